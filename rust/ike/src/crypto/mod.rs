@@ -1,0 +1,1 @@
+//! Suites, the key schedule as types, and the provider behind them.

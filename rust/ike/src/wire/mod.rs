@@ -1,0 +1,1 @@
+//! Bytes and meaning: a checked view first, then a `Repr` in which nonsense cannot be said.

@@ -1,0 +1,1 @@
+//! The only crate with sockets, threads, clock, entropy and TUN.
