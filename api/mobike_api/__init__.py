@@ -1,0 +1,1 @@
+"""The management API of mobike: FastAPI over `mobike.facade`."""

@@ -1,0 +1,141 @@
+"""Orders to the core. They mirror `rust/ike/src/command.rs` name by name; `rust/py` carries them over in batches."""
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from mobike.address import ChildId, Generation, Ip, Path, SaId, Token
+
+SECOND = 1_000_000_000
+"""Nanoseconds in a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retransmit:
+    """When to send a request again, and when to give up (RFC 7296 section 2.4). Times in nanoseconds."""
+
+    initial: int = SECOND // 2
+    factor_percent: int = 180
+    max_interval: int = 20 * SECOND
+    jitter_percent: int = 20
+    give_up_initiator: int = 165 * SECOND
+    give_up_responder: int = 300 * SECOND
+    """RFC 4555 section 3.11: a responder is patient for five minutes at least."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Inner addresses this gateway may lease: `first` and the `count` - 1 after it."""
+
+    first: Ip
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Standing orders of one connection: everything the engine decides without asking."""
+
+    name: str
+    local_id: str
+    """An address, FQDN, user@FQDN, or `keyid:HEX` (RFC 7296 section 3.5)."""
+    remote_id: str
+    """As `local_id`, or a pattern: `*`, `*@example.net`, `*.example.net`."""
+    psk: bytes = field(repr=False)
+    ike_proposals: tuple[str, ...]
+    esp_proposals: tuple[str, ...]
+    local_ts: tuple[str, ...]
+    """Prefixes behind us."""
+    remote_ts: tuple[str, ...]
+    """Prefixes behind the peer; empty with a pool: the address that the peer was leased."""
+    pools: tuple[Pool, ...] = ()
+    request_ip4: bool = False
+    request_ip6: bool = False
+    accepts: bool = False
+    """May a peer begin this connection?"""
+    initial_contact: bool = True
+    mobike: bool = True
+    liveness: int = 30 * SECOND
+    """Ask a silent peer whether it lives after this many nanoseconds; 0: never."""
+    retransmit: Retransmit = Retransmit()
+    nat_keepalive: int = 20 * SECOND
+    return_routability: str = "before"
+    """When a moved peer must echo a cookie: `before` traffic follows, `after`, or `never` (RFC 4555 section 3.7)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetProfile:
+    """Give the core the standing orders of a connection, or new ones."""
+
+    profile: Profile
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveProfile:
+    """Forget a connection; its SAs stay until they are closed."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetLocalAddresses:
+    """What IKE_AUTH announces of us, most preferred first (RFC 4555 section 3.4)."""
+
+    addresses: tuple[Ip, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """Begin an IKE SA, trying `paths` in turn (RFC 4555 section 3.1). Ports of the paths are those of IKE_SA_INIT."""
+
+    token: Token
+    connection: str
+    paths: tuple[Path, ...]
+    remote_natt_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """As the initiator: use `path` and tell the peer (UPDATE_SA_ADDRESSES), with our list if it changed."""
+
+    sa: SaId
+    path: Path
+    generation: Generation
+    addresses: tuple[Ip, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Tell the peer our list of addresses; over `path` where the one in use is dead."""
+
+    sa: SaId
+    addresses: tuple[Ip, ...]
+    path: Path | None
+    generation: Generation
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Ask for a sign of life now; over the path in use, or over `path`."""
+
+    sa: SaId
+    path: Path | None
+    generation: Generation
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Delete an IKE SA and everything under it."""
+
+    sa: SaId
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class CloseChild:
+    """Delete one Child SA."""
+
+    child: ChildId
+
+
+Command: TypeAlias = (
+    SetProfile | RemoveProfile | SetLocalAddresses | Connect | Move | Announce | Probe | Close | CloseChild
+)

@@ -1,0 +1,1 @@
+"""The data plane: where ESP is done. One interface; userspace (rust/esp) and null now, the kernel's XFRM to come."""

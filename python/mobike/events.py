@@ -1,0 +1,276 @@
+"""Facts: what the core, the links, the data plane and the operator tell the fleet.
+
+Events of the core mirror `rust/ike/src/event.rs` name by name; `rust/py` builds them in batches. Nothing here decides.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeAlias
+
+from mobike.address import ChildId, Generation, Ip, Nanos, Pair, Path, SaId, Token
+
+
+class Role(Enum):
+    """Who began the IKE SA. It stays with that end when the SA is rekeyed (RFC 4555 section 1.3)."""
+
+    INITIATOR = "initiator"
+    RESPONDER = "responder"
+
+
+class Nat(Enum):
+    """What the NAT detection payloads said of a path (RFC 7296 section 2.23)."""
+
+    NONE = "none"
+    WE_ARE_BEHIND = "we-are-behind"
+    PEER_IS_BEHIND = "peer-is-behind"
+    BOTH_ARE_BEHIND = "both-are-behind"
+
+
+# --- the core: one IKE SA ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class IkeSaUp:
+    """An IKE SA is established and both ends are authenticated."""
+
+    sa: SaId
+    token: Token | None
+    """Whose `Connect` made it; None where the peer began."""
+    connection: str
+    role: Role
+    path: Path
+    nat: Nat
+    peer_id: str
+    mobike: bool
+    peer_addresses: tuple[Ip, ...]
+    virtual_ips: tuple[Ip, ...]
+    """Leased to the peer (responder) or to us (initiator)."""
+    spi_i: int
+    spi_r: int
+    suite: str
+
+
+@dataclass(frozen=True, slots=True)
+class IkeSaDown:
+    """An IKE SA and all its Child SAs are gone."""
+
+    sa: SaId
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectFailed:
+    """A `Connect` gave up."""
+
+    token: Token
+    why: str
+    tried: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChildUp:
+    """A Child SA exists. The userspace plane already has its keys; they never come here."""
+
+    sa: SaId
+    child: ChildId
+    spi_in: int
+    spi_out: int
+    suite: str
+    local_ts: tuple[str, ...]
+    remote_ts: tuple[str, ...]
+    encap: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ChildDown:
+    """A Child SA is gone."""
+
+    sa: SaId
+    child: ChildId
+    why: str
+
+
+# --- the core: paths -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Our UPDATE_SA_ADDRESSES was answered: the peer has moved (RFC 4555 section 3.5)."""
+
+    sa: SaId
+    path: Path
+    generation: Generation
+    nat: Nat
+    rtt: Nanos
+
+
+@dataclass(frozen=True, slots=True)
+class MoveRefused:
+    """The peer answered UNACCEPTABLE_ADDRESSES: it has not moved."""
+
+    sa: SaId
+    path: Path
+    generation: Generation
+
+
+@dataclass(frozen=True, slots=True)
+class PathSilent:
+    """A request of ours on this path was sent again and again, and nothing came back."""
+
+    sa: SaId
+    path: Path
+    generation: Generation
+    tries: int
+    unanswered_for: Nanos
+
+
+@dataclass(frozen=True, slots=True)
+class PathChecked:
+    """A probe on this path was answered."""
+
+    sa: SaId
+    path: Path
+    generation: Generation
+    rtt: Nanos
+
+
+@dataclass(frozen=True, slots=True)
+class PeerMoved:
+    """The initiator moved the SA here; `verified` says whether it has echoed our COOKIE2 from there."""
+
+    sa: SaId
+    path: Path
+    nat: Nat
+    verified: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PeerAddresses:
+    """The peer's list of further addresses, most preferred first; it replaces the one before."""
+
+    sa: SaId
+    addresses: tuple[Ip, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NatChanged:
+    """The peer sees us at another address than it did: a NAT came, went, or forgot us."""
+
+    sa: SaId
+    path: Path
+    nat: Nat
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something was refused or odd; one line for a person. Limited in rate by the core."""
+
+    kind: str
+    text: str
+    sa: SaId | None
+    path: Path | None
+
+
+# --- links ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AddressAdded:
+    """A local address can be used (RFC 4621 section 2: "available")."""
+
+    ip: Ip
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddressRemoved:
+    """A local address is gone, or its link is down."""
+
+    ip: Ip
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class RouteAnswer:
+    """The kernel was asked for a route to `remote` from `local`: is there one?"""
+
+    pair: Pair
+    reachable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RoutesChanged:
+    """A route came or went: what was asked before may be answered differently now."""
+
+
+# --- the data plane ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SaMoved:
+    """The data plane now sends the Child SAs of `sa` over `path`."""
+
+    sa: SaId
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneRefused:
+    """The data plane could not do what it was told."""
+
+    sa: SaId
+    why: str
+
+
+# --- the operator --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorUp:
+    """Bring this connection up and keep it up."""
+
+    connection: str
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorDown:
+    """Take this connection's SAs down and keep them down."""
+
+    connection: str
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorClose:
+    """Close this one SA."""
+
+    sa: SaId
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorMove:
+    """Use this pair from now on; either half may be left to policy."""
+
+    sa: SaId
+    local: Ip | None
+    remote: Ip | None
+
+
+CoreEvent: TypeAlias = (
+    IkeSaUp
+    | IkeSaDown
+    | ConnectFailed
+    | ChildUp
+    | ChildDown
+    | Moved
+    | MoveRefused
+    | PathSilent
+    | PathChecked
+    | PeerMoved
+    | PeerAddresses
+    | NatChanged
+    | Notice
+)
+LinkEvent: TypeAlias = AddressAdded | AddressRemoved | RouteAnswer | RoutesChanged
+PlaneEvent: TypeAlias = SaMoved | PlaneRefused
+OperatorEvent: TypeAlias = OperatorUp | OperatorDown | OperatorClose | OperatorMove
+Event: TypeAlias = CoreEvent | LinkEvent | PlaneEvent | OperatorEvent

@@ -1,0 +1,198 @@
+"""What the API may see of the gateway: one Protocol and frozen views. Nothing here is mutable, nothing leaks a key."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class PairView:
+    """One pair that could carry an SA, as policy ranks it (rank 1 is the best)."""
+
+    rank: int
+    local: str
+    remote: str
+    link: str
+    current: bool
+    usable: bool
+    score: str
+    """The ordered tuple that ranks it, readable."""
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChildView:
+    """One Child SA."""
+
+    id: str
+    spi_in: str
+    spi_out: str
+    suite: str
+    local_ts: tuple[str, ...]
+    remote_ts: tuple[str, ...]
+    encap: bool
+    packets_in: int
+    packets_out: int
+    bytes_in: int
+    bytes_out: int
+
+
+@dataclass(frozen=True, slots=True)
+class IkeSaView:
+    """One IKE SA, as a row of a list."""
+
+    id: str
+    connection: str
+    role: str
+    state: str
+    local: str
+    remote: str
+    peer_id: str
+    mobike: bool
+    nat: str
+    suite: str
+    spi_i: str
+    spi_r: str
+    virtual_ips: tuple[str, ...]
+    since: float
+    """When it came up, in seconds since the epoch."""
+    moves: int
+
+
+@dataclass(frozen=True, slots=True)
+class MoveView:
+    """The last move of an SA: what happened, who wanted it, how long it took."""
+
+    at: float
+    from_path: str
+    to_path: str
+    why: str
+    duration_ms: float | None
+    """From the decision to the peer's answer; None while it is awaited."""
+
+
+@dataclass(frozen=True, slots=True)
+class IkeSaDetail:
+    """One IKE SA with its pairs, its children, and why it is where it is."""
+
+    sa: IkeSaView
+    why: str
+    """One sentence: why the current pair is in use."""
+    pairs: tuple[PairView, ...]
+    peer_addresses: tuple[str, ...]
+    children: tuple[ChildView, ...]
+    last_move: MoveView | None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of a list; `after` is where the next one begins, None at the end."""
+
+    items: tuple[IkeSaView, ...]
+    after: str | None
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionView:
+    """One configured connection; down is a value, not an absence."""
+
+    name: str
+    role: str
+    state: str
+    """`up`, `connecting`, `down`, or `listening`."""
+    ike_sas: int
+    last_error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class EventView:
+    """One thing that happened. `seq` grows by one each time."""
+
+    seq: int
+    at: float
+    kind: str
+    sa: str | None
+    connection: str | None
+    text: str
+    data: dict[str, str | int | float | bool | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Is the daemon alive, and can it do its work?"""
+
+    live: bool
+    ready: bool
+    reasons: tuple[str, ...]
+    version: str
+    uptime_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class AddressView:
+    """One local address and whether it can be used now."""
+
+    ip: str
+    link: str
+    available: bool
+
+
+class NotFound(LookupError):
+    """No such thing; the message names it."""
+
+
+class Refused(ValueError):
+    """The order makes no sense or is not allowed now; the message says why, `hint` what to do."""
+
+    def __init__(self, message: str, *, field: str | None = None, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+        self.hint = hint
+
+
+class Facade(Protocol):
+    """Everything the API can see and ask. Calls return at once; what they cause is seen in `events`."""
+
+    def health(self) -> Health: ...
+
+    def counters(self) -> dict[str, int]: ...
+
+    def connections(self) -> tuple[ConnectionView, ...]: ...
+
+    def list_ike_sas(self, *, after: str | None = None, limit: int = 100, connection: str | None = None) -> Page:
+        """At most `limit` (1 to 1000) rows from behind `after`. Refused if `after` is no cursor of ours."""
+        ...
+
+    def ike_sa(self, sa: str) -> IkeSaDetail:
+        """One SA, or NotFound."""
+        ...
+
+    def addresses(self) -> tuple[AddressView, ...]: ...
+
+    def up(self, connection: str) -> None:
+        """Bring a connection up, or NotFound, or Refused."""
+        ...
+
+    def down(self, connection: str) -> None:
+        """Take a connection down, or NotFound."""
+        ...
+
+    def close(self, sa: str) -> None:
+        """Delete one IKE SA, or NotFound."""
+        ...
+
+    def move(self, sa: str, *, local: str | None, remote: str | None) -> None:
+        """Move one SA to this pair, or NotFound, or Refused."""
+        ...
+
+    def set_address(self, ip: str, *, available: bool, announce: bool = True) -> None:
+        """Plug or unplug a local address; Refused unless `[links] source = "manual"`."""
+        ...
+
+    def events(self, after: int | None = None) -> AsyncIterator[EventView]:
+        """Events behind sequence number `after` (None: from now on), then new ones as they come.
+
+        The ring is bounded: who falls behind gets a `dropped` event that says how many are gone.
+        """
+        ...
