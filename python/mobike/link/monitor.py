@@ -1,0 +1,113 @@
+"""The sockets of rtnetlink: one listens for changes, one asks for dumps and routes."""
+
+import asyncio
+import errno
+import socket
+from collections.abc import Callable, Sequence
+
+import structlog
+from pyroute2 import AsyncIPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+from pyroute2.netlink.rtnl import (
+    RTMGRP_IPV4_IFADDR,
+    RTMGRP_IPV4_ROUTE,
+    RTMGRP_IPV6_IFADDR,
+    RTMGRP_IPV6_ROUTE,
+    RTMGRP_LINK,
+)
+from pyroute2.netlink.rtnl.marshal import MarshalRtnl
+
+from mobike.address import Ip, Pair
+from mobike.events import LinkEvent, RouteAnswer
+from mobike.link.table import LinkTable
+from mobike.link.wire import Fact, fact_of
+
+log = structlog.get_logger()
+
+RECEIVE_BUFFER = 4 * 1024 * 1024
+"""Octets of kernel queue: a burst of a whole routing table must not cost us an address event."""
+READ_SIZE = 256 * 1024
+READS_PER_WAKE = 64
+"""So that a routing storm cannot keep the loop from its other work."""
+GROUPS = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE
+
+
+class NetlinkMonitor:
+    """Keeps a LinkTable true. `wake` is called when `take` has something."""
+
+    def __init__(self, wake: Callable[[], None], own_tunnels: Sequence[str] = ()) -> None:
+        self._wake = wake
+        self._table = LinkTable(own_tunnels)
+        self._events: list[LinkEvent] = []
+        self._marshal = MarshalRtnl()
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE)
+        self._ask = AsyncIPRoute()
+        self._own_indexes: frozenset[int] = frozenset()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        self._socket.bind((0, GROUPS))
+        # Listen before dumping: a change in between is then seen twice rather than never.
+        asyncio.get_running_loop().add_reader(self._socket.fileno(), self._readable)
+        await self._resync()
+
+    def take(self) -> list[LinkEvent]:
+        events, self._events = self._events, []
+        return events
+
+    def addresses(self) -> tuple[tuple[Ip, str, bool], ...]:
+        return self._table.addresses()
+
+    def ask_route(self, pair: Pair) -> None:
+        self._spawn(self._answer_route(pair))
+
+    async def close(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._socket.fileno())
+        self._socket.close()
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._ask.close()
+
+    def _readable(self) -> None:
+        facts: list[Fact] = []
+        for _ in range(READS_PER_WAKE):
+            try:
+                data = self._socket.recv(READ_SIZE)
+            except BlockingIOError:
+                break
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise
+                log.warning("netlink.overrun", text="the kernel dropped link news; asking for the whole truth")
+                self._spawn(self._resync())
+                break
+            facts += [fact for message in self._marshal.parse(data) if (fact := fact_of(message)) is not None]
+        self._publish(self._table.handle(facts))
+
+    async def _resync(self) -> None:
+        facts: list[Fact] = []
+        for ask in (self._ask.link, self._ask.addr):
+            # One dump at a time: the kernel answers EBUSY to a second one on the same socket.
+            facts += [fact async for message in await ask("dump") if (fact := fact_of(message)) is not None]
+        self._publish(self._table.replace(facts))
+
+    async def _answer_route(self, pair: Pair) -> None:
+        try:
+            routes = await self._ask.route("get", dst=str(pair.remote), src=str(pair.local))
+            reachable = bool(routes)
+        except NetlinkError:
+            # ENETUNREACH, EHOSTUNREACH, EINVAL (the source is not ours any more): all mean "not from there".
+            reachable = False
+        self._publish([RouteAnswer(pair, reachable)])
+
+    def _publish(self, events: Sequence[LinkEvent]) -> None:
+        if events:
+            self._events += events
+            self._wake()
+
+    def _spawn(self, work: "asyncio.coroutines.Coroutine[None, None, None]") -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
