@@ -1,4 +1,4 @@
-"""Addresses said by an operator: for hosts whose kernel cannot be asked, and for the demo, which pulls its own cables."""
+"""Addresses said by an operator: for the demo, which pulls its own cables, and for odd hosts."""
 
 from collections.abc import Iterable
 

@@ -90,7 +90,7 @@ def _address_fact(message: Mapping[str, Any], *, gone: bool) -> AddressFact | No
     return AddressFact(int(message["index"]), ip, usable, bool(flags & IFA_F_DEPRECATED), gone)
 
 
-def _attribute(message: Mapping[str, Any], name: str) -> Any:
+def _attribute(message: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - netlink attributes are of many types
     for key, value in message["attrs"]:
         if key == name:
             return value

@@ -1,0 +1,165 @@
+"""What a TUN device must carry: inner addresses and routes, as operations from events. Pure.
+
+Routes into tunnels live in a table of their own, looked up before the main one, so that nothing of the host's is
+changed; where a tunnel would swallow the way to its own peer, that peer's addresses keep the main table.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network, summarize_address_range
+from typing import TypeAlias
+
+from mobike.address import ChildId, Ip, SaId
+from mobike.commands import Pool, Profile
+from mobike.events import ChildDown, ChildUp, Event, IkeSaDown, IkeSaUp, PeerAddresses, Role
+
+Network: TypeAlias = IPv4Network | IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class InnerAddress:
+    """An address that the TUN device has."""
+
+    ip: Ip
+
+
+@dataclass(frozen=True, slots=True)
+class InnerRoute:
+    """A prefix that is reached through the TUN device, preferably from `source`."""
+
+    network: Network
+    source: Ip | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OuterExemption:
+    """A peer's address that must be reached outside of every tunnel."""
+
+    ip: Ip
+
+
+InnerFact: TypeAlias = InnerAddress | InnerRoute | OuterExemption
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """`fact` shall be true from now on, or no longer."""
+
+    fact: InnerFact
+    wanted: bool
+
+
+@dataclass(slots=True)
+class _Tunnel:
+    """What one IKE SA needs."""
+
+    role: Role
+    virtual_ips: tuple[Ip, ...]
+    outer: tuple[Ip, ...]
+    children: dict[ChildId, tuple[Network, ...]] = field(default_factory=dict)
+
+
+class InnerNet:
+    """The wanted state, counted: two tunnels may need the same route, and the last one takes it away."""
+
+    def __init__(self, profiles: Iterable[Profile]) -> None:
+        self._tunnels: dict[SaId, _Tunnel] = {}
+        self._wanted: Counter[InnerFact] = Counter()
+        self._pools = tuple(
+            InnerRoute(network) for profile in profiles for pool in profile.pools for network in _networks_of_pool(pool)
+        )
+        self._started = False
+
+    def handle(self, events: Sequence[Event]) -> list[Change]:
+        """The changes that these events make, in the order to carry them out."""
+        changes: list[Change] = []
+        if not self._started:
+            self._started = True
+            changes += self._replace((), self._pools)
+        for event in events:
+            match event:
+                case IkeSaUp():
+                    outer = (event.path.remote.ip, *event.peer_addresses)
+                    self._tunnels[event.sa] = _Tunnel(event.role, event.virtual_ips, outer)
+                case ChildUp() if (tunnel := self._tunnels.get(event.sa)) is not None:
+                    before = tuple(self._facts(tunnel))
+                    tunnel.children[event.child] = tuple(_networks_of(event.remote_ts))
+                    changes += self._replace(before, tuple(self._facts(tunnel)))
+                case ChildDown() if (tunnel := self._tunnels.get(event.sa)) is not None:
+                    before = tuple(self._facts(tunnel))
+                    tunnel.children.pop(event.child, None)
+                    changes += self._replace(before, tuple(self._facts(tunnel)))
+                case PeerAddresses() if (tunnel := self._tunnels.get(event.sa)) is not None:
+                    before = tuple(self._facts(tunnel))
+                    # Addresses once announced stay exempt: the one in use may not be listed (RFC 4555 section 3.6).
+                    tunnel.outer = tuple(dict.fromkeys((*tunnel.outer, *event.addresses)))
+                    changes += self._replace(before, tuple(self._facts(tunnel)))
+                case IkeSaDown() if (tunnel := self._tunnels.pop(event.sa, None)) is not None:
+                    changes += self._replace(tuple(self._facts(tunnel)), ())
+                case _:
+                    pass
+        return changes
+
+    def everything(self) -> list[Change]:
+        """What takes all of it away again, for the end of the process."""
+        return [Change(fact, wanted=False) for fact in reversed(list(self._wanted))]
+
+    def _facts(self, tunnel: _Tunnel) -> Iterator[InnerFact]:
+        if not tunnel.children:
+            return
+        networks = [network for child in tunnel.children.values() for network in child]
+        client = tunnel.role is Role.INITIATOR
+        if client:
+            yield from (InnerAddress(ip) for ip in tunnel.virtual_ips)
+        for ip in tunnel.outer:
+            if any(ip in network for network in networks):
+                yield OuterExemption(ip)
+        for network in networks:
+            if not client and self._is_leased(network):
+                continue
+            source = next((ip for ip in tunnel.virtual_ips if ip.version == network.version), None) if client else None
+            yield InnerRoute(network, source)
+
+    def _is_leased(self, network: Network) -> bool:
+        """Routes of the pools stand for all clients at once: one route a client would be a table nobody can read."""
+        return any(
+            network.version == pool.network.version and network.subnet_of(pool.network)  # type: ignore[arg-type]
+            for pool in self._pools
+        )
+
+    def _replace(self, before: Sequence[InnerFact], after: Sequence[InnerFact]) -> list[Change]:
+        """One tunnel needed `before` and needs `after` now; what another tunnel needs too stays as it is."""
+        changes = []
+        for fact in dict.fromkeys(after):
+            if fact not in before:
+                self._wanted[fact] += 1
+                if self._wanted[fact] == 1:
+                    changes.append(Change(fact, wanted=True))
+        for fact in reversed(dict.fromkeys(before)):
+            if fact not in after:
+                self._wanted[fact] -= 1
+                if self._wanted[fact] == 0:
+                    del self._wanted[fact]
+                    changes.append(Change(fact, wanted=False))
+        return changes
+
+
+def _networks_of_pool(pool: Pool) -> Iterator[Network]:
+    yield from summarize_address_range(pool.first, pool.first + (pool.count - 1))
+
+
+_SELECTOR = re.compile(r"^(?P<range>[^\[]+)(\[.*\])?$")
+
+
+def _networks_of(selectors: Sequence[str]) -> Iterator[Network]:
+    """The prefixes that traffic selectors cover: `10.0.0.0/8`, `10.0.0.1-10.0.0.9`, with `[tcp/80]` behind or not."""
+    for selector in selectors:
+        matched = _SELECTOR.match(selector)
+        text = selector if matched is None else matched["range"]
+        first, dash, last = text.partition("-")
+        if dash:
+            yield from summarize_address_range(ip_address(first), ip_address(last))
+        else:
+            yield ip_network(text)

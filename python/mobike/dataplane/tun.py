@@ -1,0 +1,89 @@
+"""Carries out what `inner_net` wants of the TUN device and of the routing tables, through pyroute2."""
+
+import asyncio
+from collections.abc import Sequence
+from socket import AF_INET, AF_INET6
+
+import structlog
+from pyroute2 import AsyncIPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+from mobike.dataplane.inner_net import Change, InnerAddress, InnerRoute, OuterExemption
+
+log = structlog.get_logger()
+
+TUNNEL_TABLE = 4555
+"""The routing table of routes into tunnels."""
+EXEMPT_PRIORITY = 4554
+"""Rules that send a peer's own address around the tunnels come before ..."""
+TUNNEL_PRIORITY = 4555
+"""... the rule that looks into the table of tunnels, which comes before the main table's (32766)."""
+MAIN_TABLE = 254
+ALREADY_SO = frozenset({17, 2, 3, 99})
+"""EEXIST when something is added; ENOENT, ESRCH and EADDRNOTAVAIL when it is taken away: it is as we want it."""
+
+
+class TunNetwork:
+    """Addresses, routes and rules of one TUN device, changed in order, one batch after another."""
+
+    def __init__(self, device: str) -> None:
+        self._device = device
+        self._ipr = AsyncIPRoute()
+        self._index = 0
+        self._queue: asyncio.Queue[Sequence[Change]] = asyncio.Queue()
+        self._worker: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Find the device and put the rule in place that looks into our table."""
+        found = await self._ipr.link_lookup(ifname=self._device)
+        if not found:
+            raise OSError(f"there is no network device {self._device}: did the core make its TUN?")
+        self._index = found[0]
+        for family in (AF_INET, AF_INET6):
+            await self._quietly("rule", "add", table=TUNNEL_TABLE, priority=TUNNEL_PRIORITY, family=family)
+        self._worker = asyncio.get_running_loop().create_task(self._work())
+
+    def apply(self, changes: Sequence[Change]) -> None:
+        """Queue one batch; returns at once."""
+        if changes:
+            self._queue.put_nowait(changes)
+
+    async def close(self, last: Sequence[Change]) -> None:
+        """Carry out what is queued, then `last`, then take our rules away."""
+        self.apply(last)
+        if self._worker is not None:
+            await self._queue.join()
+            self._worker.cancel()
+            await asyncio.gather(self._worker, return_exceptions=True)
+        for family in (AF_INET, AF_INET6):
+            await self._quietly("rule", "del", table=TUNNEL_TABLE, priority=TUNNEL_PRIORITY, family=family)
+        self._ipr.close()
+
+    async def _work(self) -> None:
+        while True:
+            for change in await self._queue.get():
+                await self._carry_out(change)
+            self._queue.task_done()
+
+    async def _carry_out(self, change: Change) -> None:
+        do = "add" if change.wanted else "del"
+        match change.fact:
+            case InnerAddress(ip):
+                bits = ip.max_prefixlen
+                await self._quietly("addr", do, index=self._index, address=str(ip), prefixlen=bits)
+            case InnerRoute(network, source):
+                preferred = {} if source is None else {"prefsrc": str(source)}
+                await self._quietly("route", do, dst=str(network), oif=self._index, table=TUNNEL_TABLE, **preferred)
+            case OuterExemption(ip):
+                family = AF_INET if ip.version == 4 else AF_INET6
+                await self._quietly(
+                    "rule", do, dst=str(ip), dst_len=ip.max_prefixlen, table=MAIN_TABLE, priority=EXEMPT_PRIORITY,
+                    family=family,
+                )  # fmt: skip
+
+    async def _quietly(self, what: str, do: str, **parameters: str | int) -> None:
+        try:
+            await getattr(self._ipr, what)(do, **parameters)
+        except NetlinkError as error:
+            if error.code not in ALREADY_SO:
+                log.error("tun.refused", what=what, do=do, why=str(error), **parameters)
