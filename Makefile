@@ -1,0 +1,95 @@
+# Everything a person types here. `make` alone lists it.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3
+# A Python of this machine, never one fetched; the system's own certificates.
+export UV_PYTHON_DOWNLOADS := never
+export UV_SYSTEM_CERTS := 1
+export CARGO_TERM_PROGRESS_WHEN := auto
+ARGS ?=
+
+.PHONY: help
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+# --- set up ---------------------------------------------------------------------------------------------------------
+
+STAMP := $(VENV)/.set-up
+SOURCES := pyproject.toml api/pyproject.toml uv.lock Cargo.toml Cargo.lock \
+	$(shell find rust -name '*.rs' -path '*/src/*' -o -name Cargo.toml -path 'rust/*' 2>/dev/null)
+
+$(VENV)/bin/uv:
+	@echo '==> a virtual environment in $(VENV)'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mobike needs Python 3.11 or newer; this is " + sys.version)'
+	@command -v cargo >/dev/null || { echo 'mobike needs a Rust toolchain (cargo) on PATH' >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'
+
+$(STAMP): $(VENV)/bin/uv $(SOURCES)
+	@echo '==> the Rust core and the Python packages (the first time takes some minutes)'
+	@$(BIN)/uv sync --locked --python $(BIN)/python --all-packages
+	@touch $@
+
+.PHONY: setup
+setup: $(STAMP)  ## build the core, install the packages
+
+.PHONY: system-packages
+system-packages:  ## as root on Debian: what the interop tests need
+	@.ci/system-packages
+
+# --- the main job ---------------------------------------------------------------------------------------------------
+
+.PHONY: demo
+demo: $(STAMP)  ## two ends, a tunnel, two moves; ARGS=--stay leaves the gateway up
+	@$(BIN)/mobike demo $(ARGS)
+
+# --- tests ----------------------------------------------------------------------------------------------------------
+
+.PHONY: test
+test: system-packages $(STAMP) lint test-rust test-python  ## everything
+
+.PHONY: lint
+lint: $(STAMP)  ## formats, lints, types, walls
+	@echo '==> lint'
+	@cargo fmt --all --check
+	@cargo clippy --quiet --workspace --all-targets --all-features -- -D warnings
+	@$(BIN)/ruff format --quiet --check python api tests benches
+	@$(BIN)/ruff check --quiet python api tests benches
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/mypy --no-error-summary tests benches
+	@$(BIN)/lint-imports --no-cache >/dev/null || $(BIN)/lint-imports --no-cache
+
+.PHONY: test-rust
+test-rust:  ## the Rust tests
+	@echo '==> rust tests'
+	@cargo test --quiet --workspace --all-features
+
+.PHONY: test-python
+test-python: $(STAMP)  ## the Python tests, interop with strongSwan among them
+	@echo '==> python tests'
+	@$(BIN)/pytest $(ARGS)
+
+# --- numbers --------------------------------------------------------------------------------------------------------
+
+.PHONY: bench
+bench: $(STAMP)  ## all benches: criterion, then the fleet against strongSwan
+	cargo bench --workspace
+	@$(MAKE) --no-print-directory bench-fleet
+
+.PHONY: bench-fleet
+bench-fleet: system-packages $(STAMP)  ## setups per second, CPU and memory beside strongSwan; writes benches/results/fleet.json
+	@$(BIN)/python -m benches.fleet $(ARGS)
+
+.PHONY: format
+format: $(STAMP)  ## format everything
+	cargo fmt --all
+	$(BIN)/ruff format python api tests benches
+	$(BIN)/ruff check --fix python api tests benches
+
+.PHONY: clean
+clean:  ## remove what was built
+	rm -rf $(VENV) target benches/results

@@ -1,0 +1,63 @@
+"""What happened, for people and programs that watch: a bounded ring that many may read, each at its own pace."""
+
+import asyncio
+import itertools
+from collections import deque
+from collections.abc import AsyncIterator
+
+from mobike.facade import EventView
+
+CAPACITY = 8192
+"""Events kept: enough for a watcher to reconnect after a mass failover of some thousand SAs; about 4 MiB at most."""
+
+
+class Journal:
+    """Append in the loop's thread; read with `follow`."""
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self._ring: deque[EventView] = deque(maxlen=capacity)
+        self._next = 1
+        self._news = asyncio.Event()
+
+    @property
+    def last(self) -> int:
+        """The newest sequence number; 0 before the first event."""
+        return self._next - 1
+
+    def append(
+        self,
+        at: float,
+        kind: str,
+        text: str,
+        *,
+        sa: str | None = None,
+        connection: str | None = None,
+        data: dict[str, str | int | float | bool | None] | None = None,
+    ) -> None:
+        """Add one event and wake whoever waits. `at` is in seconds since the epoch."""
+        self._ring.append(EventView(self._next, at, kind, sa, connection, text, data or {}))
+        self._next += 1
+        self._news.set()
+
+    async def follow(self, after: int | None) -> AsyncIterator[EventView]:
+        """Events behind `after` (None: from now on), for ever. What fell out of the ring is told as one `dropped`."""
+        position = self.last if after is None else min(after, self.last)
+        while True:
+            for event in self._behind(position):
+                position = event.seq
+                yield event
+            if position == self.last:
+                # A fresh Event each time: a reader may not clear what others still wait for.
+                self._news = asyncio.Event() if self._news.is_set() else self._news
+                await self._news.wait()
+
+    def _behind(self, position: int) -> list[EventView]:
+        if not self._ring or position >= self.last:
+            return []
+        first = self._ring[0].seq
+        kept = list(itertools.islice(self._ring, max(0, position + 1 - first), None))
+        missed = first - (position + 1)
+        if missed <= 0:
+            return kept
+        text = f"{missed} events are no longer kept; read the lists to catch up"
+        return [EventView(first - 1, kept[0].at, "dropped", None, None, text, {"dropped": missed}), *kept]
