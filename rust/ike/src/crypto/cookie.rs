@@ -1,0 +1,119 @@
+//! Stateless IKE_SA_INIT cookies (RFC 7296 section 2.6): a peer shows that it receives where it sends from before we
+//! spend a key exchange or a byte of state on it.
+
+use core::fmt;
+use core::net::IpAddr;
+use core::time::Duration;
+
+use aws_lc_rs::hmac;
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use super::random::Random;
+use crate::time::Nanos;
+
+/// Octets of a cookie: 4 of secret version, 32 of HMAC; the notify may carry 1 to 64.
+pub const COOKIE_LEN: usize = VERSION_LEN + 32;
+const VERSION_LEN: usize = 4;
+
+/// A secret makes cookies for this long, and is believed for as long again: enough for several retransmissions of a
+/// slow peer, short enough that collected cookies go stale.
+pub const SECRET_LIFETIME: Duration = Duration::from_secs(60);
+
+/// The secrets that cookies are made with; one of these per engine, so expanded keys are affordable here.
+pub struct CookieSecrets {
+    current: Secret,
+    previous: Option<Secret>,
+    rotate_at: Nanos,
+}
+
+struct Secret {
+    version: u32,
+    key: hmac::Key,
+}
+
+impl Secret {
+    fn fresh(version: u32, random: &mut dyn Random) -> Secret {
+        let mut bytes = Zeroizing::new([0; 32]);
+        random.fill(&mut *bytes);
+        Secret { version, key: hmac::Key::new(hmac::HMAC_SHA256, &*bytes) }
+    }
+
+    fn cookie(&self, nonce: &[u8], from: IpAddr, spi_i: u64) -> [u8; COOKIE_LEN] {
+        let mut mac = hmac::Context::with_key(&self.key);
+        // The nonce is last and the address says its family, so that no two inputs run into the same octets.
+        match from.to_canonical() {
+            IpAddr::V4(ip) => [&[4][..], &ip.octets()].iter().for_each(|part| mac.update(part)),
+            IpAddr::V6(ip) => [&[6][..], &ip.octets()].iter().for_each(|part| mac.update(part)),
+        }
+        mac.update(&spi_i.to_be_bytes());
+        mac.update(nonce);
+        let mut cookie = [0; COOKIE_LEN];
+        cookie[..VERSION_LEN].copy_from_slice(&self.version.to_be_bytes());
+        cookie[VERSION_LEN..].copy_from_slice(mac.sign().as_ref());
+        cookie
+    }
+}
+
+impl CookieSecrets {
+    /// Ready to make cookies at `now`.
+    #[must_use]
+    pub fn new(now: Nanos, random: &mut dyn Random) -> CookieSecrets {
+        let mut first = [0; 4];
+        random.fill(&mut first);
+        let current = Secret::fresh(u32::from_ne_bytes(first), random);
+        CookieSecrets { current, previous: None, rotate_at: now + SECRET_LIFETIME }
+    }
+
+    /// The cookie for an initiator at `from` that sent this SPI and nonce.
+    #[must_use]
+    pub fn make(
+        &mut self,
+        now: Nanos,
+        random: &mut dyn Random,
+        nonce: &[u8],
+        from: IpAddr,
+        spi_i: u64,
+    ) -> [u8; COOKIE_LEN] {
+        self.rotate_if_due(now, random);
+        self.current.cookie(nonce, from, spi_i)
+    }
+
+    /// Whether we made this cookie, for this initiator, recently. Constant time in the cookie's secret part.
+    #[must_use]
+    pub fn check(
+        &mut self,
+        now: Nanos,
+        random: &mut dyn Random,
+        cookie: &[u8],
+        nonce: &[u8],
+        from: IpAddr,
+        spi_i: u64,
+    ) -> bool {
+        self.rotate_if_due(now, random);
+        let Some(version) = cookie.first_chunk().map(|bytes| u32::from_be_bytes(*bytes)) else { return false };
+        [Some(&self.current), self.previous.as_ref()]
+            .into_iter()
+            .flatten()
+            .find(|secret| secret.version == version)
+            .is_some_and(|secret| secret.cookie(nonce, from, spi_i).ct_eq(cookie).into())
+    }
+
+    /// After an idle time of more than a lifetime the current secret is too old to be believed as the previous one.
+    fn rotate_if_due(&mut self, now: Nanos, random: &mut dyn Random) {
+        if now < self.rotate_at {
+            return;
+        }
+        let stale = now.since(self.rotate_at) >= SECRET_LIFETIME;
+        let next = Secret::fresh(self.current.version.wrapping_add(1), random);
+        let retired = core::mem::replace(&mut self.current, next);
+        self.previous = (!stale).then_some(retired);
+        self.rotate_at = now + SECRET_LIFETIME;
+    }
+}
+
+impl fmt::Debug for CookieSecrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CookieSecrets {{ version: {}, rotate_at: {:?} }}", self.current.version, self.rotate_at)
+    }
+}

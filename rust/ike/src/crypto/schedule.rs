@@ -1,0 +1,267 @@
+//! The key schedule of RFC 7296 as types: what a step needs is its argument, what it used up is gone.
+//!
+//! ```text
+//! Nonces + SharedSecret            -> SkeySeed::initial    (section 2.14)
+//! Nonces + SharedSecret + old SkD  -> SkeySeed::rekeyed    (section 2.18)
+//! SkeySeed + Nonces + Spis + suite -> IkeKeys + AuthKeys   (section 2.14)
+//! SkD + Nonces [+ SharedSecret]    -> ChildKeys            (section 2.17)
+//! ```
+//!
+//! [`AuthKeys`] (SK_pi, SK_pr) are apart because they can be dropped once IKE_AUTH is done.
+
+use core::fmt;
+
+use zeroize::Zeroizing;
+
+use super::algorithm::Prf;
+use super::cipher::{IvCounter, PayloadCipher};
+use super::kex::SharedSecret;
+use super::prf::PrfPlus;
+use super::secret::{EncrKey, PrfKey, Secret};
+use super::suite::{EspSuite, IkeSuite};
+use super::{CryptoError, Role};
+
+/// Ni and Nr of one exchange: the data of the nonce payloads, without headers.
+#[derive(Debug, Clone, Copy)]
+pub struct Nonces<'a> {
+    initiator: &'a [u8],
+    responder: &'a [u8],
+}
+
+impl<'a> Nonces<'a> {
+    /// Octets of the nonces we make: at least half the key size of any PRF we have (RFC 7296 section 2.10).
+    pub const FRESH_LEN: usize = 32;
+    /// Shortest nonce a peer may send (RFC 7296 section 3.9).
+    pub const MIN_LEN: usize = 16;
+    /// Longest nonce a peer may send (RFC 7296 section 3.9).
+    pub const MAX_LEN: usize = 256;
+
+    /// Both nonces, lengths checked.
+    pub fn new(initiator: &'a [u8], responder: &'a [u8]) -> Result<Nonces<'a>, CryptoError> {
+        for nonce in [initiator, responder] {
+            if !(Self::MIN_LEN..=Self::MAX_LEN).contains(&nonce.len()) {
+                return Err(CryptoError::NonceLength(nonce.len()));
+            }
+        }
+        Ok(Nonces { initiator, responder })
+    }
+}
+
+/// SPIi and SPIr of an IKE SA.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Spis {
+    /// The original initiator's SPI.
+    pub initiator: u64,
+    /// The original responder's SPI.
+    pub responder: u64,
+}
+
+/// SKEYSEED: made from a key exchange, good for one expansion.
+#[derive(Debug)]
+pub struct SkeySeed(PrfKey);
+
+impl SkeySeed {
+    /// For the first IKE SA with a peer: SKEYSEED = prf(Ni | Nr, g^ir).
+    #[must_use]
+    pub fn initial(prf: Prf, nonces: &Nonces<'_>, shared: SharedSecret) -> SkeySeed {
+        let (ni, nr) = (nonces.initiator, nonces.responder);
+        let mut key = Zeroizing::new([0; 2 * Nonces::MAX_LEN]);
+        key[..ni.len()].copy_from_slice(ni);
+        key[ni.len()..ni.len() + nr.len()].copy_from_slice(nr);
+        SkeySeed(prf.mac(&key[..ni.len() + nr.len()], &[shared.expose()]))
+    }
+
+    /// For an IKE SA that replaces another: SKEYSEED = prf(old SK_d, g^ir | Ni | Nr), with the old SA's PRF.
+    #[must_use]
+    pub fn rekeyed(old: &SkD, nonces: &Nonces<'_>, shared: SharedSecret) -> SkeySeed {
+        SkeySeed(old.prf.mac(old.key.expose(), &[shared.expose(), nonces.initiator, nonces.responder]))
+    }
+
+    /// {SK_d | SK_ai | SK_ar | SK_ei | SK_er | SK_pi | SK_pr} = prf+(SKEYSEED, Ni | Nr | SPIi | SPIr), with the new
+    /// SA's PRF and SPIs.
+    pub fn expand(self, suite: &IkeSuite, nonces: &Nonces<'_>, spis: Spis) -> Result<(IkeKeys, AuthKeys), CryptoError> {
+        let (spi_i, spi_r) = (spis.initiator.to_be_bytes(), spis.responder.to_be_bytes());
+        let seed: [&[u8]; 4] = [nonces.initiator, nonces.responder, &spi_i, &spi_r];
+        let (prf, cipher) = (suite.prf(), suite.cipher());
+        let mut stream = prf.plus(self.0.expose(), &seed);
+        let sk_d = SkD { prf, key: stream.take(prf.output_len())? };
+        let [sk_ai, sk_ar] = [integ_key(&mut stream, cipher)?, integ_key(&mut stream, cipher)?];
+        let [sk_ei, sk_er] = [stream.take(cipher.encr().key_len())?, stream.take(cipher.encr().key_len())?];
+        let auth = AuthKeys { prf, pi: stream.take(prf.output_len())?, pr: stream.take(prf.output_len())? };
+        let from_initiator = DirectionKeys { encr: sk_ei, integ: sk_ai };
+        let from_responder = DirectionKeys { encr: sk_er, integ: sk_ar };
+        Ok((IkeKeys { cipher, sk_d, from_initiator, from_responder }, auth))
+    }
+}
+
+/// Boxed, for it is absent from every AEAD suite and would be the largest part of the keys.
+fn integ_key(stream: &mut PrfPlus<'_>, cipher: PayloadCipher) -> Result<Option<Box<PrfKey>>, CryptoError> {
+    cipher.integ().map(|integ| stream.take(integ.key_len()).map(Box::new)).transpose()
+}
+
+/// SK_d with the PRF it belongs to: the root of Child SA keys and of the next IKE SA.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SkD {
+    prf: Prf,
+    key: PrfKey,
+}
+
+impl SkD {
+    pub(super) fn expose(&self) -> &[u8] {
+        self.key.expose()
+    }
+}
+
+/// What protects one direction: SK_e and SK_a of RFC 7296 section 2.14, or one direction's part of KEYMAT.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DirectionKeys {
+    encr: EncrKey,
+    integ: Option<Box<PrfKey>>,
+}
+
+impl DirectionKeys {
+    /// Keys made elsewhere; `None` if one is longer than any algorithm's.
+    #[must_use]
+    pub fn from_slices(encr: &[u8], integ: Option<&[u8]>) -> Option<DirectionKeys> {
+        let integ = match integ {
+            Some(bytes) => Some(Box::new(Secret::from_slice(bytes)?)),
+            None => None,
+        };
+        Some(DirectionKeys { encr: Secret::from_slice(encr)?, integ })
+    }
+
+    /// The encryption key, its salt behind it.
+    #[must_use]
+    pub fn encr(&self) -> &[u8] {
+        self.encr.expose()
+    }
+
+    /// The integrity key, if the suite has one.
+    #[must_use]
+    pub fn integ(&self) -> Option<&[u8]> {
+        self.integ.as_deref().map(Secret::expose)
+    }
+}
+
+/// The keys of an IKE SA for as long as it lives: SK_d, and SK_e and SK_a of both directions.
+#[derive(Debug)]
+pub struct IkeKeys {
+    cipher: PayloadCipher,
+    sk_d: SkD,
+    from_initiator: DirectionKeys,
+    from_responder: DirectionKeys,
+}
+
+impl IkeKeys {
+    /// How messages are protected; for the sizes of IV, ICV and padding.
+    #[must_use]
+    pub fn cipher(&self) -> PayloadCipher {
+        self.cipher
+    }
+
+    /// The root of further keys.
+    #[must_use]
+    pub fn sk_d(&self) -> &SkD {
+        &self.sk_d
+    }
+
+    /// The keys of what `sender` sends; roles are those of the IKE SA's original initiator and responder.
+    #[must_use]
+    pub fn sent_by(&self, sender: Role) -> &DirectionKeys {
+        match sender {
+            Role::Initiator => &self.from_initiator,
+            Role::Responder => &self.from_responder,
+        }
+    }
+
+    /// Seal a message that we send; see [`PayloadCipher::seal_in_place`].
+    pub fn seal_in_place(
+        &self,
+        we_are: Role,
+        counter: &mut IvCounter,
+        aad: &[u8],
+        iv_out: &mut [u8],
+        body: &mut [u8],
+        icv_out: &mut [u8],
+    ) -> Result<(), CryptoError> {
+        self.cipher.seal_in_place(self.sent_by(we_are), counter, aad, iv_out, body, icv_out)
+    }
+
+    /// Open a message from the peer; see [`PayloadCipher::open_in_place`].
+    pub fn open_in_place(
+        &self,
+        we_are: Role,
+        aad: &[u8],
+        iv: &[u8],
+        body: &mut [u8],
+        icv: &[u8],
+    ) -> Result<(), CryptoError> {
+        self.cipher.open_in_place(self.sent_by(we_are.other()), aad, iv, body, icv)
+    }
+}
+
+/// SK_pi and SK_pr: needed for the AUTH payloads, then to be dropped.
+pub struct AuthKeys {
+    prf: Prf,
+    pi: PrfKey,
+    pr: PrfKey,
+}
+
+impl AuthKeys {
+    /// The PRF that AUTH is computed with.
+    #[must_use]
+    pub fn prf(&self) -> Prf {
+        self.prf
+    }
+
+    /// SK_pi or SK_pr, by whose identity is bound.
+    #[must_use]
+    pub fn of(&self, signer: Role) -> &PrfKey {
+        match signer {
+            Role::Initiator => &self.pi,
+            Role::Responder => &self.pr,
+        }
+    }
+}
+
+impl fmt::Debug for AuthKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AuthKeys([secret])")
+    }
+}
+
+/// The keys of a pair of Child SAs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChildKeys {
+    from_initiator: DirectionKeys,
+    from_responder: DirectionKeys,
+}
+
+impl ChildKeys {
+    /// KEYMAT = prf+(SK_d, \[g^ir |\] Ni | Nr), taken for the SA from initiator to responder first, in each the encryption
+    /// key before the integrity key (RFC 7296 section 2.17). `shared` is there iff the exchange carried KE payloads.
+    pub fn derive(
+        sk_d: &SkD,
+        suite: &EspSuite,
+        nonces: &Nonces<'_>,
+        shared: Option<&SharedSecret>,
+    ) -> Result<ChildKeys, CryptoError> {
+        let shared = shared.map_or(&[][..], SharedSecret::expose);
+        let seed = [shared, nonces.initiator, nonces.responder];
+        let mut stream = sk_d.prf.plus(sk_d.key.expose(), &seed);
+        let mut direction = || {
+            let encr = stream.take(suite.encr().key_len())?;
+            Ok(DirectionKeys { encr, integ: integ_key(&mut stream, suite.cipher())? })
+        };
+        Ok(ChildKeys { from_initiator: direction()?, from_responder: direction()? })
+    }
+
+    /// The keys of what `sender` sends; roles are those of the exchange that made the Child SA.
+    #[must_use]
+    pub fn sent_by(&self, sender: Role) -> &DirectionKeys {
+        match sender {
+            Role::Initiator => &self.from_initiator,
+            Role::Responder => &self.from_responder,
+        }
+    }
+}
