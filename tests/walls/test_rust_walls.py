@@ -77,7 +77,9 @@ def test_the_sans_io_crates_forbid_unsafe_code_and_take_the_clock_as_an_argument
 
 
 def test_pyo3_and_python_stay_in_the_py_crate() -> None:
-    assert [file for crate in ("ike", "esp", "io") for file in sources(RUST / crate) if "pyo3" in file.read_text()] == []
+    assert [
+        file for crate in ("ike", "esp", "io") for file in sources(RUST / crate) if "pyo3" in file.read_text()
+    ] == []
 
 
 def test_the_engine_room_reader_sees_forbidden_imports() -> None:

@@ -1,0 +1,27 @@
+"""The monitor against the real kernel, in a network namespace of its own."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+needs_namespace = pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("unshare") is None or shutil.which("ip") is None,
+    reason="needs root, unshare and iproute2 for a network namespace",
+)
+
+
+@needs_namespace
+@pytest.mark.req("D2-1", "D2-2")
+def test_the_monitor_tells_of_addresses_links_and_routes_as_the_kernel_does() -> None:
+    story = Path(__file__).with_name("monitor_story.py")
+    ran = subprocess.run(
+        ["unshare", "--net", sys.executable, str(story)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    told = json.loads(ran.stdout)
+    assert [line for line in told if "10.55.0.1 up1" in line][:2] == ["+10.55.0.1 up1", "-10.55.0.1 up1"]
