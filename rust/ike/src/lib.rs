@@ -1,10 +1,33 @@
 //! The IKEv2 and MOBIKE engine, sans-IO: no sockets, no threads, no clock, no OS randomness.
+//!
+//! ```text
+//! engine    the only door: handle_datagram, handle_command, handle_timeout; poll_event, poll_transmit, poll_timeout
+//! command   orders in              event   facts out            counters   every drop has its reason
+//! profile   standing orders        id      names of things      selector   traffic selectors
+//! table     many SAs: slab, SPIs, timer wheel, half-open defence
+//! sa        one IKE SA: window, timers, path; sa/exchange: one exchange per file
+//! crypto    suites, key schedule   wire    bytes and meaning
+//! ```
 #![forbid(unsafe_code)]
 
+pub mod command;
+pub mod counters;
 pub mod crypto;
+pub mod engine;
+pub mod event;
+pub mod id;
 pub mod path;
+pub mod profile;
+pub mod selector;
 pub mod time;
 pub mod wire;
 
+pub use command::{Command, NattPorts};
+pub use counters::Counters;
+pub use engine::{Engine, HalfOpenLimits, Settings, Transmit};
+pub use event::{ChildInstall, Event, IkeSaUp, NatView};
+pub use id::{ChildId, Generation, Identity, IdentityPattern, ProfileId, Role, SaId, Token};
 pub use path::Path;
+pub use profile::Profile;
+pub use selector::Selector;
 pub use time::Nanos;

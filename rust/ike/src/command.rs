@@ -1,0 +1,93 @@
+//! Orders from the control plane to the engine.
+
+use core::net::IpAddr;
+use std::sync::Arc;
+
+use crate::Path;
+use crate::id::{ChildId, Generation, ProfileId, SaId, Token};
+use crate::profile::Profile;
+
+/// UDP ports used once IKE floats to NAT traversal (RFC 7296 section 2.23).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NattPorts {
+    /// Ours.
+    pub local: u16,
+    /// The peer's; 4500 with everybody but test beds.
+    pub remote: u16,
+}
+
+/// One order. A command for an SA that is gone does nothing and is counted.
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// Add or replace standing orders. SAs that live keep those they were made with.
+    SetProfile {
+        /// Its name in later commands.
+        id: ProfileId,
+        /// The orders.
+        profile: Arc<Profile>,
+    },
+    /// Forget standing orders. SAs that live keep them.
+    RemoveProfile {
+        /// Which.
+        id: ProfileId,
+    },
+    /// The addresses we tell peers about in IKE_AUTH, most preferred first.
+    SetLocalAddresses {
+        /// All of them; the one in use is left out of what is sent.
+        addresses: Arc<[IpAddr]>,
+    },
+    /// Set up an IKE SA with its first Child SA. The paths are tried in turn while the first request is repeated (M3.1-1).
+    Connect {
+        /// Comes back in `IkeSaUp` or `ConnectFailed`.
+        token: Token,
+        /// The standing orders.
+        profile: ProfileId,
+        /// Most wanted first; at least one.
+        paths: Vec<Path>,
+        /// Ports for IKE_AUTH and after.
+        natt: NattPorts,
+    },
+    /// Initiator: put the IKE SA on another path and tell the peer (RFC 4555 section 3.5).
+    Move {
+        /// Which.
+        sa: SaId,
+        /// The new path.
+        path: Path,
+        /// The decision; comes back in `Moved`, `MoveRefused` and `PathSilent`.
+        generation: Generation,
+        /// Our whole list of addresses, if it changed too.
+        addresses: Option<Arc<[IpAddr]>>,
+    },
+    /// Tell the peer our whole list of addresses, without moving (RFC 4555 section 3.6).
+    Announce {
+        /// Which.
+        sa: SaId,
+        /// The list, most preferred first.
+        addresses: Arc<[IpAddr]>,
+        /// Send over this path; the current one if absent.
+        path: Option<Path>,
+        /// The decision.
+        generation: Generation,
+    },
+    /// Test now whether the peer answers (RFC 4555 section 3.10).
+    Probe {
+        /// Which.
+        sa: SaId,
+        /// Test this path; the current one if absent.
+        path: Option<Path>,
+        /// The decision.
+        generation: Generation,
+    },
+    /// Delete the IKE SA and all its Child SAs.
+    Close {
+        /// Which.
+        sa: SaId,
+        /// One line for people.
+        why: Arc<str>,
+    },
+    /// Delete one Child SA pair.
+    CloseChild {
+        /// Which.
+        child: ChildId,
+    },
+}

@@ -1,0 +1,136 @@
+//! What happened, counted. Every datagram that leads to nothing has its reason here.
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// Totals since the engine was made.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+        pub struct Counters {
+            $($(#[$doc])* pub $name: u64,)*
+        }
+
+        impl Counters {
+            /// Every counter with its name, in the order written here.
+            pub fn each(&self, mut see: impl FnMut(&'static str, u64)) {
+                $(see(stringify!($name), self.$name);)*
+            }
+
+            /// Add another engine's totals.
+            pub fn add(&mut self, other: &Counters) {
+                $(self.$name += other.$name;)*
+            }
+        }
+    };
+}
+
+counters! {
+    /// Datagrams given to the engine.
+    received,
+    /// Messages put out, repetitions included.
+    sent,
+    /// Octets put out.
+    sent_octets,
+    /// NAT keepalives put out.
+    keepalives_sent,
+    /// Requests of ours sent again.
+    retransmissions,
+    /// Repeated requests of peers answered from the cache.
+    repeats_answered,
+
+    /// Dropped: the header is no IKEv2 header, or its length is not the datagram's.
+    dropped_malformed_header,
+    /// Dropped: another major version.
+    dropped_version,
+    /// Dropped: no SA has this SPI.
+    dropped_unknown_spi,
+    /// Dropped: an exchange type or flag that does not fit where it came.
+    dropped_unexpected,
+    /// Dropped: the integrity check failed.
+    dropped_bad_icv,
+    /// Dropped: a message id outside the window.
+    dropped_outside_window,
+    /// Dropped: an answer to nothing we asked.
+    dropped_unasked_answer,
+    /// Dropped: a repeated request whose answer is forgotten.
+    dropped_forgotten_repeat,
+    /// Dropped: payloads that cannot be read in a message nobody vouches for.
+    dropped_malformed,
+    /// Dropped: IKE_SA_INIT beyond the limit of half-open SAs.
+    dropped_half_open_limit,
+    /// Dropped: IKE_SA_INIT beyond the limit of half-open SAs of one source.
+    dropped_source_limit,
+    /// Dropped: IKE_SA_INIT while the table is full.
+    dropped_table_full,
+    /// Dropped: IKE_SA_INIT when no profile accepts peers.
+    dropped_not_accepting,
+    /// Dropped: the SA_INIT answer does not fit what we asked.
+    dropped_bad_init_answer,
+    /// Dropped: a message for an SA that is closing or not ready for it.
+    dropped_wrong_state,
+    /// Dropped: a fragment (RFC 7383), which we never said we understand.
+    dropped_fragment,
+    /// Dropped: the peer's key exchange value is unusable.
+    dropped_bad_ke,
+    /// Dropped: key material could not be made; never seen with a sane provider.
+    dropped_crypto,
+
+    /// COOKIE demanded of a stranger.
+    cookies_sent,
+    /// IKE_SA_INIT with a wrong or stale cookie.
+    cookies_wrong,
+    /// INVALID_KE_PAYLOAD sent.
+    invalid_ke_sent,
+    /// IKE_SA_INIT refused with NO_PROPOSAL_CHOSEN.
+    init_no_proposal,
+    /// IKE_SA_INIT answered.
+    init_answered,
+    /// Half-open SAs that no IKE_AUTH completed in time.
+    half_open_expired,
+    /// Unauthenticated answers to our IKE_SA_INIT that were noted and not believed.
+    unproven_answers,
+
+    /// IKE SAs established.
+    ike_sas_up,
+    /// IKE SAs ended.
+    ike_sas_down,
+    /// Child SA pairs agreed.
+    children_up,
+    /// Child SA pairs ended.
+    children_down,
+    /// Ordered connections that failed.
+    connects_failed,
+    /// Peers refused with AUTHENTICATION_FAILED.
+    auth_failed,
+    /// Child SAs refused in IKE_AUTH.
+    child_refused,
+    /// CREATE_CHILD_SA refused because it is not served.
+    create_child_refused,
+    /// Requests of a type we do not know.
+    unknown_requests,
+    /// Requests answered with an error because they could not be read.
+    invalid_requests,
+
+    /// UPDATE_SA_ADDRESSES sent.
+    updates_sent,
+    /// UPDATE_SA_ADDRESSES acted upon.
+    updates_taken,
+    /// UPDATE_SA_ADDRESSES older than one acted upon.
+    updates_stale,
+    /// UPDATE_SA_ADDRESSES without MOBIKE agreed, or from the responder.
+    updates_unexpected,
+    /// Answers to an UPDATE overtaken by a newer decision.
+    moves_overtaken,
+    /// Return routability checks sent.
+    cookie2_sent,
+    /// Return routability checks passed.
+    cookie2_passed,
+    /// Return routability checks failed.
+    cookie2_failed,
+    /// Commands for SAs that are gone.
+    stale_commands,
+    /// Commands refused because too many wait already.
+    commands_refused,
+    /// Notices not reported because there were too many.
+    notices_suppressed,
+    /// Timers that woke for nothing.
+    idle_wakeups,
+}

@@ -1,0 +1,361 @@
+//! Facts the engine reports to the control plane.
+
+use core::fmt;
+use core::net::IpAddr;
+use core::time::Duration;
+use std::sync::Arc;
+
+use crate::Path;
+use crate::crypto::{DirectionKeys, EspSuite, IkeSuite};
+use crate::id::{ChildId, Generation, Identity, ProfileId, Role, SaId, Token};
+use crate::selector::Selector;
+
+/// One fact.
+#[derive(Debug)]
+pub enum Event {
+    /// An IKE SA is established.
+    IkeSaUp(Box<IkeSaUp>),
+    /// A Child SA pair is agreed; the shell installs it before it sends what `poll_transmit` yields.
+    ChildUp {
+        /// Its IKE SA.
+        sa: SaId,
+        /// The pair.
+        child: ChildId,
+        /// What the data plane needs.
+        install: Box<ChildInstall>,
+    },
+    /// A Child SA pair is gone; the shell removes it.
+    ChildDown {
+        /// Its IKE SA.
+        sa: SaId,
+        /// The pair.
+        child: ChildId,
+        /// The inbound SPI it was installed under.
+        spi_in: u32,
+        /// Why.
+        why: DownReason,
+    },
+    /// An IKE SA is gone, and with it all its Child SAs (each reported before).
+    IkeSaDown {
+        /// Which.
+        sa: SaId,
+        /// Who ordered it, if we did.
+        token: Option<Token>,
+        /// Why.
+        why: DownReason,
+    },
+    /// An ordered connection did not come up.
+    ConnectFailed {
+        /// The order.
+        token: Token,
+        /// Why.
+        why: ConnectError,
+        /// The paths that a request was sent over.
+        tried: Vec<Path>,
+    },
+    /// The peer answered our UPDATE_SA_ADDRESSES.
+    Moved {
+        /// Which.
+        sa: SaId,
+        /// The path it uses now.
+        path: Path,
+        /// The decision it carries out.
+        generation: Generation,
+        /// NATs on that path.
+        nat: NatView,
+        /// From the last transmission of the request to the answer.
+        rtt: Duration,
+    },
+    /// The peer does not accept the path (UNACCEPTABLE_ADDRESSES).
+    MoveRefused {
+        /// Which.
+        sa: SaId,
+        /// The path refused.
+        path: Path,
+        /// The decision it was to carry out.
+        generation: Generation,
+    },
+    /// A request goes unanswered: reported with the second repetition and each one after it.
+    PathSilent {
+        /// Which.
+        sa: SaId,
+        /// The path it is sent over.
+        path: Path,
+        /// The decision that put it there.
+        generation: Generation,
+        /// Since the first transmission over this path.
+        unanswered_for: Duration,
+        /// Transmissions over this path.
+        tries: u32,
+    },
+    /// A probe was answered.
+    PathChecked {
+        /// Which.
+        sa: SaId,
+        /// The path tested.
+        path: Path,
+        /// The decision behind the probe.
+        generation: Generation,
+        /// From its last transmission to the answer.
+        rtt: Duration,
+    },
+    /// The peer moved.
+    PeerMoved {
+        /// Which.
+        sa: SaId,
+        /// The path it uses now.
+        path: Path,
+        /// NATs on that path.
+        nat: NatView,
+        /// The peer proved that it receives there (or policy asks for no proof).
+        verified: bool,
+    },
+    /// The peer replaced its list of addresses.
+    PeerAddresses {
+        /// Which.
+        sa: SaId,
+        /// The whole list, in the peer's order.
+        addresses: Vec<IpAddr>,
+    },
+    /// The NAT on the path is another one, or gives us another address, than before.
+    NatChanged {
+        /// Which.
+        sa: SaId,
+        /// The path.
+        path: Path,
+        /// The NATs seen now.
+        nat: NatView,
+    },
+    /// Something refused or odd, in one line. Rate limited.
+    Notice {
+        /// What kind of thing.
+        kind: NoticeKind,
+        /// Where it happened.
+        path: Option<Path>,
+        /// To whom.
+        sa: Option<SaId>,
+        /// One line for people; what a peer said in it is escaped.
+        text: String,
+    },
+}
+
+/// An IKE SA that is established.
+#[derive(Debug, Clone)]
+pub struct IkeSaUp {
+    /// Its name.
+    pub sa: SaId,
+    /// The order behind it, if it was ours.
+    pub token: Option<Token>,
+    /// Its standing orders.
+    pub profile: ProfileId,
+    /// Our part.
+    pub role: Role,
+    /// The path it uses.
+    pub path: Path,
+    /// NATs on that path.
+    pub nat: NatView,
+    /// Who the peer proved to be.
+    pub peer_id: Identity,
+    /// Both sides said MOBIKE_SUPPORTED.
+    pub mobike: bool,
+    /// The peer's other addresses, in its order.
+    pub peer_addresses: Vec<IpAddr>,
+    /// Inner addresses leased to us (initiator) or by us (responder).
+    pub virtual_ips: Vec<IpAddr>,
+    /// SPI of the initiator.
+    pub spi_i: u64,
+    /// SPI of the responder.
+    pub spi_r: u64,
+    /// The algorithms.
+    pub suite: IkeSuite,
+}
+
+/// What NAT_DETECTION told about a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct NatView {
+    /// Our source address is rewritten on the way.
+    pub we_are_behind: bool,
+    /// The peer's is.
+    pub peer_is_behind: bool,
+}
+
+impl NatView {
+    /// Is there any NAT on the path?
+    #[must_use]
+    pub fn any(self) -> bool {
+        self.we_are_behind || self.peer_is_behind
+    }
+}
+
+/// What a data plane needs to carry a Child SA pair. The keys wipe themselves.
+#[derive(Debug, Clone)]
+pub struct ChildInstall {
+    /// The algorithms.
+    pub suite: EspSuite,
+    /// SPI of packets to us; ours. Low 4 bits: shard; next 20: slot; high 8: chance.
+    pub spi_in: u32,
+    /// SPI of packets to the peer; the peer's.
+    pub spi_out: u32,
+    /// Keys of packets to us.
+    pub key_in: DirectionKeys,
+    /// Keys of packets to the peer.
+    pub key_out: DirectionKeys,
+    /// Traffic on our side.
+    pub local_ts: Vec<Selector>,
+    /// Traffic on the peer's side.
+    pub remote_ts: Vec<Selector>,
+    /// Outer addresses and ports.
+    pub path: Path,
+    /// ESP in UDP.
+    pub encap: bool,
+}
+
+/// Why an SA ended, with whose fault it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DownReason {
+    /// We were told to close it.
+    Ordered(Arc<str>),
+    /// The peer deleted it.
+    PeerDeleted,
+    /// The peer answered nothing for so long.
+    PeerSilent(Duration),
+    /// The same peer came back and says that this is its only IKE SA (INITIAL_CONTACT).
+    Replaced,
+    /// The peer sent the wrong COOKIE2: it does not receive where it says it is (RFC 4555 section 3.7).
+    WrongCookie2,
+    /// The peer says that our authentication failed (RFC 7296 section 2.21.2).
+    PeerRefusedAuth,
+    /// We refused what the peer sent in IKE_AUTH or in its answer.
+    Refused(AuthRefusal),
+    /// Its IKE SA went down.
+    WithIkeSa,
+    /// The peer broke the protocol.
+    PeerMisbehaved(&'static str),
+}
+
+/// What was wrong with a peer's authentication.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthRefusal {
+    /// Its AUTH does not fit the secret.
+    BadAuth,
+    /// It is somebody else than the profile wants.
+    WrongIdentity,
+    /// The message lacks a payload that must be there.
+    Incomplete,
+}
+
+impl fmt::Display for AuthRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            AuthRefusal::BadAuth => "peer's AUTH does not match the shared secret",
+            AuthRefusal::WrongIdentity => "peer's identity is not the one the profile wants",
+            AuthRefusal::Incomplete => "peer's IKE_AUTH lacks a payload",
+        })
+    }
+}
+
+impl fmt::Display for DownReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DownReason::Ordered(why) => write!(f, "closed by us: {why}"),
+            DownReason::PeerDeleted => f.write_str("deleted by the peer"),
+            DownReason::PeerSilent(span) => write!(f, "peer gave no answer for {:.1} s", span.as_secs_f64()),
+            DownReason::Replaced => f.write_str("replaced: the peer came back with INITIAL_CONTACT"),
+            DownReason::WrongCookie2 => f.write_str("peer failed the return routability check (wrong COOKIE2)"),
+            DownReason::PeerRefusedAuth => f.write_str("peer refused our authentication"),
+            DownReason::Refused(refusal) => refusal.fmt(f),
+            DownReason::WithIkeSa => f.write_str("its IKE SA went down"),
+            DownReason::PeerMisbehaved(how) => write!(f, "peer broke the protocol: {how}"),
+        }
+    }
+}
+
+/// Why an ordered connection did not come up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConnectError {
+    /// No such standing orders.
+    UnknownProfile,
+    /// The order or its profile cannot be carried out.
+    BadOrder(&'static str),
+    /// No room for another SA.
+    TableFull,
+    /// Nobody answered.
+    NoAnswer {
+        /// Tried for so long.
+        tried_for: Duration,
+        /// The last answer that came but proved nothing (anybody could have sent it), if one did.
+        heard: Option<String>,
+    },
+    /// The peer answered NO_PROPOSAL_CHOSEN, or with what we did not offer, and nothing better came.
+    NoCommonProposal(String),
+    /// The peer says that our authentication failed.
+    PeerRefusedAuth,
+    /// We do not believe the peer.
+    Refused(AuthRefusal),
+    /// The peer's IKE_AUTH answer carried this error.
+    PeerError(String),
+    /// We were told to stop.
+    Ordered(Arc<str>),
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ConnectError::UnknownProfile => f.write_str("unknown profile"),
+            ConnectError::BadOrder(what) => write!(f, "cannot be carried out: {what}"),
+            ConnectError::TableFull => f.write_str("no room for another SA"),
+            ConnectError::NoAnswer { tried_for, heard: None } => {
+                write!(f, "no answer for {:.1} s", tried_for.as_secs_f64())
+            }
+            ConnectError::NoAnswer { tried_for, heard: Some(heard) } => {
+                write!(f, "no usable answer for {:.1} s; last heard: {heard}", tried_for.as_secs_f64())
+            }
+            ConnectError::NoCommonProposal(detail) => write!(f, "no common proposal: {detail}"),
+            ConnectError::PeerRefusedAuth => f.write_str("peer refused our authentication"),
+            ConnectError::Refused(refusal) => refusal.fmt(f),
+            ConnectError::PeerError(what) => write!(f, "peer answered {what}"),
+            ConnectError::Ordered(why) => write!(f, "stopped by us: {why}"),
+        }
+    }
+}
+
+/// Kinds of notices, for filters and counters; the text says more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum NoticeKind {
+    /// No common algorithms, in either role.
+    NoProposal,
+    /// A peer did not authenticate.
+    AuthFailed,
+    /// A Child SA was refused, by either side.
+    ChildRefused,
+    /// No address could be leased, or none was given to us.
+    NoAddress,
+    /// The peer asked for something that is not served.
+    NotServed,
+    /// A message that authenticates but breaks the protocol.
+    Malformed,
+    /// A limit was reached: half-open SAs, SAs, queues.
+    Limit,
+    /// An answer that proves nothing (not authenticated) and was not acted upon.
+    Unproven,
+    /// The peer reported an error.
+    PeerError,
+}
+
+impl NoticeKind {
+    /// The name in logs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            NoticeKind::NoProposal => "no_proposal",
+            NoticeKind::AuthFailed => "auth_failed",
+            NoticeKind::ChildRefused => "child_refused",
+            NoticeKind::NoAddress => "no_address",
+            NoticeKind::NotServed => "not_served",
+            NoticeKind::Malformed => "malformed",
+            NoticeKind::Limit => "limit",
+            NoticeKind::Unproven => "unproven",
+            NoticeKind::PeerError => "peer_error",
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Profiles: the standing orders of one connection. The control plane writes them, the engine only reads them.
+
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::time::Duration;
+use std::sync::Arc;
+
+use crate::crypto::{EspSuite, IkeSuite};
+use crate::id::{Identity, IdentityPattern};
+use crate::selector::Selector;
+
+/// Standing orders of one connection.
+#[derive(Debug, Clone)]
+pub struct Profile {
+    /// What the operator calls it.
+    pub name: Arc<str>,
+    /// Who we are.
+    pub local_id: Identity,
+    /// Who the peer may be.
+    pub remote_id: IdentityPattern,
+    /// The secret both sides know.
+    pub psk: PskSecret,
+    /// IKE algorithms, most wanted first.
+    pub ike_suites: Vec<IkeSuite>,
+    /// ESP algorithms, most wanted first.
+    pub esp_suites: Vec<EspSuite>,
+    /// Traffic on our side of the tunnel.
+    pub local_ts: Vec<Selector>,
+    /// Traffic on the peer's side. As responder with a pool, left empty: the leased address alone.
+    pub remote_ts: Vec<Selector>,
+    /// Responder: addresses to lease to peers.
+    pub pool: Option<Pool>,
+    /// Initiator: inner addresses to ask for.
+    pub request_virtual_ip: RequestVip,
+    /// May a stranger's IKE_AUTH be answered under this profile?
+    pub accepts: bool,
+    /// Initiator: tell the peer that this is our only IKE SA with it.
+    pub initial_contact: bool,
+    /// Offer and accept MOBIKE.
+    pub mobike: bool,
+    /// Test the peer after this long without word from it; zero means never.
+    pub liveness: Duration,
+    /// How requests are repeated.
+    pub retransmit: Retransmit,
+    /// How often the NAT in front of us is reminded; zero means never.
+    pub nat_keepalive: Duration,
+    /// Responder: prove a new address before or after it is used.
+    pub return_routability: ReturnRoutability,
+    /// When a Child SA counts as usable.
+    pub install: Install,
+    /// Wrap ESP in UDP even where no NAT was seen (a userspace plane without raw sockets needs it).
+    pub always_encap: bool,
+}
+
+/// Whether and when a new peer address must be proven (RFC 4555 section 3.7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReturnRoutability {
+    /// First prove, then move.
+    Before,
+    /// Move at once, prove afterwards; a failed proof closes the IKE SA.
+    After,
+    /// Trust the peer.
+    Never,
+}
+
+/// When a Child SA counts as usable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Install {
+    /// The shell installs it from the event, before it sends what `poll_transmit` yields.
+    Inline,
+    /// Answers wait until the control plane says that it is installed. Not served yet: treated as [`Install::Inline`].
+    AskFirst,
+}
+
+/// The inner addresses an initiator asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RequestVip {
+    /// Ask for an IPv4 address.
+    pub v4: bool,
+    /// Ask for an IPv6 address.
+    pub v6: bool,
+}
+
+/// How a request without answer is repeated (RFC 7296 section 2.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retransmit {
+    /// Wait before the first repetition.
+    pub initial: Duration,
+    /// Each wait as a percentage of the one before: 200 doubles.
+    pub factor_percent: u16,
+    /// No wait is longer than this.
+    pub max_interval: Duration,
+    /// The initiator of the IKE SA gives up after this long.
+    pub give_up_initiator: Duration,
+    /// The responder of the IKE SA gives up after this long; never less than five minutes (RFC 4555 section 3.11).
+    pub give_up_responder: Duration,
+    /// Each wait is moved at random by up to so many percent, so that many SAs do not repeat in step.
+    pub jitter_percent: u8,
+}
+
+impl Retransmit {
+    /// The least that a responder keeps trying (RFC 4555 section 3.11).
+    pub const RESPONDER_FLOOR: Duration = Duration::from_secs(300);
+}
+
+impl Default for Retransmit {
+    fn default() -> Self {
+        Retransmit {
+            initial: Duration::from_millis(500),
+            factor_percent: 180,
+            max_interval: Duration::from_secs(20),
+            give_up_initiator: Duration::from_secs(120),
+            give_up_responder: Self::RESPONDER_FLOOR,
+            jitter_percent: 10,
+        }
+    }
+}
+
+/// Addresses a responder may lease: inclusive ranges. The first free one is given, and taken back when the IKE SA ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Pool {
+    /// First and last IPv4 address.
+    pub v4: Option<(Ipv4Addr, Ipv4Addr)>,
+    /// First and last IPv6 address.
+    pub v6: Option<(Ipv6Addr, Ipv6Addr)>,
+}
+
+impl Pool {
+    /// Is the address one of ours to lease?
+    #[must_use]
+    pub fn holds(&self, address: IpAddr) -> bool {
+        match address {
+            IpAddr::V4(address) => self.v4.is_some_and(|(first, last)| first <= address && address <= last),
+            IpAddr::V6(address) => self.v6.is_some_and(|(first, last)| first <= address && address <= last),
+        }
+    }
+}
+
+/// A pre-shared key. Wiped when dropped, never printed, compared in constant time.
+pub type PskSecret = crate::crypto::SecretBytes;
