@@ -1,0 +1,237 @@
+"""The choice: which pair now, and why. Also the ranking behind it, for who wants to see it.
+
+A working pair is left for four reasons only: it cannot be used any more; it is bad and another is not; the operator
+prefers another link (or pinned another pair); a plug says so. Anything else keeps what works.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
+
+from mobike.address import Ip, Pair
+from mobike.policy.knowledge import UNTRIED, Knowledge, Reach
+from mobike.policy.links import Candidate
+from mobike.policy.pairs import ANY_PAIR, PairRules, objection
+from mobike.policy.score import Score, score
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """The operator's wish for one SA; a half that is None is left to policy. A pin that cannot work does not hold."""
+
+    local: Ip | None
+    remote: Ip | None
+
+    def holds(self, pair: Pair) -> bool:
+        return self.local in (None, pair.local) and self.remote in (None, pair.remote)
+
+    def __str__(self) -> str:
+        return f"{self.local or 'any address'} -> {self.remote or 'any address'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """All that a choice depends on."""
+
+    candidates: tuple[Candidate, ...]
+    """Local addresses. A current local address that is not among them is gone."""
+    remotes: tuple[Ip, ...]
+    """The peer's addresses, most preferred first."""
+    knowledge: Knowledge = field(default_factory=dict)
+    current: Pair | None = None
+    """The pair in use, if it may still work."""
+    rules: PairRules = ANY_PAIR
+    pin: Pin | None = None
+    excluded: frozenset[Pair] = frozenset()
+    """Pairs that were already tried in the search that goes on now."""
+
+
+@dataclass(frozen=True, slots=True)
+class RankedPair:
+    """One pair with its place."""
+
+    pair: Pair
+    link: str
+    score: Score
+    usable: bool
+    settled: bool
+    why: str
+    """Usable: what speaks for it. Not usable: what is against it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Use this pair from now on."""
+
+    pair: Pair
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Stay with the current pair."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoPair:
+    """Nothing can be used now."""
+
+    why: str
+
+
+Decision: TypeAlias = Choice | Keep | NoPair
+
+
+class Policy(Protocol):
+    """The plug: an operator's own ranking has these two methods, pure and quick."""
+
+    def choose(self, situation: Situation) -> Decision: ...
+
+    def rank(self, situation: Situation) -> tuple[RankedPair, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class OrderedPolicy:
+    """The shipped policy: pairs in the order of `Score`, with hysteresis."""
+
+    def choose(self, situation: Situation) -> Decision:
+        return choose(situation)
+
+    def rank(self, situation: Situation) -> tuple[RankedPair, ...]:
+        return rank(situation)
+
+
+def choose(situation: Situation) -> Decision:
+    """Which pair now."""
+    ranked = rank(situation)
+    usable = [each for each in ranked if each.usable]
+    if not usable:
+        return NoPair(_why_none(situation, ranked))
+    best = usable[0]
+    current = next((each for each in usable if each.pair == situation.current), None)
+    if current is None:
+        return Choice(best.pair, _why_chosen(_why_left(situation, ranked), best, len(usable)))
+    if current.score.reach.is_bad:
+        return _leave_bad(current, best, len(usable))
+    better = _worth_more(current, usable)
+    if better is None:
+        return Keep(_why_kept(current, best, len(usable)))
+    return Choice(better.pair, _why_chosen(_why_preferred(current, better), better, len(usable)))
+
+
+def rank(situation: Situation) -> tuple[RankedPair, ...]:
+    """All pairs of one family, usable ones first, best first."""
+    return tuple(sorted(_pairs(situation), key=lambda each: (not each.usable, each.score)))
+
+
+def _pairs(situation: Situation) -> Iterator[RankedPair]:
+    for candidate in dict.fromkeys(situation.candidates):
+        for order, remote in enumerate(dict.fromkeys(situation.remotes)):
+            if candidate.ip.version == remote.version:
+                yield _ranked(situation, candidate, remote, order)
+
+
+def _ranked(situation: Situation, candidate: Candidate, remote: Ip, order: int) -> RankedPair:
+    pair = Pair(candidate.ip, remote)
+    fact = situation.knowledge.get(pair, UNTRIED)
+    pinned = situation.pin is not None and situation.pin.holds(pair)
+    place = score(candidate, remote, fact, pinned=pinned, current=situation.current, peer_order=order)
+    against = _against(situation, candidate, pair, fact.reach)
+    return RankedPair(
+        pair=pair,
+        link=candidate.link,
+        score=place,
+        usable=against is None,
+        settled=candidate.settled or pinned,
+        why=str(place) if against is None else against,
+    )
+
+
+def _against(situation: Situation, candidate: Candidate, pair: Pair, reach: Reach) -> str | None:
+    if not candidate.available:
+        return f"{candidate} is gone"
+    illegal = objection(candidate, pair.remote, situation.rules)
+    if illegal is not None:
+        return illegal
+    if reach is Reach.UNREACHABLE:
+        return f"no route to {pair.remote} from {candidate}"
+    if pair in situation.excluded:
+        return f"{pair} was tried just now"
+    return None
+
+
+def _leave_bad(current: RankedPair, best: RankedPair, usable: int) -> Decision:
+    if best.score.reach >= current.score.reach:
+        return Keep(f"{current.pair} is {_reach(current)}, and none of {_count(usable)} is known to be better")
+    return Choice(best.pair, _why_chosen(f"{current.pair} is {_reach(current)}", best, usable))
+
+
+def _worth_more(current: RankedPair, usable: list[RankedPair]) -> RankedPair | None:
+    """The pair that the operator would rather see in use: one that may work, and has been there long enough."""
+    better = [
+        each
+        for each in usable
+        if each.score.worth < current.score.worth and each.settled and not each.score.reach.is_bad
+    ]
+    return min(better, key=lambda each: (each.score.worth, each.score), default=None)
+
+
+# --- sentences -----------------------------------------------------------------------------------------------------
+
+
+def _why_left(situation: Situation, ranked: tuple[RankedPair, ...]) -> str | None:
+    if situation.current is None:
+        return None
+    known = next((each.why for each in ranked if each.pair == situation.current), None)
+    return known or f"{situation.current} cannot be used any more"
+
+
+def _why_preferred(current: RankedPair, better: RankedPair) -> str:
+    if better.score.pinned < current.score.pinned:
+        return "the operator pinned another pair"
+    if better.score.standing < current.score.standing:
+        return f"{current.pair.local} is deprecated"
+    return f"{better.link} is preferred to {current.link}"
+
+
+def _why_chosen(left: str | None, best: RankedPair, usable: int) -> str:
+    chosen = f"{best.pair.local} ({best.link}) -> {best.pair.remote} is the {_of(usable)}: {best.why}"
+    return chosen if left is None else f"{left}; {chosen}"
+
+
+def _why_kept(current: RankedPair, best: RankedPair, usable: int) -> str:
+    place = f"the {_of(usable)}" if best.pair == current.pair else f"as good as any of {_count(usable)}"
+    if best.pair != current.pair and best.score.worth < current.score.worth:
+        place = f"kept until {best.link} has been there for a while"
+    return f"{current.pair.local} ({current.link}) -> {current.pair.remote} is {place}: {current.why}"
+
+
+def _why_none(situation: Situation, ranked: tuple[RankedPair, ...]) -> str:
+    if not situation.candidates:
+        return "no usable pair: this host has no address"
+    if not situation.remotes:
+        return "no usable pair: no address of the peer is known"
+    if not ranked:
+        return "no usable pair: both ends have no address family in common"
+    reasons = list(dict.fromkeys(each.why for each in ranked))
+    shown = "; ".join(reasons[:_REASONS_SHOWN])
+    more = f"; and {len(reasons) - _REASONS_SHOWN} more" if len(reasons) > _REASONS_SHOWN else ""
+    return f"no usable pair: {shown}{more}"
+
+
+_REASONS_SHOWN = 4
+"""A sentence stays readable; the API shows every pair with its reason."""
+
+
+def _of(usable: int) -> str:
+    return "only usable pair" if usable == 1 else f"best of {usable} usable pairs"
+
+
+def _count(usable: int) -> str:
+    return "1 usable pair" if usable == 1 else f"{usable} usable pairs"
+
+
+def _reach(each: RankedPair) -> str:
+    return each.score.reach.name.lower()

@@ -1,0 +1,112 @@
+"""The order of legal pairs: a tuple of small facts, most important first, smaller is better. No weights.
+
+Reach comes first: a pair that is known to work beats one that may. Then the operator's word (pin, rank, cost), then
+what the network makes of a pair (RFC 6724 section 5 in spirit), then the peer's preference, and at last the numbers of
+the addresses, so that the order is total and never depends on the order in which facts arrived.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from mobike.address import Ip, Pair
+from mobike.policy.knowledge import NatCost, PairFact, Reach
+from mobike.policy.links import Candidate
+
+_BITS = {4: 32, 6: 128}
+
+
+class Standing(IntEnum):
+    """RFC 6724 section 5, rule 3: avoid deprecated addresses."""
+
+    PREFERRED = 0
+    DEPRECATED = 1
+
+
+class Pinned(IntEnum):
+    YES = 0
+    NO = 1
+
+
+class PeerSide(IntEnum):
+    """The address at which the peer is now is known to be alive; others are only promised."""
+
+    IN_USE = 0
+    OTHER = 1
+
+
+class Scope(IntEnum):
+    """RFC 6724 section 5, rules 2 and 6: private talks to private, global to global."""
+
+    MATCHING = 0
+    MIXED = 1
+
+
+class Family(IntEnum):
+    V6 = 0
+    V4 = 1
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Score:
+    """Field order is importance, smaller is better."""
+
+    reach: Reach
+    standing: Standing
+    pinned: Pinned
+    rank: int
+    """The operator's order of links."""
+    cost: int
+    peer_side: PeerSide
+    nat: NatCost
+    scope: Scope
+    family: Family
+    distance: int
+    """Bits behind the longest common prefix of both addresses (RFC 6724 section 5, rule 8)."""
+    peer_order: int
+    """Where the remote address stands in the peer's list."""
+    tie: tuple[int, int]
+    """The addresses as numbers."""
+
+    @property
+    def worth(self) -> tuple[Standing, Pinned, int, int]:
+        """What an operator would move a working SA for; all else decides only when a choice must be made anyway."""
+        return self.standing, self.pinned, self.rank, self.cost
+
+    def __str__(self) -> str:
+        said = [self.reach.name.lower(), f"link rank {self.rank}"]
+        said += ["pinned by the operator"] if self.pinned is Pinned.YES else []
+        said += ["deprecated address"] if self.standing is Standing.DEPRECATED else []
+        said += [f"cost {self.cost}"] if self.cost else []
+        said += ["behind a NAT"] if self.nat is NatCost.TRANSLATED else []
+        return ", ".join(said)
+
+    @property
+    def detail(self) -> str:
+        """Every field that ranks, in order: for who asks why one pair stands before another."""
+        return (
+            f"reach={self.reach.name.lower()} standing={self.standing.name.lower()} pinned={self.pinned.name.lower()} "
+            f"rank={self.rank} cost={self.cost} peer={self.peer_side.name.lower()} nat={self.nat.name.lower()} "
+            f"scope={self.scope.name.lower()} family={self.family.name.lower()} distance={self.distance} "
+            f"peer-order={self.peer_order}"
+        )
+
+
+def score(
+    candidate: Candidate, remote: Ip, fact: PairFact, *, pinned: bool, current: Pair | None, peer_order: int
+) -> Score:
+    """The place of one legal pair."""
+    local = candidate.ip
+    return Score(
+        reach=fact.reach,
+        standing=Standing.DEPRECATED if candidate.deprecated else Standing.PREFERRED,
+        pinned=Pinned.YES if pinned else Pinned.NO,
+        rank=candidate.rank,
+        cost=candidate.cost,
+        peer_side=PeerSide.IN_USE if current is not None and current.remote == remote else PeerSide.OTHER,
+        nat=fact.nat,
+        scope=Scope.MATCHING if local.is_private == remote.is_private else Scope.MIXED,
+        family=Family.V6 if local.version == 6 else Family.V4,
+        distance=(int(local) ^ int(remote)).bit_length() if local.version == remote.version else _BITS[local.version],
+        peer_order=peer_order,
+        tie=(int(local), int(remote)),
+    )
