@@ -1,2 +1,70 @@
-//! Userspace ESP (RFC 4303), sans-IO: seal, open, replay window, UDP framing (RFC 3948).
+//! Userspace ESP (RFC 4303), sans-IO: no sockets, no threads, no clock, no OS randomness.
+//!
+//! # What lives here
+//!
+//! One [`EspTable`] holds the Child SAs of one shard. Plain packets go in at [`EspTable::seal_routed`] and come out as
+//! ESP; ESP goes in at [`EspTable::open`] and is decrypted in place. Tunnel mode with AES-GCM and a 16 octet ICV
+//! (RFC 4106). The caller sends what comes out: over UDP as it is (RFC 3948), or as IP protocol 50 when
+//! [`OuterPath::encap`] is false.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `table` | the door: install, move, remove, counters, events, time |
+//! | `seal`, `open` | one packet, straight through |
+//! | `packet` | offsets of the ESP packet, beside the drawing |
+//! | `keys` | raw keys, and the cipher contexts built from them while traffic flows |
+//! | `replay` | the anti-replay window |
+//! | `selector`, `inner` | what may travel inside, and what does |
+//! | `route` | inner destination to Child SA |
+//! | `framing` | what a datagram on port 4500 is |
+//! | `limits` | every limit, with its reason |
+//!
+//! # What is promised
+//!
+//! - The outer addresses are read from the Child SA for each packet, so a MOBIKE move is one write
+//!   ([`EspTable::set_outer`]); keys, sequence numbers and window stay as they are. `open` never changes the path.
+//! - A sequence number, and with it an IV, is never used twice under a key. At the end of the space sealing stops.
+//! - Nothing that is not authentic moves a window, warms a cipher context or counts as a sign of life.
+//! - An idle pair of SAs costs about half a kilobyte: the cipher contexts (more than a kilobyte) exist only while
+//!   traffic flows. Keys are wiped when an SA is removed or dropped.
+//! - Only selectors that were agreed pass, in both directions (RFC 4301 section 5).
+//!
+//! # Extended sequence numbers
+//!
+//! Counters and windows are 64 bits wide inside. The high half would be guessed from the top of the window
+//! (RFC 4303 appendix A2) in `open`, and enter the AAD in `packet::aad`; nothing else knows the width on the wire.
+//! [`SequenceNumbers`] is where they are chosen. They are not offered yet.
 #![forbid(unsafe_code)]
+
+mod error;
+mod event;
+pub mod framing;
+mod inner;
+mod install;
+mod keys;
+pub mod limits;
+mod open;
+mod outer;
+mod packet;
+mod pair;
+mod replay;
+mod route;
+mod seal;
+mod selector;
+pub mod spi;
+mod table;
+mod time;
+
+pub use error::{InstallError, OpenError, SealError, UnknownPair};
+pub use event::EspEvent;
+pub use inner::{Flow, Malformed};
+pub use install::{Install, Keys, SequenceNumbers, Suite};
+pub use open::Opened;
+pub use outer::OuterPath;
+pub use packet::{max_inner, sealed_len};
+pub use pair::{Counters, GroupId, SaPairId};
+pub use replay::ReplayWindow;
+pub use seal::Sealed;
+pub use selector::{PortRange, Selector};
+pub use table::{EspTable, TableCounters};
+pub use time::Nanos;

@@ -1,0 +1,131 @@
+//! What it takes to install a Child SA.
+
+use core::fmt;
+
+use aws_lc_rs::aead;
+
+use crate::limits::{MAX_SELECTORS, REPLAY_WINDOW_MAX, REPLAY_WINDOW_MIN};
+use crate::{GroupId, InstallError, OuterPath, SaPairId, Selector, spi};
+
+/// Both directions of one Child SA, as IKE agreed them.
+#[derive(Debug, Clone, Copy)]
+pub struct Install<'a> {
+    /// The caller's name for the pair.
+    pub id: SaPairId,
+    /// The caller's name for all pairs that move together: the IKE SA.
+    pub group: GroupId,
+    /// From the peer to us; the SPI is ours.
+    pub inbound: Keys<'a>,
+    /// From us to the peer; the SPI is the peer's.
+    pub outbound: Keys<'a>,
+    /// The cipher of both directions.
+    pub suite: Suite,
+    /// How sequence numbers travel.
+    pub sequence: SequenceNumbers,
+    /// Width in packets: a multiple of 64 within 64..=1024.
+    pub replay_window: u16,
+    /// Where packets go.
+    pub outer: OuterPath,
+    /// Inner traffic on our side (TSi if we initiated, else TSr).
+    pub local: &'a [Selector],
+    /// Inner traffic on the peer's side.
+    pub remote: &'a [Selector],
+}
+
+impl Install<'_> {
+    /// Everything that can be judged without the table.
+    pub(crate) fn check(&self) -> Result<(), InstallError> {
+        for keys in [&self.inbound, &self.outbound] {
+            keys.check(self.suite)?;
+        }
+        if self.inbound.keymat == self.outbound.keymat {
+            return Err(InstallError::SameKeys);
+        }
+        let width = self.replay_window;
+        if !(REPLAY_WINDOW_MIN..=REPLAY_WINDOW_MAX).contains(&width) || !width.is_multiple_of(64) {
+            return Err(InstallError::ReplayWindow(width));
+        }
+        for side in [self.local, self.remote] {
+            match side.len() {
+                0 => return Err(InstallError::NoSelectors),
+                1..=MAX_SELECTORS => {}
+                more => return Err(InstallError::TooManySelectors(more)),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// SPI and keying material of one direction. The bytes stay the caller's, who wipes them.
+#[derive(Clone, Copy)]
+pub struct Keys<'a> {
+    /// Security Parameters Index, 256 or higher.
+    pub spi: u32,
+    /// The key followed by four bytes of salt (RFC 4106 section 8.1), [`Suite::keymat_len`] bytes.
+    pub keymat: &'a [u8],
+}
+
+impl Keys<'_> {
+    fn check(&self, suite: Suite) -> Result<(), InstallError> {
+        if self.spi < spi::FIRST {
+            return Err(InstallError::SpiReserved(self.spi));
+        }
+        let (want, got) = (suite.keymat_len(), self.keymat.len());
+        if want != got {
+            return Err(InstallError::KeyLength { want, got });
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Keys<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keys").field("spi", &self.spi).finish_non_exhaustive()
+    }
+}
+
+/// AES-GCM with a 16 octet ICV (RFC 4106; IKEv2 encryption transform 20).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Suite {
+    /// 128 bit key.
+    Aes128Gcm16,
+    /// 192 bit key.
+    Aes192Gcm16,
+    /// 256 bit key.
+    Aes256Gcm16,
+}
+
+impl Suite {
+    /// Bytes of key, without salt.
+    #[must_use]
+    pub const fn key_len(self) -> usize {
+        match self {
+            Suite::Aes128Gcm16 => 16,
+            Suite::Aes192Gcm16 => 24,
+            Suite::Aes256Gcm16 => 32,
+        }
+    }
+
+    /// Bytes of keying material to take from KEYMAT for one direction: key and salt.
+    #[must_use]
+    pub const fn keymat_len(self) -> usize {
+        self.key_len() + crate::keys::SALT_LEN
+    }
+
+    pub(crate) fn algorithm(self) -> &'static aead::Algorithm {
+        match self {
+            Suite::Aes128Gcm16 => &aead::AES_128_GCM,
+            Suite::Aes192Gcm16 => &aead::AES_192_GCM,
+            Suite::Aes256Gcm16 => &aead::AES_256_GCM,
+        }
+    }
+}
+
+/// How sequence numbers travel (IKEv2 transform type 5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum SequenceNumbers {
+    /// 32 bits, all on the wire.
+    #[default]
+    Short,
+}

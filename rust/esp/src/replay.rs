@@ -1,0 +1,87 @@
+//! The anti-replay window (RFC 4303 section 3.4.3).
+//!
+//! A ring of bits, one per sequence number modulo the width. When the top moves up, the bits of the numbers that enter
+//! are cleared; nothing is ever shifted. Exactly `width` numbers are remembered.
+
+/// Which of the last sequence numbers were seen.
+#[derive(Debug, Clone)]
+pub struct ReplayWindow {
+    /// Highest number seen; 0 before the first packet, as 0 is never sent.
+    top: u64,
+    bits: Bits,
+}
+
+#[derive(Debug, Clone)]
+enum Bits {
+    /// Width 64: no allocation in the common case.
+    Inline(u64),
+    Boxed(Box<[u64]>),
+}
+
+impl ReplayWindow {
+    /// A window of `width` packets, a multiple of 64 and at least 64 (anything else is rounded up).
+    #[must_use]
+    pub fn new(width: u16) -> ReplayWindow {
+        let words = usize::from(width).div_ceil(64).max(1);
+        let bits = if words == 1 { Bits::Inline(0) } else { Bits::Boxed(vec![0; words].into()) };
+        ReplayWindow { top: 0, bits }
+    }
+
+    /// Highest number accepted; 0 if none.
+    #[must_use]
+    pub fn top(&self) -> u64 {
+        self.top
+    }
+
+    /// Whether a packet with this number may be new. Changes nothing, as it is asked before the ICV is known.
+    #[must_use]
+    pub fn admits(&self, sequence: u64) -> bool {
+        if sequence > self.top {
+            return true;
+        }
+        let words = self.words();
+        let width = words.len() as u64 * 64;
+        let (word, bit) = place(sequence, words.len());
+        sequence != 0 && self.top - sequence < width && words[word] & bit == 0
+    }
+
+    /// Remember an authentic packet that [`ReplayWindow::admits`] let in.
+    pub fn accept(&mut self, sequence: u64) {
+        let top = self.top;
+        let words = match &mut self.bits {
+            Bits::Inline(word) => core::slice::from_mut(word),
+            Bits::Boxed(words) => words,
+        };
+        if sequence > top {
+            forget(words, top, sequence);
+            self.top = sequence;
+        }
+        let (word, bit) = place(sequence, words.len());
+        words[word] |= bit;
+    }
+
+    fn words(&self) -> &[u64] {
+        match &self.bits {
+            Bits::Inline(word) => core::slice::from_ref(word),
+            Bits::Boxed(words) => words,
+        }
+    }
+}
+
+/// Clear the places of the numbers behind `top` up to `new_top`.
+fn forget(words: &mut [u64], top: u64, new_top: u64) {
+    let width = words.len() as u64 * 64;
+    if new_top - top >= width {
+        words.fill(0);
+        return;
+    }
+    // At most 1023 steps, one in the usual case; whole words would only help after a burst of loss.
+    for sequence in top + 1..=new_top {
+        let (word, bit) = place(sequence, words.len());
+        words[word] &= !bit;
+    }
+}
+
+fn place(sequence: u64, words: usize) -> (usize, u64) {
+    ((sequence / 64 % words as u64) as usize, 1 << (sequence % 64))
+}
