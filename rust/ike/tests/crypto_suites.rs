@@ -1,0 +1,89 @@
+//! Suites as people write them, and what they are told when they mistype.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers of tests
+
+use mobike_ike::crypto::{Encr, EspSuite, IkeSuite, KeMethod, Prf};
+use proptest::prelude::*;
+
+#[test]
+fn suites_are_read_and_written_as_in_the_field() {
+    let ike: IkeSuite = "aes256gcm16-prfsha384-x25519".parse().unwrap();
+    assert_eq!(
+        (ike.encr(), ike.prf(), ike.integ(), ike.ke()),
+        (Encr::Aes256Gcm16, Prf::HmacSha384, None, KeMethod::X25519)
+    );
+    assert_eq!(ike.to_string(), "aes256gcm16-prfsha384-x25519");
+    let reordered: IkeSuite = "x25519-aes256gcm16-prfsha384".parse().unwrap();
+    assert_eq!(reordered, ike);
+
+    let esp: EspSuite = "aes128gcm16".parse().unwrap();
+    assert_eq!((esp.encr(), esp.integ(), esp.ke(), esp.esn()), (Encr::Aes128Gcm16, None, None, false));
+    let esp: EspSuite = "aes256gcm16-ecp256-esn".parse().unwrap();
+    assert_eq!((esp.ke(), esp.esn()), (Some(KeMethod::P256), true));
+    assert_eq!(esp.to_string(), "aes256gcm16-ecp256-esn");
+    assert_eq!(esp.without_ke().to_string(), "aes256gcm16-esn");
+}
+
+#[test]
+fn every_default_is_what_its_name_says() {
+    for suite in IkeSuite::DEFAULTS {
+        assert_eq!(suite.to_string().parse::<IkeSuite>().as_ref(), Ok(suite));
+    }
+    for suite in EspSuite::DEFAULTS {
+        assert_eq!(suite.to_string().parse::<EspSuite>().as_ref(), Ok(suite));
+    }
+}
+
+#[test]
+fn a_mistake_in_an_ike_suite_is_named_with_the_nearest_right_word() {
+    let cases = [
+        ("aes256gmc16-prfsha384-x25519", "unknown algorithm \"aes256gmc16\"; nearest is \"aes256gcm16\""),
+        ("aes256gcm16-prfsha284-x25519", "unknown algorithm \"prfsha284\"; nearest is \"prfsha384\""),
+        ("aes256gcm16-prfsha384-curve25519", "unknown algorithm \"curve25519\"; nearest is \"x25519\""),
+        ("aes256gcm16-prfsha384-X25519", "unknown algorithm \"X25519\"; nearest is \"x25519\""),
+        ("aes256gcm16-prfsha384-ecp-256", "unknown algorithm \"ecp\"; nearest is \"ecp256\""),
+        ("aes256gcm16--prfsha384-x25519", "unknown algorithm \"\"; nearest is \"sha256\""),
+        ("aes256gcm16-prfsha384", "no key exchange method; add for example \"x25519\""),
+        ("aes256gcm16-x25519", "no PRF; add for example \"prfsha256\""),
+        ("prfsha384-x25519", "no encryption algorithm; add for example \"aes256gcm16\""),
+        (
+            "aes256gcm16-aes128gcm16-prfsha384-x25519",
+            "\"aes128gcm16\" is a second encryption algorithm; write alternatives as suites of their own",
+        ),
+        (
+            "aes256gcm16-sha384-x25519",
+            "\"sha384\" does not belong here: the cipher authenticates by itself (a PRF is written \"prfsha256\")",
+        ),
+        (
+            "aes256gcm16-prfsha384-x25519-esn",
+            "\"esn\" does not belong here: extended sequence numbers are a matter of ESP suites",
+        ),
+    ];
+    for (text, message) in cases {
+        assert_eq!(text.parse::<IkeSuite>().unwrap_err().to_string(), message, "{text}");
+    }
+}
+
+#[test]
+fn a_mistake_in_an_esp_suite_is_named_with_the_nearest_right_word() {
+    let cases = [
+        ("aes256gcm", "unknown algorithm \"aes256gcm\"; nearest is \"aes256gcm16\""),
+        ("aes256gcm16-noesn", "unknown algorithm \"noesn\"; nearest is \"esn\""),
+        ("aes256gcm16-prfsha256", "\"prfsha256\" does not belong here: ESP keys come from the IKE SA's PRF"),
+        ("x25519", "no encryption algorithm; add for example \"aes256gcm16\""),
+    ];
+    for (text, message) in cases {
+        assert_eq!(text.parse::<EspSuite>().unwrap_err().to_string(), message, "{text}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_a_suite_or_a_short_error(text in "\\PC{0,4000}") {
+        if let Err(error) = text.parse::<IkeSuite>() {
+            prop_assert!(error.to_string().chars().count() < 400, "{error}");
+        }
+        if let Err(error) = text.parse::<EspSuite>() {
+            prop_assert!(error.to_string().chars().count() < 400, "{error}");
+        }
+    }
+}
