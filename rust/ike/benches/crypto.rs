@@ -3,6 +3,7 @@
 
 use std::hint::black_box;
 
+use aws_lc_rs::aead;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use mobike_ike::Nanos;
 use mobike_ike::crypto::auth::SignedOctets;
@@ -84,6 +85,16 @@ fn messages(c: &mut Criterion) {
     }
 }
 
+/// The part of each seal and open that keeping provider objects in the SA would save.
+fn key_objects(c: &mut Criterion) {
+    for (name, algorithm, len) in [("aes128gcm16", &aead::AES_128_GCM, 16), ("aes256gcm16", &aead::AES_256_GCM, 32)] {
+        let key = vec![4; len];
+        c.bench_function(&format!("build and drop the key object {name}"), |b| {
+            b.iter(|| aead::UnboundKey::new(algorithm, black_box(&key)).unwrap());
+        });
+    }
+}
+
 fn first_contact(c: &mut Criterion) {
     let mut random = SeededRandom::new([1; 32]);
     let (now, from) = (Nanos(1), "192.0.2.1:500".parse::<std::net::SocketAddr>().unwrap());
@@ -102,5 +113,5 @@ fn first_contact(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, key_exchange, keys, messages, first_contact);
+criterion_group!(benches, key_exchange, keys, messages, key_objects, first_contact);
 criterion_main!(benches);

@@ -1,7 +1,8 @@
 //! Protection of the SK payload (RFC 7296 section 3.14, RFC 5282), in place.
 //!
 //! The provider's key object is built for each message and dropped: an SA then holds 36 octets of key per direction
-//! instead of a heap block of about 600. `benches/crypto.rs` puts the price beside that of the message itself.
+//! instead of a heap block of about 600. It costs about 0.2 us of the 0.5 us that a message of 256 octets takes
+//! (`benches/crypto.rs`, bench "build and drop the key object").
 
 use aws_lc_rs::aead::{AES_128_GCM, AES_192_GCM, AES_256_GCM, Aad, Algorithm, LessSafeKey, Nonce, UnboundKey};
 
