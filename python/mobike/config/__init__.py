@@ -1,0 +1,62 @@
+"""Config: TOML in, frozen settings out, and errors that name file, line and key.
+
+    locate      the line of every key, which tomllib does not tell
+    fields      single values: addresses, networks, pools, times, proposals
+    models      the tables of the file, as pydantic models
+    messages    pydantic's errors in people's words
+    secrets     pre-shared keys from text, file or environment
+    build       tables -> settings, and the rules about more than one key
+    load        all of it in order
+    settings    what comes out
+    places      where things are by default
+
+`docs/mobike.example.toml` shows every key. Config knows no core: what only the core can judge is asked through
+`Checks`.
+"""
+
+from mobike.config.checks import Checks
+from mobike.config.load import Loaded, load, parse
+from mobike.config.places import default_socket, default_state_dir, default_token_file
+from mobike.config.problems import ConfigError, Problem
+from mobike.config.settings import (
+    ApiSettings,
+    Connection,
+    DaemonSettings,
+    DataplaneSettings,
+    Inner,
+    LimitSettings,
+    LinkRule,
+    LinkSettings,
+    LinkSource,
+    LogFormat,
+    PlaneKind,
+    Role,
+    Settings,
+    Start,
+)
+
+__all__ = [
+    "ApiSettings",
+    "Checks",
+    "ConfigError",
+    "Connection",
+    "DaemonSettings",
+    "DataplaneSettings",
+    "Inner",
+    "LimitSettings",
+    "LinkRule",
+    "LinkSettings",
+    "LinkSource",
+    "Loaded",
+    "LogFormat",
+    "PlaneKind",
+    "Problem",
+    "Role",
+    "Settings",
+    "Start",
+    "default_socket",
+    "default_state_dir",
+    "default_token_file",
+    "load",
+    "parse",
+]

@@ -1,0 +1,265 @@
+"""From checked tables to frozen settings, and the rules that concern more than one key."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Final, TypeVar
+
+from mobike.commands import SECOND, Pool, Profile, Retransmit
+from mobike.config.locate import Key
+from mobike.config.models import (
+    ApiTable,
+    ConnectionTable,
+    DaemonTable,
+    DataplaneTable,
+    LimitsTable,
+    LinksTable,
+    RetransmitTable,
+    Table,
+)
+from mobike.config.places import default_socket, default_state_dir
+from mobike.config.secrets import Secret, SecretError, read_psk
+from mobike.config.settings import (
+    ApiSettings,
+    Connection,
+    DaemonSettings,
+    DataplaneSettings,
+    Inner,
+    LimitSettings,
+    LinkRule,
+    LinkSettings,
+    LinkSource,
+    LogFormat,
+    PlaneKind,
+    Role,
+    Settings,
+    Start,
+)
+
+_EVERYTHING: Final = {"ipv4": "0.0.0.0/0", "ipv6": "::/0"}
+_RESPONDER_FLOOR: Final = 300 * SECOND
+"""RFC 4555 section 3.11: a responder is patient for five minutes at least."""
+
+_T = TypeVar("_T", bound=Table)
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionProblem:
+    """What is wrong with a connection as a whole; the key is within its table, empty for the table itself."""
+
+    key: Key
+    message: str
+    harmless: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltConnection:
+    """A connection if there is one, and what was found on the way."""
+
+    built: Connection | None
+    problems: tuple[ConnectionProblem, ...]
+
+
+def build_connection(name: str, table: ConnectionTable, base: Path, environ: Mapping[str, str]) -> BuiltConnection:
+    """One connection from its table."""
+    problems = [*_contradictions(table)]
+    secret: Secret | None = None
+    if _sources(table) == 1:
+        try:
+            secret = read_psk(table, base, environ)
+        except SecretError as problem:
+            problems.append(ConnectionProblem((problem.key,), str(problem)))
+        else:
+            problems += [ConnectionProblem((secret.key,), warning, harmless=True) for warning in secret.warnings]
+    if secret is None or not all(problem.harmless for problem in problems):
+        return BuiltConnection(None, tuple(problems))
+    connection = Connection(
+        profile=_profile(name, table, secret.octets),
+        role=Role(table.role),
+        remotes=tuple(table.remote),
+        remote_ike_port=table.remote_ike_port,
+        remote_natt_port=table.remote_natt_port,
+        start=Start(table.start),
+        addresses=tuple(table.addresses),
+    )
+    return BuiltConnection(connection, tuple(problems))
+
+
+def _sources(table: ConnectionTable) -> int:
+    return sum(source is not None for source in (table.psk, table.psk_file, table.psk_env))
+
+
+def _contradictions(table: ConnectionTable) -> Iterator[ConnectionProblem]:
+    """Keys that are right by themselves and wrong together."""
+    match _sources(table):
+        case 0:
+            yield ConnectionProblem((), "has no key; give one of psk, psk_file, psk_env")
+        case 1:
+            pass
+        case _:
+            yield ConnectionProblem((), "has more than one key; give exactly one of psk, psk_file, psk_env")
+    match Role(table.role):
+        case Role.INITIATOR:
+            yield from _of_initiator(table)
+        case Role.RESPONDER:
+            yield from _of_responder(table)
+    if table.retransmit.give_up_responder < _RESPONDER_FLOOR:
+        yield ConnectionProblem(
+            ("retransmit", "give_up_responder"),
+            "must be 5m or more: a moving peer needs that time (RFC 4555 section 3.11)",
+        )
+    if table.retransmit.initial == 0:
+        yield ConnectionProblem(("retransmit", "initial"), "must be more than nothing")
+
+
+def _of_initiator(table: ConnectionTable) -> Iterator[ConnectionProblem]:
+    if not table.remote:
+        yield ConnectionProblem(("remote",), "an initiator needs the peer's addresses")
+    if table.pool:
+        yield ConnectionProblem(("pool",), "only a responder leases addresses; an initiator asks by virtual_ip")
+    if not table.local_ts and not table.virtual_ip:
+        yield ConnectionProblem(("local_ts",), "say which networks are behind us, or ask for an address by virtual_ip")
+    if not table.remote_ts and not table.virtual_ip:
+        yield ConnectionProblem(("remote_ts",), "say which networks are behind the peer")
+
+
+def _of_responder(table: ConnectionTable) -> Iterator[ConnectionProblem]:
+    if table.virtual_ip:
+        yield ConnectionProblem(("virtual_ip",), "only an initiator asks for an address; a responder leases from pool")
+    if not table.local_ts:
+        yield ConnectionProblem(("local_ts",), "say which networks are behind us")
+    if not table.remote_ts and not table.pool:
+        yield ConnectionProblem(
+            ("remote_ts",), "say which networks are behind the peer, or lease addresses from a pool"
+        )
+    versions = [pool.first.version for pool in table.pool]
+    if len(versions) != len(set(versions)):
+        yield ConnectionProblem(("pool",), "may have one range of IPv4 and one of IPv6")
+    if "start" in table.model_fields_set:
+        yield ConnectionProblem(("start",), "only an initiator begins; a responder listens")
+
+
+def _profile(name: str, table: ConnectionTable, psk: bytes) -> Profile:
+    asked = [_EVERYTHING[family] for family in ("ipv4", "ipv6") if family in table.virtual_ip]
+    return Profile(
+        name=name,
+        local_id=table.local_id,
+        remote_id=table.remote_id,
+        psk=psk,
+        ike_proposals=tuple(table.ike),
+        esp_proposals=tuple(table.esp),
+        # Offered wide and narrowed by the gateway to the address it leases (RFC 7296 section 2.19).
+        local_ts=tuple(table.local_ts or asked),
+        remote_ts=tuple(table.remote_ts or asked),
+        pools=tuple(Pool(pool.first, pool.count) for pool in table.pool),
+        request_ip4="ipv4" in table.virtual_ip,
+        request_ip6="ipv6" in table.virtual_ip,
+        accepts=Role(table.role) is Role.RESPONDER,
+        initial_contact=table.initial_contact,
+        mobike=table.mobike,
+        liveness=table.liveness,
+        retransmit=_retransmit(table.retransmit),
+        nat_keepalive=table.nat_keepalive,
+        return_routability=table.return_routability,
+    )
+
+
+def _retransmit(table: RetransmitTable) -> Retransmit:
+    return Retransmit(
+        initial=table.initial,
+        factor_percent=table.factor_percent,
+        max_interval=table.max_interval,
+        jitter_percent=table.jitter_percent,
+        give_up_initiator=table.give_up_initiator,
+        give_up_responder=table.give_up_responder,
+    )
+
+
+def build_settings(
+    sections: Mapping[str, Table | None],
+    connections: tuple[Connection, ...],
+    base: Path,
+    problem: Callable[[Key, str], None],
+) -> Settings:
+    """All settings; what contradicts is told to `problem`."""
+    daemon = _section(sections, "daemon", DaemonTable)
+    links = _section(sections, "links", LinksTable)
+    limits = _section(sections, "limits", LimitsTable)
+    if daemon.ike_port == daemon.natt_port:
+        problem(("daemon", "natt_port"), "must differ from ike_port (RFC 3948: the marker tells IKE from ESP)")
+    if links.source == "manual" and not links.manual:
+        problem(("links", "manual"), 'is empty; source = "manual" needs the addresses to use')
+    if links.source == "netlink" and links.manual:
+        problem(("links", "manual"), 'is used with source = "manual" only')
+    if limits.cookie_threshold > limits.max_half_open:
+        problem(("limits", "cookie_threshold"), "is above max_half_open: cookies would never be asked for")
+    _pools_apart(connections, problem)
+    return Settings(
+        daemon=_daemon(daemon, base),
+        api=_api(_section(sections, "api", ApiTable), daemon, base),
+        dataplane=_dataplane(_section(sections, "dataplane", DataplaneTable)),
+        links=LinkSettings(
+            source=LinkSource(links.source),
+            manual=tuple(links.manual),
+            rules=tuple(LinkRule(rule.match, rule.rank, rule.allow) for rule in links.rule),
+        ),
+        limits=LimitSettings(limits.cookie_threshold, limits.max_half_open, limits.max_ike_sas),
+        connections=connections,
+    )
+
+
+def _pools_apart(connections: tuple[Connection, ...], problem: Callable[[Key, str], None]) -> None:
+    """Each connection leases from its own ranges: one address leased twice would mix up two peers' traffic."""
+    leased = sorted(
+        (pool.first.version, int(pool.first), int(pool.first) + pool.count, connection.name)
+        for connection in connections
+        for pool in connection.profile.pools
+    )
+    for (version, _, end, name), (next_version, begin, _, other) in pairwise(leased):
+        if version == next_version and begin < end:
+            problem(("connections", other, "pool"), f"overlaps the pool of {name}")
+
+
+def _section(sections: Mapping[str, Table | None], name: str, model: type[_T]) -> _T:
+    table = sections[name]
+    if not isinstance(table, model):
+        raise TypeError(f"[{name}] was not read")
+    return table
+
+
+def _daemon(table: DaemonTable, base: Path) -> DaemonSettings:
+    settings = DaemonSettings(
+        state_dir=_state_dir(table, base),
+        ike_port=table.ike_port,
+        natt_port=table.natt_port,
+        shards=table.shards,
+        log_level=table.log_level,
+        log_format=LogFormat(table.log_format),
+    )
+    return settings if table.listen is None else replace(settings, listen=tuple(table.listen))
+
+
+def _state_dir(table: DaemonTable, base: Path) -> Path:
+    return default_state_dir() if table.state_dir is None else base / table.state_dir
+
+
+def _api(table: ApiTable, daemon: DaemonTable, base: Path) -> ApiSettings:
+    state_dir = _state_dir(daemon, base)
+    socket: Path | None
+    if table.socket is None:
+        socket = default_socket() if daemon.state_dir is None else state_dir / "api.sock"
+    else:
+        socket = base / table.socket if table.socket else None
+    token_file = state_dir / "api.token" if table.token_file is None else base / table.token_file
+    return ApiSettings(socket=socket, tcp=table.tcp, token_file=token_file)
+
+
+def _dataplane(table: DataplaneTable) -> DataplaneSettings:
+    return DataplaneSettings(
+        kind=PlaneKind(table.kind),
+        inner=Inner(table.inner),
+        tun=table.tun,
+        mtu=table.mtu,
+        always_encap=table.always_encap,
+    )

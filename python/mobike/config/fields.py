@@ -1,0 +1,124 @@
+"""The types of single values: text in, meaning out, and one line of reason where that fails."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Annotated, Any, Final, TypeAlias
+
+from pydantic import Field, PlainValidator, ValidationInfo
+
+from mobike.address import Ip
+from mobike.commands import Pool
+from mobike.config.checks import Checks
+from mobike.config.durations import parse_duration
+
+MAX_POOL: Final = 1 << 24
+"""Addresses of a pool that are used; as many as a shard can hold SAs."""
+
+
+_HOST_NAME: Final = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9.-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What validation needs from outside."""
+
+    checks: Checks
+
+
+def _text(read: Callable[[str], object]) -> PlainValidator:
+    """A validator of strings: `read` makes the value or raises ValueError."""
+
+    def validate(value: Any) -> object:  # noqa: ANN401 - whatever TOML holds
+        if not isinstance(value, str):
+            raise ValueError("must be a string")  # noqa: TRY004 - pydantic collects ValueErrors only
+        return read(value)
+
+    return PlainValidator(validate)
+
+
+def _judged(check: Callable[[Checks, str], object]) -> PlainValidator:
+    """A validator of strings that the core judges."""
+
+    def validate(value: Any, info: ValidationInfo) -> str:  # noqa: ANN401 - whatever TOML holds
+        if not isinstance(value, str) or not value:
+            raise ValueError("must be a string that is not empty")
+        if not isinstance(info.context, Context):
+            raise TypeError("validated without a Context")
+        check(info.context.checks, value)
+        return value
+
+    return PlainValidator(validate)
+
+
+def read_address(text: str) -> Ip:
+    """An address. Names are refused, not resolved: what a name means changes, and it is asked where nobody checks."""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        if _HOST_NAME.fullmatch(text):
+            raise ValueError(f"{text!r} is a host name; write its addresses, names are not looked up") from None
+        raise ValueError(f"{text!r} is no IP address") from None
+    if getattr(address, "scope_id", None):
+        raise ValueError(f"{text!r} has a zone; addresses of one link only cannot carry a tunnel")
+    return address
+
+
+def read_network(text: str) -> str:
+    """A prefix, as the text that the core reads."""
+    try:
+        return str(ip_network(text))
+    except ValueError as problem:
+        if "host bits" in str(problem):
+            raise ValueError(f"{text!r} has bits behind its length; did you mean {ip_network(text, False)}?") from None
+        raise ValueError(f"{text!r} is no network like 10.1.0.0/16") from None
+
+
+def read_pool(text: str) -> Pool:
+    """`10.99.0.0/16` without its first and last address, or `10.99.0.10-10.99.0.99`."""
+    first, dash, last = (part.strip() for part in text.partition("-"))
+    if dash:
+        return _range(text, read_address(first), read_address(last))
+    return _usable(ip_network(read_network(text)))
+
+
+def _range(text: str, first: Ip, last: Ip) -> Pool:
+    if first.version != last.version or int(first) > int(last):
+        raise ValueError(f"{text!r} is no range: it must rise within one family")
+    return Pool(first, min(int(last) - int(first) + 1, MAX_POOL))
+
+
+def _usable(network: IPv4Network | IPv6Network) -> Pool:
+    """Neither the network's own address nor IPv4's broadcast is leased."""
+    if network.num_addresses <= 2:
+        return Pool(network[0], network.num_addresses)
+    held_back = 2 if network.version == 4 else 1
+    return Pool(network[1], min(network.num_addresses - held_back, MAX_POOL))
+
+
+def _read_tcp(text: str) -> tuple[str, int] | None:
+    """`127.0.0.1:8650`; the empty string turns it off."""
+    if not text:
+        return None
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 0xFFFF:
+        raise ValueError(f"{text!r} is not ADDRESS:PORT")
+    address = read_address(host.removeprefix("[").removesuffix("]"))
+    if not address.is_loopback:
+        raise ValueError(
+            f"{text!r} can be reached from outside; the API has no TLS yet, so it listens on loopback only"
+        )
+    return str(address), int(port)
+
+
+Address: TypeAlias = Annotated[Ip, _text(read_address)]
+Network: TypeAlias = Annotated[str, _text(read_network)]
+PoolRange: TypeAlias = Annotated[Pool, _text(read_pool)]
+Duration: TypeAlias = Annotated[int, _text(parse_duration)]
+TcpAddress: TypeAlias = Annotated[tuple[str, int] | None, _text(_read_tcp)]
+IkeProposal: TypeAlias = Annotated[str, _judged(lambda checks, text: checks.check_ike_proposal(text))]
+EspProposal: TypeAlias = Annotated[str, _judged(lambda checks, text: checks.check_esp_proposal(text))]
+IdentityText: TypeAlias = Annotated[str, _judged(lambda checks, text: checks.check_identity(text))]
+PatternText: TypeAlias = Annotated[str, _judged(lambda checks, text: checks.check_identity_pattern(text))]
+Port: TypeAlias = Annotated[int, Field(ge=1, le=0xFFFF)]

@@ -1,0 +1,135 @@
+"""The tables of the file, as pydantic models. Defaults live here; `docs/mobike.example.toml` shows them all."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from mobike.commands import Retransmit
+from mobike.config.fields import (
+    Address,
+    Duration,
+    EspProposal,
+    IdentityText,
+    IkeProposal,
+    Network,
+    PatternText,
+    PoolRange,
+    Port,
+    TcpAddress,
+)
+from mobike.config.settings import DataplaneSettings, LimitSettings
+
+_RETRANSMIT = Retransmit()
+_DATAPLANE = DataplaneSettings()
+_LIMITS = LimitSettings()
+
+
+class Table(BaseModel):
+    """Unknown keys are errors, types are exact, and no message repeats what was written."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+
+
+class DaemonTable(Table):
+    """[daemon]"""
+
+    listen: Annotated[list[Address] | None, Field(min_length=1)] = None
+    ike_port: Port = 500
+    natt_port: Port = 4500
+    shards: Annotated[int, Field(ge=1, le=16)] = 1
+    state_dir: Annotated[str, Field(min_length=1)] | None = None
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["console", "json"] = "console"
+
+
+class ApiTable(Table):
+    """[api]"""
+
+    socket: str | None = None
+    tcp: TcpAddress = ("127.0.0.1", 8650)
+    token_file: Annotated[str, Field(min_length=1)] | None = None
+
+
+class DataplaneTable(Table):
+    """[dataplane]"""
+
+    kind: Literal["userspace", "null"] = "userspace"
+    inner: Literal["tun", "port", "echo", "none"] = "tun"
+    tun: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,15}$")] = _DATAPLANE.tun
+    mtu: Annotated[int, Field(ge=576, le=65_000)] = _DATAPLANE.mtu
+    always_encap: bool = _DATAPLANE.always_encap
+
+
+class LinkRuleTable(Table):
+    """[[links.rule]]"""
+
+    match: Annotated[str, Field(min_length=1)]
+    rank: Annotated[int, Field(ge=0, le=1000)] = 0
+    allow: bool = True
+
+
+class LinksTable(Table):
+    """[links]"""
+
+    source: Literal["netlink", "manual"] = "netlink"
+    manual: list[Address] = []
+    rule: list[LinkRuleTable] = []
+
+
+class LimitsTable(Table):
+    """[limits]"""
+
+    cookie_threshold: Annotated[int, Field(ge=0, le=1 << 24)] = _LIMITS.cookie_threshold
+    max_half_open: Annotated[int, Field(ge=1, le=1 << 24)] = _LIMITS.max_half_open
+    max_ike_sas: Annotated[int, Field(ge=1, le=1 << 24)] = _LIMITS.max_ike_sas
+
+
+class RetransmitTable(Table):
+    """[connections.NAME.retransmit]"""
+
+    initial: Duration = _RETRANSMIT.initial
+    factor_percent: Annotated[int, Field(ge=100, le=1000)] = _RETRANSMIT.factor_percent
+    max_interval: Duration = _RETRANSMIT.max_interval
+    jitter_percent: Annotated[int, Field(ge=0, le=50)] = _RETRANSMIT.jitter_percent
+    give_up_initiator: Duration = _RETRANSMIT.give_up_initiator
+    give_up_responder: Duration = _RETRANSMIT.give_up_responder
+
+
+class ConnectionTable(Table):
+    """[connections.NAME]"""
+
+    role: Literal["initiator", "responder"]
+    remote: list[Address] = []
+    remote_ike_port: Port = 500
+    remote_natt_port: Port = 4500
+    local_id: IdentityText
+    remote_id: PatternText
+    psk: SecretStr | None = None
+    psk_file: Annotated[str, Field(min_length=1)] | None = None
+    psk_env: Annotated[str, Field(min_length=1)] | None = None
+    ike: Annotated[list[IkeProposal], Field(min_length=1)] = [
+        "aes128gcm16-prfsha256-x25519",
+        "aes256gcm16-prfsha384-x25519",
+    ]
+    esp: Annotated[list[EspProposal], Field(min_length=1)] = ["aes128gcm16", "aes256gcm16"]
+    local_ts: list[Network] = []
+    remote_ts: list[Network] = []
+    pool: list[PoolRange] = []
+    virtual_ip: list[Literal["ipv4", "ipv6"]] = []
+    mobike: bool = True
+    initial_contact: bool = True
+    liveness: Duration = 30_000_000_000
+    nat_keepalive: Duration = 20_000_000_000
+    retransmit: RetransmitTable = RetransmitTable()
+    return_routability: Literal["before", "after", "never"] = "before"
+    start: Literal["auto", "manual"] = "auto"
+    addresses: list[Address] = []
+
+
+SECTIONS: dict[str, type[Table]] = {
+    "daemon": DaemonTable,
+    "api": ApiTable,
+    "dataplane": DataplaneTable,
+    "links": LinksTable,
+    "limits": LimitsTable,
+}

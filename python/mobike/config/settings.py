@@ -1,0 +1,155 @@
+"""What comes out of a configuration: frozen, complete, checked. No text is left to be parsed behind this point."""
+
+from dataclasses import dataclass
+from enum import Enum
+from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
+
+from mobike.address import Ip
+from mobike.commands import Profile
+
+
+class LogFormat(Enum):
+    """How the log is written."""
+
+    CONSOLE = "console"
+    JSON = "json"
+
+
+class PlaneKind(Enum):
+    """Who carries inner traffic."""
+
+    USERSPACE = "userspace"
+    """ESP in our own process."""
+    NULL = "null"
+    """Nobody: Child SAs are agreed and counted, packets go nowhere (for measuring IKE alone)."""
+
+
+class Inner(Enum):
+    """Where inner packets come from and go to."""
+
+    TUN = "tun"
+    PORT = "port"
+    """The in-process port of the core."""
+    ECHO = "echo"
+    """Each inner packet is answered in process: pings work without root."""
+    NONE = "none"
+
+
+class LinkSource(Enum):
+    """Who says which local addresses there are."""
+
+    NETLINK = "netlink"
+    MANUAL = "manual"
+    """The configuration, and then the API: for demos and tests on loopback."""
+
+
+class Role(Enum):
+    """Who begins a connection."""
+
+    INITIATOR = "initiator"
+    RESPONDER = "responder"
+
+
+class Start(Enum):
+    """When an initiator begins."""
+
+    AUTO = "auto"
+    """At once, and again whenever it is down."""
+    MANUAL = "manual"
+    """When told to (`mobike up`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonSettings:
+    """The process."""
+
+    state_dir: Path
+    listen: tuple[Ip, ...] = (IPv4Address("0.0.0.0"), IPv6Address("::"))  # noqa: S104 - a gateway answers everywhere
+    ike_port: int = 500
+    natt_port: int = 4500
+    shards: int = 1
+    log_level: str = "info"
+    log_format: LogFormat = LogFormat.CONSOLE
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSettings:
+    """Where the management API listens."""
+
+    socket: Path | None
+    """None: no Unix socket."""
+    tcp: tuple[str, int] | None
+    """A loopback address and its port; None: no TCP."""
+    token_file: Path
+
+
+@dataclass(frozen=True, slots=True)
+class DataplaneSettings:
+    """Who carries inner traffic, and from where."""
+
+    kind: PlaneKind = PlaneKind.USERSPACE
+    inner: Inner = Inner.TUN
+    tun: str = "mobike0"
+    mtu: int = 1400
+    always_encap: bool = True
+    """Wrap ESP in UDP also where no NAT was seen: a userspace plane has no raw sockets."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRule:
+    """What a link is worth. The first rule whose pattern matches the name of a link counts."""
+
+    match: str
+    rank: int = 0
+    """Less is better."""
+    allow: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSettings:
+    """Which local addresses may be used."""
+
+    source: LinkSource = LinkSource.NETLINK
+    manual: tuple[Ip, ...] = ()
+    rules: tuple[LinkRule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LimitSettings:
+    """What strangers may cost."""
+
+    cookie_threshold: int = 64
+    max_half_open: int = 4096
+    max_ike_sas: int = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """One connection: standing orders for the core, and what the control plane needs to keep it alive."""
+
+    profile: Profile
+    role: Role
+    remotes: tuple[Ip, ...]
+    """Where the peer is reached, most preferred first. Responder: who may call; empty means everybody."""
+    remote_ike_port: int = 500
+    remote_natt_port: int = 4500
+    start: Start = Start.AUTO
+    addresses: tuple[Ip, ...] = ()
+    """Addresses of ours to announce beside those of our links, e.g. the public ones of a static NAT."""
+
+    @property
+    def name(self) -> str:
+        return self.profile.name
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A whole configuration."""
+
+    daemon: DaemonSettings
+    api: ApiSettings
+    dataplane: DataplaneSettings
+    links: LinkSettings
+    limits: LimitSettings
+    connections: tuple[Connection, ...] = ()

@@ -1,0 +1,410 @@
+"""Whole files: what comes out, and what is said of what is wrong."""
+
+import tomllib
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mobike.commands import SECOND, Pool
+from mobike.config import (
+    ConfigError,
+    Inner,
+    LinkRule,
+    LinkSource,
+    Loaded,
+    Role,
+    Start,
+    default_socket,
+    load,
+    parse,
+)
+from mobike.config.models import SECTIONS, ConnectionTable
+from tests.config.judge import Judge
+
+KEY = "correct horse battery staple"
+EXAMPLE = Path(__file__).parents[2] / "docs/mobike.example.toml"
+
+OFFICE = f"""\
+[connections.office]
+role = "initiator"
+remote = ["203.0.113.1", "2001:db8::1"]
+local_id = "alice@example.net"
+remote_id = "gw.example.net"
+psk = "{KEY}"
+virtual_ip = ["ipv4"]
+"""
+
+
+def _read(text: str, **environ: str) -> Loaded:
+    return parse(text, Judge(), environ=environ)
+
+
+def _wrong(text: str, **environ: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        _read(text, **environ)
+    return str(caught.value).splitlines()
+
+
+def test_an_empty_file_is_a_configuration() -> None:
+    settings = _read("").settings
+    assert settings.daemon.listen == (ip_address("0.0.0.0"), ip_address("::"))
+    assert (settings.daemon.ike_port, settings.daemon.natt_port) == (500, 4500)
+    assert settings.api.socket == default_socket()
+    assert settings.api.tcp == ("127.0.0.1", 8650)
+    assert settings.connections == ()
+
+
+def test_the_example_shows_every_key_and_can_be_used(tmp_path: Path) -> None:
+    document = tomllib.loads(EXAMPLE.read_text())
+    for name, model in SECTIONS.items():
+        shown = set(document[name]) | ({"manual"} if name == "links" else set())
+        assert shown == set(model.model_fields), name
+    connections = document["connections"].values()
+    shown = {key for table in connections for key in table}
+    assert shown | {"psk"} == set(ConnectionTable.model_fields)
+    (tmp_path / "roadwarriors.psk").write_text(KEY + "\n")
+    (tmp_path / "roadwarriors.psk").chmod(0o600)
+    loaded = parse(EXAMPLE.read_text(), Judge(), base=tmp_path, environ={"OFFICE_PSK": KEY})
+    assert loaded.warnings == ()
+    assert [connection.name for connection in loaded.settings.connections] == ["roadwarriors", "office"]
+
+
+def test_the_example_says_the_defaults() -> None:
+    shown = tomllib.loads(EXAMPLE.read_text())
+    for section in ("daemon", "dataplane", "limits"):
+        values = {key: value for key, value in shown[section].items() if key != "state_dir"}
+        said = SECTIONS[section].model_validate(values)
+        meant = SECTIONS[section]()
+        ignored = {"listen"}
+        assert said.model_dump(exclude=ignored) == meant.model_dump(exclude=ignored)
+    office = shown["connections"]["office"]
+    for key in (
+        "remote_ike_port",
+        "remote_natt_port",
+        "ike",
+        "esp",
+        "mobike",
+        "initial_contact",
+        "return_routability",
+        "start",
+    ):
+        assert office[key] == ConnectionTable.model_fields[key].get_default(), key
+
+
+def test_a_client_gets_what_it_left_out() -> None:
+    (office,) = _read(OFFICE).settings.connections
+    assert office.role is Role.INITIATOR
+    assert office.start is Start.AUTO
+    assert office.remotes == (ip_address("203.0.113.1"), ip_address("2001:db8::1"))
+    profile = office.profile
+    assert profile.psk == KEY.encode()
+    assert (profile.request_ip4, profile.request_ip6, profile.accepts) == (True, False, False)
+    assert profile.local_ts == profile.remote_ts == ("0.0.0.0/0",)
+    assert profile.liveness == 30 * SECOND
+    assert profile.ike_proposals[0] == "aes128gcm16-prfsha256-x25519"
+
+
+def test_a_gateway_gets_its_pools_and_every_table() -> None:
+    settings = _read(f"""
+[daemon]
+listen = ["127.0.1.1"]
+ike_port = 15500
+natt_port = 15501
+state_dir = "state"
+[api]
+socket = ""
+tcp = "[::1]:9000"
+[dataplane]
+inner = "echo"
+[links]
+source = "manual"
+manual = ["127.0.1.1"]
+rule = [{{ match = "eth*", rank = 2 }}, {{ match = "docker*", allow = false }}]
+[connections.rw]
+role = "responder"
+local_id = "gw.example.net"
+remote_id = "*@example.net"
+psk = "{KEY}"
+local_ts = ["10.1.0.0/16"]
+pool = ["10.99.0.0/24", "fd00:99::/120"]
+addresses = ["203.0.113.1"]
+retransmit = {{ initial = "100ms" }}
+""").settings
+    (gateway,) = settings.connections
+    assert gateway.profile.pools == (Pool(ip_address("10.99.0.1"), 254), Pool(ip_address("fd00:99::1"), 255))
+    assert gateway.profile.accepts
+    assert gateway.profile.remote_ts == ()
+    assert gateway.profile.retransmit.initial == SECOND // 10
+    assert gateway.addresses == (ip_address("203.0.113.1"),)
+    assert settings.api.tcp == ("::1", 9000)
+    assert settings.api.socket is None
+    assert settings.api.token_file == Path("state/api.token")
+    assert settings.dataplane.inner is Inner.ECHO
+    assert settings.links.source is LinkSource.MANUAL
+    assert settings.links.rules == (LinkRule("eth*", 2, True), LinkRule("docker*", 0, False))
+
+
+def test_a_state_dir_of_ones_own_holds_the_socket_too() -> None:
+    settings = parse('[daemon]\nstate_dir = "here"\n', Judge(), base=Path("/etc/mobike")).settings
+    assert settings.api.socket == Path("/etc/mobike/here/api.sock")
+
+
+def test_a_typo_is_named_with_file_line_key_and_the_key_that_was_meant() -> None:
+    assert _wrong(OFFICE.replace("remote =", "remot =")) == [
+        "mobike.toml:3: connections.office.remot: unknown key; did you mean remote?"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("[deamon]\n", "mobike.toml:1: deamon: unknown key; did you mean daemon?"),
+        ("[api]\ntun = 'x'\n", "mobike.toml:2: api.tun: unknown key; it belongs to [dataplane]"),
+        (
+            "[limits]\nzzz = 1\n",
+            "mobike.toml:2: limits.zzz: unknown key; known are cookie_threshold, max_half_open, max_ike_sas",
+        ),
+        ("[daemon]\n\nike_port = '500'\n", "mobike.toml:3: daemon.ike_port: must be a whole number"),
+        ("[daemon]\nike_port = true\n", "mobike.toml:2: daemon.ike_port: must be a whole number"),
+        ("[daemon]\nike_port = 65536\n", "mobike.toml:2: daemon.ike_port: must be 65535 or less"),
+        (
+            "[daemon]\nnatt_port = 500\n",
+            "mobike.toml:2: daemon.natt_port: must differ from ike_port (RFC 3948: the marker tells IKE from ESP)",
+        ),
+        ("[daemon]\nlisten = '::'\n", 'mobike.toml:2: daemon.listen: must be a list: ["...", "..."]'),
+        ("[daemon]\nlisten = [\n'::',\n'x y']\n", "mobike.toml:4: daemon.listen[1]: 'x y' is no IP address"),
+        (
+            "[daemon]\nlog_level = 'loud'\n",
+            "mobike.toml:2: daemon.log_level: must be 'debug', 'info', 'warning' or 'error'",
+        ),
+        ("daemon = 3\n", "mobike.toml:1: daemon: must be a table"),
+        ("connections = 3\n", "mobike.toml:1: connections: must hold tables: [connections.NAME]"),
+        (
+            "[api]\ntcp = '0.0.0.0:80'\n",
+            "mobike.toml:2: api.tcp: '0.0.0.0:80' can be reached from outside; the API has no TLS yet, so it"
+            " listens on loopback only",
+        ),
+        ("[api]\ntcp = '127.0.0.1'\n", "mobike.toml:2: api.tcp: '127.0.0.1' is not ADDRESS:PORT"),
+        (
+            "[links]\nsource = 'manual'\n",
+            'mobike.toml:1: links.manual: is empty; source = "manual" needs the addresses to use',
+        ),
+        ("[links]\nmanual = ['::1']\n", 'mobike.toml:2: links.manual: is used with source = "manual" only'),
+        ("[[links.rule]]\nrank = 1\n", "mobike.toml:1: links.rule[0].match: is missing"),
+        (
+            "[[links.rule]]\nmatch='a'\n[[links.rule]]\nmacht='b'\nmatch='c'\n",
+            "mobike.toml:4: links.rule[1].macht: unknown key; did you mean match?",
+        ),
+        (
+            "[limits]\ncookie_threshold = 10\nmax_half_open = 5\n",
+            "mobike.toml:2: limits.cookie_threshold: is above max_half_open: cookies would never be asked for",
+        ),
+        ("[dataplane]\ntun = 'a/b'\n", "mobike.toml:2: dataplane.tun: must match ^[A-Za-z0-9_.-]{1,15}$"),
+        ("a = \n", "mobike.toml:1: Invalid value"),
+        ("[daemon]\na = [1,\n", "mobike.toml:3: Invalid value"),
+    ],
+)
+def test_one_problem_is_one_line(text: str, problem: str) -> None:
+    assert _wrong(text) == [problem]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ('"initiator"', '"iniator"', "2: connections.office.role: must be 'initiator' or 'responder'"),
+        (
+            '["203.0.113.1", "2001:db8::1"]',
+            '["vpn.example.net"]',
+            "3: connections.office.remote[0]: 'vpn.example.net' is a host name; write its addresses, names are not"
+            " looked up",
+        ),
+        (
+            '["203.0.113.1", "2001:db8::1"]',
+            "[]",
+            "3: connections.office.remote: an initiator needs the peer's addresses",
+        ),
+        ("gw.example.net", "gw*", "5: connections.office.remote_id: 'gw*': '*' may stand at the beginning only"),
+        ('local_id = "alice@example.net"\n', "", "1: connections.office.local_id: is missing"),
+        ('"alice@example.net"', '""', "4: connections.office.local_id: must be a string that is not empty"),
+        (f'psk = "{KEY}"\n', "", "1: connections.office: has no key; give one of psk, psk_file, psk_env"),
+        (
+            f'psk = "{KEY}"',
+            f'psk = "{KEY}"\npsk_env = "X"',
+            "1: connections.office: has more than one key; give exactly one of psk, psk_file, psk_env",
+        ),
+        (f'psk = "{KEY}"', 'psk = ""', "6: connections.office.psk: the pre-shared key is empty"),
+        (
+            f'psk = "{KEY}"',
+            'psk = "0xnothex"',
+            "6: connections.office.psk: the pre-shared key begins with 0x or 0s, but no hexadecimal or base64 follows",
+        ),
+        (
+            f'psk = "{KEY}"',
+            'psk_env = "NOT_SET"',
+            "6: connections.office.psk_env: the environment has no variable 'NOT_SET'",
+        ),
+        (
+            f'psk = "{KEY}"',
+            'psk_file = "absent.psk"',
+            "6: connections.office.psk_file: cannot read absent.psk: No such file or directory",
+        ),
+        ('["ipv4"]', '["ipv5"]', "7: connections.office.virtual_ip[0]: must be 'ipv4' or 'ipv6'"),
+        (
+            'virtual_ip = ["ipv4"]',
+            'local_ts = ["10.0.0.0/8"]',
+            "1: connections.office.remote_ts: say which networks are behind the peer",
+        ),
+        (
+            'virtual_ip = ["ipv4"]',
+            'virtual_ip = ["ipv4"]\npool = ["10.0.0.0/8"]',
+            "8: connections.office.pool: only a responder leases addresses; an initiator asks by virtual_ip",
+        ),
+        (
+            'virtual_ip = ["ipv4"]',
+            'virtual_ip = ["ipv4"]\nike = ["aes128gcm16-prfsha256-x25519", "des"]',
+            "8: connections.office.ike[1]: unknown algorithm 'des' in 'des'",
+        ),
+        ('virtual_ip = ["ipv4"]', 'virtual_ip = ["ipv4"]\nesp = []', "8: connections.office.esp: must not be empty"),
+        (
+            'virtual_ip = ["ipv4"]',
+            'virtual_ip = ["ipv4"]\nliveness = 30',
+            "8: connections.office.liveness: must be a string",
+        ),
+        (
+            'virtual_ip = ["ipv4"]',
+            'virtual_ip = ["ipv4"]\nretransmit.give_up_responder = "1m"',
+            "8: connections.office.retransmit.give_up_responder: must be 5m or more: a moving peer needs that time"
+            " (RFC 4555 section 3.11)",
+        ),
+        (
+            'virtual_ip = ["ipv4"]',
+            'virtual_ip = ["ipv4"]\nretransmit.inital = "1s"',
+            "8: connections.office.retransmit.inital: unknown key; did you mean initial?",
+        ),
+        (
+            "[connections.office]",
+            '[connections."our office"]',
+            "1: connections.\"our office\": a name is made of letters, digits, '.', '_' and '-', at most 64",
+        ),
+    ],
+)
+def test_one_problem_of_a_connection_is_one_line(old: str, new: str, problem: str) -> None:
+    assert old in OFFICE
+    assert _wrong(OFFICE.replace(old, new)) == [f"mobike.toml:{problem}"]
+
+
+def test_a_responder_is_held_to_its_own_rules() -> None:
+    text = f"""\
+[connections.rw]
+role = "responder"
+local_id = "gw"
+remote_id = "*"
+psk = "{KEY}"
+virtual_ip = ["ipv6"]
+pool = ["10.0.0.0/24", "10.0.1.0/24"]
+start = "auto"
+"""
+    assert _wrong(text) == [
+        "mobike.toml:1: connections.rw.local_ts: say which networks are behind us",
+        "mobike.toml:6: connections.rw.virtual_ip: only an initiator asks for an address; a responder leases from pool",
+        "mobike.toml:7: connections.rw.pool: may have one range of IPv4 and one of IPv6",
+        "mobike.toml:8: connections.rw.start: only an initiator begins; a responder listens",
+    ]
+
+
+def test_pools_of_two_connections_must_not_overlap() -> None:
+    one = f"""\
+[connections.ONE]
+role = "responder"
+local_id = "gw"
+remote_id = "*"
+psk = "{KEY}"
+local_ts = ["10.1.0.0/16"]
+pool = ["10.99.0.0/16"]
+"""
+    two = one.replace("ONE", "two").replace("10.99.0.0/16", "10.99.255.1-10.100.0.1")
+    assert _wrong(one + two) == ["mobike.toml:14: connections.two.pool: overlaps the pool of ONE"]
+    assert len(_read(one + two.replace("10.99.255.1-", "10.100.0.0-")).settings.connections) == 2
+
+
+def test_all_problems_are_told_at_once_in_the_order_of_the_file() -> None:
+    text = OFFICE.replace("203.0.113.1", "gw.example.net") + "[daemon]\nshards = 99\n[limts]\n"
+    assert _wrong(text) == [
+        "mobike.toml:3: connections.office.remote[0]: 'gw.example.net' is a host name;"
+        " write its addresses, names are not"
+        " looked up",
+        "mobike.toml:9: daemon.shards: must be 16 or less",
+        "mobike.toml:10: limts: unknown key; did you mean limits?",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "octets"),
+    [(KEY, KEY.encode()), ("0x" + "ab" * 16, b"\xab" * 16), ("0s" + "AAEC" * 6, bytes([0, 1, 2]) * 6)],
+)
+def test_a_key_is_text_or_hexadecimal_or_base64(text: str, octets: bytes) -> None:
+    loaded = _read(OFFICE.replace(f'psk = "{KEY}"', 'psk_env = "OFFICE"'), OFFICE=text)
+    assert loaded.settings.connections[0].profile.psk == octets
+    assert loaded.warnings == ()
+
+
+def test_a_key_that_can_be_guessed_is_warned_of_but_used() -> None:
+    loaded = _read(OFFICE.replace(KEY, "secret"))
+    assert [str(warning) for warning in loaded.warnings] == [
+        "mobike.toml:6: connections.office.psk:"
+        " the pre-shared key has 6 octets; anything below 16 can be guessed offline"
+    ]
+    assert loaded.settings.connections[0].profile.psk == b"secret"
+
+
+def test_a_key_file_that_others_can_read_is_warned_of(tmp_path: Path) -> None:
+    file = tmp_path / "office.psk"
+    file.write_text(KEY + "\n")
+    text = OFFICE.replace(f'psk = "{KEY}"', 'psk_file = "office.psk"')
+    file.chmod(0o600)
+    assert parse(text, Judge(), base=tmp_path).warnings == ()
+    file.chmod(0o644)
+    loaded = parse(text, Judge(), base=tmp_path)
+    assert loaded.settings.connections[0].profile.psk == KEY.encode()
+    (warning,) = loaded.warnings
+    assert "can be read by its group and everybody; chmod 600 it" in str(warning)
+
+
+def test_a_configuration_with_a_key_in_it_that_others_can_read_is_warned_of(tmp_path: Path) -> None:
+    file = tmp_path / "mobike.toml"
+    file.write_text(OFFICE)
+    file.chmod(0o640)
+    (warning,) = load(file, Judge()).warnings
+    assert str(warning).startswith(
+        f"{file}:6: connections.office.psk: a key stands in a file that can be read by its group;"
+    )
+    file.chmod(0o600)
+    assert load(file, Judge()).warnings == ()
+
+
+def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"absent\.toml: No such file or directory"):
+        load(tmp_path / "absent.toml", Judge())
+    (tmp_path / "binary.toml").write_bytes(b"a = 1\n\xff")
+    with pytest.raises(ConfigError, match=r"binary\.toml:2: is not UTF-8"):
+        load(tmp_path / "binary.toml", Judge())
+
+
+def test_the_key_is_in_no_repr_and_in_no_problem() -> None:
+    assert KEY not in repr(_read(OFFICE))
+    broken = OFFICE.replace('"initiator"', "1").replace("psk =", "pks =") + f'liveness = ["{KEY}"]\n'
+    for text in (broken, OFFICE.replace(f'"{KEY}"', f'["{KEY}"]'), OFFICE.replace(f'"{KEY}"', f'"0x{KEY}"')):
+        assert all(KEY not in line for line in _wrong(text))
+
+
+@given(st.integers(0, len(OFFICE)), st.integers(0, 12), st.text(alphabet="\"[]{}=.\n#a1\\'", max_size=4))
+def test_no_broken_text_does_more_than_raise_config_error(at: int, cut: int, put: str) -> None:
+    text = OFFICE[:at] + put + OFFICE[at + cut :]
+    try:
+        _read(text)
+    except ConfigError as error:
+        assert error.problems
+        assert all(1 <= (problem.line or 0) <= text.count("\n") + 2 for problem in error.problems)
