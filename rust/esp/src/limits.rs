@@ -38,5 +38,9 @@ pub const CONTEXT_IDLE: Duration = Duration::from_secs(30);
 /// How often idle contexts are looked for.
 pub const TRIM_EVERY: Duration = Duration::from_secs(1);
 
-/// Each look takes this part of the warm pairs, so that the work is spread over [`CONTEXT_IDLE`] and no turn is long.
-pub const TRIM_ROUNDS: usize = 30;
+/// Turns that one round through the warm pairs takes, so that the work is spread over [`CONTEXT_IDLE`] and no turn is
+/// long.
+pub const TRIM_TURNS: usize = 30;
+
+/// Pairs looked at in one turn even when there are few; some ten microseconds.
+pub const TRIM_AT_LEAST: usize = 64;

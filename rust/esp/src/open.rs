@@ -19,7 +19,7 @@ pub struct Opened {
     /// 4 for IPv4, 41 for IPv6.
     pub next_header: u8,
     /// Whether it came the agreed way. If not, it is good traffic, but says nothing about the agreed path
-    /// (RFC 4555 section 3.9), and a move must not be made of it.
+    /// (RFC 4555 section 3.12), and a move must not be made of it.
     pub path_matches: bool,
 }
 

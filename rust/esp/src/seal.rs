@@ -101,3 +101,50 @@ impl Pair {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{GroupId, Install, Keys, Selector, SequenceNumbers, Suite};
+
+    #[test]
+    fn sealing_warns_late_and_stops_at_the_last_sequence_number() {
+        let (mut table, id) = (EspTable::new(), SaPairId(1));
+        let (path, any) = ("192.0.2.1:4500".parse().unwrap(), [Selector::any_v4()]);
+        table
+            .install(&Install {
+                id,
+                group: GroupId(1),
+                inbound: Keys { spi: 300, keymat: &[1; 20] },
+                outbound: Keys { spi: 301, keymat: &[2; 20] },
+                suite: Suite::Aes128Gcm16,
+                sequence: SequenceNumbers::Short,
+                replay_window: 64,
+                outer: OuterPath { local: path, remote: path, encap: true },
+                local: &any,
+                remote: &any,
+            })
+            .unwrap();
+        let inner = [0x45, 0, 0, 20, 0, 0, 0, 0, 64, 0, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
+        let mut out = [0; 64];
+        let mut go_on_from = |table: &mut EspTable, sequence: u64| {
+            table.pair_mut(0).unwrap().outbound.sequence = sequence;
+            let seal = |_| {
+                table.seal(Nanos(1), id, &inner, &mut out).map(|_| u32::from_be_bytes([out[4], out[5], out[6], out[7]]))
+            };
+            let sealed: Vec<Result<u32, SealError>> = (0..2).map(seal).collect();
+            (sealed, core::iter::from_fn(|| table.poll_event()).collect::<Vec<_>>())
+        };
+        let late = LATE_SEQUENCE as u32;
+        let left = u64::from(u32::MAX - late);
+        assert_eq!(
+            go_on_from(&mut table, LATE_SEQUENCE - 2),
+            (vec![Ok(late - 1), Ok(late)], vec![EspEvent::SequenceRunningOut { id, left }])
+        );
+        assert_eq!(
+            go_on_from(&mut table, LAST_SEQUENCE - 1),
+            (vec![Ok(u32::MAX), Err(SealError::SequenceExhausted)], vec![EspEvent::SequenceExhausted { id }])
+        );
+        assert_eq!(table.counters(id).unwrap().last_sequence_out, LAST_SEQUENCE);
+    }
+}

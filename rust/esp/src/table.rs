@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use hashbrown::HashMap;
 
-use crate::limits::{CONTEXT_IDLE, MAX_PAIRS, TRIM_EVERY, TRIM_ROUNDS};
+use crate::limits::{CONTEXT_IDLE, MAX_PAIRS, TRIM_AT_LEAST, TRIM_EVERY, TRIM_TURNS};
 use crate::pair::Pair;
 use crate::route::{Routes, Slot};
 use crate::{
@@ -27,6 +27,8 @@ pub struct EspTable {
     /// Pairs that hold a cipher context, in no order.
     warm: Vec<Slot>,
     trim_next: usize,
+    /// Pairs to look at in each turn of this round through the warm ones.
+    trim_share: usize,
     trim_at: Option<Nanos>,
     pub(crate) events: VecDeque<EspEvent>,
     pub(crate) totals: TableCounters,
@@ -205,10 +207,13 @@ impl EspTable {
             return;
         }
         let before = Nanos(now.0.saturating_sub(CONTEXT_IDLE.as_nanos() as u64));
-        for _ in 0..self.warm.len().div_ceil(TRIM_ROUNDS) {
-            if self.trim_next >= self.warm.len() {
-                self.trim_next = 0;
-            }
+        if self.trim_next >= self.warm.len() {
+            self.trim_next = 0;
+            self.trim_share = TRIM_AT_LEAST;
+        }
+        // Shares grow with the list but not shrink with it, else the last contexts would never be reached.
+        self.trim_share = self.trim_share.max(self.warm.len().div_ceil(TRIM_TURNS));
+        for _ in 0..self.trim_share {
             let Some(&slot) = self.warm.get(self.trim_next) else { break };
             let still_warm = self.pair_mut(slot).is_some_and(|pair| {
                 pair.cool(before);
