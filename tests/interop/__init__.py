@@ -1,0 +1,1 @@
+"""Real peers: strongSwan and mobike in network namespaces."""

@@ -1,0 +1,56 @@
+"""A network of namespaces and a strongSwan to put into it. `README.md` beside this package tells how to use them.
+
+* `network`: `Rig`, its cables, moves and faults;  `ping`: what became of pings;  `capture`: reading captures
+* `charon`: `Charon`, the daemon;  `roles`: its usual configurations;  `settings`, `sas`: its language, its answers
+* `program`, `waiting`: programs in the background, waiting with a deadline;  `requirement`: skip marks
+"""
+
+from .capture import dissect
+from .charon import PLUGINS, Charon
+from .network import GW1, GW2, INNER, INNER6, INNER6_NET, INNER_NET, UP1, UP2, Cable, Namespace, Rig, addresses
+from .ping import Pinger, PingResult, Reply
+from .program import Program, ProgramError
+from .requirement import requires_rig, requires_strongswan
+from .roles import CLIENT_ID, ESP, GATEWAY_ID, IKE, POOL, PSK, initiator, psk, responder
+from .sas import ChildSa, IkeSa
+from .settings import Settings, merge
+from .waiting import until
+
+__all__ = [
+    "CLIENT_ID",
+    "ESP",
+    "GATEWAY_ID",
+    "GW1",
+    "GW2",
+    "IKE",
+    "INNER",
+    "INNER6",
+    "INNER6_NET",
+    "INNER_NET",
+    "PLUGINS",
+    "POOL",
+    "PSK",
+    "UP1",
+    "UP2",
+    "Cable",
+    "Charon",
+    "ChildSa",
+    "IkeSa",
+    "Namespace",
+    "PingResult",
+    "Pinger",
+    "Program",
+    "ProgramError",
+    "Reply",
+    "Rig",
+    "Settings",
+    "addresses",
+    "dissect",
+    "initiator",
+    "merge",
+    "psk",
+    "requires_rig",
+    "requires_strongswan",
+    "responder",
+    "until",
+]

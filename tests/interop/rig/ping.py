@@ -1,0 +1,117 @@
+"""Pings with every reply accounted for: how many were lost, which, and how long the silence was."""
+
+from __future__ import annotations
+
+import re
+import signal
+from dataclasses import dataclass
+from itertools import pairwise
+from types import TracebackType
+from typing import Self
+
+from .program import Program, ProgramError
+from .waiting import PATIENCE, until
+
+_REPLY = re.compile(r"^\[(\d+\.\d+)\] \d+ bytes from .*icmp_seq=(\d+) .*time=([\d.]+) ms(.*)$", re.MULTILINE)
+_SUMMARY = re.compile(r"^(\d+) packets transmitted", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One answered ping: `at` is seconds of the wall clock when the answer came, `rtt` is in seconds."""
+
+    seq: int
+    at: float
+    rtt: float
+
+
+@dataclass(frozen=True, slots=True)
+class PingResult:
+    """What became of a row of pings; `replies` without duplicates, in order of arrival."""
+
+    sent: int
+    replies: tuple[Reply, ...]
+    duplicates: int
+    lost_seqs: tuple[int, ...]
+
+    @property
+    def received(self) -> int:
+        """Pings that were answered at least once."""
+        return len(self.replies)
+
+    @property
+    def lost(self) -> int:
+        """Pings that were never answered."""
+        return len(self.lost_seqs)
+
+    @property
+    def rtts(self) -> tuple[float, ...]:
+        """Round trips in seconds, in order of arrival."""
+        return tuple(reply.rtt for reply in self.replies)
+
+    @property
+    def longest_silence(self) -> float:
+        """Seconds between the two neighbouring replies that are furthest apart."""
+        return max((after.at - before.at for before, after in pairwise(self.replies)), default=0.0)
+
+
+class Pinger:
+    """A ping in the background. Leaving the context ends it; `stop` gives the account."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+
+    def replies(self) -> tuple[Reply, ...]:
+        """The replies so far."""
+        return _replies(self._program.log())[0]
+
+    def wait_replies(self, more: int, timeout: float = PATIENCE) -> None:
+        """Wait until `more` replies have come after those already here."""
+        goal = len(self.replies()) + more
+        until(lambda: len(self.replies()) >= goal, f"{more} more replies to {self._program}", timeout)
+
+    def stop(self) -> PingResult:
+        """End it and account for every ping sent. The last one may be in flight and then counts as lost."""
+        self._program.stop(signal.SIGINT)
+        return self._account()
+
+    def finish(self, timeout: float) -> PingResult:
+        """Wait until the given count of pings was sent, then account for them."""
+        self._program.wait(timeout)
+        return self._account()
+
+    def _account(self) -> PingResult:
+        text = self._program.log()
+        summary = _SUMMARY.search(text)
+        if summary is None:
+            raise ProgramError(f"{self._program}: {text}")
+        sent = int(summary[1])
+        replies, duplicates = _replies(text)
+        answered = {reply.seq for reply in replies}
+        return PingResult(sent, replies, duplicates, tuple(seq for seq in range(1, sent + 1) if seq not in answered))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._program.stop(signal.SIGINT)
+
+
+def ping_argv(dst: str, count: int | None, interval: float, source: str | None) -> list[str]:
+    """The command line whose output this module reads; a lone ping is given 1 s to come back."""
+    argv = ["ping", "-n", "-D", "-W", "1", "-i", f"{interval:g}"]
+    argv += [] if count is None else ["-c", str(count)]
+    argv += [] if source is None else ["-I", source]
+    return [*argv, dst]
+
+
+def _replies(text: str) -> tuple[tuple[Reply, ...], int]:
+    first: dict[int, Reply] = {}
+    duplicates = 0
+    for at, seq, rtt, rest in _REPLY.findall(text):
+        reply = Reply(int(seq), float(at), float(rtt) / 1000)
+        if "DUP" in rest or first.setdefault(reply.seq, reply) is not reply:
+            duplicates += 1
+    return tuple(first.values()), duplicates

@@ -1,0 +1,27 @@
+"""Waiting on a condition with a deadline: the only way this rig passes time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+PATIENCE = 15.0
+"""Seconds until a condition that should come true is given up; generous, because it is only spent on failure."""
+
+PAUSE = 0.02
+"""Seconds between two looks at a condition."""
+
+
+def until(probe: Callable[[], T | None], what: str, timeout: float = PATIENCE, pause: float = PAUSE) -> T:
+    """Call `probe` until it returns something truthy and return that; `what` names the hope in the error."""
+    deadline = time.monotonic() + timeout
+    while True:
+        answer = probe()
+        if answer:
+            return answer
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"after {timeout:g} s still not so: {what}")
+        time.sleep(pause)
