@@ -1,7 +1,7 @@
 """Whole files: what comes out, and what is said of what is wrong."""
 
 import tomllib
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
@@ -12,16 +12,16 @@ from mobike.commands import SECOND, Pool
 from mobike.config import (
     ConfigError,
     Inner,
-    LinkRule,
     LinkSource,
     Loaded,
-    Role,
-    Start,
     default_socket,
     load,
     parse,
 )
 from mobike.config.models import SECTIONS, ConnectionTable
+from mobike.policy.connection import MovePolicy, OnRefusal, Ports, Reconnect, Start, Switch
+from mobike.policy.links import LinkRule
+from mobike.policy.pairs import PairRules
 from tests.config.judge import Judge
 
 KEY = "correct horse battery staple"
@@ -89,6 +89,9 @@ def test_the_example_says_the_defaults() -> None:
         "mobike",
         "initial_contact",
         "return_routability",
+        "families",
+        "switch",
+        "on_refusal",
         "start",
     ):
         assert office[key] == ConnectionTable.model_fields[key].get_default(), key
@@ -96,9 +99,9 @@ def test_the_example_says_the_defaults() -> None:
 
 def test_a_client_gets_what_it_left_out() -> None:
     (office,) = _read(OFFICE).settings.connections
-    assert office.role is Role.INITIATOR
-    assert office.start is Start.AUTO
-    assert office.remotes == (ip_address("203.0.113.1"), ip_address("2001:db8::1"))
+    assert office.policy.initiates
+    assert office.policy.start is Start.AUTO
+    assert office.policy.remotes == (ip_address("203.0.113.1"), ip_address("2001:db8::1"))
     profile = office.profile
     assert profile.psk == KEY.encode()
     assert (profile.request_ip4, profile.request_ip6, profile.accepts) == (True, False, False)
@@ -122,7 +125,7 @@ inner = "echo"
 [links]
 source = "manual"
 manual = ["127.0.1.1"]
-rule = [{{ match = "eth*", rank = 2 }}, {{ match = "docker*", allow = false }}]
+rule = [{{ match = "eth*", rank = 2 }}, {{ match = "docker*", cost = 7, allow = false }}]
 [connections.rw]
 role = "responder"
 local_id = "gw.example.net"
@@ -144,7 +147,37 @@ retransmit = {{ initial = "100ms" }}
     assert settings.api.token_file == Path("state/api.token")
     assert settings.dataplane.inner is Inner.ECHO
     assert settings.links.source is LinkSource.MANUAL
-    assert settings.links.rules == (LinkRule("eth*", 2, True), LinkRule("docker*", 0, False))
+    assert settings.links.rules == (LinkRule("eth*", 2, 0, True), LinkRule("docker*", 0, 7, False))
+    assert gateway.policy.links == settings.links.rules
+    assert gateway.policy.ports == Ports(local_ike=15500, local_natt=15501)
+
+
+def test_a_connection_says_how_it_moves() -> None:
+    (office,) = _read(
+        OFFICE
+        + """\
+remote_ike_port = 501
+families = ["ipv6"]
+allow_local = ["2001:db8::/32"]
+allow_remote = ["203.0.113.0/24"]
+switch = "at-once"
+on_refusal = "close"
+settle = "2s"
+start = "manual"
+reconnect = { initial = "2s" }
+link = [{ match = "wlan*", rank = 3 }]
+[links]
+rule = [{ match = "eth*" }]
+"""
+    ).settings.connections
+    policy = office.policy
+    assert policy.name == office.name == "office"
+    assert policy.ports == Ports(remote_ike=501)
+    assert policy.pairs == PairRules((ip_network("2001:db8::/32"),), (ip_network("203.0.113.0/24"),), frozenset({6}))
+    assert policy.moves == MovePolicy(Switch.AT_ONCE, OnRefusal.CLOSE, 2 * SECOND)
+    assert policy.reconnect == Reconnect(2 * SECOND, 60 * SECOND)
+    assert policy.start is Start.NONE
+    assert policy.links == (LinkRule("wlan*", 3),)
 
 
 def test_a_state_dir_of_ones_own_holds_the_socket_too() -> None:

@@ -1,7 +1,8 @@
 """From checked tables to frozen settings, and the rules that concern more than one key."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from ipaddress import ip_network
 from itertools import pairwise
 from pathlib import Path
 from typing import Final, TypeVar
@@ -14,6 +15,7 @@ from mobike.config.models import (
     DaemonTable,
     DataplaneTable,
     LimitsTable,
+    LinkRuleTable,
     LinksTable,
     RetransmitTable,
     Table,
@@ -27,19 +29,21 @@ from mobike.config.settings import (
     DataplaneSettings,
     Inner,
     LimitSettings,
-    LinkRule,
     LinkSettings,
     LinkSource,
     LogFormat,
     PlaneKind,
-    Role,
     Settings,
-    Start,
 )
+from mobike.policy.connection import ConnectionPolicy, MovePolicy, OnRefusal, Ports, Reconnect, Start, Switch
+from mobike.policy.links import LinkRule
+from mobike.policy.pairs import PairRules
 
 _EVERYTHING: Final = {"ipv4": "0.0.0.0/0", "ipv6": "::/0"}
 _RESPONDER_FLOOR: Final = 300 * SECOND
 """RFC 4555 section 3.11: a responder is patient for five minutes at least."""
+
+_STARTS: Final = {"auto": Start.AUTO, "manual": Start.NONE}
 
 _T = TypeVar("_T", bound=Table)
 
@@ -76,11 +80,7 @@ def build_connection(name: str, table: ConnectionTable, base: Path, environ: Map
         return BuiltConnection(None, tuple(problems))
     connection = Connection(
         profile=_profile(name, table, secret.octets),
-        role=Role(table.role),
-        remotes=tuple(table.remote),
-        remote_ike_port=table.remote_ike_port,
-        remote_natt_port=table.remote_natt_port,
-        start=Start(table.start),
+        policy=_policy(name, table),
         addresses=tuple(table.addresses),
     )
     return BuiltConnection(connection, tuple(problems))
@@ -99,18 +99,22 @@ def _contradictions(table: ConnectionTable) -> Iterator[ConnectionProblem]:
             pass
         case _:
             yield ConnectionProblem((), "has more than one key; give exactly one of psk, psk_file, psk_env")
-    match Role(table.role):
-        case Role.INITIATOR:
+    match table.role:
+        case "initiator":
             yield from _of_initiator(table)
-        case Role.RESPONDER:
+        case "responder":
             yield from _of_responder(table)
     if table.retransmit.give_up_responder < _RESPONDER_FLOOR:
         yield ConnectionProblem(
             ("retransmit", "give_up_responder"),
             "must be 5m or more: a moving peer needs that time (RFC 4555 section 3.11)",
         )
-    if table.retransmit.initial == 0:
-        yield ConnectionProblem(("retransmit", "initial"), "must be more than nothing")
+    for times, initial, greatest in (
+        ("retransmit", table.retransmit.initial, table.retransmit.max_interval),
+        ("reconnect", table.reconnect.initial, table.reconnect.max),
+    ):
+        if not 0 < initial <= greatest:
+            yield ConnectionProblem((times, "initial"), "must be more than nothing and not above the greatest wait")
 
 
 def _of_initiator(table: ConnectionTable) -> Iterator[ConnectionProblem]:
@@ -140,6 +144,29 @@ def _of_responder(table: ConnectionTable) -> Iterator[ConnectionProblem]:
         yield ConnectionProblem(("start",), "only an initiator begins; a responder listens")
 
 
+def _policy(name: str, table: ConnectionTable) -> ConnectionPolicy:
+    """The part of a connection that the control plane keeps to; `build_settings` puts in what the whole file says."""
+    return ConnectionPolicy(
+        name=name,
+        initiates=table.role == "initiator",
+        remotes=tuple(table.remote),
+        ports=Ports(remote_ike=table.remote_ike_port, remote_natt=table.remote_natt_port),
+        links=_rules(table.link),
+        pairs=PairRules(
+            local=tuple(map(ip_network, table.allow_local)),
+            remote=tuple(map(ip_network, table.allow_remote)),
+            families=frozenset(int(family.removeprefix("ipv")) for family in table.families),
+        ),
+        start=_STARTS[table.start],
+        moves=MovePolicy(Switch(table.switch), OnRefusal(table.on_refusal), table.settle),
+        reconnect=Reconnect(table.reconnect.initial, table.reconnect.max),
+    )
+
+
+def _rules(tables: Sequence[LinkRuleTable]) -> tuple[LinkRule, ...]:
+    return tuple(LinkRule(rule.match, rule.rank, rule.cost, rule.allow) for rule in tables)
+
+
 def _profile(name: str, table: ConnectionTable, psk: bytes) -> Profile:
     asked = [_EVERYTHING[family] for family in ("ipv4", "ipv6") if family in table.virtual_ip]
     return Profile(
@@ -155,7 +182,7 @@ def _profile(name: str, table: ConnectionTable, psk: bytes) -> Profile:
         pools=tuple(Pool(pool.first, pool.count) for pool in table.pool),
         request_ip4="ipv4" in table.virtual_ip,
         request_ip6="ipv6" in table.virtual_ip,
-        accepts=Role(table.role) is Role.RESPONDER,
+        accepts=table.role == "responder",
         initial_contact=table.initial_contact,
         mobike=table.mobike,
         liveness=table.liveness,
@@ -195,6 +222,7 @@ def build_settings(
     if limits.cookie_threshold > limits.max_half_open:
         problem(("limits", "cookie_threshold"), "is above max_half_open: cookies would never be asked for")
     _pools_apart(connections, problem)
+    rules = _rules(links.rule)
     return Settings(
         daemon=_daemon(daemon, base),
         api=_api(_section(sections, "api", ApiTable), daemon, base),
@@ -202,11 +230,17 @@ def build_settings(
         links=LinkSettings(
             source=LinkSource(links.source),
             manual=tuple(links.manual),
-            rules=tuple(LinkRule(rule.match, rule.rank, rule.allow) for rule in links.rule),
+            rules=rules,
         ),
         limits=LimitSettings(limits.cookie_threshold, limits.max_half_open, limits.max_ike_sas),
-        connections=connections,
+        connections=tuple(_completed(connection, daemon, rules) for connection in connections),
     )
+
+
+def _completed(connection: Connection, daemon: DaemonTable, rules: tuple[LinkRule, ...]) -> Connection:
+    policy = connection.policy
+    ports = replace(policy.ports, local_ike=daemon.ike_port, local_natt=daemon.natt_port)
+    return replace(connection, policy=replace(policy, ports=ports, links=policy.links or rules))
 
 
 def _pools_apart(connections: tuple[Connection, ...], problem: Callable[[Key, str], None]) -> None:

@@ -18,10 +18,13 @@ from mobike.config.fields import (
     TcpAddress,
 )
 from mobike.config.settings import DataplaneSettings, LimitSettings
+from mobike.policy.connection import MovePolicy, Reconnect
 
 _RETRANSMIT = Retransmit()
 _DATAPLANE = DataplaneSettings()
 _LIMITS = LimitSettings()
+_MOVES = MovePolicy()
+_RECONNECT = Reconnect()
 
 
 class Table(BaseModel):
@@ -65,6 +68,7 @@ class LinkRuleTable(Table):
 
     match: Annotated[str, Field(min_length=1)]
     rank: Annotated[int, Field(ge=0, le=1000)] = 0
+    cost: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     allow: bool = True
 
 
@@ -93,6 +97,13 @@ class RetransmitTable(Table):
     jitter_percent: Annotated[int, Field(ge=0, le=50)] = _RETRANSMIT.jitter_percent
     give_up_initiator: Duration = _RETRANSMIT.give_up_initiator
     give_up_responder: Duration = _RETRANSMIT.give_up_responder
+
+
+class ReconnectTable(Table):
+    """[connections.NAME.reconnect]"""
+
+    initial: Duration = _RECONNECT.initial
+    max: Duration = _RECONNECT.max
 
 
 class ConnectionTable(Table):
@@ -124,6 +135,14 @@ class ConnectionTable(Table):
     return_routability: Literal["before", "after", "never"] = "before"
     start: Literal["auto", "manual"] = "auto"
     addresses: list[Address] = []
+    link: list[LinkRuleTable] = []
+    families: Annotated[list[Literal["ipv4", "ipv6"]], Field(min_length=1)] = ["ipv4", "ipv6"]
+    allow_local: list[Network] = []
+    allow_remote: list[Network] = []
+    switch: Literal["proven", "at-once"] = "proven"
+    on_refusal: Literal["try-next", "keep-old", "close"] = "try-next"
+    settle: Duration = _MOVES.settle
+    reconnect: ReconnectTable = ReconnectTable()
 
 
 SECTIONS: dict[str, type[Table]] = {

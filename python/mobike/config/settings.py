@@ -7,6 +7,8 @@ from pathlib import Path
 
 from mobike.address import Ip
 from mobike.commands import Profile
+from mobike.policy.connection import ConnectionPolicy
+from mobike.policy.links import LinkRule
 
 
 class LogFormat(Enum):
@@ -42,22 +44,6 @@ class LinkSource(Enum):
     NETLINK = "netlink"
     MANUAL = "manual"
     """The configuration, and then the API: for demos and tests on loopback."""
-
-
-class Role(Enum):
-    """Who begins a connection."""
-
-    INITIATOR = "initiator"
-    RESPONDER = "responder"
-
-
-class Start(Enum):
-    """When an initiator begins."""
-
-    AUTO = "auto"
-    """At once, and again whenever it is down."""
-    MANUAL = "manual"
-    """When told to (`mobike up`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,22 +83,13 @@ class DataplaneSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class LinkRule:
-    """What a link is worth. The first rule whose pattern matches the name of a link counts."""
-
-    match: str
-    rank: int = 0
-    """Less is better."""
-    allow: bool = True
-
-
-@dataclass(frozen=True, slots=True)
 class LinkSettings:
     """Which local addresses may be used."""
 
     source: LinkSource = LinkSource.NETLINK
     manual: tuple[Ip, ...] = ()
     rules: tuple[LinkRule, ...] = ()
+    """The operator's order; every connection that has no rules of its own keeps to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,15 +103,10 @@ class LimitSettings:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """One connection: standing orders for the core, and what the control plane needs to keep it alive."""
+    """One connection: standing orders for the core, and what the control plane keeps to."""
 
     profile: Profile
-    role: Role
-    remotes: tuple[Ip, ...]
-    """Where the peer is reached, most preferred first. Responder: who may call; empty means everybody."""
-    remote_ike_port: int = 500
-    remote_natt_port: int = 4500
-    start: Start = Start.AUTO
+    policy: ConnectionPolicy
     addresses: tuple[Ip, ...] = ()
     """Addresses of ours to announce beside those of our links, e.g. the public ones of a static NAT."""
 
