@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from benches.fleet.strongswan import ESP, IDENTITY, IKE, POOL, PORT_NAT_T, SECRET, StrongswanResponder
 
 from tests.interop.rig import (
     GW1,
     INNER,
+    INNER_NET,
     UP1,
     UP2,
     Charon,
     ChildSa,
     Rig,
+    Settings,
     addresses,
     dissect,
     initiator,
@@ -77,6 +80,30 @@ def test_a_gateway_sees_the_port_of_the_nat_and_only_esp_crosses_the_wire(tmp_pa
         assert all(icmp == "" for *_, icmp in packets), "an inner packet crossed the wire in the clear"
 
 
+@requires_strongswan
+@pytest.mark.parametrize("pool", [POOL, None])
+def test_the_responder_of_the_benchmark_lets_in_whoever_knows_its_key(tmp_path: Path, pool: str | None) -> None:
+    # From port 4500 the client would go on to port 4500 of the gateway, NAT or not.
+    any_ports: Settings = {"charon": {"port": "0", "port_nat_t": "0"}}
+    clients = [f"u{number:06}@bench.example" for number in range(3)]
+    with (
+        Rig() as rig,
+        StrongswanResponder(tmp_path / "gateway", core=0, pool=pool, namespace=rig.gateway) as bench,
+        Charon(
+            rig.client, tmp_path / "client", bench_clients(clients, pool), secrets=psk(SECRET), settings=any_ports
+        ) as client,
+    ):
+        cpu = bench.cpu_seconds()
+        for number in range(len(clients)):
+            client.initiate(f"net{number}")
+        assert bench.sa_count() == len(clients)
+        assert bench.cpu_seconds() >= cpu
+        assert bench.rss_bytes() > 1_000_000
+        assert {sa.children[0].state for sa in client.list_sas()} == {"INSTALLED"}
+        main = rig.run(rig.gateway, ["ip", "route", "show", "table", "main"]).stdout
+        assert "ipsec" not in main, "the benchmark must not touch the machine's own routes"
+
+
 def test_either_uplink_reaches_the_gateway_in_both_families() -> None:
     with Rig(gateway_links=2, ipv6=True) as rig:
         for uplink in rig.uplinks:
@@ -134,6 +161,23 @@ def test_nothing_of_a_rig_is_left_even_after_an_error() -> None:
     assert not sleeper.alive
     assert not {rig.client, rig.router, rig.gateway} & {entry.name for entry in Path("/run/netns").iterdir()}
     assert not rig.scratch.exists()
+
+
+def bench_clients(identities: Sequence[str], pool: str | None) -> Settings:
+    """One connection per identity, to the port where the marker is expected."""
+    connections: dict[str, Settings] = {}
+    for number, identity in enumerate(identities):
+        connections[f"gw{number}"] = {
+            "version": "2",
+            "remote_addrs": GW1.address,
+            "remote_port": str(PORT_NAT_T),
+            "proposals": IKE,
+            **({"vips": "0.0.0.0"} if pool else {}),
+            "local": {"auth": "psk", "id": identity},
+            "remote": {"auth": "psk", "id": IDENTITY},
+            "children": {f"net{number}": {"remote_ts": INNER_NET, "esp_proposals": ESP}},
+        }
+    return {"connections": connections}
 
 
 def spis(child: ChildSa) -> tuple[str, str]:

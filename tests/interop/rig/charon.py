@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from .network import Namespace
-from .program import Program, run
+from .program import GRACE, Program, run
 from .sas import IkeSa, parse_sas
 from .settings import Answer, Settings, merge, parse_pretty, render
 from .waiting import PATIENCE, until
@@ -48,12 +48,14 @@ class Charon:
         plugins: Sequence[str] = PLUGINS,
         settings: Settings | None = None,
         wrapper: Sequence[str] = (),
+        stop_grace: float = GRACE,
     ) -> None:
         """`config` and `secrets` are of swanctl.conf, `settings` of strongswan.conf; `wrapper` starts the daemon."""
         directory.mkdir(parents=True, exist_ok=True)
         self._directory = directory
         self._inside = () if ns is None else ("ip", "netns", "exec", ns)
         self._wrapper = tuple(wrapper)
+        self._stop_grace = stop_grace
         # A path of a Unix socket has 107 bytes at most; the folder of a test may be longer.
         self._socket_folder = tempfile.TemporaryDirectory(prefix="mbk-vici-")
         self._uri = f"unix://{self._socket_folder.name}/vici"
@@ -85,7 +87,7 @@ class Charon:
     def stop(self) -> None:
         """End the daemon; it deletes its SAs and tells the peers."""
         if self._program is not None:
-            self._program.stop()
+            self._program.stop(grace=self._stop_grace)
         with suppress(FileNotFoundError):
             self._socket_folder.cleanup()
 
