@@ -1,1 +1,48 @@
-//! The only crate with sockets, threads, clock, entropy and TUN.
+//! The only crate with sockets, threads, clock, entropy and TUN. It runs the engine and userspace ESP, and parses no
+//! further than the SPI.
+//!
+//! ```text
+//! core        start, submit, take_events, counters, stop           config, words   what goes in and out
+//! shard       one thread's loop: wait, mail, sockets, inner packets, deadlines, settle
+//! classify    IKE, ESP or keepalive, and whose                      plane           Child SAs into mobike_esp
+//! socket      UDP sockets     batch   recvmmsg, sendmmsg            sockaddr        what the kernel writes
+//! inner       where inner packets go: port, TUN, nowhere            tun, packets
+//! mailbox     between threads: orders in, events out                plug            addresses treated as gone
+//! pool        each shard's part of an address pool                  clock, entropy, sys
+//! ```
+//!
+//! What is promised:
+//! - A Child SA is installed before the answer that announces it leaves; its keys go from the engine into the ESP table and
+//!   nowhere else.
+//! - No event is lost. Whoever reads them too slowly makes IKE wait, not memory grow (see [`mailbox`](self)).
+//! - Nothing the kernel says about one datagram stops the others; ICMP is unreliable news and changes nothing.
+//! - No allocation per packet on the way of ESP, except where a packet changes shards.
+
+pub mod batch;
+mod classify;
+pub mod clock;
+mod config;
+mod core;
+mod counters;
+pub mod entropy;
+mod inner;
+mod mailbox;
+mod packets;
+mod plane;
+mod plug;
+mod pool;
+mod shard;
+mod sockaddr;
+pub mod socket;
+mod sys;
+pub mod tun;
+mod words;
+
+pub use self::core::Core;
+pub use config::{CoreConfig, InnerConfig, PlaneConfig, StartError};
+pub use counters::IoCounters;
+pub use mailbox::RING_EVENTS;
+pub use mobike_esp::Counters as ChildCounters;
+pub use packets::Packets;
+pub use plane::userspace_knows;
+pub use words::{ChildUp, Event, Operation, Order};

@@ -1,0 +1,168 @@
+//! What a core is started with, and why it may not start.
+
+use core::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+use mobike_ike::{HalfOpenLimits, Settings};
+
+/// Everything a [`Core`](crate::Core) needs to know once.
+#[derive(Debug, Clone)]
+pub struct CoreConfig {
+    /// Local addresses to listen on; `0.0.0.0` and `::` stand for all of a family.
+    pub listen: Vec<IpAddr>,
+    /// UDP port of IKE (500).
+    pub ike_port: u16,
+    /// UDP port of IKE and ESP with NAT traversal (4500).
+    pub natt_port: u16,
+    /// Threads, each with its own SAs: 1 to [`Settings::MAX_SHARDS`].
+    pub shards: u8,
+    /// Where inner packets go.
+    pub inner: InnerConfig,
+    /// Who does ESP.
+    pub plane: PlaneConfig,
+    /// Send ESP in UDP always, whatever a move says: the userspace plane has no raw sockets.
+    pub always_encap: bool,
+    /// What strangers may cost; limits are per shard.
+    pub half_open: HalfOpenLimits,
+    /// IKE SAs of all shards together, half-open ones included.
+    pub max_sas: u32,
+    /// Pin shard i to the i-th of these processors; at least as many as shards.
+    pub pin_cpus: Option<Vec<usize>>,
+    /// Makes every random choice repeatable: for tests alone.
+    pub seed: Option<[u8; 32]>,
+}
+
+impl Default for CoreConfig {
+    fn default() -> Self {
+        CoreConfig {
+            listen: vec![IpAddr::from([0; 4]), IpAddr::from([0; 16])],
+            ike_port: 500,
+            natt_port: 4500,
+            shards: 1,
+            inner: InnerConfig::None,
+            plane: PlaneConfig::Userspace,
+            always_encap: true,
+            half_open: HalfOpenLimits::default(),
+            max_sas: 1 << 20,
+            pin_cpus: None,
+            seed: None,
+        }
+    }
+}
+
+/// Where inner packets go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InnerConfig {
+    /// Nowhere: they are counted.
+    None,
+    /// To [`Core::inner_take`](crate::Core::inner_take) and from [`Core::inner_send`](crate::Core::inner_send).
+    Port,
+    /// To and from a TUN device.
+    Tun {
+        /// Its name.
+        name: String,
+        /// Its MTU in bytes.
+        mtu: u32,
+    },
+}
+
+/// Who does ESP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlaneConfig {
+    /// `mobike_esp`, in the shard.
+    Userspace,
+    /// Nobody here.
+    Null,
+}
+
+impl CoreConfig {
+    pub(crate) fn check(&self) -> Result<(), StartError> {
+        let wrong = |why: String| Err(StartError::Config(why));
+        if self.listen.is_empty() {
+            return wrong("no address to listen on".into());
+        }
+        if !(1..=Settings::MAX_SHARDS).contains(&self.shards) {
+            return wrong(format!("{} shards; 1 to {} are possible", self.shards, Settings::MAX_SHARDS));
+        }
+        if self.ike_port == 0 || self.natt_port == 0 {
+            return wrong("port 0 is no port to listen on".into());
+        }
+        match &self.pin_cpus {
+            Some(cpus) if cpus.len() < usize::from(self.shards) => {
+                wrong(format!("{} processors to pin {} shards to", cpus.len(), self.shards))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Every address and port to listen on, once.
+    pub(crate) fn sockets(&self) -> Vec<SocketAddr> {
+        let mut all = Vec::new();
+        for ip in &self.listen {
+            for port in [self.ike_port, self.natt_port] {
+                let socket = SocketAddr::new(*ip, port);
+                if !all.contains(&socket) {
+                    all.push(socket);
+                }
+            }
+        }
+        all
+    }
+
+    pub(crate) fn settings(&self, shard: u8) -> Settings {
+        Settings {
+            shard,
+            shards: self.shards,
+            ike_port: self.ike_port,
+            natt_port: self.natt_port,
+            half_open: self.half_open,
+            max_sas: self.max_sas.div_ceil(u32::from(self.shards)),
+        }
+    }
+}
+
+/// Why a core did not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// The configuration contradicts itself.
+    Config(String),
+    /// An address cannot be listened on.
+    Listen(SocketAddr, io::Error),
+    /// The TUN device cannot be had.
+    Tun(String, io::Error),
+    /// A shard cannot be pinned to this processor.
+    Pin(usize, io::Error),
+    /// The system has no more descriptors, threads or randomness.
+    System(io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StartError::Config(why) => f.write_str(why),
+            StartError::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
+            StartError::Tun(name, error) => write!(f, "cannot open TUN device {name:?}: {error}"),
+            StartError::Pin(cpu, error) => write!(f, "cannot pin a shard to processor {cpu}: {error}"),
+            StartError::System(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for StartError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            StartError::Config(_) => None,
+            StartError::Listen(_, error)
+            | StartError::Tun(_, error)
+            | StartError::Pin(_, error)
+            | StartError::System(error) => Some(error),
+        }
+    }
+}
+
+impl From<io::Error> for StartError {
+    fn from(error: io::Error) -> Self {
+        StartError::System(error)
+    }
+}

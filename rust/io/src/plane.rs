@@ -1,0 +1,141 @@
+//! The userspace data plane of one shard: Child SAs go in with their keys, events come out without.
+
+use mobike_esp::{
+    EspEvent, EspTable, GroupId, Install, InstallError, Keys, OuterPath, PortRange, SaPairId, SequenceNumbers, Suite,
+};
+use mobike_ike::crypto::{Encr, EspSuite};
+use mobike_ike::{ChildId, ChildInstall, Path, SaId, Selector};
+
+use crate::words::ChildUp;
+
+/// Packets a receiver may lag behind the newest and still be taken; RFC 4303 section 3.4.3 wants 64 or more, and paths
+/// over two links reorder more than one does.
+const REPLAY_WINDOW: u16 = 256;
+
+/// ESP in this shard, or nothing.
+pub(crate) struct Plane {
+    /// `None`: the null plane.
+    pub(crate) esp: Option<EspTable>,
+    always_encap: bool,
+}
+
+impl Plane {
+    pub(crate) fn new(userspace: bool, always_encap: bool) -> Plane {
+        Plane { esp: userspace.then(EspTable::new), always_encap }
+    }
+
+    /// Install a Child SA; the keys end here. What is told of it, and why it was refused, if it was.
+    pub(crate) fn install(&mut self, sa: SaId, child: ChildId, install: ChildInstall) -> (ChildUp, Option<Refusal>) {
+        let encap = install.encap || (self.always_encap && self.esp.is_some());
+        let refusal = match &mut self.esp {
+            Some(esp) => install_in(esp, sa, child, &install, encap).err(),
+            None => None,
+        };
+        let up = ChildUp {
+            sa,
+            child,
+            spi_in: install.spi_in,
+            spi_out: install.spi_out,
+            suite: install.suite,
+            local_ts: install.local_ts,
+            remote_ts: install.remote_ts,
+            encap,
+        };
+        (up, refusal)
+    }
+
+    pub(crate) fn remove(&mut self, child: ChildId) {
+        if let Some(esp) = &mut self.esp {
+            // One that was refused on installing is not there; nothing to do then.
+            let _ = esp.remove(SaPairId(child.0));
+        }
+    }
+
+    /// All Child SAs of the IKE SA take this path from now on: one write each.
+    pub(crate) fn move_sa(&mut self, sa: SaId, path: Path, encap: bool) {
+        if let Some(esp) = &mut self.esp {
+            esp.set_group_outer(GroupId(sa.0), outer(path, encap || self.always_encap));
+        }
+    }
+
+    /// What the control plane should hear about a Child SA that still works, as text.
+    pub(crate) fn poll_warning(&mut self) -> Option<(ChildId, String)> {
+        Some(match self.esp.as_mut()?.poll_event()? {
+            EspEvent::SequenceRunningOut { id, left } => (ChildId(id.0), format!("{left} sequence numbers are left")),
+            EspEvent::SequenceExhausted { id } => (ChildId(id.0), "no sequence numbers are left".to_owned()),
+        })
+    }
+}
+
+/// Why a Child SA was not installed.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    Suite(EspSuite),
+    Selector(Selector),
+    Esp(InstallError),
+}
+
+impl core::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Refusal::Suite(suite) => write!(f, "the userspace plane does not know {suite}"),
+            Refusal::Selector(selector) => write!(f, "{selector} is no range"),
+            Refusal::Esp(error) => error.fmt(f),
+        }
+    }
+}
+
+fn install_in(
+    esp: &mut EspTable,
+    sa: SaId,
+    child: ChildId,
+    install: &ChildInstall,
+    encap: bool,
+) -> Result<(), Refusal> {
+    let suite = suite_of(install.suite).ok_or(Refusal::Suite(install.suite))?;
+    let local = selectors(&install.local_ts)?;
+    let remote = selectors(&install.remote_ts)?;
+    let install = Install {
+        id: SaPairId(child.0),
+        group: GroupId(sa.0),
+        inbound: Keys { spi: install.spi_in, keymat: install.key_in.encr() },
+        outbound: Keys { spi: install.spi_out, keymat: install.key_out.encr() },
+        suite,
+        sequence: SequenceNumbers::Short,
+        replay_window: REPLAY_WINDOW,
+        outer: outer(install.path, encap),
+        local: &local,
+        remote: &remote,
+    };
+    esp.install(&install).map_err(Refusal::Esp)
+}
+
+fn outer(path: Path, encap: bool) -> OuterPath {
+    OuterPath { local: path.local, remote: path.remote, encap }
+}
+
+fn suite_of(suite: EspSuite) -> Option<Suite> {
+    if suite.esn() {
+        return None;
+    }
+    match suite.encr() {
+        Encr::Aes128Gcm16 => Some(Suite::Aes128Gcm16),
+        Encr::Aes192Gcm16 => Some(Suite::Aes192Gcm16),
+        Encr::Aes256Gcm16 => Some(Suite::Aes256Gcm16),
+    }
+}
+
+fn selectors(from: &[Selector]) -> Result<Vec<mobike_esp::Selector>, Refusal> {
+    from.iter().map(|selector| translate(selector).ok_or(Refusal::Selector(*selector))).collect()
+}
+
+fn translate(from: &Selector) -> Option<mobike_esp::Selector> {
+    let ports = PortRange::new(from.start_port, from.end_port)?;
+    mobike_esp::Selector::new(from.start, from.end, from.protocol, ports)
+}
+
+/// Can the userspace plane carry this suite?
+#[must_use]
+pub fn userspace_knows(suite: EspSuite) -> bool {
+    suite_of(suite).is_some()
+}

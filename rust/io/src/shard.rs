@@ -1,0 +1,451 @@
+//! One shard: a thread with its own engine, its own ESP table and its own sockets.
+//!
+//! ```text
+//! wait        poll: mailbox, ring, inner packets, sockets, or the nearest deadline
+//! mail        orders; datagrams and packets that belong here but came in elsewhere
+//! sockets     a batch each: to the engine, to ESP, or to the shard that the SPI names
+//! inner       a batch: sealed straight into the send buffers
+//! deadlines
+//! settle      events first, so that Child SAs are installed before the answers that announce them leave; then transmits
+//! ```
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use mobike_esp::{Counters as ChildCounters, OuterPath, SaPairId, SealError, TableCounters};
+use mobike_ike::event::NoticeKind;
+use mobike_ike::{ChildId, Command, Counters, Engine, Nanos, Path};
+
+use crate::batch::{BATCH, DATAGRAM, ReceiveBatch, SendBatch, send_parts};
+use crate::classify::{Kind, MARKER, classify};
+use crate::clock;
+use crate::counters::IoCounters;
+use crate::inner::Inner;
+use crate::mailbox::{Mailbox, Ring};
+use crate::packets::Packets;
+use crate::plane::Plane;
+use crate::plug::Plugs;
+use crate::socket::UdpSocket;
+use crate::sys;
+use crate::words::{Event, Operation, Order};
+
+/// Datagrams and packets that other shards may leave waiting here; beyond that they are dropped and counted.
+const HANDED_OVER: usize = 4096;
+
+/// What comes through a shard's mailbox.
+pub(crate) enum Letter {
+    Order(Order),
+    /// A datagram that another shard received, and what that shard found it to be.
+    Datagram {
+        path: Path,
+        kind: Kind,
+        bytes: Box<[u8]>,
+    },
+    /// An inner packet that `tried` shards have no route for.
+    Inner {
+        tried: u8,
+        packet: Box<[u8]>,
+    },
+    AskTotals(Sender<Totals>),
+    AskChild(ChildId, Sender<Option<ChildCounters>>),
+    Stop,
+}
+
+/// What a shard has counted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Totals {
+    pub(crate) ike: Counters,
+    pub(crate) io: IoCounters,
+    pub(crate) esp: Option<TableCounters>,
+    pub(crate) children: u64,
+}
+
+/// Who else there is.
+pub(crate) struct Links {
+    pub(crate) index: u8,
+    /// Mailboxes of all shards, this one included.
+    pub(crate) mailboxes: Arc<[Mailbox<Letter>]>,
+    pub(crate) ring: Arc<Ring<Event>>,
+}
+
+impl Links {
+    fn own(&self) -> &Mailbox<Letter> {
+        &self.mailboxes[usize::from(self.index)]
+    }
+
+    /// Is this somebody else's? A shard number that does not exist is ours, to be counted by whoever knows no such SPI.
+    fn is_elsewhere(&self, shard: u8) -> bool {
+        shard != self.index && usize::from(shard) < self.mailboxes.len()
+    }
+
+    fn hand_over(&self, shard: u8, letter: Letter, counters: &mut IoCounters) {
+        match self.mailboxes[usize::from(shard)].put_bounded(letter, HANDED_OVER) {
+            Ok(()) => counters.handed_over += 1,
+            Err(_) => counters.hand_over_full += 1,
+        }
+    }
+}
+
+/// The shard. Everything it needs per packet is allocated once.
+pub(crate) struct Shard {
+    links: Links,
+    engine: Engine,
+    inside: Inside,
+    outside: Outside,
+    receive: ReceiveBatch,
+    /// Events that the ring has no room for.
+    held: VecDeque<Event>,
+    /// The ring was full when we last looked.
+    behind: bool,
+    mail: VecDeque<Letter>,
+    polls: Vec<libc::pollfd>,
+    /// Inner packets are read here and not by another shard.
+    reads_inner: bool,
+    packets: Packets,
+    scratch: Box<[u8]>,
+}
+
+/// The tunnel's inside: Child SAs and where their packets go.
+struct Inside {
+    plane: Plane,
+    inner: Inner,
+}
+
+/// The tunnel's outside: sockets and what is about to leave by them.
+struct Outside {
+    sockets: Vec<UdpSocket>,
+    send: SendBatch,
+    plugs: Plugs,
+    natt_port: u16,
+    counters: IoCounters,
+}
+
+/// What goes on after a letter.
+#[derive(PartialEq, Eq)]
+enum Next {
+    Go,
+    Stop,
+}
+
+impl Shard {
+    pub(crate) fn new(
+        links: Links,
+        engine: Engine,
+        plane: Plane,
+        inner: Inner,
+        sockets: Vec<UdpSocket>,
+        natt_port: u16,
+    ) -> Shard {
+        let reads_inner = links.index == 0;
+        let outside = Outside {
+            sockets,
+            send: SendBatch::new(),
+            plugs: Plugs::default(),
+            natt_port,
+            counters: IoCounters::default(),
+        };
+        Shard {
+            links,
+            engine,
+            inside: Inside { plane, inner },
+            outside,
+            receive: ReceiveBatch::new(),
+            held: VecDeque::new(),
+            behind: false,
+            mail: VecDeque::new(),
+            polls: Vec::new(),
+            reads_inner,
+            packets: Packets::default(),
+            scratch: vec![0; DATAGRAM].into_boxed_slice(),
+        }
+    }
+
+    /// Work until told to stop; what was counted.
+    pub(crate) fn run(mut self) -> Totals {
+        self.lay_out_polls();
+        loop {
+            self.wait();
+            let now = clock::now();
+            let next = self.read_mail(now);
+            self.read_sockets(now);
+            self.read_inner(now);
+            self.meet_deadlines(now);
+            self.settle(now);
+            if next == Next::Stop {
+                return self.totals();
+            }
+        }
+    }
+
+    fn lay_out_polls(&mut self) {
+        self.polls.push(sys::readable(self.links.own().fd()));
+        // A negative descriptor is one that poll passes over.
+        let room = self.links.ring.room(self.links.index.into()).map_or(-1, sys::Bell::fd);
+        self.polls.push(sys::readable(room));
+        let inner = if self.reads_inner { self.inside.inner.fd() } else { None };
+        self.polls.push(sys::readable(inner.unwrap_or(-1)));
+        self.polls.extend(self.outside.sockets.iter().map(|socket| sys::readable(socket.fd())));
+    }
+
+    fn wait(&mut self) {
+        let esp = self.inside.plane.esp.as_ref().and_then(|esp| esp.poll_timeout()).map(|at| Nanos(at.0));
+        let deadline = self.engine.poll_timeout().into_iter().chain(esp).min();
+        let at_most: Option<Duration> = deadline.map(|at| at.since(clock::now()));
+        sys::wait(&mut self.polls, at_most);
+    }
+
+    fn is_ready(&self, place: usize) -> bool {
+        self.polls.get(place).is_some_and(|poll| poll.revents != 0)
+    }
+
+    fn read_mail(&mut self, now: Nanos) -> Next {
+        if self.is_ready(ROOM_AT)
+            && let Some(room) = self.links.ring.room(self.links.index.into())
+        {
+            room.hush();
+        }
+        if !self.is_ready(MAIL_AT) {
+            return Next::Go;
+        }
+        let mut mail = std::mem::take(&mut self.mail);
+        self.links.own().take(&mut mail);
+        let mut next = Next::Go;
+        for letter in mail.drain(..) {
+            if self.read_letter(now, letter) == Next::Stop {
+                next = Next::Stop;
+            }
+        }
+        self.mail = mail;
+        next
+    }
+
+    fn read_letter(&mut self, now: Nanos, letter: Letter) -> Next {
+        match letter {
+            Letter::Order(order) => self.obey(now, order),
+            Letter::Datagram { path, kind, mut bytes } => {
+                let to = Receivers { engine: &mut self.engine, inside: &mut self.inside };
+                to.take(now, path, kind, &mut bytes, self.behind, &mut self.outside.counters);
+            }
+            Letter::Inner { tried, packet } => self.outside.seal(now, &mut self.inside, &self.links, &packet, tried),
+            // Who asked and does not wait any more needs no answer.
+            Letter::AskTotals(sender) => {
+                let _ = sender.send(self.totals());
+            }
+            Letter::AskChild(child, sender) => {
+                let esp = self.inside.plane.esp.as_ref();
+                let _ = sender.send(esp.and_then(|esp| esp.counters(SaPairId(child.0))));
+            }
+            Letter::Stop => return Next::Stop,
+        }
+        Next::Go
+    }
+
+    fn obey(&mut self, now: Nanos, order: Order) {
+        self.outside.counters.orders += 1;
+        match order {
+            Order::Engine(command) => self.engine.handle_command(now, command),
+            Order::Plane(Operation::MoveSa { sa, path, encap }) => {
+                self.inside.plane.move_sa(sa, path, encap);
+                self.held.push_back(Event::SaMoved { sa, path });
+            }
+            Order::Plug { address, up } => {
+                // What was ordered before leaves before the cable is pulled.
+                self.settle(now);
+                self.outside.plugs.set(address, up);
+            }
+        }
+    }
+
+    fn read_sockets(&mut self, now: Nanos) {
+        for socket in 0..self.outside.sockets.len() {
+            if self.is_ready(SOCKETS_AT + socket) {
+                self.read_socket(now, socket);
+            }
+        }
+    }
+
+    fn read_socket(&mut self, now: Nanos, socket: usize) {
+        let Outside { sockets, plugs, natt_port, counters, .. } = &mut self.outside;
+        let port = sockets[socket].listens().port();
+        let got = self.receive.receive(&sockets[socket], counters);
+        for index in 0..got {
+            let Some((path, bytes)) = self.receive.datagram(index, port) else {
+                counters.unreadable += 1;
+                continue;
+            };
+            counters.datagrams_in += 1;
+            counters.bytes_in += bytes.len() as u64;
+            if plugs.is_out(path.local.ip()) {
+                counters.unplugged += 1;
+                continue;
+            }
+            let (kind, bytes) = classify(bytes, port == *natt_port);
+            match kind.shard() {
+                Some(shard) if self.links.is_elsewhere(shard) => {
+                    self.links.hand_over(shard, Letter::Datagram { path, kind, bytes: Box::from(&*bytes) }, counters);
+                }
+                Some(_) | None => {
+                    let to = Receivers { engine: &mut self.engine, inside: &mut self.inside };
+                    to.take(now, path, kind, bytes, self.behind, counters);
+                }
+            }
+        }
+    }
+
+    fn read_inner(&mut self, now: Nanos) {
+        if !self.is_ready(INNER_AT) {
+            return;
+        }
+        self.inside.inner.collect(BATCH, &mut self.scratch, &mut self.packets);
+        for packet in self.packets.iter() {
+            self.outside.seal(now, &mut self.inside, &self.links, packet, 0);
+        }
+        self.packets.clear();
+    }
+
+    fn meet_deadlines(&mut self, now: Nanos) {
+        if self.engine.poll_timeout().is_some_and(|at| at <= now) {
+            self.engine.handle_timeout(now);
+        }
+        if let Some(esp) = &mut self.inside.plane.esp {
+            esp.handle_timeout(mobike_esp::Nanos(now.0));
+        }
+    }
+
+    /// Events, then transmits. A Child SA that cannot be installed is closed, which makes more of both.
+    fn settle(&mut self, now: Nanos) {
+        while let Some(event) = self.engine.poll_event() {
+            self.act_on(now, event);
+        }
+        while let Some((child, text)) = self.inside.plane.poll_warning() {
+            let text = format!("Child SA {child}: {text}");
+            let notice = mobike_ike::Event::Notice { kind: NoticeKind::Limit, path: None, sa: None, text };
+            self.held.push_back(Event::Ike(notice));
+        }
+        self.links.ring.put(&mut self.held);
+        self.behind = !self.held.is_empty();
+        while let Some(transmit) = self.engine.poll_transmit() {
+            self.outside.transmit(&transmit);
+        }
+        let Outside { sockets, send, counters, .. } = &mut self.outside;
+        send.flush(sockets, counters);
+    }
+
+    /// The data plane first, then the news.
+    fn act_on(&mut self, now: Nanos, event: mobike_ike::Event) {
+        let event = match event {
+            mobike_ike::Event::ChildUp { sa, child, install } => {
+                let (up, refusal) = self.inside.plane.install(sa, child, *install);
+                self.held.push_back(Event::ChildUp(Box::new(up)));
+                let Some(refusal) = refusal else { return };
+                self.engine.handle_command(now, Command::CloseChild { child });
+                Event::PlaneRefused { sa, why: format!("Child SA {child} is not installed: {refusal}") }
+            }
+            mobike_ike::Event::ChildDown { child, .. } => {
+                self.inside.plane.remove(child);
+                Event::Ike(event)
+            }
+            other => Event::Ike(other),
+        };
+        self.held.push_back(event);
+    }
+
+    pub(crate) fn totals(&self) -> Totals {
+        let esp = self.inside.plane.esp.as_ref();
+        Totals {
+            ike: *self.engine.counters(),
+            io: self.outside.counters,
+            esp: esp.map(|esp| esp.totals()),
+            children: esp.map_or(0, |esp| esp.len() as u64),
+        }
+    }
+}
+
+/// Places in the poll list.
+const MAIL_AT: usize = 0;
+const ROOM_AT: usize = 1;
+const INNER_AT: usize = 2;
+const SOCKETS_AT: usize = 3;
+
+/// Who takes datagrams.
+struct Receivers<'a> {
+    engine: &'a mut Engine,
+    inside: &'a mut Inside,
+}
+
+impl Receivers<'_> {
+    fn take(self, now: Nanos, path: Path, kind: Kind, bytes: &mut [u8], behind: bool, counters: &mut IoCounters) {
+        match kind {
+            Kind::Keepalive => counters.keepalives_in += 1,
+            Kind::Runt => counters.runts += 1,
+            Kind::Ike { .. } if behind => counters.ike_held_off += 1,
+            Kind::Ike { .. } => self.engine.handle_datagram(now, path, bytes),
+            Kind::Esp { .. } => self.inside.open(now, path, bytes, counters),
+        }
+    }
+}
+
+impl Inside {
+    fn open(&mut self, now: Nanos, path: Path, bytes: &mut [u8], counters: &mut IoCounters) {
+        let Some(esp) = &mut self.plane.esp else {
+            counters.esp_without_plane += 1;
+            return;
+        };
+        let from = OuterPath { local: path.local, remote: path.remote, encap: true };
+        // A packet that is refused is counted by the table, with its reason.
+        if let Ok(opened) = esp.open(mobike_esp::Nanos(now.0), &from, bytes)
+            && let Some(packet) = bytes.get(opened.inner)
+        {
+            self.inner.deliver(packet, counters);
+        }
+    }
+}
+
+impl Outside {
+    fn transmit(&mut self, transmit: &mobike_ike::Transmit) {
+        let path = transmit.path;
+        if self.plugs.is_out(path.local.ip()) {
+            self.counters.unplugged += 1;
+            return;
+        }
+        let marked = path.local.port() == self.natt_port && !transmit.keepalive;
+        let marker: &[u8] = if marked { &MARKER } else { &[] };
+        send_parts(&mut self.send, &self.sockets, path, &[marker, &transmit.bytes], &mut self.counters);
+    }
+
+    /// An inner packet on its way out: sealed into the send buffer, or given to the next shard if no Child SA here has
+    /// a route for it and not all have been asked.
+    fn seal(&mut self, now: Nanos, inside: &mut Inside, links: &Links, packet: &[u8], tried: u8) {
+        let Some(esp) = &mut inside.plane.esp else {
+            self.counters.esp_without_plane += 1;
+            return;
+        };
+        if self.send.is_full() {
+            self.send.flush(&self.sockets, &mut self.counters);
+        }
+        let sealed = match esp.seal_routed(mobike_esp::Nanos(now.0), packet, self.send.buffer()) {
+            Ok(sealed) => sealed,
+            Err(SealError::NoRoute) if usize::from(tried) + 1 < links.mailboxes.len() => {
+                let next = (usize::from(links.index) + 1) % links.mailboxes.len();
+                let letter = Letter::Inner { tried: tried + 1, packet: packet.into() };
+                links.hand_over(next as u8, letter, &mut self.counters);
+                return;
+            }
+            // Counted by the table.
+            Err(_) => return,
+        };
+        if !sealed.outer.encap {
+            self.counters.esp_plain += 1;
+            return;
+        }
+        let path = Path { local: sealed.outer.local, remote: sealed.outer.remote };
+        if self.plugs.is_out(path.local.ip()) {
+            self.counters.unplugged += 1;
+            return;
+        }
+        self.counters.inner_out += 1;
+        self.send.push(&self.sockets, path, sealed.len, &mut self.counters);
+    }
+}

@@ -1,0 +1,80 @@
+//! What goes in and out of a core: orders, and events without keys.
+
+use std::net::IpAddr;
+
+use mobike_ike::crypto::EspSuite;
+use mobike_ike::{ChildId, Command, Path, SaId, Selector};
+
+/// One order.
+#[derive(Debug, Clone)]
+pub enum Order {
+    /// To the engine.
+    Engine(Command),
+    /// To the data plane.
+    Plane(Operation),
+    /// Pull the cable of a local address, or plug it in again: for demonstrations and tests without root.
+    Plug {
+        /// The local address.
+        address: IpAddr,
+        /// Plugged in?
+        up: bool,
+    },
+}
+
+/// One order to the data plane. Answered with [`Event::SaMoved`] or [`Event::PlaneRefused`].
+#[derive(Debug, Clone)]
+pub enum Operation {
+    /// Send all Child SAs of this IKE SA over `path` from now on.
+    MoveSa {
+        /// The IKE SA.
+        sa: SaId,
+        /// The new path.
+        path: Path,
+        /// ESP in UDP.
+        encap: bool,
+    },
+}
+
+/// One fact.
+#[derive(Debug)]
+pub enum Event {
+    /// From the engine; never a `ChildUp`, which carries keys.
+    Ike(mobike_ike::Event),
+    /// A Child SA is agreed and, with the userspace plane, installed.
+    ChildUp(Box<ChildUp>),
+    /// The data plane sends the Child SAs of `sa` over `path`.
+    SaMoved {
+        /// The IKE SA.
+        sa: SaId,
+        /// Its new path.
+        path: Path,
+    },
+    /// The data plane could not do what it was told.
+    PlaneRefused {
+        /// The IKE SA.
+        sa: SaId,
+        /// One line for people.
+        why: String,
+    },
+}
+
+/// A Child SA as the control plane sees it: no keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChildUp {
+    /// Its IKE SA.
+    pub sa: SaId,
+    /// The pair.
+    pub child: ChildId,
+    /// SPI of packets to us.
+    pub spi_in: u32,
+    /// SPI of packets to the peer.
+    pub spi_out: u32,
+    /// The algorithms.
+    pub suite: EspSuite,
+    /// Traffic on our side.
+    pub local_ts: Vec<Selector>,
+    /// Traffic on the peer's side.
+    pub remote_ts: Vec<Selector>,
+    /// ESP in UDP.
+    pub encap: bool,
+}
