@@ -1,0 +1,92 @@
+"""The Rust core: sockets, engines and userspace ESP in threads of their own. Built from `rust/py`.
+
+Orders go in as `mobike.commands` and `mobike.dataplane.operations`, facts come out as `mobike.events`, both in batches.
+Every method may be called from any thread and returns at once, except where it says that it waits.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import final
+
+from mobike.address import ChildId, Ip
+from mobike.commands import Command
+from mobike.dataplane.operations import Operation
+from mobike.events import CoreEvent, PlaneEvent
+
+__all__ = ["Core", "check_esp_proposal", "check_identity", "check_identity_pattern", "check_ike_proposal"]
+
+@final
+class Core:
+    """The shards: sockets, engines and userspace ESP in threads of their own."""
+
+    def __new__(
+        cls,
+        *,
+        listen: Sequence[str],
+        ike_port: int = 500,
+        natt_port: int = 4500,
+        shards: int = 1,
+        inner: str = "none",
+        tun_name: str = "mobike%d",
+        tun_mtu: int = 1400,
+        plane: str = "userspace",
+        always_encap: bool = True,
+        cookie_threshold: int = 1_000,
+        max_half_open: int = 50_000,
+        max_half_open_per_source: int = 100,
+        half_open_lifetime: int = 30_000_000_000,
+        max_sas: int = 1 << 20,
+        pin_cpus: Sequence[int] | None = None,
+        seed: bytes | None = None,
+    ) -> Core:
+        """Listen, open the TUN device if there is one, and start the threads; when this returns they work.
+
+        `listen` are addresses; "0.0.0.0" and "::" stand for all of a family. `inner` is "none", "port" or "tun";
+        `plane` is "userspace" or "null". `half_open_lifetime` is in nanoseconds, `tun_mtu` in bytes. `seed` (32 bytes)
+        makes chance repeatable and is for tests alone. OSError: the system refused, with the address or device in the
+        message. ValueError: settings that make no sense.
+        """
+
+    def submit(self, orders: Iterable[Command | Operation], /) -> None:
+        """Give orders, all or none: ValueError or TypeError names the one that makes no sense; nothing is done then."""
+
+    def take_events(self, limit: int, /) -> list[CoreEvent | PlaneEvent]:
+        """At most `limit` events, oldest first; at once."""
+
+    def event_fd(self) -> int:
+        """Readable while events wait."""
+
+    def inner_send(self, packets: Sequence[bytes], /) -> int:
+        """Plain packets into the tunnels; how many were taken. The rest is dropped and counted."""
+
+    def inner_take(self, limit: int, /) -> list[bytes]:
+        """At most `limit` plain packets out of the tunnels; at once."""
+
+    def inner_fd(self) -> int | None:
+        """Readable while plain packets wait; None unless `inner` is "port"."""
+
+    def tun_name(self) -> str | None:
+        """What the kernel called the TUN device; None unless `inner` is "tun"."""
+
+    def counters(self) -> dict[str, int]:
+        """Everything counted so far, by name, summed over the shards: `ike_`, `esp_`, `io_`. Waits for the shards."""
+
+    def child_counters(self, child: ChildId, /) -> dict[str, int] | None:
+        """What a Child SA has carried; None if there is none, or no userspace plane. Waits for its shard."""
+
+    def plug(self, ip: Ip, up: bool) -> None:
+        """Pull the cable of a local address (`up=False`), or plug it in again."""
+
+    def stop(self) -> None:
+        """Stop the threads and wait for them; the second time nothing happens."""
+
+def check_ike_proposal(text: str, /) -> str:
+    """The proposal as it is written in full; ValueError names the part that is wrong."""
+
+def check_esp_proposal(text: str, /) -> str:
+    """The proposal as it is written in full; ValueError names the part that is wrong."""
+
+def check_identity(text: str, /) -> str:
+    """The identity as it is written in full; ValueError says why it is none."""
+
+def check_identity_pattern(text: str, /) -> str:
+    """As `check_identity`, but `*`, `*@example.net` and `*.example.net` are allowed too."""

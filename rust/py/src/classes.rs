@@ -1,0 +1,94 @@
+//! The Python classes this module speaks in: each is looked up once per process.
+
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyType;
+
+macro_rules! classes {
+    ($($(#[$doc:meta])* $name:ident from $module:literal { $($field:ident: $class:literal,)+ })+) => {$(
+        $(#[$doc])*
+        pub(crate) struct $name {
+            $(pub(crate) $field: Py<PyType>,)+
+        }
+
+        impl $name {
+            pub(crate) fn get(py: Python<'_>) -> PyResult<&'static $name> {
+                static CLASSES: PyOnceLock<$name> = PyOnceLock::new();
+                CLASSES.get_or_try_init(py, || {
+                    let module = py.import($module)?;
+                    Ok($name { $($field: module.getattr($class)?.cast_into::<PyType>()?.unbind(),)+ })
+                })
+            }
+        }
+    )+};
+}
+
+classes! {
+    /// `mobike.commands`.
+    Commands from "mobike.commands" {
+        set_profile: "SetProfile",
+        remove_profile: "RemoveProfile",
+        set_local_addresses: "SetLocalAddresses",
+        connect: "Connect",
+        move_: "Move",
+        announce: "Announce",
+        probe: "Probe",
+        close: "Close",
+        close_child: "CloseChild",
+    }
+    /// `mobike.dataplane.operations`.
+    Operations from "mobike.dataplane.operations" {
+        move_sa: "MoveSa",
+    }
+    /// `mobike.events`.
+    Events from "mobike.events" {
+        ike_sa_up: "IkeSaUp",
+        ike_sa_down: "IkeSaDown",
+        connect_failed: "ConnectFailed",
+        child_up: "ChildUp",
+        child_down: "ChildDown",
+        moved: "Moved",
+        move_refused: "MoveRefused",
+        path_silent: "PathSilent",
+        path_checked: "PathChecked",
+        peer_moved: "PeerMoved",
+        peer_addresses: "PeerAddresses",
+        nat_changed: "NatChanged",
+        notice: "Notice",
+        sa_moved: "SaMoved",
+        plane_refused: "PlaneRefused",
+    }
+    /// `mobike.address`.
+    Addresses from "mobike.address" {
+        endpoint: "Endpoint",
+        path: "Path",
+    }
+}
+
+/// Members of the enums of `mobike.events`.
+pub(crate) struct Members {
+    pub(crate) initiator: Py<PyAny>,
+    pub(crate) responder: Py<PyAny>,
+    pub(crate) nat_none: Py<PyAny>,
+    pub(crate) nat_we: Py<PyAny>,
+    pub(crate) nat_peer: Py<PyAny>,
+    pub(crate) nat_both: Py<PyAny>,
+}
+
+impl Members {
+    pub(crate) fn get(py: Python<'_>) -> PyResult<&'static Members> {
+        static MEMBERS: PyOnceLock<Members> = PyOnceLock::new();
+        MEMBERS.get_or_try_init(py, || {
+            let events = py.import("mobike.events")?;
+            let (role, nat) = (events.getattr("Role")?, events.getattr("Nat")?);
+            Ok(Members {
+                initiator: role.getattr("INITIATOR")?.unbind(),
+                responder: role.getattr("RESPONDER")?.unbind(),
+                nat_none: nat.getattr("NONE")?.unbind(),
+                nat_we: nat.getattr("WE_ARE_BEHIND")?.unbind(),
+                nat_peer: nat.getattr("PEER_IS_BEHIND")?.unbind(),
+                nat_both: nat.getattr("BOTH_ARE_BEHIND")?.unbind(),
+            })
+        })
+    }
+}

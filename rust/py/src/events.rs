@@ -1,0 +1,220 @@
+//! Events of the core as those of `mobike.events`.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use pyo3::prelude::*;
+use pyo3::types::{PyString, PyTuple};
+
+use mobike_ike::{IkeSaUp, NatView, Path, Role, Selector};
+use mobike_io::{ChildUp, Event};
+
+use crate::classes::{Addresses, Events, Members};
+use crate::names::Names;
+
+/// Python addresses kept for the next event that names the same one. Building one costs more than the rest of an event.
+const REMEMBERED: usize = 4096;
+
+/// Python's immutable objects for what comes again and again. They are taken out for a batch and put back after it, so that
+/// no lock is held while Python runs.
+#[derive(Default)]
+pub(crate) struct Memory(Mutex<Remembered>);
+
+#[derive(Default)]
+struct Remembered {
+    addresses: HashMap<IpAddr, Py<PyAny>>,
+    endpoints: HashMap<SocketAddr, Py<PyAny>>,
+    texts: HashMap<String, Py<PyString>>,
+}
+
+/// One batch.
+pub(crate) fn to_python<'py>(
+    py: Python<'py>,
+    events: impl IntoIterator<Item = Event>,
+    names: &Names,
+    memory: &Memory,
+) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    let remembered = std::mem::take(&mut *memory.0.lock().unwrap_or_else(PoisonError::into_inner));
+    let mut writer = Writer { py, names, events: Events::get(py)?, members: Members::get(py)?, remembered };
+    let built = events.into_iter().map(|event| writer.event(event)).collect();
+    let Writer { remembered, .. } = writer;
+    // What another thread remembered meanwhile is dropped after the lock is released.
+    let _meanwhile = std::mem::replace(&mut *memory.0.lock().unwrap_or_else(PoisonError::into_inner), remembered);
+    built
+}
+
+struct Writer<'py, 'a> {
+    py: Python<'py>,
+    names: &'a Names,
+    events: &'static Events,
+    members: &'static Members,
+    remembered: Remembered,
+}
+
+type Object<'py> = Bound<'py, PyAny>;
+
+impl<'py> Writer<'py, '_> {
+    fn event(&mut self, event: Event) -> PyResult<Object<'py>> {
+        let (py, classes) = (self.py, self.events);
+        match event {
+            Event::Ike(event) => self.ike_event(event),
+            Event::ChildUp(up) => self.child_up(&up),
+            Event::SaMoved { sa, path } => classes.sa_moved.bind(py).call1((sa.0, self.path(path)?)),
+            Event::PlaneRefused { sa, why } => classes.plane_refused.bind(py).call1((sa.0, why)),
+        }
+    }
+
+    fn ike_event(&mut self, event: mobike_ike::Event) -> PyResult<Object<'py>> {
+        use mobike_ike::Event as Ike;
+        let (py, classes) = (self.py, self.events);
+        match event {
+            Ike::IkeSaUp(up) => self.ike_sa_up(*up),
+            // The shell replaces this one before it gets here.
+            Ike::ChildUp { sa, .. } => classes.plane_refused.bind(py).call1((sa.0, "a Child SA without a data plane")),
+            Ike::ChildDown { sa, child, spi_in: _, why } => {
+                classes.child_down.bind(py).call1((sa.0, child.0, why.to_string()))
+            }
+            Ike::IkeSaDown { sa, token: _, why } => classes.ike_sa_down.bind(py).call1((sa.0, why.to_string())),
+            Ike::ConnectFailed { token, why, tried } => {
+                let tried = tried.into_iter().map(|path| self.path(path)).collect::<PyResult<Vec<_>>>()?;
+                classes.connect_failed.bind(py).call1((token.0, why.to_string(), PyTuple::new(py, tried)?))
+            }
+            Ike::Moved { sa, path, generation, nat, rtt } => {
+                let args = (sa.0, self.path(path)?, generation.0, self.nat(nat), nanos(rtt));
+                classes.moved.bind(py).call1(args)
+            }
+            Ike::MoveRefused { sa, path, generation } => {
+                classes.move_refused.bind(py).call1((sa.0, self.path(path)?, generation.0))
+            }
+            Ike::PathSilent { sa, path, generation, unanswered_for, tries } => {
+                let args = (sa.0, self.path(path)?, generation.0, tries, nanos(unanswered_for));
+                classes.path_silent.bind(py).call1(args)
+            }
+            Ike::PathChecked { sa, path, generation, rtt } => {
+                classes.path_checked.bind(py).call1((sa.0, self.path(path)?, generation.0, nanos(rtt)))
+            }
+            Ike::PeerMoved { sa, path, nat, verified } => {
+                classes.peer_moved.bind(py).call1((sa.0, self.path(path)?, self.nat(nat), verified))
+            }
+            Ike::PeerAddresses { sa, addresses } => {
+                classes.peer_addresses.bind(py).call1((sa.0, self.addresses(&addresses)?))
+            }
+            Ike::NatChanged { sa, path, nat } => {
+                classes.nat_changed.bind(py).call1((sa.0, self.path(path)?, self.nat(nat)))
+            }
+            Ike::Notice { kind, path, sa, text } => {
+                let path = path.map(|path| self.path(path)).transpose()?;
+                classes.notice.bind(py).call1((self.text(kind.name()), text, sa.map(|sa| sa.0), path))
+            }
+        }
+    }
+
+    fn ike_sa_up(&mut self, up: IkeSaUp) -> PyResult<Object<'py>> {
+        let (py, classes) = (self.py, self.events);
+        // Twelve elements are what a Rust tuple can be.
+        let fields: [Object<'py>; 13] = [
+            up.sa.0.into_pyobject(py)?.into_any(),
+            up.token.map(|token| token.0).into_pyobject(py)?,
+            self.names.name(py, up.profile).into_pyobject(py)?,
+            self.role(up.role),
+            self.path(up.path)?,
+            self.nat(up.nat),
+            up.peer_id.to_string().into_pyobject(py)?.into_any(),
+            up.mobike.into_pyobject(py)?.to_owned().into_any(),
+            self.addresses(&up.peer_addresses)?.into_any(),
+            self.addresses(&up.virtual_ips)?.into_any(),
+            up.spi_i.into_pyobject(py)?.into_any(),
+            up.spi_r.into_pyobject(py)?.into_any(),
+            self.text(&up.suite.to_string()).into_any(),
+        ];
+        classes.ike_sa_up.bind(py).call1(PyTuple::new(py, fields)?)
+    }
+
+    fn child_up(&mut self, up: &ChildUp) -> PyResult<Object<'py>> {
+        let (py, classes) = (self.py, self.events);
+        let (local, remote) = (self.selectors(&up.local_ts)?, self.selectors(&up.remote_ts)?);
+        let suite = self.text(&up.suite.to_string());
+        classes.child_up.bind(py).call1((up.sa.0, up.child.0, up.spi_in, up.spi_out, suite, local, remote, up.encap))
+    }
+
+    fn role(&self, role: Role) -> Object<'py> {
+        match role {
+            Role::Initiator => &self.members.initiator,
+            Role::Responder => &self.members.responder,
+        }
+        .bind(self.py)
+        .clone()
+    }
+
+    fn nat(&self, nat: NatView) -> Object<'py> {
+        match (nat.we_are_behind, nat.peer_is_behind) {
+            (false, false) => &self.members.nat_none,
+            (true, false) => &self.members.nat_we,
+            (false, true) => &self.members.nat_peer,
+            (true, true) => &self.members.nat_both,
+        }
+        .bind(self.py)
+        .clone()
+    }
+
+    fn path(&mut self, path: Path) -> PyResult<Object<'py>> {
+        let (local, remote) = (self.endpoint(path.local)?, self.endpoint(path.remote)?);
+        Addresses::get(self.py)?.path.bind(self.py).call1((local, remote))
+    }
+
+    fn endpoint(&mut self, endpoint: SocketAddr) -> PyResult<Object<'py>> {
+        if let Some(known) = self.remembered.endpoints.get(&endpoint) {
+            return Ok(known.bind(self.py).clone());
+        }
+        let ip = self.address(endpoint.ip())?;
+        let new = Addresses::get(self.py)?.endpoint.bind(self.py).call1((ip, endpoint.port()))?;
+        make_room(&mut self.remembered.endpoints);
+        self.remembered.endpoints.insert(endpoint, new.clone().unbind());
+        Ok(new)
+    }
+
+    fn address(&mut self, address: IpAddr) -> PyResult<Object<'py>> {
+        make_room(&mut self.remembered.addresses);
+        Ok(match self.remembered.addresses.entry(address) {
+            Entry::Occupied(known) => known.get().bind(self.py).clone(),
+            Entry::Vacant(place) => {
+                let new = address.into_pyobject(self.py)?;
+                place.insert(new.clone().unbind());
+                new
+            }
+        })
+    }
+
+    fn addresses(&mut self, all: &[IpAddr]) -> PyResult<Bound<'py, PyTuple>> {
+        let all = all.iter().map(|address| self.address(*address)).collect::<PyResult<Vec<_>>>()?;
+        PyTuple::new(self.py, all)
+    }
+
+    fn selectors(&mut self, all: &[Selector]) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(self.py, all.iter().map(Selector::to_string))
+    }
+
+    /// A text of which there are few: suites, kinds.
+    fn text(&mut self, text: &str) -> Bound<'py, PyString> {
+        if let Some(known) = self.remembered.texts.get(text) {
+            return known.bind(self.py).clone();
+        }
+        let new = PyString::new(self.py, text);
+        make_room(&mut self.remembered.texts);
+        self.remembered.texts.insert(text.to_owned(), new.clone().unbind());
+        new
+    }
+}
+
+fn make_room<K, V>(map: &mut HashMap<K, V>) {
+    if map.len() >= REMEMBERED {
+        map.clear();
+    }
+}
+
+fn nanos(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,210 @@
+//! The class `Core`.
+
+use std::net::IpAddr;
+use std::os::fd::RawFd;
+use std::time::Duration;
+
+use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+
+use mobike_ike::{ChildId, HalfOpenLimits};
+use mobike_io::{ChildCounters, CoreConfig, InnerConfig, Order, PlaneConfig, StartError};
+
+use crate::events::{self, Memory};
+use crate::names::Names;
+use crate::orders::Reader;
+use crate::profile::Plane;
+use crate::read::wrong;
+
+/// The shards: sockets, engines and userspace ESP in threads of their own.
+#[pyclass(frozen, module = "mobike._core")]
+pub(crate) struct Core {
+    core: mobike_io::Core,
+    names: Names,
+    memory: Memory,
+    plane: Plane,
+    natt_port: u16,
+}
+
+#[pymethods]
+impl Core {
+    #[new]
+    #[pyo3(signature = (
+        *, listen, ike_port = 500, natt_port = 4500, shards = 1, inner = "none", tun_name = "mobike%d", tun_mtu = 1400,
+        plane = "userspace", always_encap = true, cookie_threshold = 1_000, max_half_open = 50_000, max_half_open_per_source = 100,
+        half_open_lifetime = 30_000_000_000, max_sas = 1 << 20, pin_cpus = None, seed = None
+    ))]
+    #[expect(clippy::too_many_arguments, reason = "they are keywords")]
+    fn new(
+        py: Python<'_>,
+        listen: Vec<String>,
+        ike_port: u16,
+        natt_port: u16,
+        shards: u8,
+        inner: &str,
+        tun_name: &str,
+        tun_mtu: u32,
+        plane: &str,
+        always_encap: bool,
+        cookie_threshold: u32,
+        max_half_open: u32,
+        max_half_open_per_source: u32,
+        half_open_lifetime: u64,
+        max_sas: u32,
+        pin_cpus: Option<Vec<usize>>,
+        seed: Option<&[u8]>,
+    ) -> PyResult<Core> {
+        let plane = match plane {
+            "userspace" => PlaneConfig::Userspace,
+            "null" => PlaneConfig::Null,
+            _ => return Err(wrong("plane", format_args!("{plane:?} is neither userspace nor null"))),
+        };
+        let inner = match inner {
+            "none" => InnerConfig::None,
+            "port" => InnerConfig::Port,
+            "tun" => InnerConfig::Tun { name: tun_name.to_owned(), mtu: tun_mtu },
+            _ => return Err(wrong("inner", format_args!("{inner:?} is none of none, port, tun"))),
+        };
+        let userspace = plane == PlaneConfig::Userspace;
+        let config = CoreConfig {
+            listen: listen.iter().map(|text| address(text)).collect::<PyResult<_>>()?,
+            ike_port,
+            natt_port,
+            shards,
+            inner,
+            plane,
+            always_encap: always_encap && userspace,
+            half_open: HalfOpenLimits {
+                cookie_threshold,
+                max: max_half_open,
+                max_per_source: max_half_open_per_source,
+                lifetime: Duration::from_nanos(half_open_lifetime),
+            },
+            max_sas,
+            pin_cpus,
+            seed: seed.map(|seed| seed.try_into().map_err(|_| wrong("seed", "not 32 bytes"))).transpose()?,
+        };
+        let core = py.detach(|| mobike_io::Core::start(&config)).map_err(start_error)?;
+        let plane = Plane { userspace, always_encap: config.always_encap };
+        Ok(Core { core, names: Names::default(), memory: Memory::default(), plane, natt_port })
+    }
+
+    /// Give orders, all or none: ValueError or TypeError names the one that makes no sense, and then nothing is done.
+    #[pyo3(signature = (orders, /))]
+    fn submit(&self, py: Python<'_>, orders: &Bound<'_, PyAny>) -> PyResult<()> {
+        let reader = Reader { names: &self.names, plane: self.plane, natt_port: self.natt_port };
+        let orders = orders.try_iter()?.map(|order| reader.order(&order?)).collect::<PyResult<Vec<Order>>>()?;
+        py.detach(|| self.core.submit(orders));
+        Ok(())
+    }
+
+    /// At most `limit` events, oldest first; at once.
+    #[pyo3(signature = (limit, /))]
+    fn take_events<'py>(&self, py: Python<'py>, limit: usize) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        let events = self.core.take_events(limit);
+        if events.is_empty() {
+            return Ok(Vec::new());
+        }
+        events::to_python(py, events, &self.names, &self.memory)
+    }
+
+    /// Readable while events wait.
+    fn event_fd(&self) -> RawFd {
+        self.core.event_fd()
+    }
+
+    /// Plain packets into the tunnels; how many were taken. The rest is dropped and counted.
+    #[pyo3(signature = (packets, /))]
+    fn inner_send(&self, packets: Vec<Bound<'_, PyBytes>>) -> usize {
+        self.core.inner_send(packets.iter().map(|packet| packet.as_bytes()))
+    }
+
+    /// At most `limit` plain packets out of the tunnels; at once.
+    #[pyo3(signature = (limit, /))]
+    fn inner_take<'py>(&self, py: Python<'py>, limit: usize) -> Vec<Bound<'py, PyBytes>> {
+        self.core.inner_take(limit).iter().map(|packet| PyBytes::new(py, packet)).collect()
+    }
+
+    /// Readable while plain packets wait; None unless `inner` is "port".
+    fn inner_fd(&self) -> Option<RawFd> {
+        self.core.inner_fd()
+    }
+
+    /// What the kernel called the TUN device; None unless `inner` is "tun".
+    fn tun_name(&self) -> Option<&str> {
+        self.core.tun_name()
+    }
+
+    /// Everything counted so far, by name.
+    fn counters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        dict(py, py.detach(|| self.core.counters()))
+    }
+
+    /// What a Child SA has carried; None if there is none, or no userspace plane.
+    #[pyo3(signature = (child, /))]
+    fn child_counters<'py>(&self, py: Python<'py>, child: u64) -> PyResult<Option<Bound<'py, PyDict>>> {
+        py.detach(|| self.core.child_counters(ChildId(child))).map(|counters| child_dict(py, counters)).transpose()
+    }
+
+    /// Pull the cable of a local address (`up=False`), or plug it in again.
+    #[pyo3(signature = (ip, up))]
+    fn plug(&self, ip: IpAddr, up: bool) {
+        self.core.plug(ip, up);
+    }
+
+    /// Stop the threads and wait for them; the second time nothing happens.
+    fn stop(&self, py: Python<'_>) {
+        py.detach(|| self.core.stop());
+    }
+
+    fn __repr__(&self) -> String {
+        format!("{:?}", self.core)
+    }
+}
+
+fn address(text: &str) -> PyResult<IpAddr> {
+    text.parse().map_err(|_| wrong("listen", format_args!("{text:?} is no address")))
+}
+
+/// OSError where the system refused, with its number; ValueError where the settings make no sense.
+fn start_error(error: StartError) -> PyErr {
+    let text = error.to_string();
+    match error {
+        StartError::Config(_) => PyValueError::new_err(text),
+        StartError::Listen(_, system)
+        | StartError::Tun(_, system)
+        | StartError::Pin(_, system)
+        | StartError::System(system) => match system.raw_os_error() {
+            Some(number) => PyOSError::new_err((number, text)),
+            None => PyValueError::new_err(text),
+        },
+    }
+}
+
+fn child_dict<'py>(py: Python<'py>, counters: ChildCounters) -> PyResult<Bound<'py, PyDict>> {
+    let named = [
+        ("packets_in", counters.packets_in),
+        ("bytes_in", counters.bytes_in),
+        ("packets_out", counters.packets_out),
+        ("bytes_out", counters.bytes_out),
+        ("replay_drops", counters.replay_drops),
+        ("icv_failures", counters.icv_failures),
+        ("selector_drops", counters.selector_drops),
+        ("malformed", counters.malformed),
+        ("dummies", counters.dummies),
+        ("elsewhere", counters.elsewhere),
+        ("top_in", counters.top_in),
+        ("last_sequence_out", counters.last_sequence_out),
+    ];
+    dict(py, named)
+}
+
+/// In the order given, which is the order of the lists in Rust.
+fn dict<'py>(py: Python<'py>, named: impl IntoIterator<Item = (impl AsRef<str>, u64)>) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    for (name, value) in named {
+        dict.set_item(name.as_ref(), value)?;
+    }
+    Ok(dict)
+}

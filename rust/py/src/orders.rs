@@ -1,0 +1,99 @@
+//! Commands and operations of Python as orders to the core.
+
+use std::sync::Arc;
+
+use pyo3::exceptions::PyTypeError;
+use pyo3::intern;
+use pyo3::prelude::*;
+
+use mobike_ike::{ChildId, Command, Generation, NattPorts, SaId, Token};
+use mobike_io::{Operation, Order};
+
+use crate::classes::{Commands, Operations};
+use crate::names::Names;
+use crate::profile::{self, Plane};
+use crate::read::{addresses, field, optional, path, path_field};
+
+/// What translating takes.
+pub(crate) struct Reader<'a> {
+    pub(crate) names: &'a Names,
+    pub(crate) plane: Plane,
+    /// Of this end; a `Connect` names only the peer's.
+    pub(crate) natt_port: u16,
+}
+
+impl Reader<'_> {
+    pub(crate) fn order(&self, from: &Bound<'_, PyAny>) -> PyResult<Order> {
+        let py = from.py();
+        let class = from.get_type();
+        let commands = Commands::get(py)?;
+        let command = if class.is(&commands.move_) {
+            Command::Move {
+                sa: sa(from)?,
+                path: path_field(from, intern!(py, "path"))?,
+                generation: generation(from)?,
+                addresses: optional(from, intern!(py, "addresses"), addresses)?,
+            }
+        } else if class.is(&commands.probe) {
+            let path = optional(from, intern!(py, "path"), path)?;
+            Command::Probe { sa: sa(from)?, path, generation: generation(from)? }
+        } else if class.is(&commands.announce) {
+            Command::Announce {
+                sa: sa(from)?,
+                addresses: addresses(&from.getattr(intern!(py, "addresses"))?)?,
+                path: optional(from, intern!(py, "path"), path)?,
+                generation: generation(from)?,
+            }
+        } else if class.is(&commands.connect) {
+            self.connect(from)?
+        } else if class.is(&commands.close) {
+            let why: String = field(from, intern!(py, "why"))?;
+            Command::Close { sa: sa(from)?, why: Arc::from(why) }
+        } else if class.is(&commands.close_child) {
+            Command::CloseChild { child: ChildId(field(from, intern!(py, "child"))?) }
+        } else if class.is(&commands.set_local_addresses) {
+            Command::SetLocalAddresses { addresses: addresses(&from.getattr(intern!(py, "addresses"))?)? }
+        } else if class.is(&commands.set_profile) {
+            let profile = profile::profile(&from.getattr(intern!(py, "profile"))?, self.plane)?;
+            Command::SetProfile { id: self.names.id(py, &profile.name), profile: Arc::new(profile) }
+        } else if class.is(&commands.remove_profile) {
+            let name: String = field(from, intern!(py, "name"))?;
+            Command::RemoveProfile { id: self.names.id(py, &name) }
+        } else {
+            return operation(from).map(Order::Plane);
+        };
+        Ok(Order::Engine(command))
+    }
+
+    fn connect(&self, from: &Bound<'_, PyAny>) -> PyResult<Command> {
+        let py = from.py();
+        let connection: String = field(from, intern!(py, "connection"))?;
+        let paths = from.getattr(intern!(py, "paths"))?;
+        Ok(Command::Connect {
+            token: Token(field(from, intern!(py, "token"))?),
+            profile: self.names.id(py, &connection),
+            paths: paths.try_iter()?.map(|item| path(&item?)).collect::<PyResult<_>>()?,
+            natt: NattPorts { local: self.natt_port, remote: field(from, intern!(py, "remote_natt_port"))? },
+        })
+    }
+}
+
+fn operation(from: &Bound<'_, PyAny>) -> PyResult<Operation> {
+    let py = from.py();
+    if from.get_type().is(&Operations::get(py)?.move_sa) {
+        return Ok(Operation::MoveSa {
+            sa: sa(from)?,
+            path: path_field(from, intern!(py, "path"))?,
+            encap: field(from, intern!(py, "encap"))?,
+        });
+    }
+    Err(PyTypeError::new_err(format!("{} is neither a Command nor an Operation", from.get_type().name()?)))
+}
+
+fn sa(from: &Bound<'_, PyAny>) -> PyResult<SaId> {
+    field(from, intern!(from.py(), "sa")).map(SaId)
+}
+
+fn generation(from: &Bound<'_, PyAny>) -> PyResult<Generation> {
+    field(from, intern!(from.py(), "generation")).map(Generation)
+}

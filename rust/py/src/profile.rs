@@ -1,0 +1,165 @@
+//! A `Profile` of Python as one of the engine.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+use mobike_ike::Selector;
+use mobike_ike::profile::{Install, Pool, Profile, PskSecret, RequestVip, Retransmit, ReturnRoutability};
+
+use crate::identity;
+use crate::read::{each, field, span, wrong};
+
+/// What the core's settings add to every profile.
+#[derive(Clone, Copy)]
+pub(crate) struct Plane {
+    pub(crate) userspace: bool,
+    pub(crate) always_encap: bool,
+}
+
+/// ValueError names the connection and the field.
+pub(crate) fn profile(from: &Bound<'_, PyAny>, plane: Plane) -> PyResult<Profile> {
+    let name: String = field(from, intern!(from.py(), "name"))?;
+    read(from, &name, plane).map_err(|error| {
+        let py = from.py();
+        wrong(&format!("profile {name:?}"), error.value(py))
+    })
+}
+
+fn read(from: &Bound<'_, PyAny>, name: &str, plane: Plane) -> PyResult<Profile> {
+    let py = from.py();
+    let text = |name: &Bound<'_, PyString>| field::<String>(from, name);
+    let flag = |name: &Bound<'_, PyString>| field::<bool>(from, name);
+    Ok(Profile {
+        name: Arc::from(name),
+        local_id: identity::parse(&text(intern!(py, "local_id"))?).map_err(|why| wrong("local_id", why))?,
+        remote_id: identity::parse_pattern(&text(intern!(py, "remote_id"))?).map_err(|why| wrong("remote_id", why))?,
+        psk: psk(from)?,
+        ike_suites: each(from, intern!(py, "ike_proposals"), parsed)?,
+        esp_suites: each(from, intern!(py, "esp_proposals"), |item| esp_suite(item, plane))?,
+        local_ts: each(from, intern!(py, "local_ts"), selector)?,
+        remote_ts: each(from, intern!(py, "remote_ts"), selector)?,
+        pool: pool(from)?,
+        request_virtual_ip: RequestVip { v4: flag(intern!(py, "request_ip4"))?, v6: flag(intern!(py, "request_ip6"))? },
+        accepts: flag(intern!(py, "accepts"))?,
+        initial_contact: flag(intern!(py, "initial_contact"))?,
+        mobike: flag(intern!(py, "mobike"))?,
+        liveness: span(from, intern!(py, "liveness"))?,
+        retransmit: retransmit(&from.getattr(intern!(py, "retransmit"))?)
+            .map_err(|error| wrong("retransmit", error.value(py)))?,
+        nat_keepalive: span(from, intern!(py, "nat_keepalive"))?,
+        return_routability: return_routability(&text(intern!(py, "return_routability"))?)?,
+        install: Install::Inline,
+        always_encap: plane.always_encap,
+    })
+}
+
+fn psk(from: &Bound<'_, PyAny>) -> PyResult<PskSecret> {
+    let psk = from.getattr(intern!(from.py(), "psk"))?;
+    // The value stays out of the message.
+    let octets: &[u8] = psk.extract().map_err(|_| wrong("psk", "not bytes"))?;
+    if octets.is_empty() {
+        return Err(wrong("psk", "empty"));
+    }
+    Ok(PskSecret::from_slice(octets))
+}
+
+fn string(item: &Bound<'_, PyAny>) -> Result<String, String> {
+    item.extract().map_err(|error: PyErr| error.to_string())
+}
+
+fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(item: &Bound<'_, PyAny>) -> Result<T, String> {
+    string(item)?.parse().map_err(|error: T::Err| error.to_string())
+}
+
+fn esp_suite(item: &Bound<'_, PyAny>, plane: Plane) -> Result<mobike_ike::crypto::EspSuite, String> {
+    let suite = parsed(item)?;
+    if plane.userspace && !mobike_io::userspace_knows(suite) {
+        return Err(format!("the userspace plane does not know {suite}"));
+    }
+    Ok(suite)
+}
+
+/// `10.0.0.0/8`, `2001:db8::/32`, or an address alone.
+fn selector(item: &Bound<'_, PyAny>) -> Result<Selector, String> {
+    let text = string(item)?;
+    let wrong = || format!("{text:?} is neither ADDRESS/PREFIX nor an address");
+    let (address, length) = match text.split_once('/') {
+        Some((address, length)) => (address, Some(length)),
+        None => (text.as_str(), None),
+    };
+    let address: IpAddr = address.parse().map_err(|_| wrong())?;
+    let width = if address.is_ipv4() { 32 } else { 128 };
+    let length = length.map_or(Ok(width), |length| length.parse::<u8>().map_err(|_| wrong()))?;
+    if length > width {
+        return Err(format!("{text:?}: a prefix of this family has at most {width} bits"));
+    }
+    let selector = Selector::subnet(address, length);
+    if selector.start != address {
+        return Err(format!("{text:?} has bits behind its prefix; {}/{length} is meant?", selector.start));
+    }
+    Ok(selector)
+}
+
+/// At most one range of each family.
+fn pool(from: &Bound<'_, PyAny>) -> PyResult<Option<Pool>> {
+    let name = intern!(from.py(), "pools");
+    let mut pool = Pool::default();
+    let ranges = each(from, name, range)?;
+    for (first, last) in &ranges {
+        let taken = match (first, last) {
+            (IpAddr::V4(first), IpAddr::V4(last)) => pool.v4.replace((*first, *last)).is_some(),
+            (IpAddr::V6(first), IpAddr::V6(last)) => pool.v6.replace((*first, *last)).is_some(),
+            _ => return Err(wrong("pools", "a range of two families")),
+        };
+        if taken {
+            return Err(wrong("pools", "one range of each family is possible"));
+        }
+    }
+    Ok((!ranges.is_empty()).then_some(pool))
+}
+
+fn range(item: &Bound<'_, PyAny>) -> Result<(IpAddr, IpAddr), String> {
+    let py = item.py();
+    let text = |error: PyErr| error.value(py).to_string();
+    let first: IpAddr = field(item, intern!(py, "first")).map_err(text)?;
+    let count: u128 = field(item, intern!(py, "count")).map_err(text)?;
+    let more = count.checked_sub(1).ok_or("count: 0 addresses")?;
+    let last = match first {
+        IpAddr::V4(first) => u32::try_from(more).ok().and_then(|more| first.to_bits().checked_add(more)).map(v4),
+        IpAddr::V6(first) => first.to_bits().checked_add(more).map(v6),
+    };
+    Ok((first, last.ok_or("count: the range leaves the address space")?))
+}
+
+fn v4(bits: u32) -> IpAddr {
+    Ipv4Addr::from_bits(bits).into()
+}
+
+fn v6(bits: u128) -> IpAddr {
+    Ipv6Addr::from_bits(bits).into()
+}
+
+fn retransmit(from: &Bound<'_, PyAny>) -> PyResult<Retransmit> {
+    let py = from.py();
+    Ok(Retransmit {
+        initial: span(from, intern!(py, "initial"))?,
+        factor_percent: field(from, intern!(py, "factor_percent"))?,
+        max_interval: span(from, intern!(py, "max_interval"))?,
+        give_up_initiator: span(from, intern!(py, "give_up_initiator"))?,
+        give_up_responder: span(from, intern!(py, "give_up_responder"))?,
+        jitter_percent: field(from, intern!(py, "jitter_percent"))?,
+    })
+}
+
+fn return_routability(text: &str) -> PyResult<ReturnRoutability> {
+    Ok(match text {
+        "before" => ReturnRoutability::Before,
+        "after" => ReturnRoutability::After,
+        "never" => ReturnRoutability::Never,
+        _ => return Err(wrong("return_routability", format_args!("{text:?} is none of before, after, never"))),
+    })
+}
