@@ -441,3 +441,23 @@ def test_no_broken_text_does_more_than_raise_config_error(at: int, cut: int, put
     except ConfigError as error:
         assert error.problems
         assert all(1 <= (problem.line or 0) <= text.count("\n") + 2 for problem in error.problems)
+
+
+def test_manual_addresses_may_name_their_link_and_wait_unplugged() -> None:
+    text = """
+[links]
+source = "manual"
+manual = ["127.0.1.1", { ip = "127.0.2.1", link = "lte", up = false }]
+"""
+    manual = parse(text, Judge()).settings.links.manual
+    assert [(str(each.ip), each.link, each.up) for each in manual] == [
+        ("127.0.1.1", "manual", True),
+        ("127.0.2.1", "lte", False),
+    ]
+
+
+def test_a_manual_address_with_a_typo_names_line_and_key() -> None:
+    text = '[links]\nsource = "manual"\nmanual = [\n  { ip = "127.0.2.1", lnk = "lte" },\n]\n'
+    with pytest.raises(ConfigError) as refused:
+        parse(text, Judge(), file="mobike.toml")
+    assert "mobike.toml:4: links.manual[0].lnk: unknown key; did you mean link?" in str(refused.value)

@@ -28,6 +28,7 @@ from mobike.config.settings import (
     LinkSettings,
     LinkSource,
     LogFormat,
+    ManualAddress,
     PlaneKind,
     Settings,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "LinkSource",
     "Loaded",
     "LogFormat",
+    "ManualAddress",
     "PlaneKind",
     "Problem",
     "Settings",

@@ -32,6 +32,7 @@ from mobike.config.settings import (
     LinkSettings,
     LinkSource,
     LogFormat,
+    ManualAddress,
     PlaneKind,
     Settings,
 )
@@ -229,7 +230,7 @@ def build_settings(
         dataplane=_dataplane(_section(sections, "dataplane", DataplaneTable)),
         links=LinkSettings(
             source=LinkSource(links.source),
-            manual=tuple(links.manual),
+            manual=tuple(ManualAddress(each.ip, each.link, each.up) for each in links.manual),
             rules=rules,
         ),
         limits=LimitSettings(limits.cookie_threshold, limits.max_half_open, limits.max_ike_sas),

@@ -2,7 +2,7 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from mobike.commands import Retransmit
 from mobike.config.fields import (
@@ -72,11 +72,24 @@ class LinkRuleTable(Table):
     allow: bool = True
 
 
+class ManualTable(Table):
+    """One of `links.manual`; a bare address is short for one with nothing else said."""
+
+    ip: Address
+    link: Annotated[str, Field(min_length=1)] = "manual"
+    up: bool = True
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_address(cls, value: object) -> object:
+        return {"ip": value} if isinstance(value, str) else value
+
+
 class LinksTable(Table):
     """[links]"""
 
     source: Literal["netlink", "manual"] = "netlink"
-    manual: list[Address] = []
+    manual: list[ManualTable] = []
     rule: list[LinkRuleTable] = []
 
 

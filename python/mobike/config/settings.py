@@ -83,11 +83,21 @@ class DataplaneSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ManualAddress:
+    """A local address that is said and not found."""
+
+    ip: Ip
+    link: str
+    up: bool
+    """Plugged in at the start."""
+
+
+@dataclass(frozen=True, slots=True)
 class LinkSettings:
     """Which local addresses may be used."""
 
     source: LinkSource = LinkSource.NETLINK
-    manual: tuple[Ip, ...] = ()
+    manual: tuple[ManualAddress, ...] = ()
     rules: tuple[LinkRule, ...] = ()
     """The operator's order; every connection that has no rules of its own keeps to it."""
 

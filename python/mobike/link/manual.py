@@ -5,19 +5,19 @@ from collections.abc import Iterable
 from mobike.address import Ip, Pair
 from mobike.events import AddressAdded, AddressRemoved, LinkEvent, RouteAnswer
 
-MANUAL_LINK = "manual"
-
 
 class ManualLinks:
     """A fixed set of addresses, each plugged in or not. The order given is the order of preference."""
 
-    def __init__(self, addresses: Iterable[tuple[Ip, str]]) -> None:
-        self._links: dict[Ip, str] = dict(addresses)
-        self._available: set[Ip] = set(self._links)
+    def __init__(self, addresses: Iterable[tuple[Ip, str, bool]]) -> None:
+        """Addresses with their links, and whether they are plugged in at the start."""
+        addresses = tuple(addresses)
+        self._links: dict[Ip, str] = {ip: link for ip, link, _ in addresses}
+        self._available: set[Ip] = {ip for ip, _, up in addresses if up}
         self._events: list[LinkEvent] = []
 
     async def start(self) -> None:
-        self._events += [AddressAdded(ip, link) for ip, link in self._links.items()]
+        self._events += [AddressAdded(ip, link) for ip, link in self._links.items() if ip in self._available]
 
     def take(self) -> list[LinkEvent]:
         events, self._events = self._events, []
