@@ -112,13 +112,13 @@ def choose(situation: Situation) -> Decision:
     best = usable[0]
     current = next((each for each in usable if each.pair == situation.current), None)
     if current is None:
-        return Choice(best.pair, _why_chosen(_why_left(situation, ranked), best, len(usable)))
+        return Choice(best.pair, _why_chosen(situation, _why_left(situation, ranked), best, len(usable)))
     if current.score.reach.is_bad:
-        return _leave_bad(current, best, len(usable))
+        return _leave_bad(situation, current, best, len(usable))
     better = _worth_more(current, usable)
     if better is None:
         return Keep(_why_kept(current, best, len(usable)))
-    return Choice(better.pair, _why_chosen(_why_preferred(current, better), better, len(usable)))
+    return Choice(better.pair, _why_chosen(situation, _why_preferred(current, better), better, len(usable)))
 
 
 def rank(situation: Situation) -> tuple[RankedPair, ...]:
@@ -162,10 +162,10 @@ def _against(situation: Situation, candidate: Candidate, pair: Pair, reach: Reac
     return None
 
 
-def _leave_bad(current: RankedPair, best: RankedPair, usable: int) -> Decision:
+def _leave_bad(situation: Situation, current: RankedPair, best: RankedPair, usable: int) -> Decision:
     if best.score.reach >= current.score.reach:
         return Keep(f"{current.pair} is {_reach(current)}, and none of {_count(usable)} is known to be better")
-    return Choice(best.pair, _why_chosen(f"{current.pair} is {_reach(current)}", best, usable))
+    return Choice(best.pair, _why_chosen(situation, f"{current.pair} is {_reach(current)}", best, usable))
 
 
 def _worth_more(current: RankedPair, usable: list[RankedPair]) -> RankedPair | None:
@@ -196,8 +196,11 @@ def _why_preferred(current: RankedPair, better: RankedPair) -> str:
     return f"{better.link} is preferred to {current.link}"
 
 
-def _why_chosen(left: str | None, best: RankedPair, usable: int) -> str:
-    chosen = f"{best.pair.local} ({best.link}) -> {best.pair.remote} is the {_of(usable)}: {best.why}"
+def _why_chosen(situation: Situation, left: str | None, best: RankedPair, usable: int) -> str:
+    # The peer's address is worth a word where it is part of the choice; sessions with one-address peers then share one
+    # sentence.
+    remote = f" -> {best.pair.remote}" if len(situation.remotes) > 1 else ""
+    chosen = f"{best.pair.local} ({best.link}){remote} is the {_of(usable)}: {best.why}"
     return chosen if left is None else f"{left}; {chosen}"
 
 

@@ -1,0 +1,134 @@
+"""The local addresses of this host, as link events tell of them, and as each connection may use them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from mobike.address import Ip, Nanos
+from mobike.policy.connection import ConnectionPolicy
+from mobike.policy.links import Candidate, LinkRule, rule_for
+
+MOST_GONE = 256
+"""Addresses remembered after they went, so that reasons can name their link. The oldest is forgotten first."""
+
+UNKNOWN_LINK = "unknown link"
+"""An SA came up on an address that no link event named (they come in a later turn)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalAddress:
+    ip: Ip
+    link: str
+    available: bool
+    since: Nanos
+
+
+class AddressBook:
+    """Which addresses there are. Every change makes a new `version`."""
+
+    def __init__(self, connections: Iterable[ConnectionPolicy]) -> None:
+        self._rules: tuple[tuple[LinkRule, ...], ...] = tuple(dict.fromkeys(each.links for each in connections)) or (
+            (),
+        )
+        """The different sets of rules: few, however many connections share them."""
+        self._all: dict[Ip, LocalAddress] = {}
+        self._inner: dict[Ip, int] = {}
+        self._candidates: dict[str, tuple[Candidate, ...]] = {}
+        self.announced: tuple[Ip, ...] = ()
+        """Our list as peers are told it, most preferred first; the same object until it changes."""
+
+    def all(self) -> tuple[LocalAddress, ...]:
+        return tuple(self._all.values())
+
+    def knows(self, ip: Ip) -> bool:
+        return ip in self._all
+
+    def is_available(self, ip: Ip) -> bool:
+        known = self._all.get(ip)
+        return known is not None and known.available
+
+    def link_of(self, ip: Ip) -> str:
+        known = self._all.get(ip)
+        return UNKNOWN_LINK if known is None else known.link
+
+    def add(self, ip: Ip, link: str, now: Nanos) -> bool:
+        """True if that is news."""
+        known = self._all.get(ip)
+        if known is not None and known.available and known.link == link:
+            return False
+        if known is not None and known.available and known.link == UNKNOWN_LINK:
+            self._set(replace(known, link=link))
+            return False
+        self._set(LocalAddress(ip, link, available=True, since=now))
+        return True
+
+    def remove(self, ip: Ip, link: str, now: Nanos) -> bool:
+        """True if that is news. An address that moved to another link is not gone with the old one."""
+        known = self._all.get(ip)
+        if known is None or not known.available or known.link not in (link, UNKNOWN_LINK):
+            return False
+        self._set(LocalAddress(ip, link, available=False, since=now))
+        gone = [each.ip for each in self._all.values() if not each.available]
+        for oldest in gone[: max(0, len(gone) - MOST_GONE)]:
+            del self._all[oldest]
+        return True
+
+    def add_inner(self, ips: Iterable[Ip]) -> None:
+        """Addresses inside our own tunnels: never a path for one (RFC 4621 section 2)."""
+        for ip in ips:
+            self._inner[ip] = self._inner.get(ip, 0) + 1
+            if ip in self._all:
+                self._refresh()
+
+    def remove_inner(self, ips: Iterable[Ip]) -> None:
+        for ip in ips:
+            left = self._inner.pop(ip, 1) - 1
+            if left:
+                self._inner[ip] = left
+            elif ip in self._all:
+                self._refresh()
+
+    def candidates(self, connection: ConnectionPolicy, now: Nanos) -> tuple[Candidate, ...]:
+        """Our addresses with what the rules of this connection say of them."""
+        known = self._candidates.get(connection.name)
+        if known is None:
+            known = tuple(self._candidate(each, connection, now) for each in self._all.values())
+            self._candidates[connection.name] = known
+        return known
+
+    def settle(self) -> None:
+        """Time has passed: addresses may count as settled now."""
+        self._candidates.clear()
+
+    def _candidate(self, each: LocalAddress, connection: ConnectionPolicy, now: Nanos) -> Candidate:
+        rule = rule_for(each.link, connection.links)
+        return Candidate(
+            ip=each.ip,
+            link=each.link,
+            rank=rule.rank,
+            cost=rule.cost,
+            allowed=rule.allowed,
+            available=each.available,
+            settled=now - each.since >= connection.moves.settle,
+            tunnel=each.ip in self._inner,
+        )
+
+    def _set(self, each: LocalAddress) -> None:
+        self._all.pop(each.ip, None)
+        self._all[each.ip] = each
+        self._refresh()
+
+    def _refresh(self) -> None:
+        self._candidates.clear()
+        usable = [each for each in self._all.values() if each.available and self._is_announced(each)]
+        announced = tuple(each.ip for each in sorted(usable, key=self._preference))
+        if announced != self.announced:
+            self.announced = announced
+
+    def _is_announced(self, each: LocalAddress) -> bool:
+        if each.link == UNKNOWN_LINK or each.ip in self._inner or each.ip.is_link_local:
+            return False
+        return any(rule_for(each.link, rules).allowed for rules in self._rules)
+
+    def _preference(self, each: LocalAddress) -> tuple[int, int, int, int]:
+        rank, cost = min((rule.rank, rule.cost) for rule in (rule_for(each.link, rules) for rules in self._rules))
+        return rank, cost, -each.ip.version, int(each.ip)

@@ -1,0 +1,73 @@
+"""What is known of pairs, shared by all sessions: one session's experience serves all that could use the same pair."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from mobike.address import Ip, Pair
+from mobike.events import Nat
+from mobike.policy.knowledge import UNTRIED, NatCost, PairFact, Reach
+
+MOST_PAIRS = 65_536
+"""Pairs remembered; the one not heard of for longest is forgotten first."""
+
+_COST: Final[Mapping[Nat, NatCost]] = {
+    Nat.NONE: NatCost.NONE,
+    Nat.WE_ARE_BEHIND: NatCost.TRANSLATED,
+    Nat.PEER_IS_BEHIND: NatCost.TRANSLATED,
+    Nat.BOTH_ARE_BEHIND: NatCost.TRANSLATED,
+}
+
+
+class PairFacts:
+    """Facts by pair. Only initiators choose by them, so a gateway's many peers leave none."""
+
+    def __init__(self) -> None:
+        self._facts: dict[Pair, PairFact] = {}
+        self._nats: dict[Pair, Nat] = {}
+        self._unreachable = 0
+
+    @property
+    def known(self) -> Mapping[Pair, PairFact]:
+        return self._facts
+
+    def is_unreachable(self, pair: Pair) -> bool:
+        return self._unreachable > 0 and self._facts.get(pair, UNTRIED).reach is Reach.UNREACHABLE
+
+    def nat_of(self, pair: Pair) -> Nat | None:
+        return self._nats.get(pair)
+
+    def learn(self, pair: Pair, reach: Reach, nat: Nat | None = None) -> bool:
+        """True if that may change a choice."""
+        old = self._facts.get(pair, UNTRIED)
+        new = PairFact(reach, old.nat if nat is None else _COST[nat])
+        if nat is not None:
+            self._nats[pair] = nat
+        self._put(pair, old, new)
+        return new != old
+
+    def route(self, pair: Pair, *, reachable: bool) -> bool:
+        """The kernel's answer. A route proves no peer; a missing one rules the pair out."""
+        if not reachable:
+            return self.learn(pair, Reach.UNREACHABLE)
+        return self.is_unreachable(pair) and self.learn(pair, Reach.UNTRIED)
+
+    def forget_local(self, ip: Ip) -> None:
+        """The address is there again, perhaps somewhere else: nothing bad that was known of it holds."""
+        for pair in [pair for pair in self._facts if pair.local == ip]:
+            self._forget(pair)
+
+    def forget_bad(self, pair: Pair) -> None:
+        if Reach.SILENT <= self._facts.get(pair, UNTRIED).reach <= Reach.REFUSED:
+            self._forget(pair)
+
+    def _put(self, pair: Pair, old: PairFact, new: PairFact) -> None:
+        self._unreachable += (new.reach is Reach.UNREACHABLE) - (old.reach is Reach.UNREACHABLE)
+        self._facts.pop(pair, None)
+        self._facts[pair] = new
+        if len(self._facts) > MOST_PAIRS:
+            self._forget(next(iter(self._facts)))
+
+    def _forget(self, pair: Pair) -> None:
+        fact = self._facts.pop(pair)
+        self._nats.pop(pair, None)
+        self._unreachable -= fact.reach is Reach.UNREACHABLE

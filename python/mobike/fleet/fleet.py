@@ -1,0 +1,504 @@
+"""The door of the fleet. It finds whom a fact concerns and steps them; what they then do is decided in `mobility`."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Final, TypeAlias
+
+from mobike.address import Ip, Nanos, Pair, Path, SaId
+from mobike.commands import Close, Command, SetLocalAddresses
+from mobike.dataplane.operations import Operation
+from mobike.events import (
+    AddressAdded,
+    AddressRemoved,
+    ChildDown,
+    ChildUp,
+    ConnectFailed,
+    Event,
+    IkeSaDown,
+    IkeSaUp,
+    Moved,
+    MoveRefused,
+    NatChanged,
+    Notice,
+    OperatorClose,
+    OperatorDown,
+    OperatorMove,
+    OperatorUp,
+    PathChecked,
+    PathSilent,
+    PeerAddresses,
+    PeerMoved,
+    PlaneRefused,
+    Role,
+    RouteAnswer,
+    RoutesChanged,
+    SaMoved,
+)
+from mobike.fleet import views
+from mobike.fleet.addresses import UNKNOWN_LINK, AddressBook
+from mobike.fleet.facts import PairFacts
+from mobike.fleet.notes import NO_DATA, Datum, Note
+from mobike.fleet.sessions import Sessions
+from mobike.fleet.turn import Turn
+from mobike.fleet.upkeep import Upkeep, Upkeeps, pairs_of, situation_of
+from mobike.mobility.causes import Cause, LocalLost, LookAgain
+from mobike.mobility.common import MOST_PEER_ADDRESSES
+from mobike.mobility.folded import fold_child, fold_session, unfold_session, without_child
+from mobike.mobility.machine import NoSuchTransition, step
+from mobike.mobility.session import Session
+from mobike.mobility.states import Waiting
+from mobike.mobility.surroundings import Current
+from mobike.policy.choose import Pin
+from mobike.policy.connection import ConnectionPolicy
+from mobike.policy.knowledge import Reach
+
+LOOKS_PER_TURN = 4_096
+"""Sessions that look again in one turn because something came that they could use. What is lost is never paced."""
+
+LOOK_INTERVAL = 20_000_000
+"""Nanoseconds until the next of them: 200,000 a second at most, and other work in between."""
+
+QUESTIONS_PER_TURN = 256
+"""Routes asked of the kernel in one turn: some 10 us each."""
+
+_OfOneSa: TypeAlias = (
+    OperatorMove
+    | Moved
+    | MoveRefused
+    | PathSilent
+    | PathChecked
+    | PeerMoved
+    | PeerAddresses
+    | NatChanged
+    | SaMoved
+    | PlaneRefused
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RouteQuestion:
+    """Ask the kernel whether it has a route for this pair; the answer comes back as `RouteAnswer`."""
+
+    pair: Pair
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """All that one turn leads to. No part depends on another."""
+
+    commands: Sequence[Command]
+    operations: Sequence[Operation]
+    notes: Sequence[Note]
+    questions: Sequence[RouteQuestion]
+
+
+class Fleet:
+    """All sessions and all connections of this host."""
+
+    def __init__(self, connections: Iterable[ConnectionPolicy]) -> None:
+        policies = tuple(connections)
+        self._upkeeps = Upkeeps(policies)
+        self._addresses = AddressBook(policies)
+        self._facts = PairFacts()
+        self._sessions = Sessions()
+        self._to_look: dict[SaId, None] = {}
+        self._look_at: Nanos | None = None
+        """When the next sessions look; None: none has to."""
+        self._settles: set[Nanos] = set()
+        self._to_ask: dict[Pair, None] = {}
+        self._now = Nanos(0)
+
+    # --- in ---
+
+    def handle(self, events: Sequence[Event], now: Nanos) -> Decided:
+        """Facts in, decisions out. Without events: a deadline has come."""
+        self._now = now
+        turn = Turn(now, self._addresses, self._facts, self._sessions.share)
+        self._take_addresses(events, turn)
+        for event in events:
+            _HANDLERS[type(event)](self, event, turn)
+        self._settle(turn)
+        self._look(turn)
+        self._connect(turn)
+        turn.finish()
+        return Decided(turn.commands, turn.operations, turn.notes, self._questions())
+
+    def poll_deadline(self) -> Nanos | None:
+        """When to call `handle` again even if nothing happens."""
+        deadline = self.deadline()
+        return None if deadline is None else deadline[0]
+
+    def deadline(self) -> tuple[Nanos, str] | None:
+        """The same, with its reason."""
+        named = (
+            (self._look_at, "sessions look at what has changed"),
+            (self._now if self._to_ask else None, "routes are asked for"),
+            (min(self._settles, default=None), "an address has been there long enough"),
+            (self._upkeeps.next_retry(), "a connection is tried again"),
+        )
+        return min(((at, why) for at, why in named if at is not None), default=None)
+
+    # --- seen ---
+
+    def view(self, sa: SaId) -> views.SessionDetail | None:
+        """One session, with its pairs ranked as policy sees them now."""
+        session = self._sessions.get(sa)
+        if session is None:
+            return None
+        turn = self._silent_turn()
+        current = Current.NONE if isinstance(session.state, Waiting) else Current.IN_USE
+        ranked = session.connection.policy.rank(turn.situation(session, current=current))
+        return views.SessionDetail(
+            row=views.row(session),
+            why=views.why_here(session, turn.choose(session, current=current)),
+            pairs=views.pair_rows(ranked, session.pair),
+            peer_addresses=session.peer_addresses,
+            children=session.unfold_children(),
+            last_move=views.move_row(session),
+        )
+
+    def explain(self, sa: SaId) -> tuple[views.PairRow, ...]:
+        """Which pairs this session has, ranked, and why; nothing for a session that is not there."""
+        detail = self.view(sa)
+        return () if detail is None else detail.pairs
+
+    def row(self, sa: SaId) -> views.SessionRow | None:
+        session = self._sessions.get(sa)
+        return None if session is None else views.row(session)
+
+    def page(self, after: SaId | None, limit: int, connection: str | None = None) -> views.SessionPage:
+        found, more = self._sessions.page(after, limit, connection)
+        total = len(self._sessions) if connection is None else self._sessions.count(connection)
+        return views.SessionPage(tuple(views.row(each) for each in found), more, total)
+
+    def connections(self) -> tuple[views.ConnectionRow, ...]:
+        return tuple(self._connection_row(each) for each in self._upkeeps)
+
+    def addresses(self) -> tuple[views.AddressRow, ...]:
+        return tuple(views.AddressRow(each.ip, each.link, each.available) for each in self._addresses.all())
+
+    def objection_to_move(self, sa: SaId, local: Ip | None, remote: Ip | None) -> str | None:
+        """Why `OperatorMove` with these would not be obeyed, in a sentence; None if it would."""
+        session = self._sessions.get(sa)
+        if session is None:
+            return "There is no such SA"
+        if not session.mobike:
+            return "The peer does not speak MOBIKE"
+        if session.role is Role.RESPONDER:
+            return "Only the initiator of an IKE SA can move it (RFC 4555 section 3.5)"
+        pin = Pin(local, remote)
+        situation = self._silent_turn().situation(session, current=Current.NONE)
+        matching = [each for each in session.connection.policy.rank(situation) if pin.holds(each.pair)]
+        if not matching:
+            return f"{pin} is no pair of this SA: addresses here and at the peer do not match it"
+        return None if matching[0].usable else matching[0].why
+
+    # --- addresses, links and routes ---
+
+    def _take_addresses(self, events: Sequence[Event], turn: Turn) -> None:
+        """All address events of the turn at once: the core learns the list first, then those who lost theirs move."""
+        before = self._addresses.announced
+        news = False
+        gone: dict[Ip, None] = {}
+        for event in events:
+            if isinstance(event, AddressAdded):
+                news |= self._address_added(event, turn)
+            elif isinstance(event, AddressRemoved) and self._addresses.remove(event.ip, event.link, turn.now):
+                news = True
+                gone[event.ip] = None
+                turn.notes.append(_address_note("address-removed", event, f"{event.ip} ({event.link}) is gone"))
+        if self._addresses.announced is not before:
+            turn.command(SetLocalAddresses(self._addresses.announced))
+        if news:
+            self._something_changed(turn)
+        for ip in gone:
+            if not self._addresses.is_available(ip):
+                self._lose(self._sessions.users(ip), ip, turn)
+
+    def _address_added(self, event: AddressAdded, turn: Turn) -> bool:
+        if not self._addresses.add(event.ip, event.link, turn.now):
+            return False
+        self._facts.forget_local(event.ip)
+        self._settles.update(Nanos(turn.now + each.policy.moves.settle) for each in self._upkeeps)
+        turn.notes.append(_address_note("address-added", event, f"{event.ip} ({event.link}) can be used"))
+        return True
+
+    def _something_changed(self, turn: Turn) -> None:
+        turn.look_anew()
+        self._to_look = dict.fromkeys(self._sessions.ids())
+        if self._look_at is None and self._to_look:
+            self._look_at = turn.now
+        self._upkeeps.something_changed(turn.now)
+        for upkeep in self._upkeeps:
+            self._ask_routes(upkeep)
+
+    def _lose(self, sessions: Iterable[Session], ip: Ip, turn: Turn) -> None:
+        lost = LocalLost(ip)
+        for session in sessions:
+            self._step(session, lost, turn)
+
+    def _route_answer(self, event: RouteAnswer, turn: Turn) -> None:
+        if not self._facts.route(event.pair, reachable=event.reachable):
+            return
+        turn.look_anew()
+        if not event.reachable:
+            users = self._sessions.on_pair(event.pair)
+            self._lose((each for each in users if each.role is Role.INITIATOR), event.pair.local, turn)
+            return
+        self._upkeeps.something_changed(turn.now)
+        self._to_look.update(dict.fromkeys(each.sa for each in self._sessions if each.role is Role.INITIATOR))
+        self._look_at = self._look_at or turn.now
+
+    def _routes_changed(self, event: RoutesChanged, turn: Turn) -> None:
+        for upkeep in self._upkeeps:
+            self._ask_routes(upkeep)
+
+    def _ask_routes(self, upkeep: Upkeep) -> None:
+        """Per destination, and only for connections that we begin: a gateway's peers are too many to ask for."""
+        if upkeep.policy.initiates:
+            candidates = self._addresses.candidates(upkeep.policy, self._now)
+            self._to_ask.update(dict.fromkeys(pairs_of(upkeep, candidates)))
+
+    def _questions(self) -> tuple[RouteQuestion, ...]:
+        pairs = list(islice(self._to_ask, QUESTIONS_PER_TURN))
+        for pair in pairs:
+            del self._to_ask[pair]
+        return tuple(map(RouteQuestion, pairs))
+
+    # --- sessions ---
+
+    def _ike_sa_up(self, event: IkeSaUp, turn: Turn) -> None:
+        upkeep = self._upkeeps.take_token(event.token) or self._upkeeps.get(event.connection)
+        if upkeep is None:
+            upkeep = self._upkeeps.add(ConnectionPolicy(event.connection, initiates=False))
+        session = self._new_session(event, upkeep.policy, turn)
+        self._sessions.add(session)
+        text = f"IKE SA with {event.peer_id} is up on {event.path}"
+        turn.notes.append(Note("sa-up", text, event.sa, event.connection, {"role": event.role.value}))
+        if event.role is Role.INITIATOR:
+            self._initiated(session, event, upkeep, turn)
+        if not self._addresses.knows(event.path.local.ip):
+            self._addresses.add(event.path.local.ip, UNKNOWN_LINK, turn.now)
+        elif not self._addresses.is_available(event.path.local.ip):
+            self._step(session, LocalLost(event.path.local.ip), turn)
+
+    def _new_session(self, event: IkeSaUp, policy: ConnectionPolicy, turn: Turn) -> Session:
+        ours = event.role is Role.INITIATOR
+        return Session(
+            sa=event.sa,
+            connection=policy,
+            role=event.role,
+            mobike=event.mobike,
+            local=self._sessions.share(event.path.local),
+            remote=self._sessions.share(event.path.remote) if ours else event.path.remote,
+            nat=event.nat,
+            peer_addresses=event.peer_addresses[:MOST_PEER_ADDRESSES],
+            told=self._addresses.announced,
+            suite=self._sessions.share_word(event.suite),
+            facts=fold_session(event, turn.now),
+        )
+
+    def _initiated(self, session: Session, event: IkeSaUp, upkeep: Upkeep, turn: Turn) -> None:
+        """What only a session of an initiator brings: knowledge of its pair, and an inner address of our own."""
+        turn.learn(session.pair, Reach.VERIFIED, event.nat)
+        self._addresses.add_inner(event.virtual_ips)
+        if not upkeep.wanted and event.token is not None:
+            turn.command(Close(event.sa, "the operator took the connection down while it was coming up"))
+            return
+        self._upkeeps.settle(upkeep)
+        self._note_peer_list(upkeep, session.peer_addresses)
+
+    def _ike_sa_down(self, event: IkeSaDown, turn: Turn) -> None:
+        session = self._sessions.remove(event.sa)
+        if session is None:
+            return
+        self._to_look.pop(event.sa, None)
+        name = session.connection.name
+        turn.notes.append(Note("sa-down", f"IKE SA is down: {event.why}", event.sa, name))
+        if session.role is Role.INITIATOR:
+            facts = unfold_session(session.facts)
+            self._addresses.remove_inner(facts.virtual_ips)
+            self._renew(session, event.why, Nanos(turn.now - facts.since), turn)
+
+    def _renew(self, session: Session, why: str, lived: Nanos, turn: Turn) -> None:
+        """A wanted connection comes back: at once if it had lived, else with patience."""
+        upkeep = self._upkeeps.get(session.connection.name)
+        if upkeep is None or not upkeep.wanted or upkeep.token is not None or self._sessions.count(upkeep.policy.name):
+            return
+        upkeep.last_error = why
+        if lived >= upkeep.policy.reconnect.initial:
+            self._upkeeps.want(upkeep, turn.now)
+        else:
+            self._upkeeps.retry(upkeep, turn.now)
+
+    def _child_up(self, event: ChildUp, turn: Turn) -> None:
+        session = self._sessions.get(event.sa)
+        if session is None:
+            return
+        session.children += fold_child(event)
+        text = f"Child SA {event.spi_in:08x}/{event.spi_out:08x} is up"
+        turn.notes.append(Note("child-up", text, event.sa, session.connection.name))
+
+    def _child_down(self, event: ChildDown, turn: Turn) -> None:
+        session = self._sessions.get(event.sa)
+        if session is None:
+            return
+        session.children = without_child(session.children, event.child)
+        turn.notes.append(Note("child-down", f"Child SA is down: {event.why}", event.sa, session.connection.name))
+
+    def _peer_moved(self, event: PeerMoved, turn: Turn) -> None:
+        path = Path(self._sessions.share(event.path.local), event.path.remote)
+        self._concerns(PeerMoved(event.sa, path, event.nat, event.verified), turn)
+
+    def _peer_addresses(self, event: PeerAddresses, turn: Turn) -> None:
+        self._concerns(event, turn)
+        session = self._sessions.get(event.sa)
+        upkeep = None if session is None else self._upkeeps.get(session.connection.name)
+        if session is not None and upkeep is not None and session.role is Role.INITIATOR:
+            self._note_peer_list(upkeep, session.peer_addresses)
+
+    def _note_peer_list(self, upkeep: Upkeep, addresses: tuple[Ip, ...]) -> None:
+        news = [ip for ip in addresses if ip not in upkeep.peer_listed]
+        if news and len(upkeep.peer_listed) < MOST_PEER_ADDRESSES:
+            upkeep.peer_listed.update(dict.fromkeys(news))
+            self._ask_routes(upkeep)
+
+    def _concerns(self, event: _OfOneSa, turn: Turn) -> None:
+        """An event of one SA. One that is gone meanwhile has no more say."""
+        session = self._sessions.get(event.sa)
+        if session is not None:
+            self._step(session, event, turn)
+
+    def _step(self, session: Session, cause: Cause, turn: Turn) -> None:
+        local, target = session.local, session.target
+        try:
+            step(session, cause, turn)
+        except NoSuchTransition as bug:
+            turn.notes.append(Note("internal-error", str(bug), session.sa, session.connection.name))
+        self._sessions.moved(session, local, target)
+
+    def _settle(self, turn: Turn) -> None:
+        """Addresses that have been there long enough now may be preferred to a pair that works."""
+        due = {at for at in self._settles if at <= turn.now}
+        if due:
+            self._settles -= due
+            self._addresses.settle()
+            self._something_changed(turn)
+
+    def _look(self, turn: Turn) -> None:
+        if self._look_at is None or self._look_at > turn.now:
+            return
+        look = LookAgain()
+        for sa in list(islice(self._to_look, LOOKS_PER_TURN)):
+            del self._to_look[sa]
+            session = self._sessions.get(sa)
+            if session is not None:
+                self._step(session, look, turn)
+        self._look_at = Nanos(turn.now + LOOK_INTERVAL) if self._to_look else None
+
+    # --- connections ---
+
+    def _connect(self, turn: Turn) -> None:
+        for upkeep in self._upkeeps.due(turn.now):
+            candidates = self._addresses.candidates(upkeep.policy, turn.now)
+            situation = situation_of(upkeep, candidates, self._facts.known)
+            connect = self._upkeeps.connect(upkeep, upkeep.policy.policy.rank(situation))
+            if connect is not None:
+                turn.command(connect)
+                text = f"Connecting over {len(connect.paths)} paths, {connect.paths[0]} first"
+                turn.notes.append(Note("connecting", text, None, upkeep.policy.name))
+                self._ask_routes(upkeep)
+                continue
+            decision = upkeep.policy.policy.choose(situation)
+            upkeep.last_error = decision.why
+            turn.notes.append(Note("connect-failed", f"Cannot connect: {decision.why}", None, upkeep.policy.name))
+
+    def _connect_failed(self, event: ConnectFailed, turn: Turn) -> None:
+        upkeep = self._upkeeps.take_token(event.token)
+        if upkeep is None:
+            return
+        upkeep.last_error = event.why
+        again = ""
+        if upkeep.wanted and not self._sessions.count(upkeep.policy.name):
+            again = f"; trying again in {self._upkeeps.retry(upkeep, turn.now) / 1e9:.1f} s"
+        text = f"Cannot connect: {event.why}{again}"
+        turn.notes.append(Note("connect-failed", text, None, upkeep.policy.name, {"tried": len(event.tried)}))
+
+    def _operator_up(self, event: OperatorUp, turn: Turn) -> None:
+        upkeep = self._upkeeps.get(event.connection)
+        if upkeep is None or not upkeep.policy.initiates:
+            text = "There is no such connection" if upkeep is None else "The peer begins this connection, not we"
+            turn.notes.append(Note("order-refused", text, None, event.connection))
+            return
+        upkeep.wanted = True
+        if upkeep.token is None and not self._sessions.count(event.connection):
+            self._upkeeps.want(upkeep, turn.now)
+
+    def _operator_down(self, event: OperatorDown, turn: Turn) -> None:
+        upkeep = self._upkeeps.get(event.connection)
+        if upkeep is not None:
+            self._upkeeps.drop(upkeep)
+        for session in self._sessions.of_connection(event.connection):
+            turn.command(Close(session.sa, "the operator took the connection down"))
+
+    def _operator_close(self, event: OperatorClose, turn: Turn) -> None:
+        if self._sessions.get(event.sa) is not None:
+            turn.command(Close(event.sa, "the operator closed it"))
+
+    # --- the rest ---
+
+    def _notice(self, event: Notice, turn: Turn) -> None:
+        session = None if event.sa is None else self._sessions.get(event.sa)
+        name = None if session is None else session.connection.name
+        data: Mapping[str, Datum] = NO_DATA if event.path is None else {"path": str(event.path)}
+        turn.notes.append(Note(f"notice-{event.kind}", event.text, event.sa, name, data))
+
+    def _nothing(self, event: Event, turn: Turn) -> None:
+        """Addresses are taken before all else."""
+
+    def _silent_turn(self) -> Turn:
+        """To ask policy without deciding anything."""
+        return Turn(self._now, self._addresses, self._facts, self._sessions.share)
+
+    def _connection_row(self, upkeep: Upkeep) -> views.ConnectionRow:
+        policy, sas = upkeep.policy, self._sessions.count(upkeep.policy.name)
+        if sas:
+            state = "up"
+        elif policy.initiates:
+            state = "connecting" if upkeep.wanted or upkeep.token is not None else "down"
+        else:
+            state = "listening"
+        role = Role.INITIATOR if policy.initiates else Role.RESPONDER
+        return views.ConnectionRow(policy.name, role, state, sas, upkeep.last_error)
+
+
+def _address_note(kind: str, event: AddressAdded | AddressRemoved, text: str) -> Note:
+    return Note(kind, text, None, None, {"ip": str(event.ip), "link": event.link})
+
+
+_HANDLERS: Final[Mapping[type[Event], Callable[[Fleet, Any, Turn], None]]] = {
+    AddressAdded: Fleet._nothing,
+    AddressRemoved: Fleet._nothing,
+    RouteAnswer: Fleet._route_answer,
+    RoutesChanged: Fleet._routes_changed,
+    IkeSaUp: Fleet._ike_sa_up,
+    IkeSaDown: Fleet._ike_sa_down,
+    ConnectFailed: Fleet._connect_failed,
+    ChildUp: Fleet._child_up,
+    ChildDown: Fleet._child_down,
+    Moved: Fleet._concerns,
+    MoveRefused: Fleet._concerns,
+    PathSilent: Fleet._concerns,
+    PathChecked: Fleet._concerns,
+    PeerMoved: Fleet._peer_moved,
+    PeerAddresses: Fleet._peer_addresses,
+    NatChanged: Fleet._concerns,
+    Notice: Fleet._notice,
+    SaMoved: Fleet._concerns,
+    PlaneRefused: Fleet._concerns,
+    OperatorUp: Fleet._operator_up,
+    OperatorDown: Fleet._operator_down,
+    OperatorClose: Fleet._operator_close,
+    OperatorMove: Fleet._concerns,
+}

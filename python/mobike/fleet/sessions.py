@@ -1,0 +1,128 @@
+"""All sessions: by id, by local address, and in pages. Nothing here grows with anything but the number of SAs."""
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from itertools import islice
+
+from mobike.address import Endpoint, Ip, Pair, SaId
+from mobike.mobility.session import Session
+from mobike.mobility.states import Updating
+
+MOST_SHARED = 65_536
+"""Objects kept to be shared. Behind that, each session has its own."""
+
+_NOBODY: frozenset[SaId] = frozenset()
+
+
+class Sessions:
+    """The index. Sets hold ids, not sessions: their order is then the same in every replay."""
+
+    def __init__(self) -> None:
+        self._by_id: dict[SaId, Session] = {}
+        self._users: dict[Ip, set[SaId]] = {}
+        self._counts: dict[str, int] = {}
+        self._in_order: list[SaId] | None = None
+        self._endpoints: dict[Endpoint, Endpoint] = {}
+        self._words: dict[str, str] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def __iter__(self) -> Iterator[Session]:
+        return iter(self._by_id.values())
+
+    def ids(self) -> list[SaId]:
+        return list(self._by_id)
+
+    def get(self, sa: SaId) -> Session | None:
+        return self._by_id.get(sa)
+
+    def count(self, connection: str) -> int:
+        return self._counts.get(connection, 0)
+
+    def of_connection(self, connection: str) -> list[Session]:
+        return [each for each in self._by_id.values() if each.connection.name == connection]
+
+    def users(self, ip: Ip) -> list[Session]:
+        """Sessions that use this local address, or are moving to it."""
+        return [self._by_id[sa] for sa in self._users.get(ip, _NOBODY)]
+
+    def on_pair(self, pair: Pair) -> list[Session]:
+        return [each for each in self.users(pair.local) if each.remote.ip == pair.remote or _asks(each, pair)]
+
+    def add(self, session: Session) -> None:
+        self._by_id[session.sa] = session
+        name = session.connection.name
+        self._counts[name] = self._counts.get(name, 0) + 1
+        self._use(session.local.ip, session.sa)
+        self._in_order = None
+
+    def remove(self, sa: SaId) -> Session | None:
+        session = self._by_id.pop(sa, None)
+        if session is None:
+            return None
+        self._counts[session.connection.name] -= 1
+        self._leave(session.local.ip, sa)
+        if session.target is not None:
+            self._leave(session.target.ip, sa)
+        self._in_order = None
+        return session
+
+    def moved(self, session: Session, local: Endpoint, target: Endpoint | None) -> None:
+        """A step has changed what this session uses: `local` and `target` are what it used before."""
+        if session.local is local and session.target is target:
+            return
+        used = {local.ip} if target is None else {local.ip, target.ip}
+        uses = {session.local.ip} if session.target is None else {session.local.ip, session.target.ip}
+        for ip in used - uses:
+            self._leave(ip, session.sa)
+        for ip in uses - used:
+            self._use(ip, session.sa)
+
+    def page(self, after: SaId | None, limit: int, connection: str | None) -> tuple[list[Session], SaId | None]:
+        """At most `limit` sessions behind `after`, in order of id; and where the next page begins behind."""
+        if self._in_order is None:
+            self._in_order = sorted(self._by_id)
+        found: list[Session] = []
+        start = 0 if after is None else bisect_right(self._in_order, after)
+        for sa in islice(self._in_order, start, None):
+            session = self._by_id[sa]
+            if connection is not None and session.connection.name != connection:
+                continue
+            if len(found) == limit:
+                return found, found[-1].sa
+            found.append(session)
+        return found, None
+
+    def share(self, endpoint: Endpoint) -> Endpoint:
+        """The one object for this endpoint: ours are few, and so are the gateways that we call."""
+        known = self._endpoints.get(endpoint)
+        if known is None:
+            if len(self._endpoints) >= MOST_SHARED:
+                return endpoint
+            known = self._endpoints[endpoint] = endpoint
+        return known
+
+    def share_word(self, word: str) -> str:
+        """The one object for the name of a suite."""
+        if len(self._words) >= MOST_SHARED:
+            return word
+        return self._words.setdefault(word, word)
+
+    def _use(self, ip: Ip, sa: SaId) -> None:
+        users = self._users.get(ip)
+        if users is None:
+            users = self._users[ip] = set()
+        users.add(sa)
+
+    def _leave(self, ip: Ip, sa: SaId) -> None:
+        users = self._users.get(ip)
+        if users is None:
+            return
+        users.discard(sa)
+        if not users:
+            del self._users[ip]
+
+
+def _asks(session: Session, pair: Pair) -> bool:
+    return isinstance(session.state, Updating) and session.state.path.pair == pair

@@ -1,0 +1,167 @@
+"""One `handle`: what the machines see of the fleet, and where their outputs are collected."""
+
+from collections.abc import Callable
+from typing import Final
+
+from mobike.address import Endpoint, Ip, Nanos, Pair, Path
+from mobike.commands import Command
+from mobike.dataplane.operations import Operation
+from mobike.events import Nat, Role
+from mobike.fleet.addresses import AddressBook
+from mobike.fleet.facts import PairFacts
+from mobike.fleet.notes import Datum, Note
+from mobike.mobility.session import Session
+from mobike.mobility.states import Updating
+from mobike.mobility.surroundings import NOTHING_TRIED, Current, Said
+from mobike.policy.choose import Choice, Decision, Pin, Situation
+from mobike.policy.knowledge import Reach
+
+NOTES_OF_A_KIND = 16
+"""Notes of one kind and connection in one turn; behind that they are counted and told as one. When a link dies under
+100,000 SAs, a person wants one sentence, and the event stream must not push out everything else."""
+
+_NO_FACTS: Final = PairFacts().known
+
+
+class Turn:
+    """Implements `mobility.Surroundings`."""
+
+    def __init__(
+        self, now: Nanos, addresses: AddressBook, facts: PairFacts, share: Callable[[Endpoint], Endpoint]
+    ) -> None:
+        self.now = now
+        self.commands: list[Command] = []
+        self.operations: list[Operation] = []
+        self.notes: list[Note] = []
+        self._book = addresses
+        self._facts = facts
+        self._share = share
+        self._decisions: dict[object, tuple[Decision, object]] = {}
+        self._locals: dict[tuple[int, int], tuple[Endpoint, Ip]] = {}
+        self._more: dict[tuple[str, str], int] = {}
+
+    # --- what the machines see ---
+
+    @property
+    def addresses(self) -> tuple[Ip, ...]:
+        return self._book.announced
+
+    def is_dead(self, path: Path) -> bool:
+        return not self._book.is_available(path.local.ip) or self._facts.is_unreachable(path.pair)
+
+    def choose(self, session: Session, *, current: Current, excluded: frozenset[Pair] = NOTHING_TRIED) -> Decision:
+        """Policy is asked once for all sessions that share connection, path in use, peer's list and pin."""
+        alone = session.role is Role.RESPONDER and not session.peer_addresses
+        asked = session.state.path if isinstance(session.state, Updating) and current is Current.ASKED_FOR else None
+        key = (
+            id(session.connection),
+            id(session.local),
+            # Peers of a gateway differ in nothing that policy weighs, but for their family.
+            session.remote.ip.version if alone else id(session.remote),
+            session.peer_addresses,
+            session.pin,
+            current,
+            id(asked),
+            excluded,
+        )
+        known = self._decisions.get(key)
+        if known is None:
+            decision = session.connection.policy.choose(self.situation(session, current=current, excluded=excluded))
+            # The key names objects by id: they must live as long as it does.
+            self._decisions[key] = known = (decision, (asked, session.local, session.remote))
+        decision = known[0]
+        if alone and isinstance(decision, Choice):
+            return Choice(Pair(decision.pair.local, session.remote.ip), decision.why)
+        return decision
+
+    def situation(self, session: Session, *, current: Current, excluded: frozenset[Pair] = NOTHING_TRIED) -> Situation:
+        return Situation(
+            candidates=self._book.candidates(session.connection, self.now),
+            remotes=remotes_of(session),
+            knowledge=self._facts.known if session.role is Role.INITIATOR else _NO_FACTS,
+            current=_pair(session, current),
+            rules=session.connection.pairs,
+            pin=session.pin,
+            excluded=excluded,
+        )
+
+    def path(self, session: Session, pair: Pair) -> Path:
+        """Ports: those in use where the address stays, the usual ones of NAT traversal elsewhere."""
+        local = self._local(pair.local, session.local.port)
+        if pair.remote == session.remote.ip:
+            return Path(local, session.remote)
+        return Path(local, self._share(Endpoint(pair.remote, session.connection.ports.remote_natt)))
+
+    def nat_of(self, pair: Pair) -> Nat | None:
+        return self._facts.nat_of(pair)
+
+    # --- what the machines say ---
+
+    def learn(self, pair: Pair, reach: Reach, nat: Nat | None = None) -> None:
+        if self._facts.learn(pair, reach, nat):
+            self.look_anew()
+
+    def retry(self, session: Session, pin: Pin) -> None:
+        for candidate in self._book.candidates(session.connection, self.now):
+            for remote in remotes_of(session):
+                if pin.holds(Pair(candidate.ip, remote)):
+                    self._facts.forget_bad(Pair(candidate.ip, remote))
+        self.look_anew()
+
+    def look_anew(self) -> None:
+        """Something that policy weighs has changed."""
+        self._decisions.clear()
+
+    def command(self, command: Command) -> None:
+        self.commands.append(command)
+
+    def operate(self, operation: Operation) -> None:
+        self.operations.append(operation)
+
+    def tell(self, said: Said, session: Session, text: str, to_path: Path | None = None) -> None:
+        key = (said.value, session.connection.name)
+        count = self._more[key] = self._more.get(key, 0) + 1
+        if count > NOTES_OF_A_KIND:
+            return
+        data: dict[str, Datum] = {"path": str(session.path), "generation": session.generation}
+        if to_path is not None:
+            data["to_path"] = str(to_path)
+        if said is Said.MOVED and session.last_move is not None:
+            data["from_path"] = str(session.last_move.from_path)
+            data["duration_ms"] = None if session.last_move.duration is None else session.last_move.duration / 1e6
+            data["why"] = session.last_move.why
+        self.notes.append(Note(said.value, text, session.sa, session.connection.name, data))
+
+    def finish(self) -> None:
+        """Say how many notes were not written."""
+        for (kind, connection), count in self._more.items():
+            if count > NOTES_OF_A_KIND:
+                more = count - NOTES_OF_A_KIND
+                text = f"The same ({kind}) for {more:,} more SAs of connection {connection}"
+                self.notes.append(Note(kind, text, None, connection, {"sas": more}))
+
+    def _local(self, ip: Ip, port: int) -> Endpoint:
+        known = self._locals.get((id(ip), port))
+        if known is None:
+            known = self._locals[id(ip), port] = (self._share(Endpoint(ip, port)), ip)
+        return known[0]
+
+
+def remotes_of(session: Session) -> tuple[Ip, ...]:
+    """Where the peer may be: as configured first, then as it says itself, then where it is.
+
+    A configured address that the peer did not list stays: some gateways list nothing (RFC 4555 section 3.4 lets them).
+    """
+    if session.role is Role.RESPONDER:
+        return (session.remote.ip, *session.peer_addresses)
+    return tuple(dict.fromkeys((*session.connection.remotes, *session.peer_addresses, session.remote.ip)))
+
+
+def _pair(session: Session, current: Current) -> Pair | None:
+    match current:
+        case Current.IN_USE:
+            return session.pair
+        case Current.ASKED_FOR:
+            return session.state.path.pair if isinstance(session.state, Updating) else session.pair
+        case Current.NONE:
+            return None

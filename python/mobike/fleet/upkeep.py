@@ -1,0 +1,135 @@
+"""Keeping up what should be up: which connections are wanted, what was tried, and when to try again."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from mobike.address import Endpoint, Ip, Nanos, Pair, Path, Token
+from mobike.commands import Connect
+from mobike.policy.choose import RankedPair, Situation
+from mobike.policy.connection import ConnectionPolicy, Start
+from mobike.policy.knowledge import Knowledge
+from mobike.policy.links import Candidate
+
+MOST_PATHS = 16
+"""Paths given to one `Connect`: four of our addresses with four of the peer's."""
+
+_MOST_DOUBLINGS = 30
+"""Far beyond any sensible limit of waiting; keeps the number small."""
+
+
+@dataclass(slots=True)
+class Upkeep:
+    """One connection."""
+
+    policy: ConnectionPolicy
+    wanted: bool
+    token: Token | None = None
+    """Of the `Connect` that runs."""
+    tries: int = 0
+    """Attempts since it was last up."""
+    retry_at: Nanos | None = None
+    """When to try again; None: not before something changes."""
+    last_error: str | None = None
+    peer_listed: dict[Ip, None] = field(default_factory=dict)
+    """Addresses that peers of this connection listed: routes to them are worth knowing."""
+
+
+class Upkeeps:
+    """All connections, and the tokens of those that are connecting."""
+
+    def __init__(self, connections: Iterable[ConnectionPolicy]) -> None:
+        self._by_name = {each.name: Upkeep(each, wanted=False) for each in connections}
+        self._by_token: dict[Token, Upkeep] = {}
+        self._idle: dict[str, Upkeep] = {}
+        """Wanted, and nothing is under way: usually none."""
+        self._last_token = 0
+        for upkeep in self:
+            if upkeep.policy.initiates and upkeep.policy.start is Start.AUTO:
+                self.want(upkeep, Nanos(0))
+
+    def __iter__(self) -> Iterator[Upkeep]:
+        return iter(self._by_name.values())
+
+    def get(self, name: str) -> Upkeep | None:
+        return self._by_name.get(name)
+
+    def add(self, policy: ConnectionPolicy) -> Upkeep:
+        upkeep = self._by_name[policy.name] = Upkeep(policy, wanted=False)
+        return upkeep
+
+    def want(self, upkeep: Upkeep, at: Nanos) -> None:
+        """Bring it up at this time."""
+        upkeep.wanted = True
+        upkeep.retry_at = at
+        self._idle[upkeep.policy.name] = upkeep
+
+    def settle(self, upkeep: Upkeep) -> None:
+        """It is up."""
+        upkeep.tries = 0
+        upkeep.retry_at = None
+        upkeep.last_error = None
+        self._idle.pop(upkeep.policy.name, None)
+
+    def drop(self, upkeep: Upkeep) -> None:
+        """Nobody wants it up any more."""
+        upkeep.wanted = False
+        upkeep.retry_at = None
+        self._idle.pop(upkeep.policy.name, None)
+
+    def retry(self, upkeep: Upkeep, now: Nanos) -> Nanos:
+        """It failed or went down too soon: wait, twice as long each time. How long?"""
+        rule = upkeep.policy.reconnect
+        wait = min(rule.initial << min(upkeep.tries, _MOST_DOUBLINGS), rule.max)
+        upkeep.tries += 1
+        self.want(upkeep, Nanos(now + wait))
+        return Nanos(wait)
+
+    def something_changed(self, now: Nanos) -> None:
+        """Those for which there was no usable pair may have one now."""
+        for upkeep in self._idle.values():
+            if upkeep.retry_at is None:
+                upkeep.retry_at = now
+
+    def due(self, now: Nanos) -> list[Upkeep]:
+        return [each for each in self._idle.values() if each.retry_at is not None and each.retry_at <= now]
+
+    def next_retry(self) -> Nanos | None:
+        return min((each.retry_at for each in self._idle.values() if each.retry_at is not None), default=None)
+
+    def connect(self, upkeep: Upkeep, ranked: Iterable[RankedPair]) -> Connect | None:
+        """Begin, over all usable pairs, best first (RFC 4555 section 3.1); None if there is none."""
+        ports = upkeep.policy.ports
+        paths = tuple(
+            Path(Endpoint(each.pair.local, ports.local_ike), Endpoint(each.pair.remote, ports.remote_ike))
+            for each in ranked
+            if each.usable
+        )[:MOST_PATHS]
+        upkeep.retry_at = None
+        if not paths:
+            return None
+        self._idle.pop(upkeep.policy.name, None)
+        self._last_token += 1
+        upkeep.token = Token(self._last_token)
+        self._by_token[upkeep.token] = upkeep
+        return Connect(upkeep.token, upkeep.policy.name, paths, ports.remote_natt)
+
+    def take_token(self, token: Token | None) -> Upkeep | None:
+        """Whose `Connect` this was; it is over."""
+        upkeep = None if token is None else self._by_token.pop(token, None)
+        if upkeep is not None:
+            upkeep.token = None
+        return upkeep
+
+
+def situation_of(upkeep: Upkeep, candidates: tuple[Candidate, ...], knowledge: Knowledge) -> Situation:
+    """As for an SA that is nowhere yet."""
+    return Situation(candidates, upkeep.policy.remotes, knowledge, rules=upkeep.policy.pairs)
+
+
+def pairs_of(upkeep: Upkeep, candidates: tuple[Candidate, ...]) -> Iterator[Pair]:
+    """Pairs whose routes are worth asking the kernel for."""
+    for candidate in candidates:
+        if candidate.available and candidate.allowed and not candidate.tunnel:
+            for remote in dict.fromkeys((*upkeep.policy.remotes, *upkeep.peer_listed)):
+                if remote.version == candidate.ip.version:
+                    yield Pair(candidate.ip, remote)

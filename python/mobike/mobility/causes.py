@@ -1,0 +1,61 @@
+"""Inputs of the machines. Most are events as the core tells them; these two are what the fleet makes of link events."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from mobike.address import Ip
+from mobike.events import (
+    Moved,
+    MoveRefused,
+    NatChanged,
+    OperatorMove,
+    PathChecked,
+    PathSilent,
+    PeerAddresses,
+    PeerMoved,
+    PlaneRefused,
+    SaMoved,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LocalLost:
+    """A local address that this session uses, or was moving to, is gone or has no route any more."""
+
+    ip: Ip
+
+
+@dataclass(frozen=True, slots=True)
+class LookAgain:
+    """Something changed that may change the choice: an address came, the peer's list, a route, time."""
+
+
+Cause: TypeAlias = (
+    LocalLost
+    | LookAgain
+    | OperatorMove
+    | Moved
+    | MoveRefused
+    | PathSilent
+    | PathChecked
+    | PeerMoved
+    | PeerAddresses
+    | NatChanged
+    | SaMoved
+    | PlaneRefused
+)
+CAUSES: tuple[type[Cause], ...] = (
+    LocalLost,
+    LookAgain,
+    OperatorMove,
+    Moved,
+    MoveRefused,
+    PathSilent,
+    PathChecked,
+    PeerMoved,
+    PeerAddresses,
+    NatChanged,
+    SaMoved,
+    PlaneRefused,
+)
+"""All of them, for tables and their tests."""

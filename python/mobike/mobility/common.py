@@ -1,0 +1,60 @@
+"""Transitions that both roles share."""
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from mobike.commands import Announce
+from mobike.events import Nat, PathChecked, PeerAddresses, PlaneRefused
+from mobike.mobility.causes import Cause
+from mobike.mobility.session import MoveRecord, Session
+from mobike.mobility.states import Stable
+from mobike.mobility.surroundings import Said, Surroundings
+from mobike.policy.knowledge import Reach
+
+MOST_PEER_ADDRESSES = 32
+"""Addresses kept of a peer's list: each is a pair with each of ours, and a strange peer may send very many."""
+
+Handler: TypeAlias = Callable[[Session, Any, Surroundings], None]
+"""One line of a table. `Any`: the table says which cause it is, and the test of the table that it is the right one."""
+
+
+def nothing(session: Session, cause: Cause, around: Surroundings) -> None:
+    """Known, and of no consequence in this state."""
+
+
+def note_checked(session: Session, cause: PathChecked, around: Surroundings) -> None:
+    """A probe was answered. That proves the pair, and by itself moves nothing (RFC 4555 section 3.10)."""
+    around.learn(cause.path.pair, Reach.VERIFIED)
+
+
+def note_plane_refused(session: Session, cause: PlaneRefused, around: Surroundings) -> None:
+    around.tell(Said.PLANE_REFUSED, session, f"The data plane did not follow the move: {cause.why}")
+
+
+def store_peer_list(session: Session, cause: PeerAddresses, around: Surroundings) -> None:
+    """A list replaces the whole old one (RFC 4555 section 3.6)."""
+    session.peer_addresses = cause.addresses[:MOST_PEER_ADDRESSES]
+    listed = ", ".join(map(str, session.peer_addresses)) or "none"
+    around.tell(Said.PEER_ADDRESSES, session, f"The peer's further addresses are now: {listed}")
+
+
+def announce_list(session: Session, around: Surroundings) -> None:
+    """Tell the peer our list if it has an older one: once, and whole (RFC 4555 section 3.6)."""
+    if session.told == around.addresses or not isinstance(session.state, Stable):
+        return  # an update in flight carries the list, or is followed by it
+    session.told = around.addresses
+    around.command(Announce(session.sa, around.addresses, None, session.next_generation()))
+    listed = ", ".join(map(str, around.addresses)) or "none"
+    around.tell(Said.ANNOUNCED, session, f"Our addresses are now: {listed}")
+
+
+def is_encapsulated(nat: Nat) -> bool:
+    """UDP encapsulation goes with the pair (RFC 4555 section 3.5): on where a NAT is seen, off elsewhere."""
+    return nat is not Nat.NONE
+
+
+def record_move(session: Session, record: MoveRecord) -> None:
+    session.local = record.to_path.local
+    session.remote = record.to_path.remote
+    session.last_move = record
+    session.moves += 1

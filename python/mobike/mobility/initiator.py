@@ -1,0 +1,314 @@
+"""The initiator decides which pair is used (RFC 4555 section 3.5): choose, ask the peer, then follow with traffic.
+
+    STABLE    nothing awaited
+    UPDATING  UPDATE_SA_ADDRESSES was sent from the new pair; awaits Moved, MoveRefused or PathSilent of this generation
+    WAITING   no pair can be used; awaits one
+
+The old pair carries traffic until the new one has answered. Two exceptions, each named in `_switch_now`: the old local
+address is known to be dead, so nothing can be lost by leaving it; or the operator's policy says `at-once`.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from mobike.address import Nanos, Pair, Path
+from mobike.commands import Close, Move
+from mobike.dataplane.operations import MoveSa
+from mobike.events import (
+    Moved,
+    MoveRefused,
+    NatChanged,
+    OperatorMove,
+    PathChecked,
+    PathSilent,
+    PeerAddresses,
+    PlaneRefused,
+    SaMoved,
+)
+from mobike.mobility.causes import Cause, LocalLost, LookAgain
+from mobike.mobility.common import (
+    Handler,
+    announce_list,
+    is_encapsulated,
+    note_checked,
+    note_plane_refused,
+    nothing,
+    record_move,
+    store_peer_list,
+)
+from mobike.mobility.session import MoveRecord, Session
+from mobike.mobility.states import STABLE, Stable, State, Updating, Waiting
+from mobike.mobility.surroundings import NOTHING_TRIED, Current, Said, Surroundings
+from mobike.policy.choose import Choice, Keep, NoPair, Pin
+from mobike.policy.connection import OnRefusal, Switch
+from mobike.policy.knowledge import Reach
+
+# --- STABLE --------------------------------------------------------------------------------------------------------
+
+
+def _leave_dead_pair(session: Session, cause: LocalLost, around: Surroundings) -> None:
+    """A local failure is certain: act at once (RFC 4621 section 5.1)."""
+    _search(session, around)
+
+
+def _consider(session: Session, cause: LookAgain, around: Surroundings) -> None:
+    match around.choose(session, current=Current.IN_USE):
+        case Choice(pair, why):
+            _ask(session, around, pair, why)
+        case Keep():
+            announce_list(session, around)
+        case NoPair(why):
+            _wait(session, around, why)
+
+
+def _obey(session: Session, cause: OperatorMove, around: Surroundings) -> None:
+    """The operator's pair is preferred from now on; policy still says whether it can be used."""
+    session.pin = Pin(cause.local, cause.remote)
+    around.retry(session, session.pin)
+    target = session.state.path.pair if isinstance(session.state, Updating) else session.pair
+    match around.choose(session, current=_current(session)):
+        case Choice(pair, why) if session.pin.holds(pair):
+            _ask(session, around, pair, f"the operator moved it: {why}")
+        case Choice(pair, why):
+            _ask(session, around, pair, f"the operator's {session.pin} cannot be used now: {why}")
+        case Keep(why) if session.pin.holds(target):
+            around.tell(Said.KEPT, session, f"The operator's pair is the one in use: {why}")
+        case Keep(why):
+            around.tell(Said.ORDER_REFUSED, session, f"The operator's {session.pin} cannot be used now: {why}")
+        case NoPair(why):
+            _wait(session, around, why)
+
+
+def _leave_silent_pair(session: Session, cause: PathSilent, around: Surroundings) -> None:
+    """Requests go unanswered though the local side is well: try the other pairs (RFC 4555 section 3.5)."""
+    if cause.path.pair != session.pair:
+        return
+    around.learn(session.pair, Reach.SILENT)
+    _try_others(session, around, frozenset({session.pair}), _silence(cause))
+
+
+def _update_in_place(session: Session, cause: NatChanged, around: Surroundings) -> None:
+    """A NAT forgot or renumbered us: the peer must learn the new mapping (RFC 4555 section 3.8)."""
+    around.tell(Said.NAT_CHANGED, session, f"The peer sees us at another address than before on {cause.path}")
+    _ask(session, around, session.pair, "the NAT on the way changed its mapping")
+
+
+# --- UPDATING ------------------------------------------------------------------------------------------------------
+
+
+def _lost_while_updating(session: Session, cause: LocalLost, around: Surroundings) -> None:
+    state = _updating(session)
+    if around.is_dead(state.path):
+        _search(session, around)
+    elif state.told_plane is None and around.is_dead(session.path):
+        encap = _follow_now(session, around, state.path)
+        session.state = Updating(state.path, state.since, state.why, encap, state.tried)
+
+
+def _reconsider(session: Session, cause: LookAgain, around: Surroundings) -> None:
+    """Is the pair we asked for still the right one? A newer decision overtakes the one in flight (section 3.5)."""
+    state = _updating(session)
+    excluded = state.tried - {state.path.pair}
+    match around.choose(session, current=Current.ASKED_FOR, excluded=excluded):
+        case Choice(pair, why):
+            _ask(session, around, pair, why, tried=excluded)
+        case Keep():
+            pass  # a changed list is told when this update is answered
+        case NoPair(why):
+            _wait(session, around, why)
+
+
+def _settle(session: Session, cause: Moved, around: Surroundings) -> None:
+    """The peer is there: traffic follows now, unless it went ahead."""
+    if cause.generation != session.generation:
+        return
+    state = _updating(session)
+    encap = is_encapsulated(cause.nat)
+    if state.told_plane is not encap:
+        around.operate(MoveSa(session.sa, state.path, encap))
+    around.learn(state.path.pair, Reach.VERIFIED, cause.nat)
+    duration = Nanos(around.now - state.since)
+    record_move(session, MoveRecord(around.now, session.path, state.path, state.why, duration))
+    session.nat = cause.nat
+    session.state = STABLE
+    around.tell(Said.MOVED, session, f"Moved in {duration / 1e6:.1f} ms: {state.why}")
+    announce_list(session, around)
+
+
+def _take_refusal(session: Session, cause: MoveRefused, around: Surroundings) -> None:
+    """UNACCEPTABLE_ADDRESSES: the peer has not moved. Never a success; what follows is policy (section 3.5)."""
+    if cause.generation != session.generation:
+        return
+    state = _updating(session)
+    refused = state.path.pair
+    around.learn(refused, Reach.REFUSED)
+    around.tell(Said.MOVE_REFUSED, session, f"The peer does not accept {refused}", state.path)
+    match session.connection.moves.on_refusal:
+        case OnRefusal.TRY_NEXT:
+            _try_untried(session, around, state.tried | {refused}, f"the peer refused {refused}")
+        case OnRefusal.KEEP_OLD:
+            _go_back(session, around, state.tried | {refused}, f"the peer refused {refused}")
+        case OnRefusal.CLOSE:
+            session.state = STABLE
+            around.command(Close(session.sa, f"the peer refused {refused}, and policy says to close then"))
+
+
+def _try_next(session: Session, cause: PathSilent, around: Surroundings) -> None:
+    """The pair asked for does not answer either. One pair per silence: the core's timer is the pace."""
+    if cause.generation != session.generation:
+        return
+    state = _updating(session)
+    silent = state.path.pair
+    around.learn(silent, Reach.SILENT)
+    _try_others(session, around, state.tried | {silent}, _silence(cause))
+
+
+# --- WAITING -------------------------------------------------------------------------------------------------------
+
+
+def _leave_when_possible(session: Session, cause: LookAgain, around: Surroundings) -> None:
+    match around.choose(session, current=Current.NONE):
+        case Choice(pair, why):
+            _ask(session, around, pair, why)
+        case Keep() | NoPair():
+            pass
+
+
+# --- what the transitions are made of ------------------------------------------------------------------------------
+
+
+def _search(session: Session, around: Surroundings) -> None:
+    """The pair asked for, or in use, cannot be used: take the best that can, or wait for one."""
+    match around.choose(session, current=_current(session)):
+        case Choice(pair, why):
+            _ask(session, around, pair, why)
+        case Keep():
+            announce_list(session, around)
+        case NoPair(why):
+            _wait(session, around, why)
+
+
+def _try_others(session: Session, around: Surroundings, tried: frozenset[Pair], because: str) -> None:
+    """The best pair not tried yet; when all were, begin again with the best but the last one."""
+    last = session.state.path.pair if isinstance(session.state, Updating) else session.pair
+    for excluded in (tried, frozenset({last})):
+        match around.choose(session, current=Current.NONE, excluded=excluded):
+            case Choice(pair, why):
+                _ask(session, around, pair, f"{because}; {why}", tried=excluded)
+                return
+            case Keep() | NoPair():
+                continue
+    # The core goes on repeating its request on this one until it gives the SA up.
+    around.tell(Said.SILENT, session, f"{because}, and there is no other pair")
+
+
+def _try_untried(session: Session, around: Surroundings, tried: frozenset[Pair], because: str) -> None:
+    """As above, but never twice: refusals come at the speed of the network, and more rounds would be a storm."""
+    match around.choose(session, current=Current.NONE, excluded=tried):
+        case Choice(pair, why):
+            _ask(session, around, pair, f"{because}; {why}", tried=tried)
+        case Keep() | NoPair():
+            _go_back(session, around, tried, because)
+
+
+def _go_back(session: Session, around: Surroundings, tried: frozenset[Pair], because: str) -> None:
+    """Put the IKE SA back where traffic still is; or, if that is dead or refused as well, wait."""
+    if session.pair in tried or around.is_dead(session.path):
+        _wait(session, around, f"{because}, and no other pair is left")
+        return
+    _ask(session, around, session.pair, f"{because}; back to {session.pair}", tried=tried)
+
+
+def _ask(
+    session: Session, around: Surroundings, pair: Pair, why: str, *, tried: frozenset[Pair] = NOTHING_TRIED
+) -> None:
+    """Move: outstanding requests and UPDATE_SA_ADDRESSES go out from `pair` now (RFC 4555 section 3.5)."""
+    path = around.path(session, pair)
+    since, went_ahead = around.now, False
+    if isinstance(session.state, Updating):
+        since, went_ahead = session.state.since, session.state.told_plane is not None
+    addresses = None if session.told == around.addresses else around.addresses
+    session.told = around.addresses
+    around.command(Move(session.sa, path, session.next_generation(), addresses))
+    encap = _follow_now(session, around, path) if went_ahead or _switch_now(session, around) else None
+    session.state = Updating(path, since, why, encap, tried)
+    around.tell(Said.MOVING, session, why, path)
+
+
+def _switch_now(session: Session, around: Surroundings) -> bool:
+    """Rules by which traffic does not wait for the peer's answer (RFC 4555 section 3.5 leaves it to us)."""
+    return session.connection.moves.switch is Switch.AT_ONCE or around.is_dead(session.path)
+
+
+def _follow_now(session: Session, around: Surroundings, path: Path) -> bool:
+    """Send traffic to `path` before the answer; encapsulated as that pair was before, or as the pair in use is."""
+    known = around.nat_of(path.pair)
+    encap = is_encapsulated(session.nat if known is None else known)
+    around.operate(MoveSa(session.sa, path, encap))
+    return encap
+
+
+def _wait(session: Session, around: Surroundings, why: str) -> None:
+    session.next_generation()
+    session.state = Waiting(around.now, why)
+    around.tell(Said.WAITING, session, f"Nothing to move to: {why}")
+
+
+def _current(session: Session) -> Current:
+    match session.state:
+        case Stable():
+            return Current.IN_USE
+        case Updating():
+            return Current.ASKED_FOR
+        case Waiting():
+            return Current.NONE
+
+
+def _updating(session: Session) -> Updating:
+    assert isinstance(session.state, Updating)  # noqa: S101 - the table says so
+    return session.state
+
+
+def _silence(cause: PathSilent) -> str:
+    return f"{cause.path.pair} has not answered {cause.tries} requests in {cause.unanswered_for / 1e6:.0f} ms"
+
+
+# --- the table -----------------------------------------------------------------------------------------------------
+
+
+def _store_peer_list(session: Session, cause: PeerAddresses, around: Surroundings) -> None:
+    """The list replaces the old one (RFC 4555 section 3.6), and is a reason to look again (section 3.5)."""
+    store_peer_list(session, cause, around)
+    TABLE[type(session.state), LookAgain](session, LookAgain(), around)
+
+
+_SAME_EVERYWHERE: Final[Mapping[type[Cause], Handler]] = {
+    OperatorMove: _obey,
+    PathChecked: note_checked,
+    PeerAddresses: _store_peer_list,
+    SaMoved: nothing,
+    PlaneRefused: note_plane_refused,
+}
+
+TABLE: Final[Mapping[tuple[type[State], type[Cause]], Handler]] = {
+    **{(state, cause): handler for state in (Stable, Updating, Waiting) for cause, handler in _SAME_EVERYWHERE.items()},
+    (Stable, LocalLost): _leave_dead_pair,
+    (Stable, LookAgain): _consider,
+    (Stable, PathSilent): _leave_silent_pair,
+    (Stable, NatChanged): _update_in_place,
+    (Stable, Moved): nothing,  # an answer to an older update (RFC 4555 section 3.5)
+    (Stable, MoveRefused): nothing,
+    (Updating, LocalLost): _lost_while_updating,
+    (Updating, LookAgain): _reconsider,
+    (Updating, Moved): _settle,
+    (Updating, MoveRefused): _take_refusal,
+    (Updating, PathSilent): _try_next,
+    (Updating, NatChanged): nothing,  # the update in flight tells the peer
+    (Waiting, LocalLost): nothing,
+    (Waiting, LookAgain): _leave_when_possible,
+    (Waiting, Moved): nothing,  # from before the pair was lost
+    (Waiting, MoveRefused): nothing,
+    (Waiting, PathSilent): nothing,
+    (Waiting, NatChanged): nothing,
+}
+"""PeerMoved stands nowhere: only the initiator sends UPDATE_SA_ADDRESSES (RFC 4555 section 3.5)."""

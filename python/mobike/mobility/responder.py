@@ -1,0 +1,123 @@
+"""The responder follows the initiator (RFC 4555 section 3.5), and says where it can be reached itself (section 3.6).
+
+    STABLE    nothing awaited
+    WAITING   its own address in use is gone and no other can be used; awaits one
+
+It never sends UPDATE_SA_ADDRESSES. When its own address dies it may move its Child SAs at once and announces its list;
+the initiator then moves the IKE SA.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from mobike.address import Pair
+from mobike.commands import Announce
+from mobike.dataplane.operations import MoveSa
+from mobike.events import (
+    NatChanged,
+    OperatorMove,
+    PathChecked,
+    PathSilent,
+    PeerAddresses,
+    PeerMoved,
+    PlaneRefused,
+    SaMoved,
+)
+from mobike.mobility.causes import Cause, LocalLost, LookAgain
+from mobike.mobility.common import (
+    Handler,
+    announce_list,
+    is_encapsulated,
+    note_plane_refused,
+    nothing,
+    record_move,
+    store_peer_list,
+)
+from mobike.mobility.session import MoveRecord, Session
+from mobike.mobility.states import STABLE, Stable, State, Waiting
+from mobike.mobility.surroundings import Current, Said, Surroundings
+from mobike.policy.choose import Choice, Keep, NoPair
+
+
+def _follow_peer(session: Session, cause: PeerMoved, around: Surroundings) -> None:
+    """All Child SAs follow, together, to where the packet came from. The core has asked for COOKIE2 where it must."""
+    proof = "it echoed our cookie from there" if cause.verified else "by policy without a return routability check"
+    why = f"the peer moved to {cause.path.remote}, {proof}"
+    around.operate(MoveSa(session.sa, cause.path, is_encapsulated(cause.nat)))
+    record_move(session, MoveRecord(around.now, session.path, cause.path, why, None))
+    session.nat = cause.nat
+    session.state = STABLE
+    around.tell(Said.PEER_MOVED, session, f"T{why[1:]}")
+
+
+def _leave_dead_address(session: Session, cause: LocalLost, around: Surroundings) -> None:
+    """Send from another address at once, and announce the list from there (RFC 4555 section 3.5, last paragraphs)."""
+    match around.choose(session, current=Current.IN_USE):
+        case Choice(pair, why):
+            _speak_from(session, around, pair, why)
+        case Keep():
+            announce_list(session, around)
+        case NoPair(why):
+            session.state = Waiting(around.now, why)
+            around.tell(Said.WAITING, session, f"Nothing to move to: {why}")
+
+
+def _leave_when_possible(session: Session, cause: LookAgain, around: Surroundings) -> None:
+    match around.choose(session, current=Current.NONE):
+        case Choice(pair, why):
+            _speak_from(session, around, pair, why)
+        case Keep() | NoPair():
+            pass
+
+
+def _speak_from(session: Session, around: Surroundings, pair: Pair, why: str) -> None:
+    path = around.path(session, pair)
+    session.told = around.addresses
+    around.command(Announce(session.sa, around.addresses, path, session.next_generation()))
+    around.operate(MoveSa(session.sa, path, is_encapsulated(session.nat)))
+    record_move(session, MoveRecord(around.now, session.path, path, why, None))
+    session.state = STABLE
+    around.tell(Said.MOVED, session, why)
+
+
+def _announce(session: Session, cause: LookAgain, around: Surroundings) -> None:
+    announce_list(session, around)
+
+
+def _decline(session: Session, cause: OperatorMove, around: Surroundings) -> None:
+    around.tell(Said.ORDER_REFUSED, session, "Only the initiator of an IKE SA can move it (RFC 4555 section 3.5)")
+
+
+def _note_silence(session: Session, cause: PathSilent, around: Surroundings) -> None:
+    """The initiator is the one to move; we are patient (RFC 4555 section 3.11), and say so."""
+    waited = f"{cause.unanswered_for / 1e6:.0f} ms"
+    around.tell(Said.SILENT, session, f"{cause.path.remote} has not answered {cause.tries} requests in {waited}")
+
+
+def _note_nat(session: Session, cause: NatChanged, around: Surroundings) -> None:
+    around.tell(Said.NAT_CHANGED, session, f"A NAT on {cause.path} changed its mapping; the initiator repairs it")
+
+
+TABLE: Final[Mapping[tuple[type[State], type[Cause]], Handler]] = {
+    (Stable, LocalLost): _leave_dead_address,
+    (Stable, LookAgain): _announce,
+    (Stable, OperatorMove): _decline,
+    (Stable, PathSilent): _note_silence,
+    (Stable, PathChecked): nothing,  # facts of pairs are shared among initiators; a gateway's peers share none
+    (Stable, PeerMoved): _follow_peer,
+    (Stable, PeerAddresses): store_peer_list,
+    (Stable, NatChanged): _note_nat,
+    (Stable, SaMoved): nothing,
+    (Stable, PlaneRefused): note_plane_refused,
+    (Waiting, LocalLost): nothing,
+    (Waiting, LookAgain): _leave_when_possible,
+    (Waiting, OperatorMove): _decline,
+    (Waiting, PathSilent): nothing,  # nothing of ours can leave
+    (Waiting, PathChecked): nothing,
+    (Waiting, PeerMoved): _follow_peer,
+    (Waiting, PeerAddresses): store_peer_list,
+    (Waiting, NatChanged): _note_nat,
+    (Waiting, SaMoved): nothing,
+    (Waiting, PlaneRefused): note_plane_refused,
+}
+"""Updating stands nowhere, nor do Moved and MoveRefused: a responder asks for no move."""

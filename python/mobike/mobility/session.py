@@ -1,0 +1,104 @@
+"""Our view of one IKE SA. Small on purpose: a gateway holds very many, and most of them sleep."""
+
+from dataclasses import dataclass
+
+from mobike.address import Endpoint, Generation, Ip, Nanos, Pair, Path, SaId
+from mobike.events import Nat, Role
+from mobike.mobility.folded import ChildFacts, SessionFacts, unfold_children, unfold_session
+from mobike.mobility.states import STABLE, State, Updating
+from mobike.policy.choose import Pin
+from mobike.policy.connection import ConnectionPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class MoveRecord:
+    """A move that is over: the new pair is agreed."""
+
+    at: Nanos
+    from_path: Path
+    to_path: Path
+    why: str
+    duration: Nanos | None
+    """From the decision to the peer's answer; None where the peer moved, or where no answer is awaited."""
+
+
+class Session:
+    """One IKE SA. `local` and `remote` are the path in use; what is awaited beside it is in `state`."""
+
+    __slots__ = (
+        "children",
+        "connection",
+        "facts",
+        "generation",
+        "last_move",
+        "local",
+        "mobike",
+        "moves",
+        "nat",
+        "peer_addresses",
+        "pin",
+        "remote",
+        "role",
+        "sa",
+        "state",
+        "suite",
+        "told",
+    )
+
+    def __init__(
+        self,
+        *,
+        sa: SaId,
+        connection: ConnectionPolicy,
+        role: Role,
+        mobike: bool,
+        local: Endpoint,
+        remote: Endpoint,
+        nat: Nat,
+        peer_addresses: tuple[Ip, ...],
+        told: tuple[Ip, ...],
+        suite: str,
+        facts: bytes,
+    ) -> None:
+        self.sa = sa
+        self.connection = connection
+        self.role = role
+        self.mobike = mobike
+        self.local = local
+        self.remote = remote
+        self.nat = nat
+        self.state: State = STABLE
+        self.generation = Generation(0)
+        """Of the latest decision."""
+        self.peer_addresses = peer_addresses
+        self.told = told
+        """Our list of addresses as the peer has it."""
+        self.pin: Pin | None = None
+        self.suite = suite
+        self.facts = facts
+        self.children = b""
+        self.moves = 0
+        self.last_move: MoveRecord | None = None
+
+    @property
+    def path(self) -> Path:
+        return Path(self.local, self.remote)
+
+    @property
+    def pair(self) -> Pair:
+        return Pair(self.local.ip, self.remote.ip)
+
+    @property
+    def target(self) -> Endpoint | None:
+        """The local end of the path that is asked for, while one is."""
+        return self.state.path.local if isinstance(self.state, Updating) else None
+
+    def unfold(self) -> SessionFacts:
+        return unfold_session(self.facts)
+
+    def unfold_children(self) -> tuple[ChildFacts, ...]:
+        return unfold_children(self.children)
+
+    def next_generation(self) -> Generation:
+        self.generation = Generation(self.generation + 1)
+        return self.generation

@@ -1,0 +1,84 @@
+"""All that a machine may ask and say. The fleet is behind it in the daemon; in a test it is a handful of values."""
+
+from enum import Enum
+from typing import Protocol
+
+from mobike.address import Ip, Nanos, Pair, Path
+from mobike.commands import Command
+from mobike.dataplane.operations import Operation
+from mobike.events import Nat
+from mobike.mobility.session import Session
+from mobike.policy.choose import Decision, Pin
+from mobike.policy.knowledge import Reach
+
+NOTHING_TRIED: frozenset[Pair] = frozenset()
+
+
+class Current(Enum):
+    """Which pair policy shall keep unless there is a reason to leave it."""
+
+    IN_USE = "in-use"
+    ASKED_FOR = "asked-for"
+    NONE = "none"
+
+
+class Said(Enum):
+    """The kind of a note: what a session did or met, for logs, the API's events and metrics."""
+
+    MOVING = "moving"
+    MOVED = "moved"
+    MOVE_REFUSED = "move-refused"
+    MOVE_FAILED = "move-failed"
+    WAITING = "waiting"
+    SILENT = "path-silent"
+    PEER_MOVED = "peer-moved"
+    PEER_ADDRESSES = "peer-addresses"
+    NAT_CHANGED = "nat-changed"
+    ANNOUNCED = "announced"
+    KEPT = "kept"
+    ORDER_REFUSED = "order-refused"
+    PLANE_REFUSED = "plane-refused"
+
+
+class Surroundings(Protocol):
+    """What one step sees, and where its outputs go."""
+
+    @property
+    def now(self) -> Nanos: ...
+
+    @property
+    def addresses(self) -> tuple[Ip, ...]:
+        """Our own list, most preferred first; the same object until it changes."""
+        ...
+
+    def is_dead(self, path: Path) -> bool:
+        """For certain: its local address is gone, or this host has no route for it. Silence is no certainty."""
+        ...
+
+    def choose(self, session: Session, *, current: Current, excluded: frozenset[Pair] = NOTHING_TRIED) -> Decision:
+        """What policy says now. Sessions in the same situation share one answer."""
+        ...
+
+    def path(self, session: Session, pair: Pair) -> Path:
+        """The pair with its UDP ports."""
+        ...
+
+    def nat_of(self, pair: Pair) -> Nat | None:
+        """What is known of NATs on this pair; None: nothing."""
+        ...
+
+    def learn(self, pair: Pair, reach: Reach, nat: Nat | None = None) -> None:
+        """Tell all sessions what was learned of a pair."""
+        ...
+
+    def retry(self, session: Session, pin: Pin) -> None:
+        """Forget what was bad about the pairs that the operator asks for: an order is worth a try."""
+        ...
+
+    def command(self, command: Command) -> None: ...
+
+    def operate(self, operation: Operation) -> None: ...
+
+    def tell(self, said: Said, session: Session, text: str, to_path: Path | None = None) -> None:
+        """A note, in a full sentence; `to_path` where it is about another path than the one in use."""
+        ...
