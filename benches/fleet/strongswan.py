@@ -46,7 +46,7 @@ NO_SUCH_MARK = "0x6d626b"
 """Firewall mark of that rule."""
 
 THREADS = 32
-"""Workers. About half a dozen are held for good by sockets, timers and the TUN; with fewer than 8 it stops answering."""
+"""Workers. Sockets, timers and the TUN hold some of them for good: with 4 the daemon no longer answers."""
 
 STOP_GRACE = 10.0
 """Seconds to delete all SAs on the way out; after that the process is ended."""
