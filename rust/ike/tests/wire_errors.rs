@@ -103,9 +103,9 @@ fn a_promised_payload_must_come() {
 #[test]
 fn nothing_follows_the_last_payload() {
     let wrong = message(43, &[0, 0, 0, 4, 7]);
-    assert_eq!(told(&wrong), "1 octets at offset 32 follow the last payload (RFC 7296 section 3.2)");
+    assert_eq!(told(&wrong), "1 octet at offset 32 behind the last payload (RFC 7296 section 3.2)");
     let after_sk = message(46, &[33, 0, 0, 5, 7, 0, 0, 0, 4]);
-    assert_eq!(told(&after_sk), "4 octets at offset 33 follow the last payload (RFC 7296 section 3.2)");
+    assert_eq!(told(&after_sk), "4 octets at offset 33 behind the last payload (RFC 7296 section 3.2)");
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn a_proposal_knows_whether_it_is_the_last() {
     let promises = alone(SA, &[2, 0, 0, 8, 1, 1, 0, 0]);
     assert_eq!(told(&promises), "proposal at offset 40 needs 8 octets, 0 are left (RFC 7296 section 3.3.1)");
     let denies = alone(SA, &[0, 0, 0, 8, 1, 1, 0, 0, 0, 0, 0, 8, 2, 1, 0, 0]);
-    assert_eq!(told(&denies), "8 octets at offset 40 follow the last proposal (RFC 7296 section 3.3.1)");
+    assert_eq!(told(&denies), "8 octets at offset 40 behind the last proposal (RFC 7296 section 3.3.1)");
     let odd = alone(SA, &[3, 0, 0, 8, 1, 1, 0, 0, 0, 0, 0, 8, 2, 1, 0, 0]);
     assert_eq!(told(&odd), "last-substructure octet at offset 32 cannot be 3 (RFC 7296 section 3.3.1)");
 }
@@ -232,7 +232,7 @@ fn a_deletion_names_what_it_counts() {
     let few = alone(42, &[3, 4, 0, 2, 1, 2, 3, 4]);
     assert_eq!(told(&few), "Delete payload at offset 36 needs 8 octets, 4 are left (RFC 7296 section 3.11)");
     let many = alone(42, &[3, 4, 0, 1, 1, 2, 3, 4, 5]);
-    assert_eq!(told(&many), "1 octets at offset 40 follow the last payload (RFC 7296 section 3.2)");
+    assert_eq!(told(&many), "1 octet at offset 40 behind the last payload (RFC 7296 section 3.2)");
     let odd = alone(42, &[3, 8, 0, 1, 1, 2, 3, 4, 5, 6, 7, 8]);
     assert_eq!(told(&odd), "SPI at offset 33 cannot be 8 octets long (RFC 7296 section 3.3.1)");
     let nothing = alone(42, &[1, 0, 0xff, 0xff]);
@@ -297,9 +297,9 @@ fn an_eap_packet_is_as_long_as_its_payload() {
     let long = alone(48, &[1, 7, 0, 6, 1]);
     assert_eq!(told(&long), "EAP packet length 6 at offset 32 exceeds the 5 octets left (RFC 7296 section 3.16)");
     let short = alone(48, &[1, 7, 0, 5, 1, 9]);
-    assert_eq!(told(&short), "1 octets at offset 37 follow the last payload (RFC 7296 section 3.2)");
+    assert_eq!(told(&short), "1 octet at offset 37 behind the last payload (RFC 7296 section 3.2)");
     let success = alone(48, &[3, 7, 0, 5, 1]);
-    assert_eq!(told(&success), "1 octets at offset 36 follow the last EAP packet (RFC 7296 section 3.16)");
+    assert_eq!(told(&success), "1 octet at offset 36 behind the last EAP packet (RFC 7296 section 3.16)");
 }
 
 #[test]

@@ -5,7 +5,8 @@ mod wire;
 
 use mobike_ike::wire::sk::{self, Fragment, MAX_FRAGMENTS, SkSizes, SkWriter};
 use mobike_ike::wire::{
-    ExchangeType, Flags, HEADER_LEN, Header, Message, Payload, PayloadType, Payloads, WireErrorKind, parse_chain,
+    Eap, EapCode, ExchangeType, Flags, HEADER_LEN, Header, Message, Payload, PayloadType, Payloads, WireErrorKind,
+    parse_chain,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -150,7 +151,7 @@ fn an_encrypted_payload_without_room_for_iv_icv_and_pad_length_is_refused() {
     let error = sk::open(&mut message, SkSizes { icv: 17, ..GCM }).unwrap_err();
     assert_eq!(error.to_string(), "SK payload at offset 32 needs 26 octets, 25 are left (RFC 7296 section 3.14)");
     let error = sk::open(&mut message, SkSizes { block: 16, ..GCM }).unwrap_err();
-    assert_eq!(error.to_string(), "SK payload at offset 40 cannot be 1 octets long (RFC 7296 section 3.14)");
+    assert_eq!(error.to_string(), "SK payload at offset 40 cannot be 1 octet long (RFC 7296 section 3.14)");
 }
 
 #[test]
@@ -163,7 +164,7 @@ fn a_message_without_an_encrypted_payload_cannot_be_opened() {
 #[test]
 fn padding_longer_than_the_body_is_refused() {
     let told = |body| sk::strip_padding(body, 40).unwrap_err().to_string();
-    assert_eq!(told(&[]), "SK padding at offset 40 needs 1 octets, 0 are left (RFC 7296 section 3.14)");
+    assert_eq!(told(&[]), "SK padding at offset 40 needs 1 octet, 0 are left (RFC 7296 section 3.14)");
     assert_eq!(told(&[0, 0, 3]), "SK padding length 3 at offset 42 exceeds the 2 octets left (RFC 7296 section 3.14)");
     assert_eq!(sk::strip_padding(&[9, 0, 0, 2], 40), Ok(&[9][..]));
 }
@@ -176,4 +177,18 @@ fn a_payload_ahead_of_the_encrypted_one_is_authenticated_and_stepped_over() {
     message[27] += 6;
     let sealed = sk::open(&mut message, GCM).unwrap();
     assert_eq!(sealed.layout.aad(), 0..38);
+}
+
+#[test]
+fn what_may_be_secret_is_not_in_debug_output() {
+    let password = Payload::Eap(Eap { code: EapCode::RESPONSE, identifier: 1, method: Some(6), data: b"hunter2" });
+    let octets = format!("{:?}", b"hunter2");
+    let secret = octets.trim_matches(['[', ']']);
+    let writer = write(&header(), GCM, [&password]);
+    let told = format!("{password:?} {writer:?}");
+    let mut unsealed = writer.finish().unwrap();
+    let told = format!("{told} {unsealed:?}");
+    let told = format!("{told} {:?}", unsealed.parts());
+    let told = format!("{told} {:?}", sk::open(&mut unsealed.into_message(), GCM).unwrap());
+    assert!(!told.contains(secret) && !told.contains("hunter2"), "{told}");
 }

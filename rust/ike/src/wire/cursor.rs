@@ -1,5 +1,7 @@
 //! The only code of this room that counts octets: a reader that checks and remembers where it is, and a bounded writer.
 
+use core::fmt;
+
 use super::error::{Part, WireError, WireErrorKind};
 
 /// A result of reading.
@@ -120,7 +122,6 @@ impl<'a> Reader<'a> {
 }
 
 /// Appends to one buffer and keeps its first error, so that builders chain without a check per field.
-#[derive(Debug)]
 pub struct Writer {
     out: Vec<u8>,
     error: Option<WireError>,
@@ -128,6 +129,12 @@ pub struct Writer {
 
 /// The largest message that is written: what fits one UDP datagram over IPv4 with the non-ESP marker (65535 - 20 - 8 - 4).
 pub const MAX_MESSAGE: usize = 65_503;
+
+impl fmt::Debug for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Writer({} octets, {:?})", self.out.len(), self.error)
+    }
+}
 
 impl Writer {
     /// Writes into `out`, which is emptied first so that its allocation can be used again.

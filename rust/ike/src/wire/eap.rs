@@ -5,14 +5,16 @@
 //! | Type          | type data ...       (requests and responses only)
 //! ```
 
+use core::fmt;
+
 use super::cursor::{Reader, Result, Writer};
 use super::error::Part;
 use super::numbers::EapCode;
 
 const EAP_HEADER_LEN: usize = 4;
 
-/// An EAP packet whose length field tells the truth.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// An EAP packet whose length field tells the truth. `Debug` leaves `data` out: some methods send a password.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Eap<'a> {
     /// What the packet is.
     pub code: EapCode,
@@ -22,6 +24,13 @@ pub struct Eap<'a> {
     pub method: Option<u8>,
     /// The method's data.
     pub data: &'a [u8],
+}
+
+impl fmt::Debug for Eap<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Eap { code, identifier, method, data } = self;
+        write!(f, "Eap({code}, identifier {identifier}, method {method:?}, {} octets)", data.len())
+    }
 }
 
 impl<'a> Eap<'a> {

@@ -137,11 +137,11 @@ impl fmt::Display for WireError {
         let at = self.offset;
         match self.kind {
             WireErrorKind::Truncated { part, need, have } => {
-                write!(f, "{part} at offset {at} needs {need} octets, {have} are left ({})", part.source())
+                write!(f, "{part} at offset {at} needs {}, {have} are left ({})", Octets(need), part.source())
             }
             WireErrorKind::MessageLength { claimed, have } => {
                 let source = Part::Header.source();
-                write!(f, "message length {claimed} at offset {at} is not the datagram's {have} octets ({source})")
+                write!(f, "message length {claimed} at offset {at} is not the datagram's {} ({source})", Octets(have))
             }
             WireErrorKind::HigherMajorVersion(major) => {
                 write!(f, "major version {major} at offset {at} is newer than IKEv2 (RFC 7296 section 2.5)")
@@ -156,7 +156,7 @@ impl fmt::Display for WireError {
                 write!(f, "{part} length {length} at offset {at} is shorter than its own header ({})", part.source())
             }
             WireErrorKind::Overrun { part, length, have } => {
-                write!(f, "{part} length {length} at offset {at} exceeds the {have} octets left ({})", part.source())
+                write!(f, "{part} length {length} at offset {at} exceeds the {} left ({})", Octets(have), part.source())
             }
             WireErrorKind::TooMany { part, limit } => {
                 write!(f, "{part} at offset {at} is one more than the limit of {limit} ({})", part.source())
@@ -165,7 +165,7 @@ impl fmt::Display for WireError {
                 write!(f, "payload type {payload} at offset {at} is critical and unknown (RFC 7296 section 2.5)")
             }
             WireErrorKind::Length { part, length } => {
-                write!(f, "{part} at offset {at} cannot be {length} octets long ({})", part.source())
+                write!(f, "{part} at offset {at} cannot be {} long ({})", Octets(length), part.source())
             }
             WireErrorKind::Value { part, value } => {
                 write!(f, "{part} at offset {at} cannot be {value} ({})", part.source())
@@ -177,16 +177,32 @@ impl fmt::Display for WireError {
                 write!(f, "{part} has a range at offset {at} that begins after its end ({})", part.source())
             }
             WireErrorKind::Trailing { part, octets } => {
-                write!(f, "{octets} octets at offset {at} follow the last {part} ({})", part.source())
+                write!(f, "{} at offset {at} behind the last {part} ({})", Octets(octets), part.source())
             }
             WireErrorKind::TooLong { part, length } => {
-                write!(f, "{part} at offset {at} would be {length} octets long, too long to write ({})", part.source())
+                write!(
+                    f,
+                    "{part} at offset {at} would be {} long, too long to write ({})",
+                    Octets(length),
+                    part.source()
+                )
             }
         }
     }
 }
 
 impl core::error::Error for WireError {}
+
+struct Octets(usize);
+
+impl fmt::Display for Octets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            1 => f.write_str("1 octet"),
+            count => write!(f, "{count} octets"),
+        }
+    }
+}
 
 /// A part of a message, named as in the RFC that draws it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,6 +11,7 @@
 //! Writing: [`SkWriter`] to [`Unsealed`]. Reading: [`open`] to [`Sealed`], then [`strip_padding`], then
 //! [`super::parse_chain`].
 
+use core::fmt;
 use core::ops::Range;
 
 use super::cursor::{Reader, Result, Writer};
@@ -160,8 +161,7 @@ impl SkLayout {
     }
 }
 
-/// An encrypted message taken apart for in-place crypto.
-#[derive(Debug)]
+/// An encrypted message taken apart for in-place crypto. `Debug` tells lengths only: the body may be in the clear.
 pub struct SkParts<'a> {
     /// Authenticated, never sealed.
     pub aad: &'a [u8],
@@ -171,6 +171,13 @@ pub struct SkParts<'a> {
     pub body: &'a mut [u8],
     /// The integrity check value.
     pub icv: &'a mut [u8],
+}
+
+impl fmt::Debug for SkParts<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [aad, iv, body, icv] = [self.aad.len(), self.iv.len(), self.body.len(), self.icv.len()];
+        write!(f, "SkParts(aad {aad}, iv {iv}, body {body}, icv {icv} octets)")
+    }
 }
 
 impl<'a> SkParts<'a> {
@@ -244,7 +251,7 @@ impl SkWriter {
         }
         let SkWriter { header, sizes, inner, inner_at } = self;
         let message = inner.writer.finish()?;
-        let [first, ..] = message[HEADER_LEN..] else { return Ok(Vec::new()) };
+        let first = PayloadType(message[HEADER_LEN]);
         let plain = message.get(inner_at..).unwrap_or_default();
         let pieces = plain.chunks(fragment_room(sizes, limit)?);
         let total = u16::try_from(pieces.len()).unwrap_or(u16::MAX);
@@ -252,17 +259,23 @@ impl SkWriter {
         let mut fragments = Vec::with_capacity(usize::from(total.min(MAX_FRAGMENTS)));
         for (number, piece) in (1..).zip(pieces) {
             let place = Fragment::new(number, total).ok_or(WireError::new(too_many, HEADER_LEN))?;
-            fragments.push(fragment(&header, PayloadType(first), place, piece, sizes)?);
+            fragments.push(fragment(&header, first, place, piece, sizes)?);
         }
         Ok(fragments)
     }
 }
 
-/// A message that is complete but for IV, encryption and ICV.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A message that is complete but for IV, encryption and ICV. `Debug` keeps what it says to itself.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Unsealed {
     message: Vec<u8>,
     layout: SkLayout,
+}
+
+impl fmt::Debug for Unsealed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Unsealed({:?})", self.layout)
+    }
 }
 
 impl Unsealed {
