@@ -1,0 +1,79 @@
+"""The application over a facade. It holds no state of its own but the streams that are open."""
+
+from typing import Any, Final
+
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+
+from mobike.facade import Facade
+from mobike_api import problems
+from mobike_api.auth import OPEN, Auth
+from mobike_api.guard import BodyLimit, SecurityHeaders, fault
+from mobike_api.routes import api, system
+from mobike_api.sse import Streams
+
+OPENAPI_PATH: Final = "/api/v1/openapi.json"
+
+_ABOUT: Final = """\
+Manage mobike, an IKEv2 and MOBIKE gateway and client.
+
+Orders are taken at once (202) and carried out by the daemon; what comes of them is seen in the events. Errors are
+RFC 9457 problems. On the daemon's Unix socket its own user and root need no token.
+"""
+_EVERYWHERE: Final = {
+    400: "The body cannot be read.",
+    401: "The token is missing or wrong.",
+    404: "There is no such thing.",
+    409: "The order is not possible now.",
+    413: "The body is too large.",
+    422: "The request makes no sense.",
+    500: "A fault inside mobike.",
+    503: "The daemon cannot do it now.",
+}
+
+
+class MobikeApi(FastAPI):
+    """FastAPI whose OpenAPI tells of problems and of the token."""
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            schema = super().openapi()
+            components = schema.setdefault("components", {})
+            components["securitySchemes"] = {
+                "token": {"type": "http", "scheme": "bearer", "description": "The content of the daemon's token_file."}
+            }
+            problem = problems.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+            components["schemas"] |= {**problem.pop("$defs"), "Problem": problem}
+            schema["security"] = [{"token": []}]
+            for path in OPEN:
+                schema["paths"][path]["get"]["security"] = []
+        return self.openapi_schema or {}
+
+
+def create_app(facade: Facade, *, token: str | None, streams: Streams | None = None, version: str = "1") -> FastAPI:
+    """The API over `facade`. Without a token only trusted peers of the Unix socket may call."""
+    app = MobikeApi(
+        title="mobike",
+        version=version,
+        description=_ABOUT,
+        openapi_url=OPENAPI_PATH,
+        # The pages that FastAPI has for these load scripts from elsewhere.
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        responses={
+            status: {
+                "description": description,
+                "content": {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            }
+            for status, description in _EVERYWHERE.items()
+        },
+        middleware=[Middleware(SecurityHeaders), Middleware(Auth, token=token), Middleware(BodyLimit)],
+    )
+    app.state.facade = facade
+    app.state.streams = streams or Streams()
+    problems.install(app)
+    app.add_exception_handler(Exception, fault)
+    app.include_router(api)
+    app.include_router(system.probes)
+    return app

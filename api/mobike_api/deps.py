@@ -1,0 +1,30 @@
+"""What routes ask for: the facade, and parameters with their limits."""
+
+from typing import Annotated
+
+from fastapi import Depends, Path, Request
+
+from mobike.facade import Facade
+from mobike_api.sse import Streams
+
+
+# `async`, since FastAPI runs anything else in a thread of its own.
+async def _facade(request: Request) -> Facade:
+    facade: Facade = request.app.state.facade
+    return facade
+
+
+async def _streams(request: Request) -> Streams:
+    streams: Streams = request.app.state.streams
+    return streams
+
+
+FacadeDep = Annotated[Facade, Depends(_facade)]
+StreamsDep = Annotated[Streams, Depends(_streams)]
+SaPath = Annotated[
+    str, Path(alias="id", description="The id of an IKE SA.", pattern=r"^[0-9A-Za-z._:-]{1,64}$", examples=["1a"])
+]
+NamePath = Annotated[
+    str,
+    Path(description="The name of a connection.", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$", examples=["office"]),
+]

@@ -1,0 +1,41 @@
+"""What happens, as it happens."""
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Header, Query
+from starlette.responses import StreamingResponse
+
+from mobike_api.deps import FacadeDep, StreamsDep
+from mobike_api.problems import TOO_MANY_STREAMS, ApiProblem
+
+router = APIRouter(prefix="/events", tags=["Events"])
+
+_MAX_SEQ: Final = 1 << 62
+_STREAM: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "description": "Events without end: the id is the event's `seq`, the name its kind, the data an `Event`.",
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    }
+}
+
+
+@router.get("", summary="Follow events", response_class=StreamingResponse, responses=_STREAM)
+async def follow_events(
+    facade: FacadeDep,
+    streams: StreamsDep,
+    last_event_id: Annotated[
+        int | None, Header(ge=0, le=_MAX_SEQ, description="Go on behind this event; browsers send it by themselves.")
+    ] = None,
+    after: Annotated[
+        int | None,
+        Query(ge=0, le=_MAX_SEQ, description="The same for those who cannot set a header; 0: all."),
+    ] = None,
+) -> StreamingResponse:
+    """Server-Sent Events. The daemon keeps a bounded number of past events; who has missed more, or reads too slowly,
+    gets an event `dropped` that says so, and should ask for the lists again."""
+    if streams.full:
+        raise ApiProblem(TOO_MANY_STREAMS, "too many streams of events are open", hint="close one, or try again later")
+    events = facade.events(after if last_event_id is None else last_event_id)
+    return StreamingResponse(
+        streams.stream(events), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"}
+    )

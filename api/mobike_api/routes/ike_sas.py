@@ -1,0 +1,46 @@
+"""IKE SAs: the list, one with its pairs, and the orders to move or close it."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from mobike.facade import Refused
+from mobike_api.deps import FacadeDep, SaPath
+from mobike_api.schemas import Accepted, IkeSaDetail, IkeSaPage, IkeSaQuery, MoveOrder
+
+router = APIRouter(prefix="/ike-sas", tags=["IKE SAs"])
+
+
+@router.get("", summary="List IKE SAs")
+async def list_ike_sas(facade: FacadeDep, query: Annotated[IkeSaQuery, Query()]) -> IkeSaPage:
+    """A page of IKE SAs. Ask again with `after` of the answer as `after` until it is null."""
+    page = facade.list_ike_sas(after=query.after, limit=query.limit, connection=query.connection)
+    return IkeSaPage.model_validate(page)
+
+
+@router.get("/{id}", summary="Show an IKE SA")
+async def show_ike_sa(facade: FacadeDep, sa: SaPath) -> IkeSaDetail:
+    """One IKE SA with its children, every pair that could carry it as policy ranks them, and why it is where it is."""
+    return IkeSaDetail.model_validate(facade.ike_sa(sa))
+
+
+@router.post("/{id}/move", status_code=202, summary="Move an IKE SA")
+async def move_ike_sa(facade: FacadeDep, sa: SaPath, order: MoveOrder) -> Accepted:
+    """Use this pair from now on. The move itself takes a round trip to the peer; the events tell how it ends."""
+    if order.local is None and order.remote is None:
+        raise Refused("nothing is said of where to", hint="say local, remote, or both")
+    if order.local and order.remote and order.local.version != order.remote.version:
+        raise Refused(f"{order.local} and {order.remote} are of different families", field="remote")
+    facade.move(sa, local=_text(order.local), remote=_text(order.remote))
+    return Accepted(order="move", target=sa)
+
+
+@router.delete("/{id}", status_code=202, summary="Close an IKE SA")
+async def close_ike_sa(facade: FacadeDep, sa: SaPath) -> Accepted:
+    """Delete the IKE SA and all its Child SAs; the peer is told. A connection that starts by itself comes up again."""
+    facade.close(sa)
+    return Accepted(order="close", target=sa)
+
+
+def _text(ip: object | None) -> str | None:
+    return None if ip is None else str(ip)

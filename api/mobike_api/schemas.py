@@ -1,0 +1,265 @@
+"""What is sent and received. Answers mirror the views of `mobike.facade`; orders refuse what they do not know."""
+
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Annotated, ClassVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+
+def _read_ip(value: object) -> IPv4Address | IPv6Address:
+    """Text only: pydantic would also take numbers, and zones with anything in them."""
+    if not isinstance(value, str) or "%" in value:
+        raise ValueError("must be an IP address without a zone")
+    try:
+        return ip_address(value)
+    except ValueError:
+        raise ValueError("is no IP address") from None
+
+
+Ip = Annotated[IPv4Address | IPv6Address, BeforeValidator(_read_ip)]
+
+
+class Answer(BaseModel):
+    """Something that is sent."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        from_attributes=True, frozen=True, extra="forbid", use_attribute_docstrings=True
+    )
+
+
+class Order(BaseModel):
+    """Something that is received."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class IkeSa(Answer):
+    """One IKE SA."""
+
+    id: str
+    """Stays the same when the SA is rekeyed."""
+    connection: str
+    """The connection it belongs to."""
+    role: str
+    """`initiator` or `responder`: who began it."""
+    state: str
+    """What it is doing: `established`, `moving`, ..."""
+    local: str
+    """Our end of the path in use, with its UDP port."""
+    remote: str
+    """The peer's end of the path in use, with its UDP port."""
+    peer_id: str
+    """Who the peer proved to be."""
+    mobike: bool
+    """Both ends speak MOBIKE (RFC 4555)."""
+    nat: str
+    """Who is behind a NAT on the path in use."""
+    suite: str
+    """Algorithms of the IKE SA."""
+    spi_i: str
+    """The initiator's SPI, in hexadecimal."""
+    spi_r: str
+    """The responder's SPI, in hexadecimal."""
+    virtual_ips: tuple[str, ...]
+    """Inner addresses that were leased."""
+    since: float
+    """When it came up, in seconds since the epoch."""
+    moves: int
+    """How often it has moved."""
+
+
+class Pair(Answer):
+    """Two addresses that could carry an IKE SA, as policy ranks them."""
+
+    rank: int
+    """1 is the best."""
+    local: str
+    """Our address."""
+    remote: str
+    """The peer's address."""
+    link: str
+    """The link of our address."""
+    current: bool
+    """It is in use."""
+    usable: bool
+    """It may be used now."""
+    score: str
+    """What ranks it, most important first."""
+    why: str
+    """One line for people."""
+
+
+class Child(Answer):
+    """One Child SA, both directions."""
+
+    id: str
+    spi_in: str
+    spi_out: str
+    suite: str
+    local_ts: tuple[str, ...]
+    """Traffic on our side."""
+    remote_ts: tuple[str, ...]
+    """Traffic on the peer's side."""
+    encap: bool
+    """ESP goes in UDP (RFC 3948)."""
+    packets_in: int
+    packets_out: int
+    bytes_in: int
+    bytes_out: int
+
+
+class Move(Answer):
+    """A move of an IKE SA to another path."""
+
+    at: float
+    """When it was decided, in seconds since the epoch."""
+    from_path: str
+    to_path: str
+    why: str
+    """Who wanted it, and why."""
+    duration_ms: float | None
+    """From the decision to the peer's answer; null while it is awaited."""
+
+
+class IkeSaDetail(Answer):
+    """One IKE SA with its pairs and its children, and why it is where it is."""
+
+    sa: IkeSa
+    why: str
+    """Why the pair in use is in use."""
+    pairs: tuple[Pair, ...]
+    """Every pair that could carry it, best first."""
+    peer_addresses: tuple[str, ...]
+    """Further addresses that the peer has told of."""
+    children: tuple[Child, ...]
+    last_move: Move | None
+
+
+class IkeSaPage(Answer):
+    """A page of the list of IKE SAs."""
+
+    items: tuple[IkeSa, ...]
+    after: str | None
+    """Ask with this as `after` for the next page; null on the last."""
+    total: int
+    """How many there are on all pages."""
+
+
+class Connection(Answer):
+    """One configured connection."""
+
+    name: str
+    role: str
+    """`initiator` or `responder`."""
+    state: str
+    """`up`, `connecting`, `down` or `listening`."""
+    ike_sas: int
+    """How many IKE SAs it has."""
+    last_error: str | None
+    """Why it failed last."""
+
+
+class Connections(Answer):
+    """All configured connections."""
+
+    items: tuple[Connection, ...]
+
+
+class Address(Answer):
+    """One local address."""
+
+    ip: str
+    link: str
+    available: bool
+    """It can be used now."""
+
+
+class Addresses(Answer):
+    """All local addresses."""
+
+    items: tuple[Address, ...]
+
+
+class Event(Answer):
+    """One thing that happened."""
+
+    seq: int
+    """Grows by one each time; also the id of the event in the stream."""
+    at: float
+    """When, in seconds since the epoch."""
+    kind: str
+    sa: str | None
+    """The IKE SA it is about."""
+    connection: str | None
+    """The connection it is about."""
+    text: str
+    """One line for people."""
+    data: dict[str, str | int | float | bool | None]
+    """The same for programs."""
+
+
+class Counters(Answer):
+    """Everything that is counted; every drop has its reason."""
+
+    counters: dict[str, int]
+
+
+class Liveness(Answer):
+    """The daemon lives."""
+
+    live: bool
+
+
+class Readiness(Answer):
+    """The daemon can do its work."""
+
+    ready: bool
+
+
+class Health(Answer):
+    """How the daemon is."""
+
+    live: bool
+    ready: bool
+    reasons: tuple[str, ...]
+    """Why it is not ready."""
+    version: str
+    uptime_s: float
+
+
+class Accepted(Answer):
+    """An order was taken. What comes of it is seen in the events."""
+
+    order: str
+    """What was ordered."""
+    target: str
+    """Of what."""
+
+
+class MoveOrder(Order):
+    """Use this pair from now on. What is left out is chosen by policy."""
+
+    local: Ip | None = None
+    """Our address."""
+    remote: Ip | None = None
+    """The peer's address."""
+
+
+class AddressOrder(Order):
+    """Plug or unplug a local address, as if its cable were."""
+
+    available: bool
+    """Can it be used from now on?"""
+    announce: bool = True
+    """Tell the control plane at once; false: it has to find out by silence, as with a broken path."""
+
+
+class IkeSaQuery(Order):
+    """Which part of the list."""
+
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+    """At most so many."""
+    after: Annotated[str, Field(max_length=128)] | None = None
+    """From behind here: `after` of the page before."""
+    connection: Annotated[str, Field(max_length=64)] | None = None
+    """Of this connection only."""

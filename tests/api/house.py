@@ -1,0 +1,206 @@
+"""A facade in memory: a handful of SAs, real rules, no network. The API cannot tell it from the gateway's."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from mobike.facade import (
+    AddressView,
+    ChildView,
+    ConnectionView,
+    EventView,
+    Health,
+    IkeSaDetail,
+    IkeSaView,
+    MoveView,
+    NotFound,
+    Page,
+    PairView,
+    Refused,
+)
+
+BORN: Final = 1_790_000_000.0
+RING: Final = 1000
+
+
+def a_sa(number: int, connection: str = "office") -> IkeSaView:
+    return IkeSaView(
+        id=f"{number:x}",
+        connection=connection,
+        role="initiator",
+        state="established",
+        local="192.0.2.10:4500",
+        remote="203.0.113.1:4500",
+        peer_id="gw.example.net",
+        mobike=True,
+        nat="none",
+        suite="aes128gcm16-prfsha256-x25519",
+        spi_i=f"{number:016x}",
+        spi_r=f"{number + 1:016x}",
+        virtual_ips=("10.99.0.1",),
+        since=BORN,
+        moves=0,
+    )
+
+
+def a_child(sa: IkeSaView) -> ChildView:
+    return ChildView(
+        id=f"{sa.id}.1",
+        spi_in="c0ffee01",
+        spi_out="c0ffee02",
+        suite="aes128gcm16",
+        local_ts=("10.99.0.1/32",),
+        remote_ts=("10.1.0.0/16",),
+        encap=True,
+        packets_in=1200,
+        packets_out=1201,
+        bytes_in=100_800,
+        bytes_out=100_884,
+    )
+
+
+@dataclass
+class House:
+    """Implements `mobike.facade.Facade`."""
+
+    sas: dict[str, IkeSaView] = field(default_factory=dict)
+    known: dict[str, ConnectionView] = field(
+        default_factory=lambda: {
+            "office": ConnectionView("office", "initiator", "up", 1, None),
+            "lab": ConnectionView("lab", "initiator", "down", 0, "no answer from 203.0.113.9 (8 tries in 165 s)"),
+            "roadwarriors": ConnectionView("roadwarriors", "responder", "listening", 0, None),
+        }
+    )
+    local: dict[str, AddressView] = field(
+        default_factory=lambda: {
+            "192.0.2.10": AddressView("192.0.2.10", "wlan0", True),
+            "198.51.100.20": AddressView("198.51.100.20", "wwan0", True),
+        }
+    )
+    manual: bool = True
+    ready: bool = True
+    live: bool = True
+    orders: list[str] = field(default_factory=list)
+    last_moves: dict[str, MoveView] = field(default_factory=dict)
+    ring: deque[EventView] = field(default_factory=lambda: deque(maxlen=RING))
+    seq: int = 0
+    bell: asyncio.Event = field(default_factory=asyncio.Event)
+    open_streams: int = 0
+
+    def health(self) -> Health:
+        reasons = () if self.ready else ("no local address can be used",)
+        return Health(self.live, self.ready, reasons, "0.1.0", 3725.0)
+
+    def counters(self) -> dict[str, int]:
+        return {"engine.datagrams_in": 7, "drop.unknown_spi": 2}
+
+    def connections(self) -> tuple[ConnectionView, ...]:
+        return tuple(self.known.values())
+
+    def list_ike_sas(self, *, after: str | None = None, limit: int = 100, connection: str | None = None) -> Page:
+        assert 1 <= limit <= 1000
+        ids = [sa.id for sa in self.sas.values() if connection in {None, sa.connection}]
+        begin = 0
+        if after is not None:
+            if after not in ids:
+                raise Refused(f"{after!r} is no cursor", field="after", hint="begin again without it")
+            begin = ids.index(after) + 1
+        chosen = ids[begin : begin + limit]
+        more = begin + limit < len(ids)
+        return Page(tuple(self.sas[sa] for sa in chosen), chosen[-1] if more else None, len(ids))
+
+    def ike_sa(self, sa: str) -> IkeSaDetail:
+        view = self._sa(sa)
+        here = view.local.rpartition(":")[0]
+        pairs = tuple(
+            PairView(
+                rank=rank,
+                local=address.ip,
+                remote="203.0.113.1",
+                link=address.link,
+                current=address.ip == here,
+                usable=address.available,
+                score=f"verified, rank {rank}",
+                why="in use" if address.ip == here else "ranks behind the one in use",
+            )
+            for rank, address in enumerate(self.local.values(), 1)
+        )
+        why = "wlan0 is the first of your links, and the peer answers there"
+        return IkeSaDetail(view, why, pairs, ("203.0.113.2",), (a_child(view),), self.last_moves.get(sa))
+
+    def addresses(self) -> tuple[AddressView, ...]:
+        return tuple(self.local.values())
+
+    def up(self, connection: str) -> None:
+        if self._connection(connection).role == "responder":
+            raise Refused(f"{connection} is a responder: it listens", hint="bring it up from the other end")
+        self.orders.append(f"up {connection}")
+
+    def down(self, connection: str) -> None:
+        self._connection(connection)
+        self.orders.append(f"down {connection}")
+
+    def close(self, sa: str) -> None:
+        del self.sas[self._sa(sa).id]
+        self.orders.append(f"close {sa}")
+
+    def move(self, sa: str, *, local: str | None, remote: str | None) -> None:
+        view = self._sa(sa)
+        if local is not None and local not in self.local:
+            known = ", ".join(self.local)
+            raise Refused(f"{local} is no address of ours", field="local", hint=f"ours are {known}")
+        path = f"{local or '192.0.2.10'}:4500"
+        self.sas[sa] = replace(view, local=path, moves=view.moves + 1)
+        self.last_moves[sa] = MoveView(BORN + 60, view.local, path, "the operator said so", 12.5)
+        self.orders.append(f"move {sa} {local} {remote}")
+        self.tell("moved", f"{sa} moved to {path}", sa=sa)
+
+    def set_address(self, ip: str, *, available: bool, announce: bool = True) -> None:
+        if not self.manual:
+            raise Refused("addresses come from the kernel", hint='set [links] source = "manual" for tests')
+        if ip not in self.local:
+            raise NotFound(f"{ip} is no address of ours")
+        self.local[ip] = replace(self.local[ip], available=available)
+        self.orders.append(f"{'plug' if available else 'unplug'} {ip} announce={announce}")
+
+    async def events(self, after: int | None = None) -> AsyncIterator[EventView]:
+        self.open_streams += 1
+        try:
+            at = self.seq if after is None or after > self.seq else after
+            while True:
+                oldest = self.ring[0].seq if self.ring else self.seq + 1
+                if at + 1 < oldest:
+                    gone = oldest - at - 1
+                    at = oldest - 1
+                    yield EventView(at, BORN, "dropped", None, None, f"{gone} events are gone", {"count": gone})
+                for event in [event for event in self.ring if event.seq > at]:
+                    if event.seq < self.ring[0].seq:
+                        break
+                    at = event.seq
+                    yield event
+                if at == self.seq:
+                    self.bell.clear()
+                    await self.bell.wait()
+        finally:
+            self.open_streams -= 1
+
+    def tell(self, kind: str, text: str, *, sa: str | None = None) -> None:
+        self.seq += 1
+        self.ring.append(EventView(self.seq, BORN + self.seq, kind, sa, "office", text, {"n": self.seq}))
+        self.bell.set()
+
+    def _sa(self, sa: str) -> IkeSaView:
+        if sa not in self.sas:
+            raise NotFound(f"there is no IKE SA {sa}")
+        return self.sas[sa]
+
+    def _connection(self, name: str) -> ConnectionView:
+        if name not in self.known:
+            raise NotFound(f"there is no connection {name}")
+        return self.known[name]
+
+
+def a_house(count: int = 3) -> House:
+    return House(sas={f"{number:x}": a_sa(number) for number in range(1, count + 1)})
