@@ -23,7 +23,7 @@ class DataPlane(Protocol):
 class Submits(Protocol):
     """The part of the core that the userspace plane needs."""
 
-    def submit(self, orders: Sequence[Command | Operation]) -> None: ...
+    def submit(self, orders: Sequence[Command | Operation], /) -> None: ...
 
 
 class UserspacePlane:

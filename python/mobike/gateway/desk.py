@@ -1,0 +1,255 @@
+"""The facade: what the API sees of the gateway, and where its orders go."""
+
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from importlib.metadata import version
+from ipaddress import ip_address
+from typing import NoReturn, Protocol
+
+from mobike.address import ChildId, Ip, Nanos, SaId
+from mobike.events import OperatorClose, OperatorDown, OperatorEvent, OperatorMove, OperatorUp
+from mobike.facade import (
+    AddressView,
+    ChildView,
+    ConnectionView,
+    EventView,
+    Health,
+    IkeSaDetail,
+    IkeSaView,
+    MoveView,
+    NotFound,
+    Page,
+    PairView,
+    Refused,
+)
+from mobike.fleet import Fleet, MoveRow, SessionDetail, SessionRow
+from mobike.gateway.journal import Journal
+
+MOST_ROWS = 1000
+"""Rows of one page: a few milliseconds of the gateway's loop."""
+
+
+class CoreCounts(Protocol):
+    """The part of the core that views need."""
+
+    def counters(self) -> dict[str, int]: ...
+
+    def child_counters(self, child: ChildId) -> Mapping[str, int] | None: ...
+
+
+class Plug(Protocol):
+    """Puts the cable of a manual address in, or pulls it."""
+
+    def __call__(self, ip: Ip, *, available: bool, announce: bool) -> None: ...
+
+
+class Desk:
+    """Implements `mobike.facade.Facade`."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        core: CoreCounts,
+        journal: Journal,
+        *,
+        order: Callable[[OperatorEvent], None],
+        plug: Plug | None,
+        troubles: Callable[[], Sequence[str]],
+    ) -> None:
+        self._fleet = fleet
+        self._core = core
+        self._journal = journal
+        self._order = order
+        self._plug = plug
+        self._troubles = troubles
+        self._began = time.monotonic()
+
+    # --- seen ---
+
+    def health(self) -> Health:
+        reasons = tuple(self._troubles())
+        return Health(True, not reasons, reasons, version("mobike"), time.monotonic() - self._began)
+
+    def counters(self) -> dict[str, int]:
+        return self._core.counters()
+
+    def connections(self) -> tuple[ConnectionView, ...]:
+        return tuple(
+            ConnectionView(each.name, each.role.value, each.state, each.sas, each.last_error)
+            for each in self._fleet.connections()
+        )
+
+    def list_ike_sas(self, *, after: str | None = None, limit: int = 100, connection: str | None = None) -> Page:
+        if not 1 <= limit <= MOST_ROWS:
+            raise Refused(f"limit is {limit}", field="limit", hint=f"give 1 to {MOST_ROWS}")
+        page = self._fleet.page(None if after is None else _sa_of_cursor(after), limit, connection)
+        following = None if page.after is None else _id(page.after)
+        return Page(tuple(map(_ike_sa, page.items)), following, page.total)
+
+    def ike_sa(self, sa: str) -> IkeSaDetail:
+        detail = self._detail(sa)
+        return IkeSaDetail(
+            sa=_ike_sa(detail.row),
+            why=detail.why,
+            pairs=tuple(
+                PairView(
+                    each.rank,
+                    str(each.pair.local),
+                    str(each.pair.remote),
+                    each.link,
+                    each.current,
+                    each.usable,
+                    each.score,
+                    each.why,
+                )
+                for each in detail.pairs
+            ),
+            peer_addresses=tuple(map(str, detail.peer_addresses)),
+            children=tuple(self._children(detail)),
+            last_move=None if detail.last_move is None else _move(detail.last_move),
+        )
+
+    def addresses(self) -> tuple[AddressView, ...]:
+        return tuple(AddressView(str(each.ip), each.link, each.available) for each in self._fleet.addresses())
+
+    def events(self, after: int | None = None) -> AsyncIterator[EventView]:
+        return self._journal.follow(after)
+
+    # --- ordered ---
+
+    def up(self, connection: str) -> None:
+        row = self._connection(connection)
+        if row.role != "initiator":
+            hint = "its peer begins it; look at `last_error` if it does not come up"
+            raise Refused(f"{connection} waits for its peer", hint=hint)
+        self._order(OperatorUp(connection))
+
+    def down(self, connection: str) -> None:
+        self._connection(connection)
+        self._order(OperatorDown(connection))
+
+    def close(self, sa: str) -> None:
+        self._order(OperatorClose(self._known(sa)))
+
+    def move(self, sa: str, *, local: str | None, remote: str | None) -> None:
+        known = self._known(sa)
+        pair = (_ip(local, "local"), _ip(remote, "remote"))
+        objection = self._fleet.objection_to_move(known, *pair)
+        if objection is not None:
+            raise Refused(
+                objection, hint=f"GET /api/v1/ike-sas/{sa} lists the pairs and why each can or cannot be used"
+            )
+        self._order(OperatorMove(known, *pair))
+
+    def set_address(self, ip: str, *, available: bool, announce: bool = True) -> None:
+        if self._plug is None:
+            raise Refused(
+                "the kernel says which addresses there are",
+                hint='[links] source = "manual" makes them yours to plug; otherwise use ip(8)',
+            )
+        address = _ip(ip, "ip")
+        try:
+            self._plug(ip_address(ip) if address is None else address, available=available, announce=announce)
+        except KeyError:
+            raise NotFound(f"{ip} is not in links.manual") from None
+
+    # --- helpers ---
+
+    def _known(self, sa: str) -> SaId:
+        number = _number(sa)
+        if number is None or self._fleet.row(number) is None:
+            _no_sa(sa)
+        return number
+
+    def _detail(self, sa: str) -> SessionDetail:
+        number = _number(sa)
+        detail = None if number is None else self._fleet.view(number)
+        return _no_sa(sa) if detail is None else detail
+
+    def _connection(self, name: str) -> ConnectionView:
+        for each in self.connections():
+            if each.name == name:
+                return each
+        raise NotFound(f"there is no connection {name!r}")
+
+    def _children(self, detail: SessionDetail) -> list[ChildView]:
+        views = []
+        for each in detail.children:
+            counts = self._core.child_counters(each.child) or {}
+            views.append(
+                ChildView(
+                    id=_id(each.child),
+                    spi_in=f"{each.spi_in:08x}",
+                    spi_out=f"{each.spi_out:08x}",
+                    suite=each.suite,
+                    local_ts=each.local_ts,
+                    remote_ts=each.remote_ts,
+                    encap=each.encap,
+                    packets_in=counts.get("packets_in", 0),
+                    packets_out=counts.get("packets_out", 0),
+                    bytes_in=counts.get("bytes_in", 0),
+                    bytes_out=counts.get("bytes_out", 0),
+                )
+            )
+        return views
+
+
+def epoch_of(at: Nanos) -> float:
+    """The time of day of a moment on the monotonic clock, in seconds since the epoch."""
+    return time.time() - (time.monotonic_ns() - at) / 1e9
+
+
+def _ike_sa(row: SessionRow) -> IkeSaView:
+    return IkeSaView(
+        id=_id(row.sa),
+        connection=row.connection,
+        role=row.role.value,
+        state=row.state,
+        local=str(row.path.local),
+        remote=str(row.path.remote),
+        peer_id=row.peer_id,
+        mobike=row.mobike,
+        nat=row.nat.value,
+        suite=row.suite,
+        spi_i=f"{row.spi_i:016x}",
+        spi_r=f"{row.spi_r:016x}",
+        virtual_ips=tuple(map(str, row.virtual_ips)),
+        since=epoch_of(row.since),
+        moves=row.moves,
+    )
+
+
+def _move(row: MoveRow) -> MoveView:
+    duration = None if row.duration is None else row.duration / 1e6
+    return MoveView(epoch_of(row.at), str(row.from_path), str(row.to_path), row.why, duration)
+
+
+def _id(number: int) -> str:
+    return f"{number:016x}"
+
+
+def _number(sa: str) -> SaId | None:
+    try:
+        return SaId(int(sa, 16)) if len(sa) <= 16 else None
+    except ValueError:
+        return None
+
+
+def _sa_of_cursor(after: str) -> SaId:
+    number = _number(after)
+    if number is None:
+        raise Refused(f"{after!r} is no cursor", field="after", hint="use the `after` of the page before, as it is")
+    return number
+
+
+def _ip(text: str | None, field: str) -> Ip | None:
+    if text is None:
+        return None
+    try:
+        return ip_address(text)
+    except ValueError:
+        raise Refused(f"{text!r} is no IP address", field=field, hint="like 192.0.2.7 or 2001:db8::7") from None
+
+
+def _no_sa(sa: str) -> NoReturn:
+    raise NotFound(f"there is no IKE SA {sa!r}")

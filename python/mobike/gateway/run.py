@@ -1,0 +1,224 @@
+"""One daemon from its settings to its end: make the parts, join them, wait for a signal, take them apart."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack
+from typing import Protocol
+
+import structlog
+
+from mobike import _core
+from mobike.address import Ip
+from mobike.commands import SetProfile
+from mobike.config import Inner, LinkSource, PlaneKind, Settings
+from mobike.dataplane.inner_net import InnerNet
+from mobike.dataplane.planes import DataPlane, NullPlane, UserspacePlane
+from mobike.dataplane.tun import TunNetwork
+from mobike.events import Event, IkeSaUp, OperatorDown
+from mobike.facade import Facade
+from mobike.fleet import Decided, Fleet
+from mobike.gateway.chronicle import Chronicle
+from mobike.gateway.desk import Desk
+from mobike.gateway.journal import Journal
+from mobike.gateway.shell import Shell
+from mobike.inner import echo
+from mobike.link import Links
+from mobike.link.manual import ManualLinks
+from mobike.link.monitor import NetlinkMonitor
+
+log = structlog.get_logger()
+
+INNER_PER_WAKE = 256
+"""Inner packets answered before the loop gets on with other things."""
+GOODBYE_S = 2.0
+"""How long peers have to answer our deletes when the daemon ends."""
+GOODBYE_STEP_S = 0.02
+
+InnerHandler = Callable[[list[bytes]], list[bytes] | None]
+
+
+class Serves(Protocol):
+    """A management API: how the shell starts and stops one without knowing which."""
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+
+class Daemon:
+    """A running gateway or client. `async with` starts and ends it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.stopping = asyncio.Event()
+        self.on_inner: InnerHandler | None = echo.answers if settings.dataplane.inner is Inner.ECHO else None
+        """Takes inner packets at the in-process port; what it returns goes back into the tunnels."""
+        self._core = _start_core(settings)
+        self._fleet = Fleet(connection.policy for connection in settings.connections)
+        self._journal = Journal()
+        self._chronicle = Chronicle(self._journal)
+        self._links = self._make_links()
+        self._shell = Shell(self._core, self._links, self._make_plane(), self._fleet, self._watch)
+        self._inner_net = InnerNet(connection.profile for connection in settings.connections)
+        self._tun = None if (name := self._core.tun_name()) is None else TunNetwork(name)
+        self._virtual_ip: asyncio.Future[Ip] = asyncio.get_running_loop().create_future()
+        self._stack = AsyncExitStack()
+        self.facade: Facade = Desk(
+            self._fleet,
+            self._core,
+            self._journal,
+            order=self._shell.order,
+            plug=self._plug if isinstance(self._links, ManualLinks) else None,
+            troubles=self._troubles,
+        )
+
+    async def __aenter__(self) -> "Daemon":
+        loop = asyncio.get_running_loop()
+        self._stack.callback(self._core.stop)
+        self._core.submit([SetProfile(connection.profile) for connection in self.settings.connections])
+        if self._tun is not None:
+            await self._tun.start()
+            self._stack.push_async_callback(self._close_tun, self._tun)
+        await self._links.start()
+        self._stack.push_async_callback(self._links.close)
+        for each in self.settings.links.manual:
+            if not each.up:
+                self._core.plug(each.ip, up=False)
+        self._stack.callback(self._shell.close)
+        loop.add_reader(self._core.event_fd(), self._shell.wake)
+        self._stack.callback(loop.remove_reader, self._core.event_fd())
+        inner_fd = self._core.inner_fd()
+        if inner_fd is not None:
+            loop.add_reader(inner_fd, self._take_inner)
+            self._stack.callback(loop.remove_reader, inner_fd)
+        self._shell.wake()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.stopping.set()
+        await self._say_goodbye()
+        await self._stack.aclose()
+
+    async def virtual_ip(self) -> Ip:
+        """The first inner address that a peer gives us; waits for it."""
+        return await asyncio.shield(self._virtual_ip)
+
+    def send_inner(self, packets: Sequence[bytes]) -> int:
+        """Put plain packets into the tunnels; how many were taken."""
+        return self._core.inner_send(packets)
+
+    def _make_links(self) -> Links:
+        links = self.settings.links
+        match links.source:
+            case LinkSource.MANUAL:
+                return ManualLinks((each.ip, each.link, each.up) for each in links.manual)
+            case LinkSource.NETLINK:
+                # The TUN device exists by now; its addresses are inside tunnels, not under them.
+                name = self._core.tun_name()
+                return NetlinkMonitor(self._wake, () if name is None else (name,))
+
+    def _wake(self) -> None:
+        # The links are made before the shell that they wake.
+        self._shell.wake()
+
+    def _make_plane(self) -> DataPlane:
+        match self.settings.dataplane.kind:
+            case PlaneKind.USERSPACE:
+                return UserspacePlane(self._core)
+            case PlaneKind.NULL:
+                return NullPlane()
+
+    def _watch(self, events: Sequence[Event], decided: Decided) -> None:
+        self._chronicle.write(decided.notes)
+        if self._tun is not None:
+            self._tun.apply(self._inner_net.handle(events))
+        if not self._virtual_ip.done():
+            for event in events:
+                if isinstance(event, IkeSaUp) and event.token is not None and event.virtual_ips:
+                    self._virtual_ip.set_result(event.virtual_ips[0])
+                    break
+
+    def _take_inner(self) -> None:
+        packets = self._core.inner_take(INNER_PER_WAKE)
+        answers = None if self.on_inner is None else self.on_inner(packets)
+        if answers:
+            self._core.inner_send(answers)
+
+    def _plug(self, ip: Ip, *, available: bool, announce: bool) -> None:
+        if not isinstance(self._links, ManualLinks) or all(ip != known for known, _, _ in self._links.addresses()):
+            raise KeyError(ip)
+        self._core.plug(ip, up=available)
+        if announce:
+            self._links.set_available(ip, available=available)
+            self._shell.wake()
+
+    def _troubles(self) -> list[str]:
+        troubles = []
+        if self.stopping.is_set():
+            troubles.append("the daemon is ending")
+        if not any(available for _, _, available in self._links.addresses()):
+            troubles.append("no local address can be used")
+        return troubles
+
+    async def _say_goodbye(self) -> None:
+        """Delete every SA, so that no peer waits for us; but not for ever."""
+        for connection in self.settings.connections:
+            self._shell.order(OperatorDown(connection.name))
+        for _ in range(round(GOODBYE_S / GOODBYE_STEP_S)):
+            await asyncio.sleep(GOODBYE_STEP_S)
+            if self._fleet.page(None, 1).total == 0:
+                return
+        log.warning("daemon.goodbye", text=f"{self._fleet.page(None, 1).total} SAs end without their peer's answer")
+
+    async def _close_tun(self, tun: TunNetwork) -> None:
+        await tun.close(self._inner_net.everything())
+
+
+def _start_core(settings: Settings) -> _core.Core:
+    inner = {Inner.TUN: "tun", Inner.PORT: "port", Inner.ECHO: "port", Inner.NONE: "none"}[settings.dataplane.inner]
+    return _core.Core(
+        listen=[str(ip) for ip in settings.daemon.listen],
+        ike_port=settings.daemon.ike_port,
+        natt_port=settings.daemon.natt_port,
+        shards=settings.daemon.shards,
+        inner=inner,
+        tun_name=settings.dataplane.tun,
+        tun_mtu=settings.dataplane.mtu,
+        plane=settings.dataplane.kind.value,
+        always_encap=settings.dataplane.always_encap,
+        cookie_threshold=settings.limits.cookie_threshold,
+        max_half_open=settings.limits.max_half_open,
+        max_sas=settings.limits.max_ike_sas,
+    )
+
+
+async def serve(
+    settings: Settings,
+    api: Callable[[Facade, Settings], Serves] | None,
+    *,
+    also: Callable[[Daemon], Coroutine[None, None, None]] | None = None,
+) -> None:
+    """Run a daemon with its API until SIGTERM or SIGINT. `also` runs beside it and is cancelled with it."""
+    loop = asyncio.get_running_loop()
+    async with AsyncExitStack() as stack:
+        daemon = await stack.enter_async_context(Daemon(settings))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, daemon.stopping.set)
+            stack.callback(loop.remove_signal_handler, number)
+        if api is not None:
+            server = api(daemon.facade, settings)
+            await server.start()
+            stack.push_async_callback(server.stop)
+        log.info("daemon.up", text=f"{len(settings.connections)} connections, ports {settings.daemon.ike_port} and "
+                 f"{settings.daemon.natt_port}")  # fmt: skip
+        tasks: list[asyncio.Task[object]] = [loop.create_task(daemon.stopping.wait())]
+        if also is not None:
+            tasks.append(loop.create_task(also(daemon)))
+        done, running = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        for task in done:
+            task.result()
+        log.info("daemon.ends", text="closing all SAs")

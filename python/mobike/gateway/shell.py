@@ -1,0 +1,97 @@
+"""The gateway's heart: facts in, one decision, orders out. It wires and times; it decides nothing."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import structlog
+
+from mobike.address import Nanos
+from mobike.commands import Command
+from mobike.dataplane.operations import Operation
+from mobike.dataplane.planes import DataPlane
+from mobike.events import Event, OperatorEvent
+from mobike.fleet import Decided, Fleet
+from mobike.link import Links
+
+log = structlog.get_logger()
+
+EVENTS_PER_TURN = 1024
+"""So that a storm of events leaves the loop time for the API: a turn of this many takes some tens of milliseconds."""
+
+
+class CoreEvents(Protocol):
+    """The part of the core that a turn needs."""
+
+    def submit(self, orders: Sequence[Command | Operation], /) -> None: ...
+
+    def take_events(self, limit: int, /) -> Sequence[Event]: ...
+
+
+class Shell:
+    """One turn after another, each woken by a fact or by a deadline.
+
+    `watch` sees what each turn took and decided: the journal, the TUN device and the views live behind it.
+    """
+
+    def __init__(
+        self,
+        core: CoreEvents,
+        links: Links,
+        plane: DataPlane,
+        fleet: Fleet,
+        watch: Callable[[Sequence[Event], Decided], None],
+    ) -> None:
+        self._core = core
+        self._links = links
+        self._plane = plane
+        self._fleet = fleet
+        self._watch = watch
+        self._orders: list[OperatorEvent] = []
+        self._soon: asyncio.Handle | None = None
+        self._later: asyncio.TimerHandle | None = None
+
+    def order(self, order: OperatorEvent) -> None:
+        """Take what an operator wants into the next turn."""
+        self._orders.append(order)
+        self.wake()
+
+    def wake(self) -> None:
+        """Run a turn as soon as the loop comes round."""
+        if self._soon is None:
+            self._soon = asyncio.get_running_loop().call_soon(self._run)
+
+    def turn(self, now: Nanos) -> bool:
+        """One pass; True if the core may have more events than one turn takes."""
+        orders, self._orders = self._orders, []
+        told = self._core.take_events(EVENTS_PER_TURN)
+        events: list[Event] = [*self._links.take(), *told, *self._plane.take(), *orders]
+        decided = self._fleet.handle(events, now)
+        if decided.commands:
+            self._core.submit(decided.commands)
+        self._plane.apply(decided.operations)
+        for question in decided.questions:
+            self._links.ask_route(question.pair)
+        self._watch(events, decided)
+        return len(told) == EVENTS_PER_TURN
+
+    def close(self) -> None:
+        """No more turns."""
+        for handle in (self._soon, self._later):
+            if handle is not None:
+                handle.cancel()
+
+    def _run(self) -> None:
+        self._soon = None
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
+        now = Nanos(time.monotonic_ns())
+        if self.turn(now):
+            self.wake()
+            return
+        deadline = self._fleet.poll_deadline()
+        if deadline is not None:
+            delay = max(0, deadline - time.monotonic_ns()) / 1e9
+            self._later = asyncio.get_running_loop().call_later(delay, self.wake)
