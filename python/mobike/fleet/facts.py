@@ -30,8 +30,12 @@ class PairFacts:
     def known(self) -> Mapping[Pair, PairFact]:
         return self._facts
 
+    @property
+    def any_unreachable(self) -> bool:
+        return self._unreachable > 0
+
     def is_unreachable(self, pair: Pair) -> bool:
-        return self._unreachable > 0 and self._facts.get(pair, UNTRIED).reach is Reach.UNREACHABLE
+        return self.any_unreachable and self._facts.get(pair, UNTRIED).reach is Reach.UNREACHABLE
 
     def nat_of(self, pair: Pair) -> Nat | None:
         return self._nats.get(pair)

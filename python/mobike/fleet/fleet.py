@@ -114,7 +114,7 @@ class Fleet:
     def handle(self, events: Sequence[Event], now: Nanos) -> Decided:
         """Facts in, decisions out. Without events: a deadline has come."""
         self._now = now
-        turn = Turn(now, self._addresses, self._facts, self._sessions.share)
+        turn = Turn(now, self._addresses, self._facts, self._sessions)
         self._take_addresses(events, turn)
         for event in events:
             _HANDLERS[type(event)](self, event, turn)
@@ -236,6 +236,7 @@ class Fleet:
     def _lose(self, sessions: Iterable[Session], ip: Ip, turn: Turn) -> None:
         lost = LocalLost(ip)
         for session in sessions:
+            self._to_look.pop(session.sa, None)
             self._step(session, lost, turn)
 
     def _route_answer(self, event: RouteAnswer, turn: Turn) -> None:
@@ -290,8 +291,10 @@ class Fleet:
             connection=policy,
             role=event.role,
             mobike=event.mobike,
-            local=self._sessions.share(event.path.local),
-            remote=self._sessions.share(event.path.remote) if ours else event.path.remote,
+            path=Path(
+                self._sessions.share_local(event.path.local),
+                self._sessions.share(event.path.remote) if ours else event.path.remote,
+            ),
             nat=event.nat,
             peer_addresses=event.peer_addresses[:MOST_PEER_ADDRESSES],
             told=self._addresses.announced,
@@ -348,7 +351,7 @@ class Fleet:
         turn.notes.append(Note("child-down", f"Child SA is down: {event.why}", event.sa, session.connection.name))
 
     def _peer_moved(self, event: PeerMoved, turn: Turn) -> None:
-        path = Path(self._sessions.share(event.path.local), event.path.remote)
+        path = Path(self._sessions.share_local(event.path.local), event.path.remote)
         self._concerns(PeerMoved(event.sa, path, event.nat, event.verified), turn)
 
     def _peer_addresses(self, event: PeerAddresses, turn: Turn) -> None:
@@ -371,12 +374,12 @@ class Fleet:
             self._step(session, event, turn)
 
     def _step(self, session: Session, cause: Cause, turn: Turn) -> None:
-        local, target = session.local, session.target
+        path, target = session.path, session.target
         try:
             step(session, cause, turn)
         except NoSuchTransition as bug:
             turn.notes.append(Note("internal-error", str(bug), session.sa, session.connection.name))
-        self._sessions.moved(session, local, target)
+        self._sessions.moved(session, path, target)
 
     def _settle(self, turn: Turn) -> None:
         """Addresses that have been there long enough now may be preferred to a pair that works."""
@@ -459,7 +462,7 @@ class Fleet:
 
     def _silent_turn(self) -> Turn:
         """To ask policy without deciding anything."""
-        return Turn(self._now, self._addresses, self._facts, self._sessions.share)
+        return Turn(self._now, self._addresses, self._facts, self._sessions)
 
     def _connection_row(self, upkeep: Upkeep) -> views.ConnectionRow:
         policy, sas = upkeep.policy, self._sessions.count(upkeep.policy.name)

@@ -2,9 +2,9 @@
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 
-from mobike.address import Endpoint, Ip, Pair, SaId
+from mobike.address import Endpoint, Ip, Pair, Path, SaId
 from mobike.mobility.session import Session
 from mobike.mobility.states import Updating
 
@@ -19,7 +19,10 @@ class Sessions:
 
     def __init__(self) -> None:
         self._by_id: dict[SaId, Session] = {}
-        self._users: dict[Ip, set[SaId]] = {}
+        self._locals: dict[Endpoint, Endpoint] = {}
+        """Our own endpoints, shared. They are few, and never forgotten, so that their identity can be a key."""
+        self._users: dict[int, set[SaId]] = {}
+        """By identity of a local endpoint: hashing an address costs as much as all the rest of a step."""
         self._counts: dict[str, int] = {}
         self._in_order: list[SaId] | None = None
         self._endpoints: dict[Endpoint, Endpoint] = {}
@@ -45,16 +48,17 @@ class Sessions:
 
     def users(self, ip: Ip) -> list[Session]:
         """Sessions that use this local address, or are moving to it."""
-        return [self._by_id[sa] for sa in self._users.get(ip, _NOBODY)]
+        ours = [self._users.get(id(each), _NOBODY) for each in self._locals if each.ip == ip]
+        return [self._by_id[sa] for sa in dict.fromkeys(chain.from_iterable(ours))]
 
     def on_pair(self, pair: Pair) -> list[Session]:
-        return [each for each in self.users(pair.local) if each.remote.ip == pair.remote or _asks(each, pair)]
+        return [each for each in self.users(pair.local) if each.path.remote.ip == pair.remote or _asks(each, pair)]
 
     def add(self, session: Session) -> None:
         self._by_id[session.sa] = session
         name = session.connection.name
         self._counts[name] = self._counts.get(name, 0) + 1
-        self._use(session.local.ip, session.sa)
+        self._use(session.path.local, session.sa)
         self._in_order = None
 
     def remove(self, sa: SaId) -> Session | None:
@@ -62,22 +66,24 @@ class Sessions:
         if session is None:
             return None
         self._counts[session.connection.name] -= 1
-        self._leave(session.local.ip, sa)
+        self._leave(session.path.local, sa)
         if session.target is not None:
-            self._leave(session.target.ip, sa)
+            self._leave(session.target.local, sa)
         self._in_order = None
         return session
 
-    def moved(self, session: Session, local: Endpoint, target: Endpoint | None) -> None:
-        """A step has changed what this session uses: `local` and `target` are what it used before."""
-        if session.local is local and session.target is target:
+    def moved(self, session: Session, path: Path, target: Path | None) -> None:
+        """A step is done: `path` and `target` are what this session used, and asked for, before."""
+        if session.path is path and session.target is target:
             return
-        used = {local.ip} if target is None else {local.ip, target.ip}
-        uses = {session.local.ip} if session.target is None else {session.local.ip, session.target.ip}
-        for ip in used - uses:
-            self._leave(ip, session.sa)
-        for ip in uses - used:
-            self._use(ip, session.sa)
+        used = _locals(path, target)
+        uses = _locals(session.path, session.target)
+        for local in uses:
+            if local not in used:
+                self._use(uses[local], session.sa)
+        for local in used:
+            if local not in uses:
+                self._leave(used[local], session.sa)
 
     def page(self, after: SaId | None, limit: int, connection: str | None) -> tuple[list[Session], SaId | None]:
         """At most `limit` sessions behind `after`, in order of id; and where the next page begins behind."""
@@ -94,8 +100,12 @@ class Sessions:
             found.append(session)
         return found, None
 
+    def share_local(self, endpoint: Endpoint) -> Endpoint:
+        """The one object for this endpoint of ours. The local end of a session's path always comes from here."""
+        return self._locals.setdefault(endpoint, endpoint)
+
     def share(self, endpoint: Endpoint) -> Endpoint:
-        """The one object for this endpoint: ours are few, and so are the gateways that we call."""
+        """The one object for this endpoint of a peer that we called: very many SAs may go to few gateways."""
         known = self._endpoints.get(endpoint)
         if known is None:
             if len(self._endpoints) >= MOST_SHARED:
@@ -109,19 +119,20 @@ class Sessions:
             return word
         return self._words.setdefault(word, word)
 
-    def _use(self, ip: Ip, sa: SaId) -> None:
-        users = self._users.get(ip)
+    def _use(self, local: Endpoint, sa: SaId) -> None:
+        users = self._users.get(id(local))
         if users is None:
-            users = self._users[ip] = set()
+            users = self._users[id(local)] = set()
         users.add(sa)
 
-    def _leave(self, ip: Ip, sa: SaId) -> None:
-        users = self._users.get(ip)
-        if users is None:
-            return
-        users.discard(sa)
-        if not users:
-            del self._users[ip]
+    def _leave(self, local: Endpoint, sa: SaId) -> None:
+        self._users[id(local)].discard(sa)
+
+
+def _locals(path: Path, target: Path | None) -> dict[int, Endpoint]:
+    if target is None:
+        return {id(path.local): path.local}
+    return {id(path.local): path.local, id(target.local): target.local}
 
 
 def _asks(session: Session, pair: Pair) -> bool:

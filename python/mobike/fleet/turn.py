@@ -1,6 +1,5 @@
 """One `handle`: what the machines see of the fleet, and where their outputs are collected."""
 
-from collections.abc import Callable
 from typing import Final
 
 from mobike.address import Endpoint, Ip, Nanos, Pair, Path
@@ -10,10 +9,11 @@ from mobike.events import Nat, Role
 from mobike.fleet.addresses import AddressBook
 from mobike.fleet.facts import PairFacts
 from mobike.fleet.notes import Datum, Note
+from mobike.fleet.sessions import Sessions
 from mobike.mobility.session import Session
 from mobike.mobility.states import Updating
 from mobike.mobility.surroundings import NOTHING_TRIED, Current, Said
-from mobike.policy.choose import Choice, Decision, Pin, Situation
+from mobike.policy.choose import Decision, Pin, Situation
 from mobike.policy.knowledge import Reach
 
 NOTES_OF_A_KIND = 16
@@ -26,18 +26,20 @@ _NO_FACTS: Final = PairFacts().known
 class Turn:
     """Implements `mobility.Surroundings`."""
 
-    def __init__(
-        self, now: Nanos, addresses: AddressBook, facts: PairFacts, share: Callable[[Endpoint], Endpoint]
-    ) -> None:
+    def __init__(self, now: Nanos, addresses: AddressBook, facts: PairFacts, sessions: Sessions) -> None:
         self.now = now
         self.commands: list[Command] = []
         self.operations: list[Operation] = []
         self.notes: list[Note] = []
         self._book = addresses
         self._facts = facts
-        self._share = share
-        self._decisions: dict[object, tuple[Decision, object]] = {}
-        self._locals: dict[tuple[int, int], tuple[Endpoint, Ip]] = {}
+        self._sessions = sessions
+        # Answers of this turn, and with them the objects whose identity is in the key.
+        self._decisions: dict[object, tuple[Decision, Path, Path | None]] = {}
+        self._paths: dict[tuple[int, int], tuple[Path, Pair, Path]] = {}
+        self._locals: dict[tuple[int, int], tuple[Endpoint, Pair]] = {}
+        self._nats: dict[int, tuple[Nat | None, Path]] = {}
+        self._gone: dict[int, bool] = {}
         self._more: dict[tuple[str, str], int] = {}
 
     # --- what the machines see ---
@@ -47,32 +49,33 @@ class Turn:
         return self._book.announced
 
     def is_dead(self, path: Path) -> bool:
-        return not self._book.is_available(path.local.ip) or self._facts.is_unreachable(path.pair)
+        key = id(path.local)
+        gone = self._gone.get(key)
+        if gone is None:
+            gone = self._gone[key] = not self._book.is_available(path.local.ip)
+        return gone or (self._facts.any_unreachable and self._facts.is_unreachable(path.pair))
 
     def choose(self, session: Session, *, current: Current, excluded: frozenset[Pair] = NOTHING_TRIED) -> Decision:
         """Policy is asked once for all sessions that share connection, path in use, peer's list and pin."""
-        alone = session.role is Role.RESPONDER and not session.peer_addresses
-        asked = session.state.path if isinstance(session.state, Updating) and current is Current.ASKED_FOR else None
+        path = session.path
+        target = session.target
         key = (
             id(session.connection),
-            id(session.local),
+            id(path.local),
             # Peers of a gateway differ in nothing that policy weighs, but for their family.
-            session.remote.ip.version if alone else id(session.remote),
+            path.remote.ip.version if _is_alone(session) else id(path.remote),
             session.peer_addresses,
             session.pin,
             current,
-            id(asked),
+            id(target),
             excluded,
         )
         known = self._decisions.get(key)
         if known is None:
             decision = session.connection.policy.choose(self.situation(session, current=current, excluded=excluded))
-            # The key names objects by id: they must live as long as it does.
-            self._decisions[key] = known = (decision, (asked, session.local, session.remote))
-        decision = known[0]
-        if alone and isinstance(decision, Choice):
-            return Choice(Pair(decision.pair.local, session.remote.ip), decision.why)
-        return decision
+            # The key names objects by identity: they must live as long as it does.
+            self._decisions[key] = known = (decision, path, target)
+        return known[0]
 
     def situation(self, session: Session, *, current: Current, excluded: frozenset[Pair] = NOTHING_TRIED) -> Situation:
         return Situation(
@@ -87,13 +90,30 @@ class Turn:
 
     def path(self, session: Session, pair: Pair) -> Path:
         """Ports: those in use where the address stays, the usual ones of NAT traversal elsewhere."""
-        local = self._local(pair.local, session.local.port)
-        if pair.remote == session.remote.ip:
-            return Path(local, session.remote)
-        return Path(local, self._share(Endpoint(pair.remote, session.connection.ports.remote_natt)))
+        if _is_alone(session):
+            return Path(self._local(pair, session.path.local.port), session.path.remote)
+        key = (id(pair), id(session.path))
+        known = self._paths.get(key)
+        if known is None:
+            local = self._local(pair, session.path.local.port)
+            remote = session.path.remote
+            if pair.remote != remote.ip:
+                remote = self._sessions.share(Endpoint(pair.remote, session.connection.ports.remote_natt))
+            self._paths[key] = known = (Path(local, remote), pair, session.path)
+        return known[0]
 
-    def nat_of(self, pair: Pair) -> Nat | None:
-        return self._facts.nat_of(pair)
+    def nat_of(self, path: Path) -> Nat | None:
+        known = self._nats.get(id(path))
+        if known is None:
+            self._nats[id(path)] = known = (self._facts.nat_of(path.pair), path)
+        return known[0]
+
+    def _local(self, pair: Pair, port: int) -> Endpoint:
+        key = (id(pair), port)
+        known = self._locals.get(key)
+        if known is None:
+            self._locals[key] = known = (self._sessions.share_local(Endpoint(pair.local, port)), pair)
+        return known[0]
 
     # --- what the machines say ---
 
@@ -111,6 +131,8 @@ class Turn:
     def look_anew(self) -> None:
         """Something that policy weighs has changed."""
         self._decisions.clear()
+        self._nats.clear()
+        self._gone.clear()
 
     def command(self, command: Command) -> None:
         self.commands.append(command)
@@ -140,11 +162,10 @@ class Turn:
                 text = f"The same ({kind}) for {more:,} more SAs of connection {connection}"
                 self.notes.append(Note(kind, text, None, connection, {"sas": more}))
 
-    def _local(self, ip: Ip, port: int) -> Endpoint:
-        known = self._locals.get((id(ip), port))
-        if known is None:
-            known = self._locals[id(ip), port] = (self._share(Endpoint(ip, port)), ip)
-        return known[0]
+
+def _is_alone(session: Session) -> bool:
+    """A gateway's peer with one address: only our own end is a choice, so such sessions share their answers."""
+    return session.role is Role.RESPONDER and not session.peer_addresses
 
 
 def remotes_of(session: Session) -> tuple[Ip, ...]:
@@ -153,8 +174,8 @@ def remotes_of(session: Session) -> tuple[Ip, ...]:
     A configured address that the peer did not list stays: some gateways list nothing (RFC 4555 section 3.4 lets them).
     """
     if session.role is Role.RESPONDER:
-        return (session.remote.ip, *session.peer_addresses)
-    return tuple(dict.fromkeys((*session.connection.remotes, *session.peer_addresses, session.remote.ip)))
+        return (session.path.remote.ip, *session.peer_addresses)
+    return tuple(dict.fromkeys((*session.connection.remotes, *session.peer_addresses, session.path.remote.ip)))
 
 
 def _pair(session: Session, current: Current) -> Pair | None:

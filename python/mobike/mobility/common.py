@@ -54,7 +54,6 @@ def is_encapsulated(nat: Nat) -> bool:
 
 
 def record_move(session: Session, record: MoveRecord) -> None:
-    session.local = record.to_path.local
-    session.remote = record.to_path.remote
+    session.path = record.to_path
     session.last_move = record
     session.moves += 1

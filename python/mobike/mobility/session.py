@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mobike.address import Endpoint, Generation, Ip, Nanos, Pair, Path, SaId
+from mobike.address import Generation, Ip, Nanos, Pair, Path, SaId
 from mobike.events import Nat, Role
 from mobike.mobility.folded import ChildFacts, SessionFacts, unfold_children, unfold_session
 from mobike.mobility.states import STABLE, State, Updating
@@ -23,7 +23,7 @@ class MoveRecord:
 
 
 class Session:
-    """One IKE SA. `local` and `remote` are the path in use; what is awaited beside it is in `state`."""
+    """One IKE SA. `path` is in use, by the data plane too; what is awaited beside it is in `state`."""
 
     __slots__ = (
         "children",
@@ -31,13 +31,12 @@ class Session:
         "facts",
         "generation",
         "last_move",
-        "local",
         "mobike",
         "moves",
         "nat",
+        "path",
         "peer_addresses",
         "pin",
-        "remote",
         "role",
         "sa",
         "state",
@@ -52,8 +51,7 @@ class Session:
         connection: ConnectionPolicy,
         role: Role,
         mobike: bool,
-        local: Endpoint,
-        remote: Endpoint,
+        path: Path,
         nat: Nat,
         peer_addresses: tuple[Ip, ...],
         told: tuple[Ip, ...],
@@ -64,8 +62,7 @@ class Session:
         self.connection = connection
         self.role = role
         self.mobike = mobike
-        self.local = local
-        self.remote = remote
+        self.path = path
         self.nat = nat
         self.state: State = STABLE
         self.generation = Generation(0)
@@ -81,17 +78,13 @@ class Session:
         self.last_move: MoveRecord | None = None
 
     @property
-    def path(self) -> Path:
-        return Path(self.local, self.remote)
-
-    @property
     def pair(self) -> Pair:
-        return Pair(self.local.ip, self.remote.ip)
+        return self.path.pair
 
     @property
-    def target(self) -> Endpoint | None:
-        """The local end of the path that is asked for, while one is."""
-        return self.state.path.local if isinstance(self.state, Updating) else None
+    def target(self) -> Path | None:
+        """The path that is asked for, while one is."""
+        return self.state.path if isinstance(self.state, Updating) else None
 
     def unfold(self) -> SessionFacts:
         return unfold_session(self.facts)

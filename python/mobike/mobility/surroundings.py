@@ -1,6 +1,6 @@
 """All that a machine may ask and say. The fleet is behind it in the daemon; in a test it is a handful of values."""
 
-from enum import Enum
+from enum import Enum, IntEnum
 from typing import Protocol
 
 from mobike.address import Ip, Nanos, Pair, Path
@@ -14,12 +14,12 @@ from mobike.policy.knowledge import Reach
 NOTHING_TRIED: frozenset[Pair] = frozenset()
 
 
-class Current(Enum):
+class Current(IntEnum):
     """Which pair policy shall keep unless there is a reason to leave it."""
 
-    IN_USE = "in-use"
-    ASKED_FOR = "asked-for"
-    NONE = "none"
+    IN_USE = 0
+    ASKED_FOR = 1
+    NONE = 2
 
 
 class Said(Enum):
@@ -60,11 +60,11 @@ class Surroundings(Protocol):
         ...
 
     def path(self, session: Session, pair: Pair) -> Path:
-        """The pair with its UDP ports."""
+        """The chosen pair with its UDP ports."""
         ...
 
-    def nat_of(self, pair: Pair) -> Nat | None:
-        """What is known of NATs on this pair; None: nothing."""
+    def nat_of(self, path: Path) -> Nat | None:
+        """What is known of NATs on its pair; None: nothing."""
         ...
 
     def learn(self, pair: Pair, reach: Reach, nat: Nat | None = None) -> None:
