@@ -291,10 +291,7 @@ class Fleet:
             connection=policy,
             role=event.role,
             mobike=event.mobike,
-            path=Path(
-                self._sessions.share_local(event.path.local),
-                self._sessions.share(event.path.remote) if ours else event.path.remote,
-            ),
+            path=self._sessions.share_path(event.path) if ours else self._on_our_end(event.path),
             nat=event.nat,
             peer_addresses=event.peer_addresses[:MOST_PEER_ADDRESSES],
             told=self._addresses.announced,
@@ -351,8 +348,12 @@ class Fleet:
         turn.notes.append(Note("child-down", f"Child SA is down: {event.why}", event.sa, session.connection.name))
 
     def _peer_moved(self, event: PeerMoved, turn: Turn) -> None:
-        path = Path(self._sessions.share_local(event.path.local), event.path.remote)
+        path = self._on_our_end(event.path)
         self._concerns(PeerMoved(event.sa, path, event.nat, event.verified), turn)
+
+    def _on_our_end(self, path: Path) -> Path:
+        """The same path, with the one object for our end of it."""
+        return Path(self._sessions.share_local(path.local), path.remote)
 
     def _peer_addresses(self, event: PeerAddresses, turn: Turn) -> None:
         self._concerns(event, turn)

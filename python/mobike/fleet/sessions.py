@@ -25,7 +25,7 @@ class Sessions:
         """By identity of a local endpoint: hashing an address costs as much as all the rest of a step."""
         self._counts: dict[str, int] = {}
         self._in_order: list[SaId] | None = None
-        self._endpoints: dict[Endpoint, Endpoint] = {}
+        self._paths: dict[Path, Path] = {}
         self._words: dict[str, str] = {}
 
     def __len__(self) -> int:
@@ -76,14 +76,16 @@ class Sessions:
         """A step is done: `path` and `target` are what this session used, and asked for, before."""
         if session.path is path and session.target is target:
             return
-        used = _locals(path, target)
-        uses = _locals(session.path, session.target)
-        for local in uses:
-            if local not in used:
-                self._use(uses[local], session.sa)
-        for local in used:
-            if local not in uses:
-                self._leave(used[local], session.sa)
+        was, was_to = path.local, (target or path).local
+        now, now_to = session.path.local, (session.target or session.path).local
+        if now is not was and now is not was_to:
+            self._use(now, session.sa)
+        if now_to is not now and now_to is not was and now_to is not was_to:
+            self._use(now_to, session.sa)
+        if was is not now and was is not now_to:
+            self._leave(was, session.sa)
+        if was_to is not was and was_to is not now and was_to is not now_to:
+            self._leave(was_to, session.sa)
 
     def page(self, after: SaId | None, limit: int, connection: str | None) -> tuple[list[Session], SaId | None]:
         """At most `limit` sessions behind `after`, in order of id; and where the next page begins behind."""
@@ -104,13 +106,13 @@ class Sessions:
         """The one object for this endpoint of ours. The local end of a session's path always comes from here."""
         return self._locals.setdefault(endpoint, endpoint)
 
-    def share(self, endpoint: Endpoint) -> Endpoint:
-        """The one object for this endpoint of a peer that we called: very many SAs may go to few gateways."""
-        known = self._endpoints.get(endpoint)
+    def share_path(self, path: Path) -> Path:
+        """The one object for a path to a peer that we called: very many SAs may go to few gateways."""
+        if len(self._paths) >= MOST_SHARED:
+            return Path(self.share_local(path.local), path.remote)
+        known = self._paths.get(path)
         if known is None:
-            if len(self._endpoints) >= MOST_SHARED:
-                return endpoint
-            known = self._endpoints[endpoint] = endpoint
+            known = self._paths[path] = Path(self.share_local(path.local), path.remote)
         return known
 
     def share_word(self, word: str) -> str:
@@ -127,12 +129,6 @@ class Sessions:
 
     def _leave(self, local: Endpoint, sa: SaId) -> None:
         self._users[id(local)].discard(sa)
-
-
-def _locals(path: Path, target: Path | None) -> dict[int, Endpoint]:
-    if target is None:
-        return {id(path.local): path.local}
-    return {id(path.local): path.local, id(target.local): target.local}
 
 
 def _asks(session: Session, pair: Pair) -> bool:

@@ -98,8 +98,8 @@ class Turn:
             local = self._local(pair, session.path.local.port)
             remote = session.path.remote
             if pair.remote != remote.ip:
-                remote = self._sessions.share(Endpoint(pair.remote, session.connection.ports.remote_natt))
-            self._paths[key] = known = (Path(local, remote), pair, session.path)
+                remote = Endpoint(pair.remote, session.connection.ports.remote_natt)
+            self._paths[key] = known = (self._sessions.share_path(Path(local, remote)), pair, session.path)
         return known[0]
 
     def nat_of(self, path: Path) -> Nat | None:
