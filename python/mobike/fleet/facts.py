@@ -8,7 +8,7 @@ from mobike.events import Nat
 from mobike.policy.knowledge import UNTRIED, NatCost, PairFact, Reach
 
 MOST_PAIRS = 65_536
-"""Pairs remembered; the one not heard of for longest is forgotten first."""
+"""Pairs remembered; the one without news for longest is forgotten first."""
 
 _COST: Final[Mapping[Nat, NatCost]] = {
     Nat.NONE: NatCost.NONE,
@@ -23,7 +23,6 @@ class PairFacts:
 
     def __init__(self) -> None:
         self._facts: dict[Pair, PairFact] = {}
-        self._nats: dict[Pair, Nat] = {}
         self._unreachable = 0
 
     @property
@@ -37,17 +36,23 @@ class PairFacts:
     def is_unreachable(self, pair: Pair) -> bool:
         return self.any_unreachable and self._facts.get(pair, UNTRIED).reach is Reach.UNREACHABLE
 
-    def nat_of(self, pair: Pair) -> Nat | None:
-        return self._nats.get(pair)
+    def is_translated(self, pair: Pair) -> bool | None:
+        """Was a NAT seen there? None: nobody has looked."""
+        cost = self._facts.get(pair, UNTRIED).nat
+        return None if cost is NatCost.UNKNOWN else cost is NatCost.TRANSLATED
 
     def learn(self, pair: Pair, reach: Reach, nat: Nat | None = None) -> bool:
-        """True if that may change a choice."""
+        """True if that is news."""
         old = self._facts.get(pair, UNTRIED)
-        new = PairFact(reach, old.nat if nat is None else _COST[nat])
-        if nat is not None:
-            self._nats[pair] = nat
-        self._put(pair, old, new)
-        return new != old
+        cost = old.nat if nat is None else _COST[nat]
+        if reach is old.reach and cost is old.nat:
+            return False
+        self._unreachable += (reach is Reach.UNREACHABLE) - (old.reach is Reach.UNREACHABLE)
+        self._facts.pop(pair, None)
+        self._facts[pair] = PairFact(reach, cost)
+        if len(self._facts) > MOST_PAIRS:
+            self._forget(next(iter(self._facts)))
+        return True
 
     def route(self, pair: Pair, *, reachable: bool) -> bool:
         """The kernel's answer. A route proves no peer; a missing one rules the pair out."""
@@ -64,14 +69,6 @@ class PairFacts:
         if Reach.SILENT <= self._facts.get(pair, UNTRIED).reach <= Reach.REFUSED:
             self._forget(pair)
 
-    def _put(self, pair: Pair, old: PairFact, new: PairFact) -> None:
-        self._unreachable += (new.reach is Reach.UNREACHABLE) - (old.reach is Reach.UNREACHABLE)
-        self._facts.pop(pair, None)
-        self._facts[pair] = new
-        if len(self._facts) > MOST_PAIRS:
-            self._forget(next(iter(self._facts)))
-
     def _forget(self, pair: Pair) -> None:
         fact = self._facts.pop(pair)
-        self._nats.pop(pair, None)
         self._unreachable -= fact.reach is Reach.UNREACHABLE

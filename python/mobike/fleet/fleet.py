@@ -275,8 +275,8 @@ class Fleet:
             upkeep = self._upkeeps.add(ConnectionPolicy(event.connection, initiates=False))
         session = self._new_session(event, upkeep.policy, turn)
         self._sessions.add(session)
-        text = f"IKE SA with {event.peer_id} is up on {event.path}"
-        turn.notes.append(Note("sa-up", text, event.sa, event.connection, {"role": event.role.value}))
+        up_on = (event.peer_id, session.path)
+        turn.notes.append(Note("sa-up", "IKE SA with {} is up on {}", up_on, event.sa, event.connection))
         if event.role is Role.INITIATOR:
             self._initiated(session, event, upkeep, turn)
         if not self._addresses.knows(event.path.local.ip):
@@ -315,7 +315,7 @@ class Fleet:
             return
         self._to_look.pop(event.sa, None)
         name = session.connection.name
-        turn.notes.append(Note("sa-down", f"IKE SA is down: {event.why}", event.sa, name))
+        turn.notes.append(Note("sa-down", "IKE SA is down: {}", (event.why,), event.sa, name))
         if session.role is Role.INITIATOR:
             facts = unfold_session(session.facts)
             self._addresses.remove_inner(facts.virtual_ips)
@@ -337,15 +337,16 @@ class Fleet:
         if session is None:
             return
         session.children += fold_child(event)
-        text = f"Child SA {event.spi_in:08x}/{event.spi_out:08x} is up"
-        turn.notes.append(Note("child-up", text, event.sa, session.connection.name))
+        spis = (event.spi_in, event.spi_out)
+        turn.notes.append(Note("child-up", "Child SA {:08x}/{:08x} is up", spis, event.sa, session.connection.name))
 
     def _child_down(self, event: ChildDown, turn: Turn) -> None:
         session = self._sessions.get(event.sa)
         if session is None:
             return
         session.children = without_child(session.children, event.child)
-        turn.notes.append(Note("child-down", f"Child SA is down: {event.why}", event.sa, session.connection.name))
+        why = (event.why,)
+        turn.notes.append(Note("child-down", "Child SA is down: {}", why, event.sa, session.connection.name))
 
     def _peer_moved(self, event: PeerMoved, turn: Turn) -> None:
         path = self._on_our_end(event.path)
@@ -379,7 +380,7 @@ class Fleet:
         try:
             step(session, cause, turn)
         except NoSuchTransition as bug:
-            turn.notes.append(Note("internal-error", str(bug), session.sa, session.connection.name))
+            turn.notes.append(Note("internal-error", str(bug), (), session.sa, session.connection.name))
         self._sessions.moved(session, path, target)
 
     def _settle(self, turn: Turn) -> None:
@@ -411,12 +412,12 @@ class Fleet:
             if connect is not None:
                 turn.command(connect)
                 text = f"Connecting over {len(connect.paths)} paths, {connect.paths[0]} first"
-                turn.notes.append(Note("connecting", text, None, upkeep.policy.name))
+                turn.notes.append(Note("connecting", text, (), None, upkeep.policy.name))
                 self._ask_routes(upkeep)
                 continue
             decision = upkeep.policy.policy.choose(situation)
             upkeep.last_error = decision.why
-            turn.notes.append(Note("connect-failed", f"Cannot connect: {decision.why}", None, upkeep.policy.name))
+            turn.notes.append(Note("connect-failed", "Cannot connect: {}", (decision.why,), None, upkeep.policy.name))
 
     def _connect_failed(self, event: ConnectFailed, turn: Turn) -> None:
         upkeep = self._upkeeps.take_token(event.token)
@@ -427,13 +428,13 @@ class Fleet:
         if upkeep.wanted and not self._sessions.count(upkeep.policy.name):
             again = f"; trying again in {self._upkeeps.retry(upkeep, turn.now) / 1e9:.1f} s"
         text = f"Cannot connect: {event.why}{again}"
-        turn.notes.append(Note("connect-failed", text, None, upkeep.policy.name, {"tried": len(event.tried)}))
+        turn.notes.append(Note("connect-failed", text, (), None, upkeep.policy.name, {"tried": len(event.tried)}))
 
     def _operator_up(self, event: OperatorUp, turn: Turn) -> None:
         upkeep = self._upkeeps.get(event.connection)
         if upkeep is None or not upkeep.policy.initiates:
             text = "There is no such connection" if upkeep is None else "The peer begins this connection, not we"
-            turn.notes.append(Note("order-refused", text, None, event.connection))
+            turn.notes.append(Note("order-refused", text, (), None, event.connection))
             return
         upkeep.wanted = True
         if upkeep.token is None and not self._sessions.count(event.connection):
@@ -456,7 +457,7 @@ class Fleet:
         session = None if event.sa is None else self._sessions.get(event.sa)
         name = None if session is None else session.connection.name
         data: Mapping[str, Datum] = NO_DATA if event.path is None else {"path": str(event.path)}
-        turn.notes.append(Note(f"notice-{event.kind}", event.text, event.sa, name, data))
+        turn.notes.append(Note(f"notice-{event.kind}", event.text, (), event.sa, name, data))
 
     def _nothing(self, event: Event, turn: Turn) -> None:
         """Addresses are taken before all else."""
@@ -478,7 +479,7 @@ class Fleet:
 
 
 def _address_note(kind: str, event: AddressAdded | AddressRemoved, text: str) -> Note:
-    return Note(kind, text, None, None, {"ip": str(event.ip), "link": event.link})
+    return Note(kind, text, (), None, None, {"ip": str(event.ip), "link": event.link})
 
 
 _HANDLERS: Final[Mapping[type[Event], Callable[[Fleet, Any, Turn], None]]] = {

@@ -13,11 +13,19 @@ NO_DATA: Final[Mapping[str, Datum]] = {}
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One fact for logs, the API's event stream and metrics."""
+    """One fact for logs, the API's event stream and metrics.
+
+    Its sentence is put together when somebody reads it: a gateway at work writes very many notes that nobody does.
+    """
 
     kind: str
-    text: str
-    """A sentence for a person. It ends without a full stop."""
+    sentence: str
+    """A sentence for a person, without a full stop; `{}` where the subjects stand."""
+    subjects: tuple[object, ...] = ()
     sa: SaId | None = None
     connection: str | None = None
     data: Mapping[str, Datum] = field(default_factory=lambda: NO_DATA)
+
+    @property
+    def text(self) -> str:
+        return self.sentence.format(*self.subjects) if self.subjects else self.sentence

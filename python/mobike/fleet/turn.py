@@ -38,7 +38,7 @@ class Turn:
         self._decisions: dict[object, tuple[Decision, Path, Path | None]] = {}
         self._paths: dict[tuple[int, int], tuple[Path, Pair, Path]] = {}
         self._locals: dict[tuple[int, int], tuple[Endpoint, Pair]] = {}
-        self._nats: dict[int, tuple[Nat | None, Path]] = {}
+        self._translated: dict[int, tuple[bool | None, Path]] = {}
         self._gone: dict[int, bool] = {}
         self._more: dict[tuple[str, str], int] = {}
 
@@ -102,10 +102,10 @@ class Turn:
             self._paths[key] = known = (self._sessions.share_path(Path(local, remote)), pair, session.path)
         return known[0]
 
-    def nat_of(self, path: Path) -> Nat | None:
-        known = self._nats.get(id(path))
+    def is_translated(self, path: Path) -> bool | None:
+        known = self._translated.get(id(path))
         if known is None:
-            self._nats[id(path)] = known = (self._facts.nat_of(path.pair), path)
+            self._translated[id(path)] = known = (self._facts.is_translated(path.pair), path)
         return known[0]
 
     def _local(self, pair: Pair, port: int) -> Endpoint:
@@ -131,7 +131,7 @@ class Turn:
     def look_anew(self) -> None:
         """Something that policy weighs has changed."""
         self._decisions.clear()
-        self._nats.clear()
+        self._translated.clear()
         self._gone.clear()
 
     def command(self, command: Command) -> None:
@@ -152,7 +152,7 @@ class Turn:
             data["from_path"] = str(session.last_move.from_path)
             data["duration_ms"] = None if session.last_move.duration is None else session.last_move.duration / 1e6
             data["why"] = session.last_move.why
-        self.notes.append(Note(said.value, text, session.sa, session.connection.name, data))
+        self.notes.append(Note(said.value, text, (), session.sa, session.connection.name, data))
 
     def finish(self) -> None:
         """Say how many notes were not written."""
@@ -160,7 +160,7 @@ class Turn:
             if count > NOTES_OF_A_KIND:
                 more = count - NOTES_OF_A_KIND
                 text = f"The same ({kind}) for {more:,} more SAs of connection {connection}"
-                self.notes.append(Note(kind, text, None, connection, {"sas": more}))
+                self.notes.append(Note(kind, text, (), None, connection, {"sas": more}))
 
 
 def _is_alone(session: Session) -> bool:

@@ -13,9 +13,7 @@ from mobike.events import ChildUp, IkeSaUp
 
 _SESSION = Struct("!QQQH")
 _CHILD = Struct("!QII?HH")
-_LENGTH = 2
-"""Octets before each piece that say how long it is."""
-_LONGEST = 512
+_LONGEST = 255
 """Octets shown of one piece. A peer may name itself in 64 KiB; nobody needs to read, or to store, more than this."""
 _MOST_IPS = 64
 """Inner addresses shown of one SA: a strange peer may send very many."""
@@ -88,14 +86,15 @@ def _children(folded: bytes) -> Iterator[tuple[ChildFacts, bytes]]:
 
 
 def _join(pieces: Sequence[bytes]) -> bytes:
+    """One octet of length for each piece, then the pieces."""
     short = [piece[:_LONGEST] for piece in pieces]
-    return b"".join([len(piece).to_bytes(_LENGTH, "big") + piece for piece in short])
+    return bytes(map(len, short)) + b"".join(short)
 
 
 def _split(folded: bytes, at: int, count: int) -> tuple[list[bytes], int]:
     pieces = []
-    for _ in range(count):
-        end = at + _LENGTH + int.from_bytes(folded[at : at + _LENGTH], "big")
-        pieces.append(folded[at + _LENGTH : end])
-        at = end
+    lengths, at = folded[at : at + count], at + count
+    for length in lengths:
+        pieces.append(folded[at : at + length])
+        at += length
     return pieces, at

@@ -242,8 +242,8 @@ def _switch_now(session: Session, around: Surroundings) -> bool:
 
 def _follow_now(session: Session, around: Surroundings, path: Path) -> bool:
     """Send traffic to `path` before the answer; encapsulated as that pair was before, or as the pair in use is."""
-    known = around.nat_of(path)
-    encap = is_encapsulated(session.nat if known is None else known)
+    known = around.is_translated(path)
+    encap = is_encapsulated(session.nat) if known is None else known
     around.operate(MoveSa(session.sa, path, encap))
     return encap
 

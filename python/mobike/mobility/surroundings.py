@@ -63,8 +63,8 @@ class Surroundings(Protocol):
         """The chosen pair with its UDP ports."""
         ...
 
-    def nat_of(self, path: Path) -> Nat | None:
-        """What is known of NATs on its pair; None: nothing."""
+    def is_translated(self, path: Path) -> bool | None:
+        """Was a NAT seen on its pair? None: nobody has looked yet."""
         ...
 
     def learn(self, pair: Pair, reach: Reach, nat: Nat | None = None) -> None:
