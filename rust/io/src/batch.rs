@@ -1,7 +1,6 @@
 //! Many datagrams per system call: recvmmsg and sendmmsg over buffers that are used again and again.
 
 use std::mem;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use mobike_ike::Path;
@@ -239,15 +238,6 @@ pub fn send_parts(
         length += part.len();
     }
     batch.push(sockets, path, length, counters);
-}
-
-/// The unspecified address of a family, where the kernel chooses the source.
-#[must_use]
-pub fn any_source(remote: SocketAddr, port: u16) -> SocketAddr {
-    match remote {
-        SocketAddr::V4(_) => (std::net::Ipv4Addr::UNSPECIFIED, port).into(),
-        SocketAddr::V6(_) => (std::net::Ipv6Addr::UNSPECIFIED, port).into(),
-    }
 }
 
 fn no_header() -> libc::mmsghdr {

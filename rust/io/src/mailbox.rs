@@ -141,3 +141,44 @@ impl<T> Ring<T> {
 fn lock<T>(queue: &Mutex<T>) -> MutexGuard<'_, T> {
     queue.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Mailbox, RING_EVENTS, Ring, VecDeque};
+
+    #[test]
+    fn a_full_ring_loses_nothing_and_says_when_there_is_room() {
+        let ring = Ring::new(1).unwrap();
+        let mut held: VecDeque<usize> = (0..RING_EVENTS + 10).collect();
+        ring.put(&mut held);
+        assert_eq!(held.len(), 10);
+        let room = ring.room(0).unwrap();
+        assert!(!is_readable(room.fd()));
+        let mut taken = ring.take(100);
+        assert!(is_readable(room.fd()));
+        ring.put(&mut held);
+        assert!(held.is_empty() && is_readable(ring.fd()));
+        taken.extend(ring.take(usize::MAX));
+        assert!(taken.into_iter().eq(0..RING_EVENTS + 10));
+        assert!(!is_readable(ring.fd()));
+    }
+
+    #[test]
+    fn a_bounded_letter_comes_back_from_a_full_or_closed_mailbox() {
+        let mailbox = Mailbox::new().unwrap();
+        assert_eq!(mailbox.put_bounded(1, 2), Ok(()));
+        mailbox.put_all([2, 3]);
+        assert_eq!(mailbox.put_bounded(4, 3), Err(4));
+        let mut taken = VecDeque::new();
+        mailbox.take(&mut taken);
+        assert_eq!(taken, [1, 2, 3]);
+        mailbox.close();
+        assert_eq!(mailbox.put_bounded(5, 9), Err(5));
+    }
+
+    fn is_readable(fd: std::os::fd::RawFd) -> bool {
+        let mut polls = [crate::sys::readable(fd)];
+        crate::sys::wait(&mut polls, Some(std::time::Duration::ZERO));
+        polls[0].revents != 0
+    }
+}

@@ -22,8 +22,8 @@ impl Tun {
     /// # Errors
     /// Without CAP_NET_ADMIN, without /dev/net/tun, or when the name is taken or too long.
     pub fn open(name: &str, mtu: u32) -> io::Result<Tun> {
-        let file = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open("/dev/net/tun")?;
         let mut request = request(name)?;
+        let file = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open("/dev/net/tun")?;
         request.ifr_ifru.ifru_flags = (libc::IFF_TUN | libc::IFF_NO_PI) as libc::c_short;
         ioctl(file.as_raw_fd(), libc::TUNSETIFF, &mut request)?;
         let tun = Tun { file, name: name_of(&request) };
