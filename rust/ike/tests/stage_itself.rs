@@ -1,16 +1,16 @@
-//! The harness itself: it must notice what it is there to notice.
+//! The stage itself: it must notice what it is there to notice.
 
-mod harness;
+mod stage;
 
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use harness::host::HostId;
-use harness::net::Net;
-use harness::{
+use mobike_ike::wire::{Flags, Header};
+use stage::host::HostId;
+use stage::net::Net;
+use stage::{
     CLIENT, ExchangeType, Fate, GATEWAY, LTE, Nanos, Nat, Outcome, Pair, Path, Told, WAN, WIFI, Which, ip, ms, secs,
 };
-use mobike_ike::wire::{Flags, Header};
 
 fn told(from: HostId, id: u32, path: Path) -> Told {
     let flags = Flags { initiator: true, ..Flags::default() };

@@ -15,7 +15,7 @@
 //!
 //! A story reads: make a [`Pair`], say what shall happen to which message (`pair.net.lose(..)`), give orders, `settle()`
 //! (nothing in the air, nothing due soon), then look at events, paths and arrows.
-#![allow(dead_code, unused_imports, reason = "each story uses its part of the harness")]
+#![allow(dead_code, unused_imports, reason = "each story uses its part of the stage")]
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a story that cannot go on fails")]
 
 pub mod arrows;
