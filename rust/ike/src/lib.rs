@@ -18,7 +18,9 @@ pub mod event;
 pub mod id;
 pub mod path;
 pub mod profile;
+pub mod sa;
 pub mod selector;
+pub mod table;
 pub mod time;
 pub mod wire;
 

@@ -1,13 +1,22 @@
 //! The only door: `handle_*` in, `poll_*` out. One mutation, then drain events before transmits.
 
+mod commands;
+mod datagram;
+
 use core::fmt;
-use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::command::Command;
 use crate::counters::Counters;
-use crate::crypto::{Random, SeededRandom};
-use crate::event::Event;
+use crate::crypto::SeededRandom;
+use crate::crypto::capture::KeysInTheClear;
+use crate::event::{DownReason, Event};
+use crate::id::{MAX_SLOTS, SaId};
+use crate::sa::context::Context;
+use crate::sa::exchange::{auth_initiator, init_initiator, init_responder};
+use crate::sa::{Sa, established};
+use crate::table::cookie_gate::CookieGate;
+use crate::table::slab::Slab;
+use crate::table::wheel::Wheel;
 use crate::{Nanos, Path};
 
 /// What an engine is made with.
@@ -89,11 +98,12 @@ impl fmt::Debug for Transmit {
 
 /// Many IKE SAs, without sockets, threads, clock or OS randomness.
 pub struct Engine {
-    settings: Settings,
-    random: SeededRandom,
-    events: VecDeque<Event>,
-    transmits: VecDeque<Transmit>,
-    counters: Counters,
+    table: Slab<Sa>,
+    wheel: Wheel,
+    gate: CookieGate,
+    ctx: Context,
+    /// Scratch for `handle_timeout`.
+    due: Vec<u32>,
 }
 
 impl Engine {
@@ -101,49 +111,131 @@ impl Engine {
     #[must_use]
     pub fn new(settings: Settings, seed: [u8; 32]) -> Engine {
         Engine {
-            settings,
-            random: SeededRandom::new(seed),
-            events: VecDeque::new(),
-            transmits: VecDeque::new(),
-            counters: Counters::default(),
+            table: Slab::new(settings.max_sas.min(MAX_SLOTS)),
+            wheel: Wheel::default(),
+            gate: CookieGate::default(),
+            ctx: Context::new(settings, SeededRandom::new(seed)),
+            due: Vec::new(),
         }
-    }
-
-    /// A datagram came in over `path` (local is where it arrived), without non-ESP marker. `bytes` is overwritten.
-    pub fn handle_datagram(&mut self, now: Nanos, path: Path, bytes: &mut [u8]) {
-        let _ = (now, path, bytes, &self.settings, self.random.next_u64());
-        self.counters.received += 1;
-    }
-
-    /// An order from the control plane.
-    pub fn handle_command(&mut self, now: Nanos, command: Command) {
-        let _ = (now, command);
-    }
-
-    /// `poll_timeout` has passed.
-    pub fn handle_timeout(&mut self, now: Nanos) {
-        let _ = now;
     }
 
     /// The next fact. Drain these before transmits: a Child SA is installed before its answer leaves.
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        self.ctx.events.pop_front()
     }
 
     /// The next datagram to send.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        self.transmits.pop_front()
+        self.ctx.transmits.pop_front()
     }
 
     /// When `handle_timeout` wants to be called; `None` if nothing waits.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Nanos> {
-        None
+        self.wheel.next()
+    }
+
+    /// `poll_timeout` has passed.
+    pub fn handle_timeout(&mut self, now: Nanos) {
+        let mut due = core::mem::take(&mut self.due);
+        self.wheel.advance(now, &mut due);
+        for place in due.drain(..) {
+            self.wake(now, place);
+        }
+        self.due = due;
+    }
+
+    fn wake(&mut self, now: Nanos, place: u32) {
+        let Some(sa) = self.table.get_mut(place) else { return };
+        let ctx = &mut self.ctx;
+        if sa.deadline() > now {
+            ctx.counters.idle_wakeups += 1;
+        } else {
+            match sa {
+                Sa::AwaitInitAnswer(_) => init_initiator::on_timeout(sa, ctx, now),
+                Sa::AwaitAuth(half) => {
+                    init_responder::expire(half, ctx);
+                    *sa = Sa::Ended;
+                }
+                Sa::AwaitAuthAnswer(_) => auth_initiator::on_timeout(sa, ctx, now),
+                Sa::Established(_) => established::on_timeout(sa, ctx, now),
+                Sa::Ended => {}
+            }
+        }
+        self.settle(now, place);
+    }
+
+    /// After anything happened to an SA: clear its place or arm its timer.
+    fn settle(&mut self, now: Nanos, place: u32) {
+        match self.table.get(place) {
+            None => {}
+            Some(Sa::Ended) => {
+                self.table.remove(place);
+                self.wheel.disarm(place);
+            }
+            Some(sa) => self.wheel.arm(place, sa.deadline()),
+        }
+        if !self.ctx.replaced.is_empty() {
+            self.close_replaced(now, place);
+        }
+    }
+
+    /// The newcomer at `place` says that its peer has no other IKE SA with us (INITIAL_CONTACT).
+    fn close_replaced(&mut self, now: Nanos, place: u32) {
+        let suspects = core::mem::take(&mut self.ctx.replaced);
+        let Some(Sa::Established(newcomer)) = self.table.get(place) else { return };
+        let identity = newcomer.identity();
+        for suspect in suspects.into_iter().filter(|suspect| *suspect != place) {
+            let Some(sa) = self.table.get_mut(suspect) else { continue };
+            if matches!(sa, Sa::Established(older) if older.identity() == identity) {
+                established::end(sa, &mut self.ctx, DownReason::Replaced);
+                self.settle(now, suspect);
+            }
+        }
     }
 
     /// Totals since the start.
     #[must_use]
     pub fn counters(&self) -> &Counters {
-        &self.counters
+        &self.ctx.counters
     }
+
+    /// How many of what there are now.
+    #[must_use]
+    pub fn population(&self) -> Population {
+        Population {
+            ike_sas: self.table.len(),
+            half_open: self.ctx.half_open.len(),
+            child_sas: self.ctx.children.len(),
+        }
+    }
+
+    /// The keys of an IKE SA in the clear, as a line of Wireshark's `ikev2_decryption_table`. Whoever holds it can read
+    /// and forge the SA's messages: for captures that an operator asked for, and for tests.
+    #[must_use]
+    pub fn export_keys(&self, sa: SaId) -> Option<String> {
+        let channel = match self.table.get(self.place_of(sa)?)? {
+            Sa::AwaitAuthAnswer(sa) => sa.channel(),
+            Sa::Established(sa) => &sa.channel,
+            Sa::AwaitInitAnswer(_) | Sa::AwaitAuth(_) | Sa::Ended => return None,
+        };
+        Some(KeysInTheClear::i_know_this_breaks_confidentiality(channel.keys()).wireshark_line(channel.spis))
+    }
+
+    /// Where an SA sits, if it still lives.
+    fn place_of(&self, sa: SaId) -> Option<u32> {
+        let alive = sa.shard() == self.ctx.settings.shard && self.table.generation(sa.slot()) == Some(sa.generation());
+        alive.then_some(sa.slot())
+    }
+}
+
+/// How many of what an engine holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Population {
+    /// IKE SAs in any state.
+    pub ike_sas: u32,
+    /// Those of them that a stranger asked for and nobody authenticated yet.
+    pub half_open: u32,
+    /// Child SA pairs, those being agreed included.
+    pub child_sas: u32,
 }

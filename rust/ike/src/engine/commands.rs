@@ -1,0 +1,113 @@
+//! Orders from the control plane.
+
+use crate::Nanos;
+use crate::command::Command;
+use crate::engine::Engine;
+use crate::event::{ConnectError, Event};
+use crate::id::{ChildId, SaId};
+use crate::sa::Sa;
+use crate::sa::context::Context;
+use crate::sa::established::Established;
+use crate::sa::exchange::init_initiator::{self, MAX_PATHS, Order};
+use crate::sa::exchange::mobike;
+use crate::sa::window::Ask;
+use crate::table::spi;
+
+impl Engine {
+    /// An order from the control plane.
+    pub fn handle_command(&mut self, now: Nanos, command: Command) {
+        match command {
+            Command::SetProfile { id, profile } => {
+                self.ctx.profiles.insert(id, profile);
+                self.ctx.refresh_accepted_suites();
+            }
+            Command::RemoveProfile { id } => {
+                self.ctx.profiles.remove(&id);
+                self.ctx.refresh_accepted_suites();
+            }
+            Command::SetLocalAddresses { addresses } => self.ctx.local_addresses = addresses,
+            Command::Connect { token, profile, paths, natt } => {
+                let order = self.ctx.profiles.get(&profile).ok_or(ConnectError::UnknownProfile).cloned();
+                let order =
+                    order.map(|orders| Order { token, profile_id: profile, profile: orders, paths, natt, since: now });
+                if let Err(why) = order.and_then(|order| self.connect(now, order)) {
+                    self.ctx.counters.connects_failed += 1;
+                    self.ctx.events.push_back(Event::ConnectFailed { token, why, tried: Vec::new() });
+                }
+            }
+            Command::Move { sa, path, generation, addresses } => {
+                self.with(now, sa, |sa, ctx| mobike::order_move(sa, ctx, now, path, generation, addresses));
+            }
+            Command::Announce { sa, addresses, path, generation } => {
+                self.with(now, sa, |sa, ctx| mobike::order_announce(sa, ctx, now, addresses, path, generation));
+            }
+            Command::Probe { sa, path, generation } => self.with(now, sa, |sa, ctx| {
+                sa.ask(ctx, now, Ask::Probe { path, generation });
+            }),
+            Command::Close { sa, why } => self.close(now, sa, why),
+            Command::CloseChild { child } => self.close_child(now, child),
+        }
+    }
+
+    fn connect(&mut self, now: Nanos, mut order: Order) -> Result<(), ConnectError> {
+        order.paths.truncate(MAX_PATHS);
+        if order.paths.is_empty() {
+            return Err(ConnectError::BadOrder("no path given"));
+        }
+        if order.paths.iter().any(|path| path.local.is_ipv4() != path.remote.is_ipv4()) {
+            return Err(ConnectError::BadOrder("a path between address families"));
+        }
+        let place = self.table.insert_with(|_, _| Sa::Ended).ok_or(ConnectError::TableFull)?;
+        let id = SaId::new(self.ctx.settings.shard, place, self.table.generation(place).unwrap_or_default());
+        let spi_i = spi::mint_ike(self.ctx.settings.shard, place, &mut self.ctx.random);
+        let connecting = init_initiator::connect(&mut self.ctx, now, id, spi_i, order);
+        let outcome = connecting.map(|connecting| {
+            if let Some(sa) = self.table.get_mut(place) {
+                *sa = Sa::AwaitInitAnswer(Box::new(connecting));
+            }
+        });
+        self.settle(now, place);
+        outcome
+    }
+
+    /// Do something to an established SA that was not closed meanwhile.
+    fn with(&mut self, now: Nanos, id: SaId, act: impl FnOnce(&mut Established, &mut Context)) {
+        let place = self.place_of(id);
+        match place.and_then(|place| self.table.get_mut(place)) {
+            Some(Sa::Established(sa)) if !sa.is_closing() => act(sa, &mut self.ctx),
+            _ => self.ctx.counters.stale_commands += 1,
+        }
+        if let Some(place) = place {
+            self.settle(now, place);
+        }
+    }
+
+    fn close(&mut self, now: Nanos, id: SaId, why: std::sync::Arc<str>) {
+        let Some(place) = self.place_of(id) else {
+            self.ctx.counters.stale_commands += 1;
+            return;
+        };
+        let Some(sa) = self.table.get_mut(place) else { return };
+        let ctx = &mut self.ctx;
+        match sa {
+            Sa::Established(sa) => sa.close(ctx, now, why),
+            Sa::AwaitAuth(half) => {
+                ctx.half_open.remove(&half.asker);
+                *sa = Sa::Ended;
+            }
+            Sa::AwaitInitAnswer(_) | Sa::AwaitAuthAnswer(_) | Sa::Ended => match core::mem::replace(sa, Sa::Ended) {
+                Sa::AwaitInitAnswer(connecting) => connecting.fail(ctx, ConnectError::Ordered(why)),
+                Sa::AwaitAuthAnswer(asking) => asking.fail(ctx, ConnectError::Ordered(why)),
+                Sa::AwaitAuth(_) | Sa::Established(_) | Sa::Ended => {}
+            },
+        }
+        self.settle(now, place);
+    }
+
+    fn close_child(&mut self, now: Nanos, child: ChildId) {
+        match self.ctx.children.get(child).map(|child| child.sa) {
+            Some(sa) => self.with(now, sa, |sa, ctx| sa.close_child(ctx, now, child)),
+            None => self.ctx.counters.stale_commands += 1,
+        }
+    }
+}

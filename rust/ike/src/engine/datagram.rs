@@ -1,0 +1,184 @@
+//! One inbound datagram: header, place, state.
+
+use std::sync::Arc;
+
+use crate::engine::Engine;
+use crate::event::NoticeKind;
+use crate::id::SaId;
+use crate::sa::Sa;
+use crate::sa::context::{About, Context};
+use crate::sa::exchange::init_responder::{Placed, Verdict};
+use crate::sa::exchange::{auth_initiator, auth_responder, informational, init_initiator, init_responder};
+use crate::table::cookie_gate::{Gate, Stranger};
+use crate::table::spi;
+use crate::wire::{ExchangeType, Header, Message, NotifyType, WireErrorKind};
+use crate::{Nanos, Path};
+
+impl Engine {
+    /// A datagram came in over `path` (local is where it arrived), without non-ESP marker. `bytes` is overwritten.
+    pub fn handle_datagram(&mut self, now: Nanos, path: Path, bytes: &mut [u8]) {
+        self.ctx.counters.received += 1;
+        let header = match Header::parse(bytes) {
+            Ok(header) => header,
+            Err(error) => return count_bad_header(&mut self.ctx, &error.kind),
+        };
+        match (header.exchange, header.flags.initiator, header.flags.response) {
+            (ExchangeType::IKE_SA_INIT, true, false) if header.responder_spi == 0 && header.message_id == 0 => {
+                self.on_init_request(now, path, &header, bytes);
+            }
+            (ExchangeType::IKE_SA_INIT, false, true) if header.message_id == 0 => {
+                self.on_init_answer(now, path, &header, bytes);
+            }
+            (ExchangeType::IKE_SA_INIT, _, _) => self.ctx.counters.dropped_unexpected += 1,
+            _ => self.on_protected(now, path, &header, bytes),
+        }
+    }
+
+    fn on_init_request(&mut self, now: Nanos, path: Path, header: &Header, bytes: &[u8]) {
+        let asker = self.ctx.half_open.asker(header.initiator_spi, path.remote, bytes);
+        if let Some(Sa::AwaitAuth(half)) = self.ctx.half_open.find(&asker).and_then(|place| self.table.get(place))
+            && half.is_repeated(bytes)
+        {
+            self.ctx.counters.repeats_answered += 1;
+            return self.ctx.send(path, Arc::clone(&half.answer));
+        }
+        let Ok(message) = Message::parse(bytes) else {
+            self.ctx.counters.dropped_malformed += 1;
+            return;
+        };
+        if !self.passes_gate(now, path, &message) {
+            return;
+        }
+        let Verdict::Serve(chosen, method) = init_responder::judge(&mut self.ctx, now, path, &message) else { return };
+        let Some(place) = self.table.insert_with(|_, _| Sa::Ended) else {
+            self.ctx.counters.dropped_table_full += 1;
+            return;
+        };
+        let id = SaId::new(self.ctx.settings.shard, place, self.table.generation(place).unwrap_or_default());
+        let spi_r = spi::mint_ike(self.ctx.settings.shard, place, &mut self.ctx.random);
+        let placed = Placed { id, spi_r, asker };
+        let half = init_responder::answer(&mut self.ctx, now, path, bytes, &message, (chosen, method), placed);
+        match half {
+            Some(half) => {
+                self.ctx.half_open.add(asker, place);
+                if let Some(sa) = self.table.get_mut(place) {
+                    *sa = Sa::AwaitAuth(Box::new(half));
+                }
+            }
+            None => self.ctx.counters.dropped_crypto += 1,
+        }
+        self.settle(now, place);
+    }
+
+    fn passes_gate(&mut self, now: Nanos, path: Path, message: &Message<'_>) -> bool {
+        let ctx = &mut self.ctx;
+        let Some(nonce) = init_responder::nonce_of(message) else {
+            ctx.counters.dropped_malformed += 1;
+            return false;
+        };
+        let cookie = message.payloads.notify(NotifyType::COOKIE).map(|notify| notify.data);
+        let stranger = Stranger { spi_i: message.header.initiator_spi, from: path.remote.ip(), nonce, cookie };
+        let limits = ctx.settings.half_open;
+        let (counter, limit) = match self.gate.judge(now, &mut ctx.random, &limits, &ctx.half_open, &stranger) {
+            Gate::Open => return true,
+            Gate::Demand(cookie) => {
+                ctx.counters.cookies_sent += 1;
+                init_responder::refuse(ctx, path, &message.header, NotifyType::COOKIE, &cookie);
+                return false;
+            }
+            Gate::WrongCookie(cookie) => {
+                ctx.counters.cookies_wrong += 1;
+                ctx.counters.cookies_sent += 1;
+                init_responder::refuse(ctx, path, &message.header, NotifyType::COOKIE, &cookie);
+                return false;
+            }
+            Gate::Full => (&mut ctx.counters.dropped_half_open_limit, "half-open SAs"),
+            Gate::SourceFull => (&mut ctx.counters.dropped_source_limit, "half-open SAs of one source"),
+        };
+        *counter += 1;
+        let about = About { path: Some(path), sa: None };
+        ctx.notice(now, about, NoticeKind::Limit, || format!("IKE_SA_INIT dropped: too many {limit}"));
+        false
+    }
+
+    fn on_init_answer(&mut self, now: Nanos, path: Path, header: &Header, bytes: &[u8]) {
+        let place = spi::ike_place(header.initiator_spi);
+        match self.table.get_mut(place) {
+            Some(sa @ Sa::AwaitInitAnswer(_)) if is_ours(sa, header) => {
+                init_initiator::on_answer(sa, &mut self.ctx, now, path, bytes);
+                self.settle(now, place);
+            }
+            Some(_) => self.ctx.counters.dropped_unasked_answer += 1,
+            None => self.ctx.counters.dropped_unknown_spi += 1,
+        }
+    }
+
+    /// Everything after IKE_SA_INIT.
+    fn on_protected(&mut self, now: Nanos, path: Path, header: &Header, bytes: &mut [u8]) {
+        let ours = if header.flags.initiator { header.responder_spi } else { header.initiator_spi };
+        let place = spi::ike_place(ours);
+        let ctx = &mut self.ctx;
+        let Some(sa) = self.table.get_mut(place).filter(|sa| is_ours(sa, header)) else {
+            ctx.counters.dropped_unknown_spi += 1;
+            return;
+        };
+        match sa {
+            Sa::Established(_) => informational::on_message(sa, ctx, now, path, header, bytes),
+            Sa::AwaitAuth(_) if is_auth(header, false) => on_auth_request(sa, ctx, now, path, bytes),
+            Sa::AwaitAuthAnswer(_) if is_auth(header, true) => on_auth_answer(sa, ctx, now, bytes),
+            Sa::AwaitInitAnswer(_) | Sa::AwaitAuth(_) | Sa::AwaitAuthAnswer(_) | Sa::Ended => {
+                ctx.counters.dropped_wrong_state += 1;
+            }
+        }
+        self.settle(now, place);
+    }
+}
+
+/// Do the SPIs and the sender's role fit what sits in the place?
+fn is_ours(sa: &Sa, header: &Header) -> bool {
+    let spis = match sa {
+        Sa::AwaitInitAnswer(sa) => return header.initiator_spi == sa.spi_i && !header.flags.initiator,
+        Sa::AwaitAuth(sa) => (sa.spis, true),
+        Sa::AwaitAuthAnswer(sa) => (sa.channel().spis, false),
+        Sa::Established(sa) => (sa.channel.spis, sa.channel.role == crate::crypto::Role::Responder),
+        Sa::Ended => return false,
+    };
+    let (spis, sender_is_initiator) = spis;
+    header.initiator_spi == spis.initiator
+        && header.responder_spi == spis.responder
+        && header.flags.initiator == sender_is_initiator
+}
+
+fn is_auth(header: &Header, response: bool) -> bool {
+    header.exchange == ExchangeType::IKE_AUTH && header.message_id == 1 && header.flags.response == response
+}
+
+fn on_auth_request(sa: &mut Sa, ctx: &mut Context, now: Nanos, path: Path, bytes: &mut [u8]) {
+    let Sa::AwaitAuth(half) = sa else { return };
+    let Some((channel, _)) = half.keys() else {
+        ctx.counters.dropped_bad_ke += 1;
+        return;
+    };
+    match channel.open(bytes) {
+        Ok(opened) => auth_responder::on_request(sa, ctx, now, path, opened.payloads),
+        Err(why) => ctx.count_unopened(why),
+    }
+}
+
+fn on_auth_answer(sa: &mut Sa, ctx: &mut Context, now: Nanos, bytes: &mut [u8]) {
+    let Sa::AwaitAuthAnswer(asking) = sa else { return };
+    match asking.channel().open(bytes) {
+        Ok(opened) => {
+            let payloads = opened.payloads.unwrap_or_default();
+            auth_initiator::on_answer(sa, ctx, now, &payloads);
+        }
+        Err(why) => ctx.count_unopened(why),
+    }
+}
+
+fn count_bad_header(ctx: &mut Context, kind: &WireErrorKind) {
+    match kind {
+        WireErrorKind::HigherMajorVersion(_) | WireErrorKind::LowerMajorVersion(_) => ctx.counters.dropped_version += 1,
+        _ => ctx.counters.dropped_malformed_header += 1,
+    }
+}

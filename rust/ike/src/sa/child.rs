@@ -1,0 +1,134 @@
+//! Child SA pairs: what the engine itself remembers of them. Keys and selectors are with the data plane.
+
+use crate::crypto::SeededRandom;
+use crate::event::{DownReason, Event};
+use crate::id::{ChildId, SaId};
+use crate::sa::context::Context;
+use crate::table::slab::Slab;
+use crate::table::spi::{self, MAX_ESP_SLOTS};
+
+/// One pair.
+#[derive(Debug)]
+pub struct Child {
+    /// Its IKE SA.
+    pub sa: SaId,
+    /// SPI of packets to us.
+    pub spi_in: u32,
+    /// SPI of packets to the peer; zero while it is being agreed.
+    pub spi_out: u32,
+    /// The next pair of the same IKE SA.
+    next: Option<u32>,
+}
+
+/// All pairs of an engine.
+#[derive(Debug)]
+pub struct Children(Slab<Child>);
+
+/// The pairs of one IKE SA: a chain through [`Children`], so that an SA pays eight octets for it.
+#[derive(Debug, Default)]
+pub struct Family {
+    first: Option<u32>,
+}
+
+impl Children {
+    /// No pairs, and never more than `limit` or than an ESP SPI can name.
+    #[must_use]
+    pub fn new(limit: u32) -> Children {
+        Children(Slab::new(limit.min(MAX_ESP_SLOTS)))
+    }
+
+    /// A place and an SPI for a pair to be agreed.
+    pub fn reserve(&mut self, shard: u8, sa: SaId, random: &mut SeededRandom) -> Option<Reserved> {
+        let place = self.0.insert_with(|place, _| {
+            let spi_in = spi::mint_esp(shard, place, random);
+            Child { sa, spi_in, spi_out: 0, next: None }
+        })?;
+        let child = self.0.get(place)?;
+        Some(Reserved { id: ChildId::new(shard, place, self.0.generation(place)?), spi_in: child.spi_in })
+    }
+
+    /// Not agreed after all.
+    pub fn release(&mut self, reserved: Reserved) {
+        self.0.remove(reserved.id.slot());
+    }
+
+    /// The pair with this id, if it still lives.
+    #[must_use]
+    pub fn get(&self, id: ChildId) -> Option<&Child> {
+        (self.0.generation(id.slot())? == id.generation()).then(|| self.0.get(id.slot())).flatten()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> u32 {
+        self.0.len()
+    }
+
+    /// Are there none?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// A place taken for a pair that is being agreed.
+#[derive(Debug, Clone, Copy)]
+pub struct Reserved {
+    /// Its name.
+    pub id: ChildId,
+    /// Our SPI.
+    pub spi_in: u32,
+}
+
+impl Family {
+    /// The pair is agreed.
+    pub fn adopt(&mut self, children: &mut Children, reserved: Reserved, spi_out: u32) {
+        if let Some(child) = children.0.get_mut(reserved.id.slot()) {
+            child.spi_out = spi_out;
+            child.next = self.first.replace(reserved.id.slot());
+        }
+    }
+
+    /// The pair that sends with this SPI.
+    #[must_use]
+    pub fn by_spi_out(&self, ctx: &Context, spi_out: u32) -> Option<ChildId> {
+        let place = self.places(&ctx.children).find(|(_, child)| child.spi_out == spi_out)?.0;
+        Some(ChildId::new(ctx.settings.shard, place, ctx.children.0.generation(place)?))
+    }
+
+    fn places<'a>(&self, children: &'a Children) -> impl Iterator<Item = (u32, &'a Child)> {
+        let mut next = self.first;
+        core::iter::from_fn(move || {
+            let place = next?;
+            let child = children.0.get(place)?;
+            next = child.next;
+            Some((place, child))
+        })
+    }
+
+    /// End one pair and report it. Returns its inbound SPI.
+    pub fn end(&mut self, ctx: &mut Context, id: ChildId, why: DownReason) -> Option<u32> {
+        ctx.children.get(id)?;
+        let place = id.slot();
+        let before = self.places(&ctx.children).find(|(_, child)| child.next == Some(place)).map(|(place, _)| place);
+        let child = ctx.children.0.remove(place)?;
+        match before.and_then(|before| ctx.children.0.get_mut(before)) {
+            Some(before) => before.next = child.next,
+            None => self.first = child.next,
+        }
+        ctx.counters.children_down += 1;
+        ctx.events.push_back(Event::ChildDown { sa: child.sa, child: id, spi_in: child.spi_in, why });
+        Some(child.spi_in)
+    }
+
+    /// End all pairs and report each.
+    pub fn end_all(&mut self, ctx: &mut Context, why: &DownReason) {
+        while let Some(place) = self.first {
+            let Some(generation) = ctx.children.0.generation(place) else { return };
+            let id = ChildId::new(ctx.settings.shard, place, generation);
+            if self.end(ctx, id, why.clone()).is_none() {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! What all SAs of an engine share and an exchange may use: chance, outboxes, counters, standing orders, leases.
+
+use core::net::IpAddr;
+use core::time::Duration;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use crate::counters::Counters;
+use crate::crypto::{IkeSuite, SeededRandom};
+use crate::engine::{Settings, Transmit};
+use crate::event::{Event, NoticeKind};
+use crate::id::{ProfileId, SaId};
+use crate::profile::Profile;
+use crate::sa::channel::Unopened;
+use crate::sa::child::Children;
+use crate::table::half_open::HalfOpenTable;
+use crate::table::identities::Identities;
+use crate::table::pools::Pools;
+use crate::{Nanos, Path};
+
+/// Shared by all SAs of one engine.
+pub struct Context {
+    /// What the engine was made with.
+    pub settings: Settings,
+    /// All chance comes from here.
+    pub random: SeededRandom,
+    /// Totals.
+    pub counters: Counters,
+    /// Facts for the control plane.
+    pub events: VecDeque<Event>,
+    /// Datagrams to send.
+    pub transmits: VecDeque<Transmit>,
+    /// Scratch for messages under construction.
+    pub buffer: Vec<u8>,
+    /// Standing orders.
+    pub profiles: BTreeMap<ProfileId, Arc<Profile>>,
+    /// Every IKE suite of a profile that accepts peers, in the order of the profiles.
+    pub accepted_suites: Vec<IkeSuite>,
+    /// What we tell peers about in IKE_AUTH.
+    pub local_addresses: Arc<[IpAddr]>,
+    /// Child SA pairs.
+    pub children: Children,
+    /// Inner addresses on lease.
+    pub pools: Pools,
+    /// Who is connected.
+    pub identities: Identities,
+    /// Responder SAs before IKE_AUTH.
+    pub half_open: HalfOpenTable,
+    /// SAs whose peer says that they are dead; the engine looks closer and closes them.
+    pub replaced: Vec<u32>,
+    notices: NoticeBudget,
+}
+
+impl Context {
+    /// Nothing known yet.
+    pub fn new(settings: Settings, random: SeededRandom) -> Context {
+        let children = Children::new(settings.max_sas);
+        Context {
+            settings,
+            random,
+            counters: Counters::default(),
+            events: VecDeque::new(),
+            transmits: VecDeque::new(),
+            buffer: Vec::with_capacity(1024),
+            profiles: BTreeMap::new(),
+            accepted_suites: Vec::new(),
+            local_addresses: Arc::from([]),
+            children,
+            pools: Pools::default(),
+            identities: Identities::default(),
+            half_open: HalfOpenTable::default(),
+            replaced: Vec::new(),
+            notices: NoticeBudget { until: Nanos(0), left: 0 },
+        }
+    }
+
+    /// Put out a message.
+    pub fn send(&mut self, path: Path, bytes: Arc<[u8]>) {
+        self.counters.sent += 1;
+        self.counters.sent_octets += bytes.len() as u64;
+        self.transmits.push_back(Transmit { path, bytes, keepalive: false });
+    }
+
+    /// Say one line to people, unless too much was said already.
+    pub fn notice(&mut self, now: Nanos, about: About, kind: NoticeKind, text: impl FnOnce() -> String) {
+        if self.notices.spend(now) {
+            self.events.push_back(Event::Notice { kind, path: about.path, sa: about.sa, text: text() });
+        } else {
+            self.counters.notices_suppressed += 1;
+        }
+    }
+
+    /// A message that could not be opened was dropped.
+    pub fn count_unopened(&mut self, why: Unopened) {
+        match why {
+            Unopened::Malformed => self.counters.dropped_malformed += 1,
+            Unopened::Fragment => self.counters.dropped_fragment += 1,
+            Unopened::BadIcv => self.counters.dropped_bad_icv += 1,
+        }
+    }
+
+    /// Profiles may have changed: what do strangers get to choose from?
+    pub fn refresh_accepted_suites(&mut self) {
+        let mut suites = Vec::new();
+        for suite in self.profiles.values().filter(|profile| profile.accepts).flat_map(|profile| &profile.ike_suites) {
+            if !suites.contains(suite) {
+                suites.push(*suite);
+            }
+        }
+        self.accepted_suites = suites;
+    }
+}
+
+/// What a notice is about.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct About {
+    /// Where it happened.
+    pub path: Option<Path>,
+    /// To whom.
+    pub sa: Option<SaId>,
+}
+
+/// A stranger may not fill the log: so many notices in so long, the rest is only counted.
+const NOTICES: u32 = 64;
+const NOTICE_PERIOD: Duration = Duration::from_secs(1);
+
+struct NoticeBudget {
+    until: Nanos,
+    left: u32,
+}
+
+impl NoticeBudget {
+    fn spend(&mut self, now: Nanos) -> bool {
+        if now >= self.until {
+            *self = NoticeBudget { until: now + NOTICE_PERIOD, left: NOTICES };
+        }
+        let any = self.left > 0;
+        self.left = self.left.saturating_sub(1);
+        any
+    }
+}

@@ -1,0 +1,444 @@
+//! An IKE SA whose ends proved who they are: its requests, its clock, its end.
+
+use core::net::IpAddr;
+use core::time::Duration;
+use std::sync::Arc;
+
+use crate::crypto::{IkeSuite, Role};
+use crate::engine::Transmit;
+use crate::event::{DownReason, Event, NatView, NoticeKind};
+use crate::id::{ChildId, Generation, Identity, ProfileId, SaId, Token};
+use crate::profile::Profile;
+use crate::sa::Sa;
+use crate::sa::channel::{Channel, Outgoing};
+use crate::sa::child::Family;
+use crate::sa::context::{About, Context};
+use crate::sa::exchange::addresses;
+use crate::sa::exchange::traffic::Leases;
+use crate::sa::path::NatHashes;
+use crate::sa::timers::{Retry, patience};
+use crate::sa::window::{Answers, Ask, Outstanding, Requests};
+use crate::wire::mobike::SCRATCH_LEN;
+use crate::wire::natt::KEEPALIVE;
+use crate::wire::{Cookie2, Delete, ExchangeType, MobikeNotify, Payload, ProtocolId, SkWriter};
+use crate::{Nanos, Path};
+
+/// An established IKE SA.
+#[derive(Debug)]
+pub struct Established {
+    /// Its name.
+    pub id: SaId,
+    /// Its keys.
+    pub channel: Channel,
+    profile_id: ProfileId,
+    /// Its standing orders.
+    pub profile: Arc<Profile>,
+    token: Option<Token>,
+    /// Its algorithms.
+    pub suite: IkeSuite,
+    /// Who the peer proved to be.
+    pub peer_id: Identity,
+    /// Its entry in the index of identities.
+    listed: Option<u32>,
+    /// Where our requests go.
+    pub path: Path,
+    /// The decision that put it there.
+    pub generation: Generation,
+    /// NATs on the path.
+    pub nat: NatView,
+    /// What the peer last said it sees as our address, shortened; 0 if it never did.
+    pub seen_as: u64,
+    /// Our requests.
+    pub requests: Requests,
+    /// The peer's requests.
+    pub answers: Answers,
+    /// Moving.
+    pub mobility: Mobility,
+    /// Message id of the newest list of addresses the peer sent.
+    pub last_list: Option<u32>,
+    /// The peer's other addresses.
+    pub peer_addresses: Box<[IpAddr]>,
+    leases: Leases,
+    /// Its Child SAs.
+    pub family: Family,
+    /// When the peer last proved to be alive.
+    pub heard: Nanos,
+    keepalive_at: Nanos,
+    forget_at: Nanos,
+    /// Reported as down already; only the Delete is still on its way, and only until then.
+    closing_until: Nanos,
+}
+
+/// How this IKE SA moves.
+#[derive(Debug)]
+pub enum Mobility {
+    /// Not both ends said MOBIKE_SUPPORTED.
+    Off,
+    /// We decide which addresses are used.
+    Initiator,
+    /// The peer decides.
+    Responder {
+        /// Message id of the newest UPDATE_SA_ADDRESSES acted upon (M3.5-5).
+        last_update: Option<u32>,
+        /// The peer has yet to prove that it receives on the path.
+        checking: bool,
+    },
+}
+
+impl Mobility {
+    /// The responder's, before any move.
+    #[must_use]
+    pub fn responder() -> Mobility {
+        Mobility::Responder { last_update: None, checking: false }
+    }
+}
+
+/// What it is made from.
+pub struct Setup {
+    /// Its name.
+    pub id: SaId,
+    /// Its keys.
+    pub channel: Channel,
+    /// Its standing orders.
+    pub profile_id: ProfileId,
+    /// The same.
+    pub profile: Arc<Profile>,
+    /// The order behind it.
+    pub token: Option<Token>,
+    /// Its algorithms.
+    pub suite: IkeSuite,
+    /// The peer.
+    pub peer_id: Identity,
+    /// Its path.
+    pub path: Path,
+    /// NATs on it.
+    pub nat: NatView,
+    /// Moving.
+    pub mobility: Mobility,
+    /// The peer's other addresses.
+    pub peer_addresses: Vec<IpAddr>,
+    /// Inner addresses.
+    pub leases: Leases,
+    /// Its Child SAs.
+    pub family: Family,
+    /// Now.
+    pub now: Nanos,
+}
+
+/// Answers are kept for repetitions this long (RFC 7296 section 2.1 asks for several minutes of nothing).
+const REMEMBER: Duration = Duration::from_secs(180);
+
+/// After we reported an IKE SA as down, its Delete is repeated for so long.
+const CLOSING: Duration = Duration::from_secs(10);
+
+/// A probe of another path holds up other requests no longer than so many transmissions (D6.2-1).
+const PROBE_TRIES: u32 = 3;
+
+/// Silence is reported from the second repetition on.
+const SILENT_TRIES: u32 = 3;
+
+impl Established {
+    /// Begin.
+    #[must_use]
+    pub fn new(setup: Setup) -> Established {
+        // The initiator used ids 0 and 1 in IKE_SA_INIT and IKE_AUTH.
+        let (ours, theirs) = match setup.channel.role {
+            Role::Initiator => (2, 0),
+            Role::Responder => (0, 1),
+        };
+        let mut established = Established {
+            id: setup.id,
+            channel: setup.channel,
+            profile_id: setup.profile_id,
+            profile: setup.profile,
+            token: setup.token,
+            suite: setup.suite,
+            peer_id: setup.peer_id,
+            listed: None,
+            path: setup.path,
+            generation: Generation::default(),
+            nat: NatView::default(),
+            seen_as: 0,
+            requests: Requests::new(ours),
+            answers: Answers::new(theirs, 1),
+            mobility: setup.mobility,
+            last_list: None,
+            peer_addresses: setup.peer_addresses.into_boxed_slice(),
+            leases: setup.leases,
+            family: setup.family,
+            heard: setup.now,
+            keepalive_at: Nanos::NEVER,
+            forget_at: Nanos::NEVER,
+            closing_until: Nanos::NEVER,
+        };
+        established.set_nat(setup.now, setup.nat);
+        established
+    }
+
+    /// Enter it into the index of identities; with INITIAL_CONTACT, others of the same peer are over.
+    pub fn enter(&mut self, ctx: &mut Context, initial_contact: bool) {
+        let digest = ctx.identities.digest(self.profile_id, &self.peer_id);
+        if initial_contact {
+            ctx.replaced = ctx.identities.find(digest);
+        }
+        ctx.identities.add(digest, self.id.slot());
+        self.listed = Some(digest);
+    }
+
+    /// What INITIAL_CONTACT compares: who the peer is, under which profile.
+    #[must_use]
+    pub fn identity(&self) -> (ProfileId, Identity) {
+        (self.profile_id, self.peer_id.clone())
+    }
+
+    /// NATs were detected anew.
+    pub fn set_nat(&mut self, now: Nanos, nat: NatView) {
+        self.nat = nat;
+        let wanted = nat.we_are_behind && !self.profile.nat_keepalive.is_zero();
+        self.keepalive_at = if wanted { now + self.profile.nat_keepalive } else { Nanos::NEVER };
+    }
+
+    /// Is only its Delete still on the way?
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        self.closing_until != Nanos::NEVER
+    }
+
+    /// Do both ends speak MOBIKE?
+    #[must_use]
+    pub fn speaks_mobike(&self) -> bool {
+        !matches!(self.mobility, Mobility::Off)
+    }
+
+    /// What notices of it are about.
+    #[must_use]
+    pub fn about(&self) -> About {
+        About { path: Some(self.path), sa: Some(self.id) }
+    }
+
+    /// When to be woken.
+    #[must_use]
+    pub fn deadline(&self) -> Nanos {
+        self.requests
+            .deadline()
+            .min(self.liveness_at())
+            .min(self.keepalive_at)
+            .min(self.forget_at)
+            .min(self.closing_until)
+    }
+
+    fn liveness_at(&self) -> Nanos {
+        let watched = self.requests.is_idle() && !self.profile.liveness.is_zero() && !self.is_closing();
+        if watched { self.heard + self.profile.liveness } else { Nanos::NEVER }
+    }
+
+    /// A request of the peer was answered so.
+    pub fn answered(&mut self, now: Nanos, id: u32, bytes: Arc<[u8]>) {
+        self.answers.answered(id, bytes);
+        self.forget_at = now + REMEMBER;
+    }
+
+    /// Ask the peer something as soon as its window allows. `false` if too much waits already.
+    pub fn ask(&mut self, ctx: &mut Context, now: Nanos, ask: Ask) -> bool {
+        let queued = self.requests.enqueue(ask);
+        if !queued {
+            ctx.counters.commands_refused += 1;
+            ctx.notice(now, self.about(), NoticeKind::Limit, || "too many requests wait for the peer".into());
+        }
+        self.pump(ctx, now);
+        queued
+    }
+
+    /// The same ahead of everything that waits, instead of what it makes pointless.
+    pub fn ask_first(&mut self, ctx: &mut Context, now: Nanos, ask: Ask, replaces: impl Fn(&Ask) -> bool) {
+        self.requests.enqueue_first(ask, replaces);
+        self.pump(ctx, now);
+    }
+
+    /// Send what waits, as far as the window allows.
+    pub fn pump(&mut self, ctx: &mut Context, now: Nanos) {
+        while let Some((id, ask)) = self.requests.next_to_send() {
+            if !self.send_request(ctx, now, id, ask) {
+                break;
+            }
+        }
+        self.requests.tidy();
+    }
+
+    fn send_request(&mut self, ctx: &mut Context, now: Nanos, id: u32, ask: Ask) -> bool {
+        let (path, generation) = match &ask {
+            Ask::Probe { path, generation } | Ask::Announce { path, generation, .. } => {
+                (path.unwrap_or(self.path), *generation)
+            }
+            Ask::Update { generation, .. } => (self.path, *generation),
+            Ask::Liveness | Ask::Check { .. } | Ask::DeleteIke | Ask::DeleteChild { .. } => {
+                (self.path, self.generation)
+            }
+        };
+        let natted = self.nat.we_are_behind && self.speaks_mobike();
+        let nat_hashes = NatHashes::of(self.channel.spis, path);
+        let message = Outgoing { exchange: ExchangeType::INFORMATIONAL, id, response: false };
+        let sealed = self.channel.seal(&mut ctx.buffer, message, |writer| {
+            write(writer, &ask, path, natted.then_some(&nat_hashes), &nat_hashes);
+        });
+        let Ok(bytes) = sealed else {
+            ctx.counters.dropped_crypto += 1;
+            return false;
+        };
+        match &ask {
+            Ask::Update { .. } => ctx.counters.updates_sent += 1,
+            Ask::Check { .. } => ctx.counters.cookie2_sent += 1,
+            Ask::Liveness | Ask::Probe { .. } | Ask::Announce { .. } | Ask::DeleteIke | Ask::DeleteChild { .. } => {}
+        }
+        ctx.send(path, Arc::clone(&bytes));
+        let retry = Retry::begin(now, &self.profile.retransmit, &mut ctx.random);
+        self.requests.sent(Outstanding { id, ask, bytes, path, generation, retry, many_paths: false });
+        true
+    }
+
+    /// Put the SA on another path: unanswered requests go on from there with the same bytes, at once (M3.5-3).
+    pub fn re_aim(&mut self, ctx: &mut Context, now: Nanos, path: Path) {
+        self.path = path;
+        let policy = self.profile.retransmit;
+        for request in self.requests.outstanding_mut() {
+            request.many_paths |= request.path != path;
+            request.path = path;
+            request.generation = self.generation;
+            request.retry = Retry::begin(now, &policy, &mut ctx.random);
+            ctx.counters.retransmissions += 1;
+            ctx.send(path, Arc::clone(&request.bytes));
+        }
+    }
+
+    fn repeat_due(&mut self, ctx: &mut Context, now: Nanos) -> Option<DownReason> {
+        let (patience, policy) = (patience(&self.profile.retransmit, self.channel.role), self.profile.retransmit);
+        let (here, closing) = (self.path, self.is_closing());
+        for request in self.requests.outstanding_mut().iter_mut().filter(|request| request.retry.next <= now) {
+            let unanswered_for = now.since(request.retry.started);
+            if unanswered_for >= patience {
+                return Some(DownReason::PeerSilent(unanswered_for));
+            }
+            if matches!(request.ask, Ask::Probe { .. }) && request.path != here && request.retry.tries >= PROBE_TRIES {
+                request.path = here;
+                request.many_paths = true;
+                request.retry = Retry::begin(now, &policy, &mut ctx.random);
+            } else {
+                request.retry.again(now, &policy, &mut ctx.random);
+            }
+            ctx.counters.retransmissions += 1;
+            ctx.send(request.path, Arc::clone(&request.bytes));
+            if request.retry.tries >= SILENT_TRIES && !closing {
+                let (path, generation, tries) = (request.path, request.generation, request.retry.tries);
+                ctx.events.push_back(Event::PathSilent { sa: self.id, path, generation, unanswered_for, tries });
+            }
+        }
+        None
+    }
+
+    fn keep_nat_awake(&mut self, ctx: &mut Context, now: Nanos) {
+        if self.keepalive_at <= now {
+            self.keepalive_at = now + self.profile.nat_keepalive;
+            ctx.counters.keepalives_sent += 1;
+            ctx.transmits.push_back(Transmit { path: self.path, bytes: Arc::from(KEEPALIVE), keepalive: true });
+        }
+    }
+
+    /// Close it as ordered: report at once, tell the peer, and forget it when the peer knows or does not answer.
+    pub fn close(&mut self, ctx: &mut Context, now: Nanos, why: Arc<str>) {
+        if self.is_closing() {
+            return;
+        }
+        self.report_down(ctx, DownReason::Ordered(why));
+        self.closing_until = now + CLOSING;
+        self.keepalive_at = Nanos::NEVER;
+        self.ask_first(ctx, now, Ask::DeleteIke, |_| true);
+    }
+
+    /// Close one Child SA as ordered.
+    pub fn close_child(&mut self, ctx: &mut Context, now: Nanos, child: ChildId) {
+        let why = DownReason::Ordered(Arc::from("child closed"));
+        if let Some(spi_in) = self.family.end(ctx, child, why) {
+            self.ask(ctx, now, Ask::DeleteChild { spi_in });
+        }
+    }
+
+    /// It is over: report what is not reported yet.
+    pub fn end(mut self, ctx: &mut Context, why: DownReason) {
+        if !self.is_closing() {
+            self.report_down(ctx, why);
+        }
+    }
+
+    fn report_down(&mut self, ctx: &mut Context, why: DownReason) {
+        self.family.end_all(ctx, &DownReason::WithIkeSa);
+        if let Some(digest) = self.listed.take() {
+            ctx.identities.remove(digest, self.id.slot());
+        }
+        if self.channel.role == Role::Responder {
+            core::mem::take(&mut self.leases).give_back(ctx, self.profile_id, &self.profile);
+        }
+        ctx.counters.ike_sas_down += 1;
+        ctx.events.push_back(Event::IkeSaDown { sa: self.id, token: self.token, why });
+    }
+}
+
+/// Time has passed.
+pub fn on_timeout(sa: &mut Sa, ctx: &mut Context, now: Nanos) {
+    let Sa::Established(established) = sa else { return };
+    if established.closing_until <= now {
+        *sa = Sa::Ended;
+        return;
+    }
+    if let Some(why) = established.repeat_due(ctx, now) {
+        return end(sa, ctx, why);
+    }
+    if established.liveness_at() <= now {
+        established.ask(ctx, now, Ask::Liveness);
+    }
+    established.keep_nat_awake(ctx, now);
+    if established.forget_at <= now {
+        established.answers.forget();
+        established.forget_at = Nanos::NEVER;
+    }
+}
+
+/// The SA is over.
+pub fn end(sa: &mut Sa, ctx: &mut Context, why: DownReason) {
+    if let Sa::Established(established) = core::mem::replace(sa, Sa::Ended) {
+        established.end(ctx, why);
+    }
+}
+
+fn write(writer: &mut SkWriter, ask: &Ask, path: Path, behind_nat: Option<&NatHashes>, always: &NatHashes) {
+    let mut scratch = [0; SCRATCH_LEN];
+    let nat = |writer: &mut SkWriter, hashes: &NatHashes| {
+        hashes.payloads().iter().for_each(|payload| writer.push(payload));
+    };
+    match ask {
+        Ask::Liveness => {
+            if let Some(hashes) = behind_nat {
+                nat(writer, hashes);
+            }
+        }
+        Ask::Probe { .. } => {}
+        Ask::Update { addresses: list, .. } => {
+            writer.push(&Payload::Notify(MobikeNotify::UpdateSaAddresses.notify(&mut scratch)));
+            nat(writer, always);
+            if let Some(list) = list {
+                addresses::write(writer, list, path.local.ip());
+            }
+        }
+        Ask::Announce { addresses: list, .. } => addresses::write(writer, list, path.local.ip()),
+        Ask::Check { cookie } => {
+            if let Some(cookie) = Cookie2::new(cookie) {
+                writer.push(&Payload::Notify(MobikeNotify::Cookie2(cookie).notify(&mut scratch)));
+            }
+            nat(writer, always);
+        }
+        Ask::DeleteIke => writer.push(&Payload::Delete(Delete::IkeSa)),
+        Ask::DeleteChild { spi_in } => {
+            let spis = [spi_in.to_be_bytes()];
+            writer.push(&Payload::Delete(Delete::ChildSas { protocol: ProtocolId::ESP, spis: &spis }));
+        }
+    }
+}

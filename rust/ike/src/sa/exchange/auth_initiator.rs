@@ -1,0 +1,410 @@
+//! IKE_AUTH as the one who asks (RFC 7296 section 1.2), with a pre-shared key.
+//!
+//! ```text
+//! HDR, SK { IDi, [N(INITIAL_CONTACT)], [IDr], AUTH, [CP], SAi2, TSi, TSr,
+//!           [N(MOBIKE_SUPPORTED)], [N(ADDITIONAL_*)] }   -->
+//!                          <--   HDR, SK { IDr, AUTH, [CP], SAr2, TSi, TSr, [N(MOBIKE_SUPPORTED)], [N(ADDITIONAL_*)] }
+//! ```
+
+use std::sync::Arc;
+
+use crate::crypto::auth::SignedOctets;
+use crate::crypto::{AuthKeys, ChildKeys, EspSuite, IkeSuite, Nonces, Role, SharedSecret, SkeySeed, Spis};
+use crate::event::{AuthRefusal, ChildInstall, ConnectError, Event, IkeSaUp, NatView, NoticeKind};
+use crate::id::{Identity, IdentityPattern, SaId};
+use crate::profile::Profile;
+use crate::sa::Sa;
+use crate::sa::channel::{Channel, Outgoing};
+use crate::sa::child::{Family, Reserved};
+use crate::sa::context::{About, Context};
+use crate::sa::established::{Established, Mobility, Setup};
+use crate::sa::exchange::init_initiator::Order;
+use crate::sa::exchange::traffic::{self, Leases};
+use crate::sa::exchange::{addresses, offers};
+use crate::sa::path::Detected;
+use crate::sa::timers::{Retry, patience};
+use crate::selector::Selector;
+use crate::wire::mobike::SCRATCH_LEN;
+use crate::wire::{
+    AuthMethod, Authentication, ExchangeType, IdType, Identification, MobikeNotify, NotifyType, Payload, Payloads,
+    SkWriter,
+};
+use crate::{Nanos, Path};
+
+/// What IKE_SA_INIT agreed on.
+pub struct Agreed {
+    /// The order behind it.
+    pub order: Order,
+    /// Our name for it.
+    pub id: SaId,
+    /// Both SPIs.
+    pub spis: Spis,
+    /// The algorithms.
+    pub suite: IkeSuite,
+    /// The shared secret.
+    pub shared: SharedSecret,
+    /// Our nonce.
+    pub nonce_i: [u8; 32],
+    /// The peer's nonce.
+    pub nonce_r: Box<[u8]>,
+    /// Our request as it went.
+    pub request: Arc<[u8]>,
+    /// The answer as it came.
+    pub answer: Box<[u8]>,
+    /// The path that worked.
+    pub path: Path,
+    /// NAT detection, if the peer knows it.
+    pub detected: Option<Detected>,
+}
+
+/// Our IKE_AUTH is unanswered.
+#[derive(Debug)]
+pub struct Authenticating {
+    order: Order,
+    id: SaId,
+    suite: IkeSuite,
+    channel: Channel,
+    auth: AuthKeys,
+    nonce_i: [u8; 32],
+    nonce_r: Box<[u8]>,
+    init_answer: Box<[u8]>,
+    path: Path,
+    nat: NatView,
+    child: Reserved,
+    proposed: (Vec<Selector>, Vec<Selector>),
+    request: Arc<[u8]>,
+    retry: Retry,
+}
+
+/// Send IKE_AUTH.
+pub fn ask(ctx: &mut Context, now: Nanos, agreed: Agreed) -> Sa {
+    let path = auth_path(ctx, &agreed);
+    match prepare(ctx, now, agreed, path) {
+        Ok(asking) => {
+            ctx.send(path, Arc::clone(&asking.request));
+            Sa::AwaitAuthAnswer(Box::new(asking))
+        }
+        Err((order, why)) => {
+            fail(ctx, &order, path, why);
+            Sa::Ended
+        }
+    }
+}
+
+/// Port 4500 from here on if both ends know NAT traversal and there is a NAT or may be one after a move (M3.3-2).
+fn auth_path(ctx: &Context, agreed: &Agreed) -> Path {
+    let Agreed { order, path, detected, .. } = agreed;
+    let wanted = order.profile.mobike || order.profile.always_encap;
+    let floats = detected.is_some_and(|detected| detected.nat.any() || wanted);
+    let mut path = *path;
+    if floats && path.local.port() != ctx.settings.natt_port {
+        path.local.set_port(order.natt.local);
+        path.remote.set_port(order.natt.remote);
+    }
+    path
+}
+
+fn prepare(ctx: &mut Context, now: Nanos, agreed: Agreed, path: Path) -> Result<Authenticating, (Order, ConnectError)> {
+    let Agreed { order, id, spis, suite, shared, nonce_i, nonce_r, request, answer, detected, .. } = agreed;
+    let keys = Nonces::new(&nonce_i, &nonce_r)
+        .and_then(|nonces| SkeySeed::initial(suite.prf(), &nonces, shared).expand(&suite, &nonces, spis));
+    let Ok((keys, auth)) = keys else {
+        return Err((order, ConnectError::BadOrder("no keys could be made")));
+    };
+    let Some(child) = ctx.children.reserve(ctx.settings.shard, id, &mut ctx.random) else {
+        return Err((order, ConnectError::TableFull));
+    };
+    let mut channel = Channel::new(spis, Role::Initiator, keys);
+    let local = traffic::proposed_local(&order.profile, path.local.ip());
+    let remote = traffic::side(&order.profile.remote_ts, &Leases::default(), path.remote.ip());
+    let proposed = (local, remote);
+    let asking = Asking { profile: &order.profile, auth: &auth, init_request: &request, nonce_r: &nonce_r };
+    let message = Outgoing { exchange: ExchangeType::IKE_AUTH, id: 1, response: false };
+    let local_addresses = Arc::clone(&ctx.local_addresses);
+    let sealed = channel.seal(&mut ctx.buffer, message, |writer| {
+        asking.write(writer, child, &proposed);
+        if asking.profile.mobike {
+            write_mobike(writer, &local_addresses, path);
+        }
+    });
+    let Ok(request) = sealed else {
+        ctx.children.release(child);
+        return Err((order, ConnectError::BadOrder("IKE_AUTH does not fit a datagram")));
+    };
+    let retry = Retry::begin(now, &order.profile.retransmit, &mut ctx.random);
+    let nat = detected.map(|detected| detected.nat).unwrap_or_default();
+    let init_answer = answer;
+    Ok(Authenticating {
+        order,
+        id,
+        suite,
+        channel,
+        auth,
+        nonce_i,
+        nonce_r,
+        init_answer,
+        path,
+        nat,
+        child,
+        proposed,
+        request,
+        retry,
+    })
+}
+
+struct Asking<'a> {
+    profile: &'a Profile,
+    auth: &'a AuthKeys,
+    init_request: &'a [u8],
+    nonce_r: &'a [u8],
+}
+
+impl Asking<'_> {
+    fn write(&self, writer: &mut SkWriter, child: Reserved, (local, remote): &(Vec<Selector>, Vec<Selector>)) {
+        let Asking { profile, auth, init_request, nonce_r } = self;
+        with_id(&profile.local_id, |id| writer.push(&Payload::IdInitiator(id)));
+        if profile.initial_contact {
+            writer.push(&Payload::notify(NotifyType::INITIAL_CONTACT, &[]));
+        }
+        if let IdentityPattern::Exact(wanted) = &profile.remote_id {
+            with_id(wanted, |id| writer.push(&Payload::IdResponder(id)));
+        }
+        let body = id_body(&profile.local_id);
+        let octets = SignedOctets::new(auth, Role::Initiator, init_request, nonce_r, &body);
+        let proof = octets.shared_key_auth(profile.psk.expose());
+        let payload = Authentication { method: AuthMethod::SHARED_KEY, data: proof.expose() };
+        writer.push(&Payload::Authentication(payload));
+        traffic::request(profile.request_virtual_ip, |cp| writer.push(&Payload::Configuration(cp)));
+        offers::propose(&esp_suites(profile), &child.spi_in.to_be_bytes(), |sa| writer.push(&Payload::Sa(sa)));
+        traffic::write(local, |ts| writer.push(&Payload::TsInitiator(ts)));
+        traffic::write(remote, |ts| writer.push(&Payload::TsResponder(ts)));
+    }
+}
+
+/// The first Child SA never has a key exchange of its own (RFC 7296 section 1.2).
+#[must_use]
+pub fn esp_suites(profile: &Profile) -> Vec<EspSuite> {
+    let mut suites: Vec<EspSuite> = Vec::with_capacity(profile.esp_suites.len());
+    for suite in profile.esp_suites.iter().map(|suite| suite.without_ke()) {
+        if !suites.contains(&suite) {
+            suites.push(suite);
+        }
+    }
+    suites
+}
+
+/// MOBIKE_SUPPORTED and our other addresses (RFC 4555 sections 3.2 and 3.4).
+pub fn write_mobike(writer: &mut SkWriter, addresses: &[core::net::IpAddr], path: Path) {
+    let mut scratch = [0; SCRATCH_LEN];
+    writer.push(&Payload::Notify(MobikeNotify::MobikeSupported.notify(&mut scratch)));
+    addresses::write(writer, addresses, path.local.ip());
+}
+
+/// An identity as an ID payload, handed to `with`.
+pub fn with_id<T>(id: &Identity, with: impl FnOnce(Identification<'_>) -> T) -> T {
+    id.with_data(|data| with(Identification::new(IdType(id.kind()), data)))
+}
+
+/// The body of the ID payload we send, which AUTH covers.
+#[must_use]
+pub fn id_body(id: &Identity) -> Vec<u8> {
+    with_id(id, |id| received_id_body(&id))
+}
+
+/// The body of an ID payload that came, which the peer's AUTH covers.
+#[must_use]
+pub fn received_id_body(id: &Identification<'_>) -> Vec<u8> {
+    [&id.head(), id.data].concat()
+}
+
+fn fail(ctx: &mut Context, order: &Order, path: Path, why: ConnectError) {
+    ctx.counters.connects_failed += 1;
+    ctx.events.push_back(Event::ConnectFailed { token: order.token, why, tried: vec![path] });
+}
+
+impl Authenticating {
+    /// When to be woken.
+    #[must_use]
+    pub fn deadline(&self) -> Nanos {
+        self.retry.next.min(self.give_up())
+    }
+
+    /// The order behind it.
+    #[must_use]
+    pub fn order(&self) -> &Order {
+        &self.order
+    }
+
+    /// Over: report it.
+    pub fn fail(self, ctx: &mut Context, why: ConnectError) {
+        ctx.children.release(self.child);
+        fail(ctx, &self.order, self.path, why);
+    }
+
+    /// Our SPI and keys.
+    #[must_use]
+    pub fn channel(&self) -> &Channel {
+        &self.channel
+    }
+
+    fn give_up(&self) -> Nanos {
+        self.retry.started + patience(&self.order.profile.retransmit, Role::Initiator)
+    }
+
+    /// Tell the peer that we do not believe it (RFC 7296 section 2.21.2), once and without waiting.
+    fn tell_refusal(&mut self, ctx: &mut Context) {
+        let message = Outgoing { exchange: ExchangeType::INFORMATIONAL, id: 2, response: false };
+        let refusal = Payload::notify(NotifyType::AUTHENTICATION_FAILED, &[]);
+        if let Ok(bytes) = self.channel.seal(&mut ctx.buffer, message, |writer| writer.push(&refusal)) {
+            ctx.send(self.path, bytes);
+        }
+    }
+
+    fn check(&self, payloads: &Payloads<'_>) -> Result<Identity, ConnectError> {
+        let (Some(id), Some(auth)) = (payloads.id_responder(), payloads.authentication()) else {
+            let error = payloads.notifies().find(|notify| notify.kind.is_error());
+            return Err(match error {
+                Some(notify) if notify.kind == NotifyType::AUTHENTICATION_FAILED => ConnectError::PeerRefusedAuth,
+                Some(notify) => ConnectError::PeerError(notify.kind.to_string()),
+                None => ConnectError::Refused(AuthRefusal::Incomplete),
+            });
+        };
+        let body = received_id_body(id);
+        let octets = SignedOctets::new(&self.auth, Role::Responder, &self.init_answer, &self.nonce_i, &body);
+        let proven = octets.verify_shared_key(self.order.profile.psk.expose(), auth.data);
+        if auth.method != AuthMethod::SHARED_KEY || proven.is_err() {
+            return Err(ConnectError::Refused(AuthRefusal::BadAuth));
+        }
+        let identity = Identity::from_wire(id.kind.0, id.data);
+        match self.order.profile.remote_id.matches(&identity) {
+            true => Ok(identity),
+            false => Err(ConnectError::Refused(AuthRefusal::WrongIdentity)),
+        }
+    }
+
+    fn child(&self, payloads: &Payloads<'_>) -> Result<Box<ChildInstall>, String> {
+        let (Some(sa), Some(tsi), Some(tsr)) = (payloads.sa(), payloads.ts_initiator(), payloads.ts_responder()) else {
+            let error = payloads.notifies().find(|notify| notify.kind.is_error());
+            return Err(error.map_or("no SA payload".into(), |notify| notify.kind.to_string()));
+        };
+        let profile = &self.order.profile;
+        let chosen = offers::check_answer(&esp_suites(profile), sa)?;
+        let spi: [u8; 4] = offers::spi_of(&chosen, sa).try_into().map_err(|_| "an SPI that is not 4 octets")?;
+        let (local_ts, remote_ts) = (traffic::read(tsi), traffic::read(tsr));
+        if !traffic::is_within(&local_ts, &self.proposed.0) || !traffic::is_within(&remote_ts, &self.proposed.1) {
+            return Err("traffic selectors that we did not propose".into());
+        }
+        let keys = Nonces::new(&self.nonce_i, &self.nonce_r)
+            .and_then(|nonces| ChildKeys::derive(self.channel.keys().sk_d(), &chosen.suite, &nonces, None))
+            .map_err(|error| error.to_string())?;
+        Ok(Box::new(ChildInstall {
+            suite: chosen.suite,
+            spi_in: self.child.spi_in,
+            spi_out: u32::from_be_bytes(spi),
+            key_in: keys.sent_by(Role::Responder).clone(),
+            key_out: keys.sent_by(Role::Initiator).clone(),
+            local_ts,
+            remote_ts,
+            path: self.path,
+            encap: self.nat.any() || profile.always_encap,
+        }))
+    }
+}
+
+/// Time has passed: again, or give up.
+pub fn on_timeout(sa: &mut Sa, ctx: &mut Context, now: Nanos) {
+    let Sa::AwaitAuthAnswer(asking) = sa else { return };
+    if now >= asking.give_up() {
+        if let Sa::AwaitAuthAnswer(asking) = core::mem::replace(sa, Sa::Ended) {
+            let tried_for = now.since(asking.order.since);
+            asking.fail(ctx, ConnectError::NoAnswer { tried_for, heard: None });
+        }
+    } else if now >= asking.retry.next {
+        asking.retry.again(now, &asking.order.profile.retransmit, &mut ctx.random);
+        ctx.counters.retransmissions += 1;
+        ctx.send(asking.path, Arc::clone(&asking.request));
+    }
+}
+
+/// The answer came; the holder of the keys made it.
+pub fn on_answer(sa: &mut Sa, ctx: &mut Context, now: Nanos, payloads: &Payloads<'_>) {
+    let Sa::AwaitAuthAnswer(mut asking) = core::mem::replace(sa, Sa::Ended) else { return };
+    let peer_id = match asking.check(payloads) {
+        Ok(peer_id) => peer_id,
+        Err(why) => {
+            if matches!(why, ConnectError::Refused(_)) {
+                asking.tell_refusal(ctx);
+            }
+            return asking.fail(ctx, why);
+        }
+    };
+    *sa = Sa::Established(Box::new(establish(ctx, now, *asking, peer_id, payloads)));
+}
+
+fn establish(
+    ctx: &mut Context,
+    now: Nanos,
+    asking: Authenticating,
+    peer_id: Identity,
+    payloads: &Payloads<'_>,
+) -> Established {
+    let child = asking.child(payloads);
+    let Authenticating { order, id, suite, channel, path, nat, child: reserved, .. } = asking;
+    let mobike = order.profile.mobike && payloads.has(NotifyType::MOBIKE_SUPPORTED);
+    let leases = payloads.configuration().map(Leases::read).unwrap_or_default();
+    let peer_addresses = addresses::read(payloads).unwrap_or_default();
+    let spis = channel.spis;
+    let mut family = Family::default();
+    ctx.counters.ike_sas_up += 1;
+    ctx.events.push_back(Event::IkeSaUp(Box::new(IkeSaUp {
+        sa: id,
+        token: Some(order.token),
+        profile: order.profile_id,
+        role: Role::Initiator,
+        path,
+        nat,
+        peer_id: peer_id.clone(),
+        mobike,
+        peer_addresses: peer_addresses.clone(),
+        virtual_ips: leases.iter().collect(),
+        spi_i: spis.initiator,
+        spi_r: spis.responder,
+        suite,
+    })));
+    let mut refused = None;
+    match child {
+        Ok(install) => {
+            family.adopt(&mut ctx.children, reserved, install.spi_out);
+            ctx.counters.children_up += 1;
+            ctx.events.push_back(Event::ChildUp { sa: id, child: reserved.id, install });
+        }
+        Err(why) => {
+            ctx.children.release(reserved);
+            ctx.counters.child_refused += 1;
+            let about = About { path: Some(path), sa: Some(id) };
+            ctx.notice(now, about, NoticeKind::ChildRefused, || format!("no Child SA: {why}"));
+            // The peer may have made it; tell it that we did not.
+            refused = payloads.sa().map(|_| reserved.spi_in);
+        }
+    }
+    let mut established = Established::new(Setup {
+        id,
+        channel,
+        profile_id: order.profile_id,
+        profile: order.profile,
+        token: Some(order.token),
+        suite,
+        peer_id,
+        path,
+        nat,
+        mobility: if mobike { Mobility::Initiator } else { Mobility::Off },
+        peer_addresses,
+        leases,
+        family,
+        now,
+    });
+    if let Some(spi_in) = refused {
+        established.ask(ctx, now, crate::sa::window::Ask::DeleteChild { spi_in });
+    }
+    established
+}

@@ -1,0 +1,288 @@
+//! INFORMATIONAL (RFC 7296 section 1.4), and whatever else an established peer asks: every request that authenticates is
+//! answered, every answer goes to where its copy of the request came from.
+
+use std::sync::Arc;
+
+use subtle::ConstantTimeEq;
+
+use crate::event::{DownReason, Event, NoticeKind};
+use crate::sa::Sa;
+use crate::sa::channel::{Opened, Outgoing};
+use crate::sa::context::Context;
+use crate::sa::established::{self, Established};
+use crate::sa::exchange::mobike;
+use crate::sa::path::{NatHashes, detect};
+use crate::sa::window::{Ask, Outstanding, Standing};
+use crate::wire::mobike::{MAX_COOKIE2, SCRATCH_LEN};
+use crate::wire::{
+    Cookie2, Delete, ExchangeType, Header, MobikeNotify, NotifyType, Payload, Payloads, ProtocolId, SkWriter,
+    WireError, WireErrorKind,
+};
+use crate::{Nanos, Path};
+
+/// A message for an established SA came in.
+pub fn on_message(sa: &mut Sa, ctx: &mut Context, now: Nanos, path: Path, header: &Header, bytes: &mut [u8]) {
+    let Sa::Established(established) = sa else { return };
+    let ended = if header.flags.response {
+        on_answer(established, ctx, now, path, header, bytes)
+    } else {
+        on_request(established, ctx, now, path, header, bytes)
+    };
+    match ended {
+        Some(why) => established::end(sa, ctx, why),
+        None => established.pump(ctx, now),
+    }
+}
+
+/// What an answer will carry.
+#[derive(Default)]
+struct Answer {
+    error: Option<(NotifyType, Option<u8>)>,
+    nat: bool,
+    cookie2: Option<([u8; MAX_COOKIE2], usize)>,
+    deleted: Vec<[u8; 4]>,
+}
+
+fn on_request(
+    sa: &mut Established,
+    ctx: &mut Context,
+    now: Nanos,
+    path: Path,
+    header: &Header,
+    bytes: &mut [u8],
+) -> Option<DownReason> {
+    let standing = sa.answers.standing(header.message_id);
+    if standing == Standing::Outside {
+        ctx.counters.dropped_outside_window += 1;
+        return None;
+    }
+    let opened = open(sa, ctx, bytes)?;
+    match standing {
+        Standing::Repeated(answer) => {
+            ctx.counters.repeats_answered += 1;
+            ctx.send(path, answer);
+            return None;
+        }
+        Standing::Forgotten => {
+            ctx.counters.dropped_forgotten_repeat += 1;
+            return None;
+        }
+        Standing::New | Standing::Outside => {}
+    }
+    sa.heard = now;
+    let request = Request { id: header.message_id, exchange: header.exchange, path };
+    match opened.payloads {
+        Ok(payloads) => serve(sa, ctx, now, &request, &payloads),
+        Err(error) => {
+            refuse_unreadable(sa, ctx, now, &request, &error);
+            None
+        }
+    }
+}
+
+/// A request of the peer.
+#[derive(Debug, Clone, Copy)]
+pub struct Request {
+    /// Its message id.
+    pub id: u32,
+    /// Its exchange.
+    pub exchange: ExchangeType,
+    /// Where this copy came from.
+    pub path: Path,
+}
+
+fn open<'m>(sa: &Established, ctx: &mut Context, bytes: &'m mut [u8]) -> Option<Opened<'m>> {
+    sa.channel.open(bytes).map_err(|why| ctx.count_unopened(why)).ok()
+}
+
+/// It authenticates, but cannot be read: the peer errs. RFC 7296 section 2.21.3 lets both ends drop the IKE SA after
+/// INVALID_SYNTAX; we keep it and test at once whether the peer did.
+fn refuse_unreadable(sa: &mut Established, ctx: &mut Context, now: Nanos, request: &Request, error: &WireError) {
+    ctx.counters.invalid_requests += 1;
+    ctx.notice(now, sa.about(), NoticeKind::Malformed, || format!("request of an established peer: {error}"));
+    let critical = match error.kind {
+        WireErrorKind::UnsupportedCritical(kind) => Some(kind.0),
+        _ => None,
+    };
+    let kind = error.answer().unwrap_or(NotifyType::INVALID_SYNTAX);
+    answer(sa, ctx, now, request, &Answer { error: Some((kind, critical)), ..Answer::default() });
+    if critical.is_none() && sa.requests.is_idle() {
+        sa.ask(ctx, now, Ask::Liveness);
+    }
+}
+
+fn serve(
+    sa: &mut Established,
+    ctx: &mut Context,
+    now: Nanos,
+    request: &Request,
+    payloads: &Payloads<'_>,
+) -> Option<DownReason> {
+    match request.exchange {
+        ExchangeType::INFORMATIONAL => inform(sa, ctx, now, request, payloads),
+        ExchangeType::CREATE_CHILD_SA => {
+            ctx.counters.create_child_refused += 1;
+            ctx.notice(now, sa.about(), NoticeKind::NotServed, || {
+                "peer asks for CREATE_CHILD_SA (a rekey or another Child SA), which is not served".into()
+            });
+            let error = Some((NotifyType::NO_ADDITIONAL_SAS, None));
+            answer(sa, ctx, now, request, &Answer { error, ..Answer::default() });
+            None
+        }
+        _ => {
+            ctx.counters.unknown_requests += 1;
+            answer(sa, ctx, now, request, &Answer::default());
+            None
+        }
+    }
+}
+
+fn inform(
+    sa: &mut Established,
+    ctx: &mut Context,
+    now: Nanos,
+    request: &Request,
+    payloads: &Payloads<'_>,
+) -> Option<DownReason> {
+    let mut reply = Answer { nat: asks_for_nat(payloads), ..Answer::default() };
+    let notes = match mobike::Notes::read(payloads) {
+        Ok(notes) => notes,
+        Err(error) => {
+            refuse_unreadable(sa, ctx, now, request, &error);
+            return None;
+        }
+    };
+    reply.cookie2 = notes.cookie2.map(copy_cookie);
+    let mut ended = payloads.has(NotifyType::AUTHENTICATION_FAILED).then_some(DownReason::PeerRefusedAuth);
+    for payload in payloads.iter() {
+        match payload {
+            Payload::Delete(Delete::IkeSa) => ended = Some(DownReason::PeerDeleted),
+            Payload::Delete(Delete::ChildSas { protocol: ProtocolId::ESP, spis }) => {
+                delete_children(sa, ctx, spis, &mut reply.deleted);
+            }
+            _ => {}
+        }
+    }
+    answer(sa, ctx, now, request, &reply);
+    if ended.is_none() && !sa.is_closing() {
+        mobike::on_request(sa, ctx, now, request, &notes, payloads);
+    }
+    ended
+}
+
+/// The answer deletes the other direction of each pair (RFC 7296 section 1.4.1); of unknown ones there is nothing to say.
+fn delete_children(sa: &mut Established, ctx: &mut Context, spis: &[[u8; 4]], deleted: &mut Vec<[u8; 4]>) {
+    for spi in spis {
+        if let Some(child) = sa.family.by_spi_out(ctx, u32::from_be_bytes(*spi))
+            && let Some(spi_in) = sa.family.end(ctx, child, DownReason::PeerDeleted)
+        {
+            deleted.push(spi_in.to_be_bytes());
+        }
+    }
+}
+
+fn asks_for_nat(payloads: &Payloads<'_>) -> bool {
+    payloads.has(NotifyType::NAT_DETECTION_SOURCE_IP) || payloads.has(NotifyType::NAT_DETECTION_DESTINATION_IP)
+}
+
+fn copy_cookie(cookie: Cookie2<'_>) -> ([u8; MAX_COOKIE2], usize) {
+    let mut copy = [0; MAX_COOKIE2];
+    let octets = cookie.octets();
+    copy[..octets.len()].copy_from_slice(octets);
+    (copy, octets.len())
+}
+
+fn answer(sa: &mut Established, ctx: &mut Context, now: Nanos, request: &Request, reply: &Answer) {
+    let message = Outgoing { exchange: request.exchange, id: request.id, response: true };
+    let hashes = reply.nat.then(|| NatHashes::of(sa.channel.spis, request.path));
+    match sa.channel.seal(&mut ctx.buffer, message, |writer| write(writer, reply, hashes.as_ref())) {
+        Ok(bytes) => {
+            ctx.send(request.path, Arc::clone(&bytes));
+            sa.answered(now, request.id, bytes);
+        }
+        Err(_) => ctx.counters.dropped_crypto += 1,
+    }
+}
+
+fn write(writer: &mut SkWriter, reply: &Answer, hashes: Option<&NatHashes>) {
+    if let Some((kind, data)) = reply.error {
+        writer.push(&Payload::notify(kind, data.as_slice()));
+    }
+    if let Some(hashes) = hashes {
+        hashes.payloads().iter().for_each(|payload| writer.push(payload));
+    }
+    if let Some(cookie) = reply.cookie2.as_ref().and_then(|(copy, len)| Cookie2::new(&copy[..*len])) {
+        writer.push(&Payload::Notify(MobikeNotify::Cookie2(cookie).notify(&mut [0; SCRATCH_LEN])));
+    }
+    if !reply.deleted.is_empty() {
+        let delete = Delete::ChildSas { protocol: ProtocolId::ESP, spis: &reply.deleted };
+        writer.push(&Payload::Delete(delete));
+    }
+}
+
+fn on_answer(
+    sa: &mut Established,
+    ctx: &mut Context,
+    now: Nanos,
+    path: Path,
+    header: &Header,
+    bytes: &mut [u8],
+) -> Option<DownReason> {
+    if !sa.requests.outstanding().iter().any(|request| request.id == header.message_id) {
+        ctx.counters.dropped_unasked_answer += 1;
+        return None;
+    }
+    let opened = open(sa, ctx, bytes)?;
+    let request = sa.requests.settle(header.message_id)?;
+    sa.heard = now;
+    let payloads = opened.payloads.unwrap_or_else(|error| {
+        ctx.notice(now, sa.about(), NoticeKind::Malformed, || format!("answer of an established peer: {error}"));
+        Payloads::default()
+    });
+    if sa.is_closing() {
+        if matches!(request.ask, Ask::DeleteIke) {
+            return Some(DownReason::PeerDeleted);
+        }
+        return None;
+    }
+    if payloads.has(NotifyType::INVALID_SYNTAX) {
+        // Fatal for both ends (RFC 7296 section 2.21.3): the peer has dropped the IKE SA.
+        return Some(DownReason::PeerMisbehaved("it answered INVALID_SYNTAX"));
+    }
+    settle(sa, ctx, now, path, request, &payloads)
+}
+
+fn settle(
+    sa: &mut Established,
+    ctx: &mut Context,
+    now: Nanos,
+    path: Path,
+    request: Outstanding,
+    payloads: &Payloads<'_>,
+) -> Option<DownReason> {
+    match &request.ask {
+        Ask::Liveness => mobike::note_nat(sa, ctx, path, &request, payloads),
+        Ask::Probe { generation, .. } => {
+            if !request.many_paths {
+                let rtt = now.since(request.retry.sent);
+                let (path, generation) = (request.path, *generation);
+                ctx.events.push_back(Event::PathChecked { sa: sa.id, path, generation, rtt });
+            }
+        }
+        Ask::Update { .. } => mobike::on_update_answer(sa, ctx, now, path, &request, payloads),
+        Ask::Announce { .. } => mobike::on_announce_answer(sa, ctx, now, request),
+        Ask::Check { cookie } => {
+            let came = payloads.notify(NotifyType::COOKIE2).map_or(&[][..], |notify| notify.data);
+            return mobike::on_check_answer(sa, ctx, now, &request, cookie.ct_eq(came).into());
+        }
+        Ask::DeleteIke => return Some(DownReason::PeerDeleted),
+        Ask::DeleteChild { .. } => {}
+    }
+    None
+}
+
+/// NAT detection of an answer over `path`.
+#[must_use]
+pub fn detected(sa: &Established, payloads: &Payloads<'_>, path: Path) -> Option<crate::sa::path::Detected> {
+    detect(payloads, sa.channel.spis, path)
+}

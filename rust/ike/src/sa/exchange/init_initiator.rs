@@ -1,0 +1,359 @@
+//! IKE_SA_INIT as the one who asks (RFC 7296 section 1.2).
+//!
+//! ```text
+//! HDR(A,0), [N(COOKIE)], SAi1, KEi, Ni, N(NATD)..   -->
+//!                                                   <--   HDR(A,B), SAr1, KEr, Nr, N(NATD)..
+//! or                                                <--   HDR(A,0), N(COOKIE) | N(INVALID_KE_PAYLOAD) | error
+//! ```
+//!
+//! The request goes over each path in turn, with the same bytes (M3.1-1), so it carries a NAT detection hash for every
+//! address it may leave from or go to. Nobody vouches for the answer: what proves nothing is noted, and we keep trying.
+
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::sync::Arc;
+
+use crate::command::NattPorts;
+use crate::crypto::natd::nat_detection;
+use crate::crypto::negotiate::Suite;
+use crate::crypto::{Ephemeral, KeMethod, Role, Spis, kex};
+use crate::event::{ConnectError, Event, NoticeKind};
+use crate::id::{ProfileId, SaId, Token};
+use crate::profile::Profile;
+use crate::sa::Sa;
+use crate::sa::context::{About, Context};
+use crate::sa::exchange::{auth_initiator, offers};
+use crate::sa::path::detect;
+use crate::sa::timers::{Retry, patience};
+use crate::wire::{
+    ExchangeType, Flags, Header, KeMethod as KeNumber, KeyExchange, Message, MessageWriter, Nonce, NotifyType, Payload,
+    Payloads,
+};
+use crate::{Nanos, Path};
+
+/// An ordered connection.
+#[derive(Debug)]
+pub struct Order {
+    /// Its name.
+    pub token: Token,
+    /// Its standing orders.
+    pub profile_id: ProfileId,
+    /// The same.
+    pub profile: Arc<Profile>,
+    /// Paths to try, most wanted first.
+    pub paths: Vec<Path>,
+    /// Ports for IKE_AUTH and after.
+    pub natt: NattPorts,
+    /// When it was ordered.
+    pub since: Nanos,
+}
+
+/// Our IKE_SA_INIT is unanswered.
+#[derive(Debug)]
+pub struct Connecting {
+    /// The order.
+    pub order: Order,
+    /// Our name for it.
+    pub id: SaId,
+    /// Our SPI.
+    pub spi_i: u64,
+    nonce: [u8; 32],
+    ephemeral: Ephemeral,
+    cookie: Option<Box<[u8]>>,
+    request: Arc<[u8]>,
+    retry: Retry,
+    /// Index of the path the request last went over.
+    path: usize,
+    /// How many paths the request went over at least once.
+    tried: usize,
+    /// Requests made anew because of COOKIE or INVALID_KE_PAYLOAD.
+    renewals: u8,
+    ke_renewed: bool,
+    /// The last answer that proves nothing.
+    heard: Option<String>,
+    give_up: Nanos,
+}
+
+/// Paths of one order; each costs octets in the request.
+pub const MAX_PATHS: usize = 16;
+
+/// COOKIE and INVALID_KE_PAYLOAD answers obeyed for one order.
+const MAX_RENEWALS: u8 = 6;
+
+/// After an error that anybody could have sent, a better answer is awaited for so long (RFC 7296 section 2.21.1).
+const DOUBT: Duration = Duration::from_secs(8);
+
+/// Begin. The place and SPI are the engine's choice.
+pub fn connect(ctx: &mut Context, now: Nanos, id: SaId, spi_i: u64, order: Order) -> Result<Connecting, ConnectError> {
+    let method = order.profile.ike_suites.first().ok_or(ConnectError::BadOrder("profile has no IKE suite"))?.ke();
+    let ephemeral = generate(ctx, method)?;
+    let nonce = kex::fresh_nonce(&mut ctx.random);
+    let retry = Retry::begin(now, &order.profile.retransmit, &mut ctx.random);
+    let give_up = now + patience(&order.profile.retransmit, Role::Initiator);
+    let mut connecting = Connecting {
+        order,
+        id,
+        spi_i,
+        nonce,
+        ephemeral,
+        cookie: None,
+        request: Arc::from([]),
+        retry,
+        path: 0,
+        tried: 1,
+        renewals: 0,
+        ke_renewed: false,
+        heard: None,
+        give_up,
+    };
+    connecting.write_request(ctx)?;
+    ctx.send(connecting.order.paths[0], Arc::clone(&connecting.request));
+    Ok(connecting)
+}
+
+fn generate(ctx: &mut Context, method: KeMethod) -> Result<Ephemeral, ConnectError> {
+    Ephemeral::generate(method, &mut ctx.random).map_err(|_| ConnectError::BadOrder("no key pair could be made"))
+}
+
+impl Connecting {
+    /// When to be woken.
+    #[must_use]
+    pub fn deadline(&self) -> Nanos {
+        self.retry.next.min(self.give_up)
+    }
+
+    /// Over: report it.
+    pub fn fail(self, ctx: &mut Context, why: ConnectError) {
+        ctx.counters.connects_failed += 1;
+        let tried = self.order.paths[..self.tried].to_vec();
+        ctx.events.push_back(Event::ConnectFailed { token: self.order.token, why, tried });
+    }
+
+    fn why_given_up(&mut self, now: Nanos) -> ConnectError {
+        ConnectError::NoAnswer { tried_for: now.since(self.order.since), heard: self.heard.take() }
+    }
+
+    fn write_request(&mut self, ctx: &mut Context) -> Result<(), ConnectError> {
+        let flags = Flags { initiator: true, version: false, response: false };
+        let header = Header::new(self.spi_i, 0, ExchangeType::IKE_SA_INIT, flags, 0);
+        let mut writer = MessageWriter::reuse(&header, core::mem::take(&mut ctx.buffer));
+        if let Some(cookie) = &self.cookie {
+            writer.push(&Payload::notify(NotifyType::COOKIE, cookie));
+        }
+        offers::propose(&self.order.profile.ike_suites, &[], |sa| writer.push(&Payload::Sa(sa)));
+        let method = KeNumber(self.ephemeral.method().id());
+        writer.push(&Payload::KeyExchange(KeyExchange { method, data: self.ephemeral.public() }));
+        if let Some(nonce) = Nonce::new(&self.nonce) {
+            writer.push(&Payload::Nonce(nonce));
+        }
+        let spis = Spis { initiator: self.spi_i, responder: 0 };
+        for (kind, end) in self.ends() {
+            writer.push(&Payload::notify(kind, &nat_detection(spis, end)));
+        }
+        ctx.buffer = writer.finish().map_err(|_| ConnectError::BadOrder("IKE_SA_INIT does not fit a datagram"))?;
+        self.request = Arc::from(ctx.buffer.as_slice());
+        Ok(())
+    }
+
+    /// Every address the request may leave from, and every one it may go to, each once.
+    fn ends(&self) -> Vec<(NotifyType, SocketAddr)> {
+        let mut ends = Vec::new();
+        let locals = self.order.paths.iter().map(|path| (NotifyType::NAT_DETECTION_SOURCE_IP, path.local));
+        let remotes = self.order.paths.iter().map(|path| (NotifyType::NAT_DETECTION_DESTINATION_IP, path.remote));
+        for end in locals.chain(remotes) {
+            if !ends.contains(&end) {
+                ends.push(end);
+            }
+        }
+        ends
+    }
+
+    /// The request was changed at the responder's wish: send it at once over the path the wish came from.
+    fn renew(&mut self, ctx: &mut Context, now: Nanos) -> Result<(), ConnectError> {
+        self.renewals += 1;
+        self.write_request(ctx)?;
+        self.retry = Retry::begin(now, &self.order.profile.retransmit, &mut ctx.random);
+        ctx.send(self.order.paths[self.path], Arc::clone(&self.request));
+        Ok(())
+    }
+
+    fn on_cookie(&mut self, ctx: &mut Context, now: Nanos, cookie: &[u8]) -> Result<(), ConnectError> {
+        if self.renewals >= MAX_RENEWALS || self.cookie.as_deref() == Some(cookie) {
+            ctx.counters.unproven_answers += 1;
+            return Ok(());
+        }
+        self.cookie = Some(cookie.into());
+        self.renew(ctx, now)
+    }
+
+    /// INVALID_KE_PAYLOAD: once, and only to a method of our own list (RFC 7296 section 1.2).
+    fn on_other_method(&mut self, ctx: &mut Context, now: Nanos, wanted: Option<KeNumber>) -> Result<(), ConnectError> {
+        let ours = |id: KeNumber| self.order.profile.ike_suites.iter().filter_map(Suite::ke).find(|ke| ke.id() == id.0);
+        match wanted.and_then(ours) {
+            Some(method) if !self.ke_renewed && method != self.ephemeral.method() => {
+                self.ke_renewed = true;
+                self.ephemeral = generate(ctx, method)?;
+                self.renew(ctx, now)
+            }
+            _ => {
+                let name = wanted.map_or("nothing".into(), |method| method.to_string());
+                self.doubt(ctx, now, format!("INVALID_KE_PAYLOAD asking for {name}"));
+                Ok(())
+            }
+        }
+    }
+
+    /// Anybody could have sent this. Note it, and wait a little for something better.
+    fn doubt(&mut self, ctx: &mut Context, now: Nanos, heard: String) {
+        ctx.counters.unproven_answers += 1;
+        let about = About { path: Some(self.order.paths[self.path]), sa: Some(self.id) };
+        ctx.notice(now, about, NoticeKind::Unproven, || format!("unauthenticated answer to IKE_SA_INIT: {heard}"));
+        self.heard = Some(heard);
+        self.give_up = self.give_up.min(now + DOUBT);
+    }
+}
+
+/// Time has passed: over the next path, or give up.
+pub fn on_timeout(sa: &mut Sa, ctx: &mut Context, now: Nanos) {
+    let Sa::AwaitInitAnswer(connecting) = sa else { return };
+    if now >= connecting.give_up {
+        let why = connecting.why_given_up(now);
+        if let Sa::AwaitInitAnswer(connecting) = core::mem::replace(sa, Sa::Ended) {
+            connecting.fail(ctx, why);
+        }
+        return;
+    }
+    if now < connecting.retry.next {
+        return;
+    }
+    let paths = connecting.order.paths.len();
+    connecting.path = (connecting.path + 1) % paths;
+    connecting.tried = (connecting.tried + 1).min(paths);
+    // A path tried for the first time gets the short first wait; later rounds get longer and longer ones.
+    if connecting.retry.tries as usize >= paths {
+        connecting.retry.again(now, &connecting.order.profile.retransmit, &mut ctx.random);
+    } else {
+        let tries = connecting.retry.tries;
+        connecting.retry = Retry::begin(now, &connecting.order.profile.retransmit, &mut ctx.random);
+        connecting.retry.tries = tries + 1;
+    }
+    ctx.counters.retransmissions += 1;
+    ctx.send(connecting.order.paths[connecting.path], Arc::clone(&connecting.request));
+}
+
+/// An answer came.
+pub fn on_answer(sa: &mut Sa, ctx: &mut Context, now: Nanos, path: Path, bytes: &[u8]) {
+    let Sa::AwaitInitAnswer(connecting) = sa else { return };
+    let Some(index) = connecting.order.paths.iter().position(|tried| *tried == path) else {
+        // A NAT or a peer that answers from elsewhere; there was no request over that path that we could prove.
+        ctx.counters.dropped_bad_init_answer += 1;
+        return;
+    };
+    let Ok(message) = Message::parse(bytes) else {
+        ctx.counters.dropped_malformed += 1;
+        return;
+    };
+    connecting.path = index;
+    let payloads = &message.payloads;
+    let outcome = match what_came(payloads) {
+        Came::Cookie(cookie) => connecting.on_cookie(ctx, now, cookie),
+        Came::OtherMethod(wanted) => connecting.on_other_method(ctx, now, wanted),
+        Came::Error(kind) => {
+            connecting.doubt(ctx, now, kind.to_string());
+            Ok(())
+        }
+        Came::Offer => match accept(connecting, &message) {
+            Ok(accepted) => return proceed(sa, ctx, now, path, bytes, payloads, accepted),
+            Err(heard) => {
+                ctx.counters.dropped_bad_init_answer += 1;
+                connecting.doubt(ctx, now, heard);
+                Ok(())
+            }
+        },
+    };
+    if let Err(why) = outcome
+        && let Sa::AwaitInitAnswer(connecting) = core::mem::replace(sa, Sa::Ended)
+    {
+        connecting.fail(ctx, why);
+    }
+}
+
+enum Came<'a> {
+    Offer,
+    Cookie(&'a [u8]),
+    OtherMethod(Option<KeNumber>),
+    Error(NotifyType),
+}
+
+fn what_came<'a>(payloads: &Payloads<'a>) -> Came<'a> {
+    if payloads.sa().is_some() {
+        return Came::Offer;
+    }
+    if let Some(cookie) = payloads.notify(NotifyType::COOKIE).and_then(|notify| notify.cookie()) {
+        return Came::Cookie(cookie);
+    }
+    match payloads.notifies().find(|notify| notify.kind.is_error()) {
+        Some(notify) if notify.kind == NotifyType::INVALID_KE_PAYLOAD => Came::OtherMethod(notify.wanted_group()),
+        Some(notify) => Came::Error(notify.kind),
+        None => Came::Offer,
+    }
+}
+
+/// What an answer that fits agreed on.
+struct Accepted {
+    suite: crate::crypto::IkeSuite,
+    spi_r: u64,
+    public: Box<[u8]>,
+    nonce: Box<[u8]>,
+}
+
+fn accept(connecting: &Connecting, message: &Message<'_>) -> Result<Accepted, String> {
+    let payloads = &message.payloads;
+    let (Some(sa), Some(ke), Some(nonce)) = (payloads.sa(), payloads.key_exchange(), payloads.nonce()) else {
+        return Err("an answer without SA, KE or nonce".into());
+    };
+    let spi_r = message.header.responder_spi;
+    if spi_r == 0 {
+        return Err("an answer without SPI".into());
+    }
+    let suite = offers::check_answer(&connecting.order.profile.ike_suites, sa)?.suite;
+    let method = connecting.ephemeral.method();
+    if suite.ke() != method || ke.method.0 != method.id() || ke.data.len() != method.public_len() {
+        return Err(format!("a key exchange value that is not {method}"));
+    }
+    Ok(Accepted { suite, spi_r, public: ke.data.into(), nonce: nonce.octets().into() })
+}
+
+fn proceed(
+    sa: &mut Sa,
+    ctx: &mut Context,
+    now: Nanos,
+    path: Path,
+    answer: &[u8],
+    payloads: &Payloads<'_>,
+    accepted: Accepted,
+) {
+    let Sa::AwaitInitAnswer(connecting) = sa else { return };
+    let spis = Spis { initiator: connecting.spi_i, responder: accepted.spi_r };
+    let Ok(shared) = connecting.ephemeral.agree(&accepted.public) else {
+        ctx.counters.dropped_bad_ke += 1;
+        return connecting.doubt(ctx, now, "an unusable key exchange value".into());
+    };
+    let detected = detect(payloads, spis, path);
+    let Sa::AwaitInitAnswer(connecting) = core::mem::replace(sa, Sa::Ended) else { return };
+    let Connecting { order, id, nonce, request, .. } = *connecting;
+    let agreed = auth_initiator::Agreed {
+        order,
+        id,
+        spis,
+        suite: accepted.suite,
+        shared,
+        nonce_i: nonce,
+        nonce_r: accepted.nonce,
+        request,
+        answer: answer.into(),
+        path,
+        detected,
+    };
+    *sa = auth_initiator::ask(ctx, now, agreed);
+}

@@ -1,0 +1,250 @@
+//! IKE_SA_INIT as the one who answers (RFC 7296 section 1.2).
+//!
+//! What a stranger can cost, in order: parsing; a hash when cookies are demanded; then one key pair and about a kilobyte
+//! until the half-open SA expires. The shared secret is computed only when IKE_AUTH comes, so a spoofed request never
+//! costs a key agreement. A repeated request gets the same bytes again.
+
+use core::ops::Range;
+use std::sync::Arc;
+
+use crate::crypto::negotiate::{Chosen, Outcome};
+use crate::crypto::{AuthKeys, Ephemeral, IkeSuite, KeMethod, Nonces, Random, Role, SkeySeed, Spis};
+use crate::event::{NatView, NoticeKind};
+use crate::id::SaId;
+use crate::sa::channel::Channel;
+use crate::sa::context::{About, Context};
+use crate::sa::exchange::offers;
+use crate::sa::path::{NatHashes, detect};
+use crate::table::half_open::Asker;
+use crate::wire::{
+    ExchangeType, Flags, Header, KeMethod as KeNumber, KeyExchange, Message, MessageWriter, Nonce, NotifyType, Payload,
+};
+use crate::{Nanos, Path};
+
+/// We answered an IKE_SA_INIT and await IKE_AUTH.
+#[derive(Debug)]
+pub struct HalfOpen {
+    /// Our name for it.
+    pub id: SaId,
+    /// Who asked.
+    pub asker: Asker,
+    /// Both SPIs.
+    pub spis: Spis,
+    /// The algorithms.
+    pub suite: IkeSuite,
+    /// The request as it came: the initiator's AUTH covers it.
+    pub request: Box<[u8]>,
+    nonce_i: Range<usize>,
+    public_i: Range<usize>,
+    /// The answer as it went: our AUTH covers it.
+    pub answer: Arc<[u8]>,
+    /// Our nonce.
+    pub nonce_r: [u8; 32],
+    /// NATs seen on the way.
+    pub nat: NatView,
+    /// The peer sent NAT detection.
+    pub natt: bool,
+    /// How far the key exchange is.
+    pub secret: Secret,
+    /// IKE_AUTH was refused; what to say when it is repeated.
+    pub refusal: Option<Arc<[u8]>>,
+    expires: Nanos,
+}
+
+/// How far the key exchange is.
+#[derive(Debug)]
+pub enum Secret {
+    /// Our key pair; nobody has shown interest in the result.
+    Pair(Ephemeral),
+    /// An IKE_AUTH came, so the keys were made.
+    Keys(Box<(Channel, AuthKeys)>),
+    /// The peer's value is unusable.
+    Unusable,
+}
+
+impl HalfOpen {
+    /// When it ends.
+    #[must_use]
+    pub fn deadline(&self) -> Nanos {
+        self.expires
+    }
+
+    /// The initiator's nonce.
+    #[must_use]
+    pub fn nonce_i(&self) -> &[u8] {
+        &self.request[self.nonce_i.clone()]
+    }
+
+    /// Is this the request we answered?
+    #[must_use]
+    pub fn is_repeated(&self, request: &[u8]) -> bool {
+        *self.request == *request
+    }
+
+    /// The keys, made now if this is the first time they are needed. `None` if the peer's value is unusable.
+    pub fn keys(&mut self) -> Option<&mut (Channel, AuthKeys)> {
+        if let Secret::Pair(pair) = &self.secret {
+            let made = self.derive(pair);
+            self.secret = made.map_or(Secret::Unusable, |keys| Secret::Keys(Box::new(keys)));
+        }
+        match &mut self.secret {
+            Secret::Keys(keys) => Some(keys),
+            Secret::Pair(_) | Secret::Unusable => None,
+        }
+    }
+
+    fn derive(&self, pair: &Ephemeral) -> Option<(Channel, AuthKeys)> {
+        let shared = pair.agree(&self.request[self.public_i.clone()]).ok()?;
+        let nonces = Nonces::new(self.nonce_i(), &self.nonce_r).ok()?;
+        let seed = SkeySeed::initial(self.suite.prf(), &nonces, shared);
+        let (keys, auth) = seed.expand(&self.suite, &nonces, self.spis).ok()?;
+        Some((Channel::new(self.spis, Role::Responder, keys), auth))
+    }
+}
+
+/// What to do about a request that passed the cookie gate.
+#[derive(Debug)]
+pub enum Verdict {
+    /// Answer it with a new SA.
+    Serve(Chosen<IkeSuite>, KeMethod),
+    /// Answered without leaving a trace, or dropped.
+    Done,
+}
+
+/// Look at the offer. Costs no memory and no key exchange.
+pub fn judge(ctx: &mut Context, now: Nanos, path: Path, message: &Message<'_>) -> Verdict {
+    let payloads = &message.payloads;
+    let (Some(sa), Some(ke), Some(_)) = (payloads.sa(), payloads.key_exchange(), payloads.nonce()) else {
+        ctx.counters.dropped_malformed += 1;
+        return Verdict::Done;
+    };
+    if ctx.accepted_suites.is_empty() {
+        ctx.counters.dropped_not_accepting += 1;
+        return Verdict::Done;
+    }
+    let about = About { path: Some(path), sa: None };
+    match offers::choose(&ctx.accepted_suites, sa, Some(ke.method.0)) {
+        Outcome::Chosen(chosen) if ke.data.len() == chosen.suite.ke().public_len() => {
+            Verdict::Serve(chosen, chosen.suite.ke())
+        }
+        Outcome::Chosen(_) => {
+            ctx.counters.dropped_bad_ke += 1;
+            Verdict::Done
+        }
+        Outcome::WrongKe { wanted } => {
+            ctx.counters.invalid_ke_sent += 1;
+            refuse(ctx, path, &message.header, NotifyType::INVALID_KE_PAYLOAD, &wanted.id().to_be_bytes());
+            Verdict::Done
+        }
+        Outcome::None(why) => {
+            ctx.counters.init_no_proposal += 1;
+            ctx.notice(now, about, NoticeKind::NoProposal, || format!("IKE_SA_INIT refused: {why}"));
+            refuse(ctx, path, &message.header, NotifyType::NO_PROPOSAL_CHOSEN, &[]);
+            Verdict::Done
+        }
+    }
+}
+
+/// Answer with one notification and no SA.
+pub fn refuse(ctx: &mut Context, path: Path, asked: &Header, kind: NotifyType, data: &[u8]) {
+    let flags = Flags { initiator: false, version: false, response: true };
+    let header = Header::new(asked.initiator_spi, 0, ExchangeType::IKE_SA_INIT, flags, asked.message_id);
+    let writer = MessageWriter::reuse(&header, core::mem::take(&mut ctx.buffer));
+    if let Ok(message) = writer.payload(&Payload::notify(kind, data)).finish() {
+        let bytes = Arc::from(message.as_slice());
+        ctx.buffer = message;
+        ctx.send(path, bytes);
+    }
+}
+
+/// What the engine chose for a new responder SA.
+#[derive(Debug, Clone, Copy)]
+pub struct Placed {
+    /// Its name.
+    pub id: SaId,
+    /// Our SPI.
+    pub spi_r: u64,
+    /// Who asked.
+    pub asker: Asker,
+}
+
+/// Answer the request with a new SA.
+pub fn answer(
+    ctx: &mut Context,
+    now: Nanos,
+    path: Path,
+    bytes: &[u8],
+    message: &Message<'_>,
+    (chosen, method): (Chosen<IkeSuite>, KeMethod),
+    placed: Placed,
+) -> Option<HalfOpen> {
+    let payloads = &message.payloads;
+    let (ke, nonce) = (payloads.key_exchange()?, payloads.nonce()?);
+    let pair = Ephemeral::generate(method, &mut ctx.random).ok()?;
+    let mut nonce_r = [0; 32];
+    ctx.random.fill(&mut nonce_r);
+    let spi_i = message.header.initiator_spi;
+    let spis = Spis { initiator: spi_i, responder: placed.spi_r };
+    let detected = detect(payloads, Spis { initiator: spi_i, responder: 0 }, path);
+    let natt = detected.is_some();
+    let answer = write_answer(ctx, path, spis, &chosen, &pair, &nonce_r, natt)?;
+    ctx.counters.init_answered += 1;
+    ctx.send(path, Arc::clone(&answer));
+    Some(HalfOpen {
+        id: placed.id,
+        asker: placed.asker,
+        spis,
+        suite: chosen.suite,
+        nonce_i: range_in(bytes, nonce.octets())?,
+        public_i: range_in(bytes, ke.data)?,
+        request: bytes.into(),
+        answer,
+        nonce_r,
+        nat: detected.map(|detected| detected.nat).unwrap_or_default(),
+        natt,
+        secret: Secret::Pair(pair),
+        refusal: None,
+        expires: now + ctx.settings.half_open.lifetime,
+    })
+}
+
+fn write_answer(
+    ctx: &mut Context,
+    path: Path,
+    spis: Spis,
+    chosen: &Chosen<IkeSuite>,
+    pair: &Ephemeral,
+    nonce_r: &[u8; 32],
+    natt: bool,
+) -> Option<Arc<[u8]>> {
+    let flags = Flags { initiator: false, version: false, response: true };
+    let header = Header::new(spis.initiator, spis.responder, ExchangeType::IKE_SA_INIT, flags, 0);
+    let mut writer = MessageWriter::reuse(&header, core::mem::take(&mut ctx.buffer));
+    offers::accept(chosen, &[], |sa| writer.push(&Payload::Sa(sa)));
+    writer.push(&Payload::KeyExchange(KeyExchange { method: KeNumber(pair.method().id()), data: pair.public() }));
+    writer.push(&Payload::Nonce(Nonce::new(nonce_r)?));
+    if natt {
+        NatHashes::of(spis, path).payloads().iter().for_each(|payload| writer.push(payload));
+    }
+    ctx.buffer = writer.finish().ok()?;
+    Some(Arc::from(ctx.buffer.as_slice()))
+}
+
+/// Where `part`, which was read from `whole`, lies in it.
+fn range_in(whole: &[u8], part: &[u8]) -> Option<Range<usize>> {
+    let start = part.as_ptr().addr().checked_sub(whole.as_ptr().addr())?;
+    let range = start..start.checked_add(part.len())?;
+    (whole.get(range.clone())? == part).then_some(range)
+}
+
+/// Nobody completed it in time.
+pub fn expire(half: &HalfOpen, ctx: &mut Context) {
+    ctx.counters.half_open_expired += 1;
+    ctx.half_open.remove(&half.asker);
+}
+
+/// The nonce of a request, for the cookie gate.
+#[must_use]
+pub fn nonce_of<'a>(message: &Message<'a>) -> Option<&'a [u8]> {
+    message.payloads.nonce().map(|nonce| nonce.octets())
+}

@@ -1,0 +1,274 @@
+//! Moving (RFC 4555 sections 3.5 to 3.8).
+//!
+//! ```text
+//! initiator   Move: re-aim, then   HDR, SK { N(UPDATE_SA_ADDRESSES), N(NATD).., [N(ADDITIONAL_*)] }   -->
+//!                                                        <--   HDR, SK { N(NATD).., [N(COOKIE2)] }
+//! responder   then, by policy                            <--   HDR, SK { N(COOKIE2), N(NATD).. }
+//!                                  HDR, SK { N(COOKIE2), N(NATD).. }   -->
+//! ```
+//!
+//! A datagram's source never moves anything by itself (M3.8-3): only an UPDATE does, and its answer only if the request
+//! went over one path and no newer decision came meanwhile.
+
+use core::net::IpAddr;
+use std::sync::Arc;
+
+use crate::crypto::{Random, Role};
+use crate::event::{DownReason, Event, NoticeKind};
+use crate::id::Generation;
+use crate::profile::ReturnRoutability;
+use crate::sa::context::Context;
+use crate::sa::established::{Established, Mobility};
+use crate::sa::exchange::addresses;
+use crate::sa::exchange::informational::{Request, detected};
+use crate::sa::window::{Ask, Outstanding};
+use crate::wire::{Cookie2, MobikeNotify, NotifyType, Payloads, WireError};
+use crate::{Nanos, Path};
+
+/// MOBIKE notifications of a request, all of the right form.
+#[derive(Debug, Default)]
+pub struct Notes<'a> {
+    /// COOKIE2, to be copied into the answer.
+    pub cookie2: Option<Cookie2<'a>>,
+    update: bool,
+}
+
+impl<'a> Notes<'a> {
+    /// Read them; one of the wrong form is a syntax error of the whole request (M4-1).
+    pub fn read(payloads: &Payloads<'a>) -> Result<Notes<'a>, WireError> {
+        let mut notes = Notes::default();
+        for notify in payloads.mobike() {
+            match notify? {
+                MobikeNotify::Cookie2(cookie) => notes.cookie2 = Some(cookie),
+                MobikeNotify::UpdateSaAddresses => notes.update = true,
+                MobikeNotify::MobikeSupported
+                | MobikeNotify::AdditionalAddress(_)
+                | MobikeNotify::NoAdditionalAddresses
+                | MobikeNotify::NoNatsAllowed(_)
+                | MobikeNotify::UnexpectedNatDetected
+                | MobikeNotify::UnacceptableAddresses => {}
+            }
+        }
+        Ok(notes)
+    }
+}
+
+/// A request of the peer was answered; do what it asks for.
+pub fn on_request(
+    sa: &mut Established,
+    ctx: &mut Context,
+    now: Nanos,
+    request: &Request,
+    notes: &Notes<'_>,
+    payloads: &Payloads<'_>,
+) {
+    if sa.speaks_mobike()
+        && let Some(list) = addresses::read(payloads)
+    {
+        replace_list(sa, ctx, request.id, list);
+    }
+    if notes.update {
+        on_update(sa, ctx, now, request, payloads);
+    }
+}
+
+/// The newest list wins, whatever order they arrive in (M3.6-1, M3.6-2).
+fn replace_list(sa: &mut Established, ctx: &mut Context, id: u32, list: Vec<IpAddr>) {
+    if sa.last_list.is_some_and(|last| last >= id) {
+        return;
+    }
+    sa.last_list = Some(id);
+    sa.peer_addresses = list.clone().into_boxed_slice();
+    ctx.events.push_back(Event::PeerAddresses { sa: sa.id, addresses: list });
+}
+
+/// UPDATE_SA_ADDRESSES: the addresses and ports are those of the datagram (M3.5-7).
+fn on_update(sa: &mut Established, ctx: &mut Context, now: Nanos, request: &Request, payloads: &Payloads<'_>) {
+    let Mobility::Responder { last_update, checking } = &mut sa.mobility else {
+        ctx.counters.updates_unexpected += 1;
+        return;
+    };
+    if last_update.is_some_and(|last| last >= request.id) {
+        ctx.counters.updates_stale += 1;
+        return;
+    }
+    *last_update = Some(request.id);
+    ctx.counters.updates_taken += 1;
+    let moved = sa.path != request.path;
+    let policy = sa.profile.return_routability;
+    // The same path again, and proven before: nothing new to prove.
+    let check = policy != ReturnRoutability::Never && (moved || *checking);
+    *checking = check;
+    if let Some(detected) = detected(sa, payloads, request.path) {
+        sa.set_nat(now, detected.nat);
+    }
+    if moved {
+        sa.re_aim(ctx, now, request.path);
+    }
+    if !check {
+        report_move(sa, ctx, true);
+        return;
+    }
+    if policy == ReturnRoutability::After {
+        report_move(sa, ctx, false);
+    }
+    begin_check(sa, ctx, now);
+}
+
+fn report_move(sa: &Established, ctx: &mut Context, verified: bool) {
+    ctx.events.push_back(Event::PeerMoved { sa: sa.id, path: sa.path, nat: sa.nat, verified });
+}
+
+/// Sixteen octets nobody can guess, to the new path (M3.7-1).
+fn begin_check(sa: &mut Established, ctx: &mut Context, now: Nanos) {
+    let mut cookie = [0; 16];
+    ctx.random.fill(&mut cookie);
+    let is_check = |ask: &Ask| matches!(ask, Ask::Check { .. });
+    if sa.requests.outstanding().iter().any(|request| is_check(&request.ask) && request.many_paths) {
+        // The older check is still on its way, now to the new path; a fresh one follows when it is answered (D5.5-2).
+        return;
+    }
+    sa.ask_first(ctx, now, Ask::Check { cookie }, is_check);
+}
+
+/// Our check was answered; `same` says whether the cookie is ours.
+pub fn on_check_answer(
+    sa: &mut Established,
+    ctx: &mut Context,
+    now: Nanos,
+    request: &Outstanding,
+    same: bool,
+) -> Option<DownReason> {
+    let Mobility::Responder { checking, .. } = &mut sa.mobility else { return None };
+    if !*checking {
+        return None;
+    }
+    if request.many_paths || request.path != sa.path {
+        // It proves none of the paths it went to (M3.7-4).
+        begin_check(sa, ctx, now);
+        return None;
+    }
+    if !same {
+        ctx.counters.cookie2_failed += 1;
+        return Some(DownReason::WrongCookie2);
+    }
+    *checking = false;
+    ctx.counters.cookie2_passed += 1;
+    report_move(sa, ctx, true);
+    None
+}
+
+/// The control plane wants another path.
+pub fn order_move(
+    sa: &mut Established,
+    ctx: &mut Context,
+    now: Nanos,
+    path: Path,
+    generation: Generation,
+    addresses: Option<Arc<[IpAddr]>>,
+) {
+    if !matches!(sa.mobility, Mobility::Initiator) {
+        let why = match sa.channel.role {
+            Role::Initiator => "the peer does not speak MOBIKE",
+            Role::Responder => "only the initiator of an IKE SA moves it",
+        };
+        ctx.notice(now, sa.about(), NoticeKind::NotServed, || format!("cannot move: {why}"));
+        ctx.events.push_back(Event::MoveRefused { sa: sa.id, path, generation });
+        return;
+    }
+    // A list that never left travels with the newer update.
+    let unsent = sa.requests.waiting().find_map(|ask| match ask {
+        Ask::Update { addresses: Some(list), .. } => Some(Arc::clone(list)),
+        _ => None,
+    });
+    let in_flight = sa.requests.outstanding().iter().rev().find_map(|request| match &request.ask {
+        Ask::Update { addresses: Some(list), .. } => Some(Arc::clone(list)),
+        _ => None,
+    });
+    sa.generation = generation;
+    sa.re_aim(ctx, now, path);
+    let addresses = addresses.or(unsent).or(in_flight);
+    sa.ask_first(ctx, now, Ask::Update { generation, addresses }, |ask| matches!(ask, Ask::Update { .. }));
+}
+
+/// Our UPDATE was answered.
+pub fn on_update_answer(
+    sa: &mut Established,
+    ctx: &mut Context,
+    now: Nanos,
+    path: Path,
+    request: &Outstanding,
+    payloads: &Payloads<'_>,
+) {
+    let Ask::Update { generation, addresses } = &request.ask else { return };
+    if request.many_paths || request.path != sa.path || *generation != sa.generation {
+        // Overtaken: no MOBIKE processing (M3.5-4), and an answer that proves no path asks for another request (M3.7-4).
+        ctx.counters.moves_overtaken += 1;
+        let newer = |ask: &Ask| matches!(ask, Ask::Update { .. });
+        if !sa.requests.waiting().any(newer) && !sa.requests.outstanding().iter().any(|other| newer(&other.ask)) {
+            let (generation, addresses) = (sa.generation, addresses.clone());
+            sa.ask_first(ctx, now, Ask::Update { generation, addresses }, newer);
+        }
+        return;
+    }
+    let generation = *generation;
+    if let Some(error) = payloads.notifies().find(|notify| notify.kind.is_error()) {
+        let kind = error.kind;
+        if kind != NotifyType::UNACCEPTABLE_ADDRESSES {
+            ctx.notice(now, sa.about(), NoticeKind::PeerError, || format!("UPDATE_SA_ADDRESSES answered with {kind}"));
+        }
+        ctx.events.push_back(Event::MoveRefused { sa: sa.id, path: request.path, generation });
+        return;
+    }
+    if let Some(detected) = detected(sa, payloads, path) {
+        sa.set_nat(now, detected.nat);
+        sa.seen_as = detected.seen_as;
+    }
+    let rtt = now.since(request.retry.sent);
+    ctx.events.push_back(Event::Moved { sa: sa.id, path: request.path, generation, nat: sa.nat, rtt });
+}
+
+/// Our list was answered. One that went out from several addresses is sent afresh (M3.6-3).
+pub fn on_announce_answer(sa: &mut Established, ctx: &mut Context, now: Nanos, request: Outstanding) {
+    let newer = |ask: &Ask| match ask {
+        Ask::Announce { .. } => true,
+        Ask::Update { addresses, .. } => addresses.is_some(),
+        _ => false,
+    };
+    if !addresses::proves_nothing(&request) || sa.requests.waiting().any(newer) {
+        return;
+    }
+    if let Ask::Announce { addresses, generation, .. } = request.ask {
+        sa.ask(ctx, now, Ask::Announce { addresses, path: None, generation });
+    }
+}
+
+/// The control plane wants the peer to know our list.
+pub fn order_announce(
+    sa: &mut Established,
+    ctx: &mut Context,
+    now: Nanos,
+    addresses: Arc<[IpAddr]>,
+    path: Option<Path>,
+    generation: Generation,
+) {
+    if !sa.speaks_mobike() {
+        ctx.notice(now, sa.about(), NoticeKind::NotServed, || "cannot announce addresses: no MOBIKE".into());
+        return;
+    }
+    let announce = Ask::Announce { addresses, path, generation };
+    sa.ask_first(ctx, now, announce, |ask| matches!(ask, Ask::Announce { .. }));
+}
+
+/// A liveness answer told how the peer sees us; another NAT, or another mapping, is news (M3.8-2).
+pub fn note_nat(sa: &mut Established, ctx: &mut Context, path: Path, request: &Outstanding, payloads: &Payloads<'_>) {
+    if request.many_paths || request.path != sa.path {
+        return;
+    }
+    let Some(detected) = detected(sa, payloads, path) else { return };
+    let remapped = sa.seen_as != 0 && sa.seen_as != detected.seen_as;
+    sa.seen_as = detected.seen_as;
+    if remapped || detected.nat.we_are_behind != sa.nat.we_are_behind {
+        ctx.events.push_back(Event::NatChanged { sa: sa.id, path: sa.path, nat: detected.nat });
+    }
+}

@@ -1,0 +1,19 @@
+//! The exchanges, one per file: (state, message) becomes state and outputs.
+//!
+//! ```text
+//! init_initiator   IKE_SA_INIT as the one who asks        init_responder   as the one who answers
+//! auth_initiator   IKE_AUTH as the one who asks           auth_responder   as the one who answers
+//! informational    liveness, delete, probes; what comes in and what it settles
+//! mobike           UPDATE_SA_ADDRESSES, return routability, address lists
+//! offers           SA payloads against our suites         traffic          TS payloads and inner addresses
+//! ```
+
+pub mod addresses;
+pub mod auth_initiator;
+pub mod auth_responder;
+pub mod informational;
+pub mod init_initiator;
+pub mod init_responder;
+pub mod mobike;
+pub mod offers;
+pub mod traffic;

@@ -1,0 +1,55 @@
+//! One IKE SA.
+//!
+//! ```text
+//! Connecting       we sent IKE_SA_INIT                       exchange::init_initiator
+//! HalfOpen         we answered it                            exchange::init_responder
+//! Authenticating   we sent IKE_AUTH                          exchange::auth_initiator
+//! Established      both sides proved who they are            exchange::informational, mobike
+//! ```
+//!
+//! Beside them: `channel` opens and seals, `window` knows message ids, `timers` when a request is repeated, `path` NAT
+//! detection, `child` the Child SA pairs, `context` what all SAs of an engine share.
+
+pub mod channel;
+pub mod child;
+pub mod context;
+pub mod established;
+pub mod exchange;
+pub mod path;
+pub mod timers;
+pub mod window;
+
+use crate::Nanos;
+use crate::sa::established::Established;
+use crate::sa::exchange::auth_initiator::Authenticating;
+use crate::sa::exchange::init_initiator::Connecting;
+use crate::sa::exchange::init_responder::HalfOpen;
+
+/// One place in the table of an engine. Boxed, so that each state pays for what it needs.
+#[derive(Debug)]
+pub enum Sa {
+    /// We sent IKE_SA_INIT and await its answer.
+    AwaitInitAnswer(Box<Connecting>),
+    /// We answered IKE_SA_INIT and await IKE_AUTH.
+    AwaitAuth(Box<HalfOpen>),
+    /// We sent IKE_AUTH and await its answer.
+    AwaitAuthAnswer(Box<Authenticating>),
+    /// Both sides proved who they are.
+    Established(Box<Established>),
+    /// Over; the engine clears the place.
+    Ended,
+}
+
+impl Sa {
+    /// When it wants to be woken.
+    #[must_use]
+    pub fn deadline(&self) -> Nanos {
+        match self {
+            Sa::AwaitInitAnswer(sa) => sa.deadline(),
+            Sa::AwaitAuth(sa) => sa.deadline(),
+            Sa::AwaitAuthAnswer(sa) => sa.deadline(),
+            Sa::Established(sa) => sa.deadline(),
+            Sa::Ended => Nanos::NEVER,
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! When a request is sent again, and when it is given up (RFC 7296 section 2.1).
+
+use core::time::Duration;
+
+use crate::Nanos;
+use crate::crypto::{Random, Role};
+use crate::profile::Retransmit;
+
+/// The clock of one unanswered request.
+#[derive(Debug, Clone, Copy)]
+pub struct Retry {
+    /// First transmission over the present path.
+    pub started: Nanos,
+    /// Latest transmission.
+    pub sent: Nanos,
+    /// When it is due again.
+    pub next: Nanos,
+    /// Transmissions over the present path.
+    pub tries: u32,
+    interval: Duration,
+}
+
+impl Retry {
+    /// Sent for the first time, or for the first time over a new path.
+    #[must_use]
+    pub fn begin(now: Nanos, policy: &Retransmit, random: &mut impl Random) -> Retry {
+        let interval = policy.initial.max(SHORTEST);
+        Retry { started: now, sent: now, next: now + jitter(interval, policy, random), tries: 1, interval }
+    }
+
+    /// Sent once more.
+    pub fn again(&mut self, now: Nanos, policy: &Retransmit, random: &mut impl Random) {
+        let grown = self.interval.saturating_mul(policy.factor_percent.max(100).into()) / 100;
+        self.interval = grown.min(policy.max_interval.max(SHORTEST));
+        self.tries += 1;
+        self.sent = now;
+        self.next = now + jitter(self.interval, policy, random);
+    }
+}
+
+/// No profile makes us send more often than this.
+const SHORTEST: Duration = Duration::from_millis(10);
+
+/// How long the peer is asked in vain before it counts as dead.
+#[must_use]
+pub fn patience(policy: &Retransmit, role: Role) -> Duration {
+    match role {
+        Role::Initiator => policy.give_up_initiator,
+        // RFC 4555 section 3.11.
+        Role::Responder => policy.give_up_responder.max(Retransmit::RESPONDER_FLOOR),
+    }
+}
+
+fn jitter(interval: Duration, policy: &Retransmit, random: &mut impl Random) -> Duration {
+    let percent = u64::from(policy.jitter_percent.min(50));
+    if percent == 0 {
+        return interval;
+    }
+    let moved = 100 - percent + random.next_u64() % (2 * percent + 1);
+    interval.saturating_mul(moved as u32) / 100
+}

@@ -1,0 +1,19 @@
+//! Many SAs: where they sit, how an SPI finds them, when they wake, and what strangers may cost.
+//!
+//! ```text
+//! slab         places with generations; nothing moves when the table grows
+//! spi          an SPI names shard and place, so a look-up is an index and one comparison
+//! wheel        one deadline per place; re-arming is unlinking and linking
+//! half_open    responder SAs before IKE_AUTH: limits, and who asked twice
+//! cookie_gate  who must return a COOKIE before anything is spent on it
+//! pools        inner addresses on lease
+//! identities   who is connected, for INITIAL_CONTACT
+//! ```
+
+pub mod cookie_gate;
+pub mod half_open;
+pub mod identities;
+pub mod pools;
+pub mod slab;
+pub mod spi;
+pub mod wheel;
