@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from benches.fleet.strongswan import ESP, IDENTITY, IKE, POOL, PORT_NAT_T, SECRET, StrongswanResponder
 
+from benches.fleet.strongswan import ESP, IDENTITY, IKE, POOL, PORT_NAT_T, SECRET, StrongswanResponder
 from tests.interop.rig import (
     GW1,
     INNER,

@@ -8,6 +8,9 @@ use crate::limits::{MAX_SELECTORS, REPLAY_WINDOW_MAX, REPLAY_WINDOW_MIN};
 use crate::{GroupId, InstallError, OuterPath, SaPairId, Selector, spi};
 
 /// Both directions of one Child SA, as IKE agreed them.
+///
+/// Sequence numbers start at 1, and IVs with them: keys that have been installed once must never be installed again.
+/// A move is [`EspTable::set_outer`](crate::EspTable::set_outer), not remove and install.
 #[derive(Debug, Clone, Copy)]
 pub struct Install<'a> {
     /// The caller's name for the pair.

@@ -1,0 +1,142 @@
+//! What must hold after every step, whatever the story.
+//!
+//! - One message id and direction of an IKE SA always carries the same octets, whatever path each copy takes (RFC 7296 section 2.1).
+//! - No more requests are unanswered than the peer's window allows (section 2.3).
+//! - After a timer was served, the next one lies in the future: no busy loop.
+//! - Counters only grow. What is sent leaves from an address the host has, and its length field tells the truth.
+//! - Events make sense: up before anything else, nothing after down, each Child SA ends before its IKE SA.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mobike_ike::wire::{ExchangeType, Header};
+use mobike_ike::{ChildId, Event, Nanos, SaId};
+
+use super::arrows::Told;
+use super::host::{Host, HostId};
+
+/// Nobody announces a wider window yet.
+const WINDOW: u32 = 1;
+
+/// What one end of one IKE SA calls itself.
+type End = (HostId, u64);
+
+/// What was seen so far.
+#[derive(Default)]
+pub struct Rules {
+    octets: BTreeMap<(End, bool, u32), Vec<u8>>,
+    answered: BTreeMap<End, BTreeSet<u32>>,
+    counters: BTreeMap<HostId, Vec<(&'static str, u64)>>,
+    lives: BTreeMap<(HostId, SaId), Life>,
+    /// Broken rules, told.
+    pub violations: Vec<String>,
+}
+
+#[derive(Default)]
+struct Life {
+    children: BTreeSet<ChildId>,
+    over: bool,
+}
+
+impl Rules {
+    fn broken(&mut self, host: &Host, what: impl core::fmt::Display) {
+        self.violations.push(format!("{}: {what}", host.name));
+    }
+
+    /// An engine put out a message.
+    pub fn sent(&mut self, host: &Host, told: &Told) {
+        if !host.addresses.iter().any(|(_, address)| *address == told.path.local.ip()) {
+            self.broken(host, format_args!("sent from an address it does not have: {told}"));
+        }
+        let Some(header) = told.header() else { return };
+        if header.length as usize != told.bytes.len() {
+            self.broken(host, format_args!("length field of {} says {}", told.title(), header.length));
+        }
+        // In IKE_SA_INIT a request may change (COOKIE, another key exchange), and nobody is bound by an answer.
+        if header.exchange == ExchangeType::IKE_SA_INIT {
+            return;
+        }
+        let end = (told.from, header.initiator_spi);
+        let key = (end, header.flags.response, header.message_id);
+        let before = self.octets.entry(key).or_insert_with(|| told.bytes.clone());
+        if *before != told.bytes {
+            self.broken(host, format_args!("other octets under the same id: {told}"));
+        }
+        if !header.flags.response {
+            self.window(host, told, end, &header);
+        }
+    }
+
+    fn window(&mut self, host: &Host, told: &Told, end: End, header: &Header) {
+        let answered = self.answered.get(&end);
+        let first = u32::from(header.flags.initiator);
+        let Some(bound) = header.message_id.checked_sub(WINDOW).filter(|bound| *bound >= first) else { return };
+        if !answered.is_some_and(|ids| ids.contains(&bound)) {
+            self.broken(host, format_args!("beyond the window, {bound} is unanswered: {told}"));
+        }
+    }
+
+    /// An engine got a message.
+    pub fn received(&mut self, host: &Host, bytes: &[u8]) {
+        if let Ok(header) = Header::peek(bytes)
+            && header.flags.response
+        {
+            self.answered.entry((host.id, header.initiator_spi)).or_default().insert(header.message_id);
+        }
+    }
+
+    /// An engine reported something.
+    pub fn reported(&mut self, host: &Host, event: &Event) {
+        let (sa, what) = match event {
+            Event::IkeSaUp(up) => {
+                if self.lives.insert((host.id, up.sa), Life::default()).is_some() {
+                    self.broken(host, format_args!("IKE SA {} came up twice", up.sa));
+                }
+                return;
+            }
+            Event::ChildUp { sa, .. } => (*sa, "ChildUp"),
+            Event::ChildDown { sa, .. } => (*sa, "ChildDown"),
+            Event::IkeSaDown { sa, .. } => (*sa, "IkeSaDown"),
+            Event::Moved { sa, .. } => (*sa, "Moved"),
+            Event::MoveRefused { sa, .. } => (*sa, "MoveRefused"),
+            Event::PathSilent { sa, .. } => (*sa, "PathSilent"),
+            Event::PathChecked { sa, .. } => (*sa, "PathChecked"),
+            Event::PeerMoved { sa, .. } => (*sa, "PeerMoved"),
+            Event::PeerAddresses { sa, .. } => (*sa, "PeerAddresses"),
+            Event::NatChanged { sa, .. } => (*sa, "NatChanged"),
+            Event::ConnectFailed { .. } | Event::Notice { .. } => return,
+        };
+        let Some(life) = self.lives.get_mut(&(host.id, sa)).filter(|life| !life.over) else {
+            return self.broken(host, format_args!("{what} of IKE SA {sa}, which is not up"));
+        };
+        let wrong = match event {
+            Event::ChildUp { child, .. } => !life.children.insert(*child),
+            Event::ChildDown { child, .. } => !life.children.remove(child),
+            Event::IkeSaDown { .. } => {
+                life.over = true;
+                !life.children.is_empty()
+            }
+            _ => false,
+        };
+        if wrong {
+            self.broken(host, format_args!("{what} of IKE SA {sa} does not fit its Child SAs"));
+        }
+    }
+
+    /// An engine did something and was drained.
+    pub fn after(&mut self, host: &Host, timer_at: Option<Nanos>) {
+        let mut now = Vec::new();
+        host.engine.counters().each(|name, value| now.push((name, value)));
+        if let Some(before) = self.counters.get(&host.id) {
+            let shrunk = before.iter().zip(&now).find(|(before, now)| now.1 < before.1).map(|(before, _)| before.0);
+            if let Some(name) = shrunk {
+                self.broken(host, format_args!("counter {name} shrank"));
+            }
+        }
+        self.counters.insert(host.id, now);
+        if let (Some(served), Some(next)) = (timer_at, host.engine.poll_timeout())
+            && next <= served
+        {
+            self.broken(host, format_args!("timer served at {} wants to be served again at {}", served.0, next.0));
+        }
+    }
+}

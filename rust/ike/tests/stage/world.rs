@@ -1,0 +1,262 @@
+//! The loop: the earliest delivery or timer next, drained as the shell does it, rules checked after each step.
+
+use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+use mobike_ike::{Command, Engine, Nanos, Path, Settings};
+
+use super::arrows::{Outcome, Told};
+use super::host::{Host, HostId};
+use super::net::{Copy, Net};
+use super::rules::Rules;
+
+/// A story never takes more steps: an exchange that does not end is a bug.
+const MAX_STEPS: usize = 2_000_000;
+
+/// Nothing due for so long counts as settled. Longer than the longest wait between repetitions.
+pub const QUIET: Duration = Duration::from_secs(25);
+
+/// What does not settle within this is left as it is.
+const PATIENCE: Duration = Duration::from_secs(1_200);
+
+/// Hosts, a clock and a network.
+pub struct World {
+    /// The clock.
+    pub now: Nanos,
+    /// Everybody.
+    pub hosts: Vec<Host>,
+    /// What lies between.
+    pub net: Net,
+    /// Every message that was put out.
+    pub told: Vec<Told>,
+    rules: Rules,
+    air: BTreeMap<(Nanos, u64), (Option<usize>, Copy)>,
+    flights: u64,
+    steps: usize,
+    seed: u64,
+}
+
+impl World {
+    /// Nobody there yet.
+    pub fn new(seed: u64) -> World {
+        World {
+            now: Nanos(1_000_000_000),
+            hosts: Vec::new(),
+            net: Net::default(),
+            told: Vec::new(),
+            rules: Rules::default(),
+            air: BTreeMap::new(),
+            flights: 0,
+            steps: 0,
+            seed,
+        }
+    }
+
+    /// A host moves in.
+    pub fn add_host(&mut self, name: &'static str, addresses: &[(&'static str, IpAddr)], settings: Settings) -> HostId {
+        let id = HostId(self.hosts.len());
+        let mut seed = [0; 32];
+        seed[..8].copy_from_slice(&self.seed.to_le_bytes());
+        seed[8] = id.0 as u8 + 1;
+        self.hosts.push(Host::new(id, name, Engine::new(settings, seed), addresses));
+        id
+    }
+
+    /// A host.
+    pub fn host(&self, id: HostId) -> &Host {
+        &self.hosts[id.0]
+    }
+
+    /// Give an order.
+    #[track_caller]
+    pub fn order(&mut self, id: HostId, command: Command) {
+        let now = self.now;
+        self.hosts[id.0].engine.handle_command(now, command);
+        self.drain(id, None);
+        self.check();
+    }
+
+    /// A datagram out of nowhere reaches a host.
+    #[track_caller]
+    pub fn inject(&mut self, id: HostId, path: Path, bytes: &[u8]) {
+        self.hand_over(id, path, bytes.to_vec());
+        self.check();
+    }
+
+    /// When something happens next.
+    pub fn next_due(&self) -> Option<Nanos> {
+        let timers = self.hosts.iter().filter_map(|host| host.engine.poll_timeout());
+        let flight = self.air.first_key_value().map(|((due, _), _)| *due);
+        timers.chain(flight).min().map(|due| due.max(self.now))
+    }
+
+    /// Let the next thing happen. `false` if nothing waits.
+    #[track_caller]
+    pub fn step(&mut self) -> bool {
+        let Some(due) = self.next_due() else { return false };
+        self.steps += 1;
+        assert!(self.steps < MAX_STEPS, "the story does not end");
+        self.now = due;
+        if let Some(flight) = self.air.first_entry()
+            && flight.key().0 <= due
+        {
+            let (index, copy) = flight.remove();
+            self.land(index, copy);
+        } else {
+            let asleep = |host: &&Host| host.engine.poll_timeout().is_some_and(|timer| timer <= due);
+            let id = self.hosts.iter().find(asleep).map(|host| host.id).expect("somebody set the timer");
+            self.hosts[id.0].engine.handle_timeout(due);
+            self.drain(id, Some(due));
+        }
+        self.check();
+        true
+    }
+
+    /// Let time pass, with all that happens in it.
+    #[track_caller]
+    pub fn run_for(&mut self, span: Duration) {
+        let end = self.now + span;
+        while self.next_due().is_some_and(|due| due <= end) {
+            self.step();
+        }
+        self.now = end;
+    }
+
+    /// Go on until this holds. `false` if it did not within `limit`.
+    #[track_caller]
+    pub fn run_until(&mut self, limit: Duration, holds: impl Fn(&World) -> bool) -> bool {
+        let end = self.now + limit;
+        while !holds(self) {
+            if self.next_due().is_none_or(|due| due > end) {
+                return false;
+            }
+            self.step();
+        }
+        true
+    }
+
+    /// Go on until nothing is in the air and nothing due soon.
+    #[track_caller]
+    pub fn settle(&mut self) {
+        let end = self.now + PATIENCE;
+        while let Some(due) = self.next_due() {
+            if (self.air.is_empty() && due > self.now + QUIET) || due > end {
+                return;
+            }
+            self.step();
+        }
+    }
+
+    /// Messages put out so far that fit.
+    pub fn said<'a>(&'a self, fits: impl Fn(&Told) -> bool + 'a) -> impl Iterator<Item = &'a Told> + 'a {
+        self.told.iter().filter(move |told| fits(told))
+    }
+
+    /// The arrows, one line each.
+    pub fn arrows(&self) -> String {
+        self.told.iter().map(|told| format!("{told}\n")).collect()
+    }
+
+    fn hand_over(&mut self, id: HostId, path: Path, mut bytes: Vec<u8>) {
+        self.rules.received(&self.hosts[id.0], &bytes);
+        let now = self.now;
+        self.hosts[id.0].engine.handle_datagram(now, path, &mut bytes);
+        self.drain(id, None);
+    }
+
+    fn land(&mut self, index: Option<usize>, copy: Copy) {
+        let keepalive = index.is_some_and(|index| self.told[index].keepalive);
+        let landed = self.net.arrive(self.now, &copy).and_then(|destination| {
+            let at_home = |host: &&Host| host.addresses.iter().any(|(_, address)| *address == destination.ip());
+            let host = self.hosts.iter().find(at_home).ok_or("nobody lives there")?;
+            Ok((host.id, destination))
+        });
+        if let Some(told) = index.map(|index| &mut self.told[index])
+            && told.outcome != Outcome::Delivered
+        {
+            told.outcome = landed.map_or_else(Outcome::Lost, |_| Outcome::Delivered);
+        }
+        // The shell swallows keepalives.
+        if let (Ok((id, destination)), false) = (landed, keepalive) {
+            self.hand_over(id, Path { local: destination, remote: copy.source }, copy.bytes);
+        }
+    }
+
+    /// Events first, then datagrams: the discipline of the shell.
+    fn drain(&mut self, id: HostId, timer_at: Option<Nanos>) {
+        let now = self.now;
+        while let Some(event) = self.hosts[id.0].engine.poll_event() {
+            self.rules.reported(&self.hosts[id.0], &event);
+            self.hosts[id.0].events.push((now, event));
+        }
+        while let Some(transmit) = self.hosts[id.0].engine.poll_transmit() {
+            let mut told = Told {
+                at: now,
+                from: id,
+                name: self.hosts[id.0].name.into(),
+                path: transmit.path,
+                over: self.over(transmit.path),
+                copies_before: 0,
+                keepalive: transmit.keepalive,
+                bytes: transmit.bytes.to_vec(),
+                outcome: Outcome::InTheAir,
+            };
+            if !told.keepalive {
+                let same = self.told.iter().filter(|before| before.from == id && before.bytes == told.bytes).count();
+                told.copies_before = same as u32;
+            }
+            self.rules.sent(&self.hosts[id.0], &told);
+            self.take_off(told);
+        }
+        self.rules.after(&self.hosts[id.0], timer_at);
+    }
+
+    fn take_off(&mut self, mut told: Told) {
+        let index = self.told.len();
+        match self.net.carry(&told) {
+            Err(why) => told.outcome = Outcome::Lost(why),
+            Ok(copies) => {
+                for copy in copies {
+                    self.flights += 1;
+                    self.air.insert((copy.due, self.flights), (Some(index), copy));
+                }
+            }
+        }
+        self.told.push(told);
+    }
+
+    /// Something that was seen earlier is sent once more by somebody: octets and addresses as the receiver will see them.
+    pub fn replay(&mut self, source: SocketAddr, destination: SocketAddr, bytes: &[u8]) {
+        self.flights += 1;
+        let copy = Copy { due: self.now, source, destination, bytes: bytes.to_vec() };
+        self.air.insert((copy.due, self.flights), (None, copy));
+    }
+
+    fn over(&self, path: Path) -> String {
+        let name = |end: SocketAddr| {
+            let homes = self.hosts.iter().flat_map(|host| &host.addresses);
+            let known = homes.into_iter().find(|(_, address)| *address == end.ip());
+            known.map_or_else(|| end.to_string(), |(name, _)| format!("{name}:{}", end.port()))
+        };
+        format!("{} -> {}", name(path.local), name(path.remote))
+    }
+
+    #[track_caller]
+    fn check(&self) {
+        assert!(self.rules.violations.is_empty(), "rules broken:\n  {}", self.rules.violations.join("\n  "));
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- what was said (seed {}) ---\n{}", self.seed, self.arrows());
+            for host in &self.hosts {
+                eprintln!("--- {} reported ---", host.name);
+                host.events.iter().for_each(|(at, event)| eprintln!("{:9.3}s  {event:?}", at.0 as f64 / 1e9));
+                eprintln!("counters: {:?}", host.counts());
+            }
+        }
+    }
+}
