@@ -1,0 +1,15 @@
+"""The command `mobike`.
+
+    app         the commands and their options
+    api         the daemon's API, asked over its Unix socket or over TCP
+    order       up, down, move: give an order, and wait for what comes of it
+    status      what is shown of a daemon: taken in one go, drawn in `draw`
+    start       check and run: a configuration file in, a daemon out
+    demo/       `mobike demo`
+
+Exit codes: 0 done, 1 refused or failed, 2 wrong usage or configuration, 3 the daemon cannot be reached.
+"""
+
+from mobike.cli.app import main
+
+__all__ = ["main"]

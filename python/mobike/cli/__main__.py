@@ -1,0 +1,6 @@
+"""`python -m mobike.cli` is `mobike`."""
+
+from mobike.cli.app import main
+
+if __name__ == "__main__":
+    main()

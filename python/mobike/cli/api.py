@@ -1,0 +1,138 @@
+"""The daemon's API as a command sees it: JSON in and out, and every error one line."""
+
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self, TypeAlias
+
+import httpx
+
+from mobike.cli.failure import ExitCode, Failure, Missing
+from mobike.config.places import default_socket, default_token_file
+
+Json: TypeAlias = dict[str, Any]
+
+TIMEOUT_S: Final = 10.0
+"""The daemon answers in milliseconds; one that does not within this time is stuck."""
+
+START_IT: Final = "start one with 'mobike run --config FILE'"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Which daemon is meant."""
+
+    socket: Path | None = None
+    url: str | None = None
+    token_file: Path | None = None
+
+    @property
+    def place(self) -> str:
+        return self.url or str(self.socket or default_socket())
+
+    def open(self) -> httpx.Client:
+        """A client of its API. No proxy of the environment stands between us and our own machine."""
+        if self.url is None:
+            _knock(self.place)
+            transport = httpx.HTTPTransport(uds=self.place)
+            return httpx.Client(transport=transport, base_url="http://mobike", timeout=TIMEOUT_S, trust_env=False)
+        headers = {"Authorization": f"Bearer {self._token()}"}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=TIMEOUT_S, trust_env=False)
+
+    def _token(self) -> str:
+        path = self.token_file or default_token_file()
+        try:
+            return path.read_text().strip()
+        except (OSError, UnicodeDecodeError) as problem:
+            raise Failure(f"cannot read the token from {path}: {problem}", code=ExitCode.USAGE) from None
+
+
+def _knock(path: str) -> None:
+    """Is anybody there? Asked by ourselves: httpcore forgets to close a Unix socket that could not connect."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.settimeout(TIMEOUT_S)
+            probe.connect(path)
+        except OSError as problem:
+            raise _unreachable(path, problem.strerror or str(problem)) from None
+
+
+def _unreachable(place: str, reason: str) -> Failure:
+    return Failure(f"no daemon answers at {place}: {reason}", code=ExitCode.UNREACHABLE, hint=START_IT)
+
+
+class Api:
+    """One conversation with a daemon."""
+
+    def __init__(self, target: Target) -> None:
+        self._place = target.place
+        try:
+            self._client = target.open()
+        except (httpx.InvalidURL, ValueError) as problem:
+            raise Failure(f"{self._place}: {problem}", code=ExitCode.USAGE) from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._client.close()
+
+    def get(self, path: str, query: Mapping[str, str | int] | None = None) -> Json:
+        return self._ask("GET", path, query=query)
+
+    def post(self, path: str, body: Json | None = None) -> Json:
+        return self._ask("POST", path, body=body)
+
+    def delete(self, path: str) -> Json:
+        return self._ask("DELETE", path)
+
+    def _ask(
+        self, method: str, path: str, *, query: Mapping[str, str | int] | None = None, body: Json | None = None
+    ) -> Json:
+        with self._reached():
+            answer = self._client.request(method, f"/api/v1/{path}", params=query, json=body)
+        if answer.is_success:
+            try:
+                read: Json = answer.json()
+            except ValueError:
+                raise Failure(f"what answers at {self._place} is no mobike", code=ExitCode.UNREACHABLE) from None
+            return read
+        raise _failure(answer)
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        try:
+            yield
+        except httpx.TimeoutException:
+            raise Failure(
+                f"the daemon at {self._place} did not answer in {TIMEOUT_S:g} s", code=ExitCode.UNREACHABLE
+            ) from None
+        except httpx.UnsupportedProtocol as problem:
+            raise Failure(f"{self._place}: {problem}", code=ExitCode.USAGE) from None
+        except httpx.TransportError as problem:
+            raise _unreachable(self._place, _reason(problem)) from None
+
+
+def _reason(problem: httpx.TransportError) -> str:
+    """The system's words for it."""
+    cause: BaseException | None = problem
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+        cause = cause.__cause__ or cause.__context__
+    return str(problem) or type(problem).__name__
+
+
+def _failure(answer: httpx.Response) -> Failure:
+    try:
+        problem: Json = answer.json()
+        message, hint = str(problem["detail"]), problem.get("hint")
+    except (ValueError, KeyError, TypeError):
+        message, hint = f"the daemon answered {answer.status_code} {answer.reason_phrase}", None
+    kind = Missing if answer.status_code == httpx.codes.NOT_FOUND else Failure
+    return kind(message, hint=None if hint is None else str(hint))

@@ -1,0 +1,151 @@
+"""The commands and their options. Each is a few lines: ask, print, end with a code."""
+
+import json
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+
+from mobike.cli import order, start
+from mobike.cli.api import Api, Target
+from mobike.cli.draw import draw_sa, draw_snapshot
+from mobike.cli.failure import ExitCode, Failure
+from mobike.cli.plain import plain
+from mobike.cli.status import detail, find_sa, snapshot
+
+_HELP: Final = """An IKEv2 and MOBIKE gateway and client.
+
+Ends with 0 when it is done, 1 when it was refused or failed, 2 when the command line or the configuration makes no
+sense, 3 when the daemon cannot be reached.
+"""
+_SHOWN: Final = 20
+"""IKE SAs that `status` shows when nobody says how many: what a screen or two can hold."""
+
+app = typer.Typer(help=_HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+class Output(Enum):
+    """For whom."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+Config = Annotated[Path, typer.Option("--config", "-c", help="The configuration file.", dir_okay=False)]
+Wait = Annotated[float, typer.Option(min=0, help="Seconds to wait for what comes of it; 0 does not wait.")]
+
+
+def main() -> None:
+    """What `mobike` runs."""
+    try:
+        app()
+    except Failure as failure:
+        print(f"mobike: {plain(failure)}", file=sys.stderr)
+        if failure.hint:
+            print(f"        {plain(failure.hint)}", file=sys.stderr)
+        sys.exit(failure.code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+@app.callback()
+def choose_daemon(
+    context: typer.Context,
+    socket: Annotated[
+        Path | None, typer.Option(envvar="MOBIKE_SOCKET", help="The daemon's Unix socket.", dir_okay=False)
+    ] = None,
+    url: Annotated[
+        str | None, typer.Option(envvar="MOBIKE_URL", help="Or where it listens on TCP, like http://127.0.0.1:8650.")
+    ] = None,
+    token_file: Annotated[
+        Path | None, typer.Option(envvar="MOBIKE_TOKEN_FILE", help="The token for TCP.", dir_okay=False)
+    ] = None,
+) -> None:
+    context.obj = Target(socket, url, token_file)
+
+
+@app.command()
+def status(
+    context: typer.Context,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[ID]", help="An IKE SA, or a connection that has one: show it in full.")
+    ] = None,
+    output: Annotated[Output, typer.Option("--output", "-o", help="For people or for programs.")] = Output.TABLE,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=0, max=1000, help="Show so many IKE SAs.")] = _SHOWN,
+) -> None:
+    """Show connections, and IKE SAs with their paths, the reasons for them, and their children."""
+    with _api(context) as api:
+        if name is not None:
+            sa = detail(api, find_sa(api, name))
+            as_json, drawn = sa, draw_sa(sa)
+        else:
+            shown = snapshot(api, limit)
+            as_json, drawn = shown.as_json(), draw_snapshot(shown)
+    match output:
+        case Output.JSON:
+            print(json.dumps(as_json, indent=2))
+        case Output.TABLE:
+            Console(highlight=False).print(drawn)
+
+
+@app.command()
+def up(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="A connection.")],
+    wait: Wait = 30,
+) -> None:
+    """Bring a connection up, and keep it up."""
+    with _api(context) as api:
+        print(plain(order.bring_up(api, name, wait)))
+
+
+@app.command()
+def down(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME|ID", help="A connection, or one IKE SA.")],
+    wait: Wait = 10,
+) -> None:
+    """Take a connection down and keep it down, or close one IKE SA."""
+    with _api(context) as api:
+        print(plain(order.take_down(api, name, wait)))
+
+
+@app.command()
+def move(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="ID|NAME", help="An IKE SA, or a connection that has one.")],
+    local: Annotated[str | None, typer.Option(metavar="IP", help="Our address; policy chooses if not given.")] = None,
+    remote: Annotated[str | None, typer.Option(metavar="IP", help="The peer's address, likewise.")] = None,
+    wait: Wait = 10,
+) -> None:
+    """Move an IKE SA to another pair of addresses."""
+    if local is None and remote is None:
+        raise Failure("say --local, --remote, or both", code=ExitCode.USAGE)
+    with _api(context) as api:
+        print(plain(order.move(api, name, local=local, remote=remote, wait_s=wait)))
+
+
+@app.command()
+def check(config: Config) -> None:
+    """Say what is wrong with a configuration, all of it at once."""
+    count = len(start.check(config).settings.connections)
+    print(f"{config}: good, {count} connection{'' if count == 1 else 's'}")
+
+
+@app.command()
+def run(config: Config) -> None:
+    """Be a gateway, a client, or both, until SIGTERM or SIGINT."""
+    start.run(config)
+
+
+@app.command()
+def version() -> None:
+    """Say which version this is."""
+    print(start.mobike_version())
+
+
+def _api(context: typer.Context) -> Api:
+    return Api(context.ensure_object(Target))

@@ -1,0 +1,162 @@
+"""A daemon's state for people: connections, then each IKE SA with its path, the reason for it, and its children."""
+
+import time
+from collections.abc import Iterator
+from typing import Final
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from mobike.cli.api import Json
+from mobike.cli.plain import plain
+from mobike.cli.status import Snapshot
+
+_STATES: Final = {
+    "up": "green",
+    "established": "green",
+    "listening": "cyan",
+    "connecting": "yellow",
+    "moving": "yellow",
+    "down": "red",
+}
+_NATS: Final = {
+    "we-are-behind": "we are behind a NAT",
+    "peer-is-behind": "the peer is behind a NAT",
+    "both-are-behind": "both are behind NATs",
+}
+_STEPS: Final = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
+
+
+def draw_snapshot(shown: Snapshot) -> RenderableType:
+    """All of it."""
+    return Group(*_parts(shown))
+
+
+def draw_sa(shown: Json) -> RenderableType:
+    """One IKE SA with all its pairs."""
+    pairs = _table(">rank", "local", "remote", "link", "", "score", "why")
+    for pair in shown["pairs"]:
+        mark = Text("in use", "green") if pair["current"] else Text("" if pair["usable"] else "unusable", "red")
+        style = "bold" if pair["current"] else "" if pair["usable"] else "dim"
+        cells = [_text(pair[name], style) for name in ("rank", "local", "remote", "link", "score", "why")]
+        pairs.add_row(*cells[:4], mark, *cells[4:])
+    return Group(_sa(shown), Padding(pairs, (1, 0, 0, 2)))
+
+
+def _parts(shown: Snapshot) -> Iterator[RenderableType]:
+    yield _headline(shown.health, shown.total)
+    if shown.connections:
+        yield Padding(_connections(shown.connections), (1, 0, 0, 0))
+    for sa in shown.ike_sas:
+        yield Padding(_sa(sa), (1, 0, 0, 0))
+    more = shown.total - len(shown.ike_sas)
+    if more > 0:
+        yield Text(f"\n... and {more:,} more; --limit shows more of them, 'mobike status ID' one in full", style="dim")
+
+
+def _headline(health: Json, total: int) -> Text:
+    line = Text.assemble(_text(f"mobike {health['version']}", "bold"), f"  up {ago(health['uptime_s'])}  ")
+    line.append("ready" if health["ready"] else "not ready", "green" if health["ready"] else "bold red")
+    line.append(f"  {total:,} IKE SA{'' if total == 1 else 's'}")
+    for reason in health["reasons"]:
+        line.append_text(_text(f"\n  {reason}", "red"))
+    return line
+
+
+def _connections(connections: list[Json]) -> Table:
+    table = _table("connection", "role", "state", ">IKE SAs", "last error")
+    for each in connections:
+        table.add_row(
+            _text(each["name"], "bold"),
+            _text(each["role"]),
+            _state(each["state"]),
+            f"{each['ike_sas']:,}",
+            _text(each["last_error"] or "", "red"),
+        )
+    return table
+
+
+def _sa(shown: Json) -> RenderableType:
+    """One IKE SA in a few lines."""
+    sa = shown["sa"]
+    head = Text("  ").join(
+        [_state(sa["state"]), _text(sa["connection"], "bold"), _text(sa["peer_id"]), _text(f"IKE SA {sa['id']}", "dim")]
+    )
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style="dim", no_wrap=True)
+    facts.add_column()
+    facts.add_row("path", _text(f"{sa['local']} -> {sa['remote']}", "bold") + _text(_link(shown)))
+    facts.add_row("why", _text(shown["why"]))
+    if shown["last_move"] is not None:
+        facts.add_row("moved", _text(_move(shown["last_move"], sa["moves"])))
+    facts.add_row("IKE", _text(", ".join(_about(sa))))
+    if sa["virtual_ips"]:
+        facts.add_row("inner", _text(", ".join(sa["virtual_ips"])))
+    for child in shown["children"]:
+        facts.add_row("child", _child(child))
+    return Group(head, Padding(facts, (0, 0, 0, 2)))
+
+
+def _about(sa: Json) -> Iterator[str]:
+    yield str(sa["suite"])
+    yield "we began it" if sa["role"] == "initiator" else "the peer began it"
+    yield "MOBIKE" if sa["mobike"] else "no MOBIKE"
+    if sa["nat"] in _NATS:
+        yield _NATS[sa["nat"]]
+    yield f"up {ago(time.time() - sa['since'])}"
+
+
+def _link(shown: Json) -> str:
+    link = next((pair["link"] for pair in shown["pairs"] if pair["current"]), None)
+    return f"  on {link}" if link else ""
+
+
+def _move(last: Json, moves: int) -> str:
+    took = "not answered yet" if last["duration_ms"] is None else f"in {last['duration_ms']:.1f} ms"
+    times = "once" if moves == 1 else f"{moves:,} times"
+    return f"{times}, last {ago(time.time() - last['at'])} ago {took}: {last['why']}"
+
+
+def _child(child: Json) -> Text:
+    traffic = _text(f"{', '.join(child['local_ts'])} == {', '.join(child['remote_ts'])}")
+    how = f"  {child['suite']}{' in UDP' if child['encap'] else ''}  {child['spi_in']}/{child['spi_out']}"
+    counted = (f"{way} {child[f'packets_{way}']:,} packets ({_size(child[f'bytes_{way}'])})" for way in ("in", "out"))
+    return traffic + _text(how, "dim") + Text("\n" + ", ".join(counted))
+
+
+def _size(octets: float) -> str:
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if octets < 1024:
+            return f"{octets:.0f} {unit}" if unit == "B" else f"{octets:.1f} {unit}"
+        octets /= 1024
+    return f"{octets:.1f} TiB"
+
+
+def ago(seconds: float) -> str:
+    """A span of time in its two largest units."""
+    left = max(0, int(seconds))
+    parts: list[str] = []
+    for unit, size in _STEPS:
+        count, left = divmod(left, size)
+        if count or (unit == "s" and not parts):
+            parts.append(f"{count}{unit}")
+    return " ".join(parts[:2])
+
+
+def _state(state: str) -> Text:
+    return _text(f"● {state}", _STATES.get(state, "yellow"))
+
+
+def _text(words: object, style: str = "") -> Text:
+    """Words of the daemon as they are: no markup in them is obeyed, no control character passed on."""
+    return Text(plain(words), style)
+
+
+def _table(*names: str) -> Table:
+    """No frames; a name that begins with `>` has its numbers on the right."""
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
+    for name in names:
+        table.add_column(name.removeprefix(">"), justify="right" if name.startswith(">") else "left")
+    return table

@@ -1,0 +1,114 @@
+"""Orders to a daemon. It takes them at once; who gave one wants to know what came of it, so we look until it shows."""
+
+import time
+from collections.abc import Callable
+from typing import Final, TypeVar
+from urllib.parse import quote
+
+from mobike.cli.api import Api, Json
+from mobike.cli.failure import Failure, Missing
+from mobike.cli.status import detail, find_sa
+
+LOOK_EVERY_S: Final = 0.05
+
+_T = TypeVar("_T")
+
+
+def bring_up(api: Api, name: str, wait_s: float) -> str:
+    """Bring a connection up; what to say of it."""
+    before = _connection(api, name)["last_error"]
+    api.post(f"connections/{quote(name, safe='')}/up")
+    if not wait_s:
+        return f"{name}: ordered up"
+
+    def came() -> Json | None:
+        now = _connection(api, name)
+        if now["state"] != "up" and now["last_error"] not in {None, before}:
+            raise Failure(f"{name} did not come up: {now['last_error']}")
+        return now if now["state"] == "up" else None
+
+    if _look(came, wait_s) is None:
+        last = _connection(api, name)["last_error"]
+        raise Failure(f"{name} is not up after {wait_s:g} s" + (f": {last}" if last else ""), hint=_GOES_ON)
+    sa = detail(api, find_sa(api, name))["sa"]
+    return f"{name}: up, {sa['local']} -> {sa['remote']}"
+
+
+def take_down(api: Api, name: str, wait_s: float) -> str:
+    """Take a connection down, or close one IKE SA."""
+    try:
+        api.post(f"connections/{quote(name, safe='')}/down")
+    except Missing:
+        return _close(api, find_sa(api, name), wait_s)
+    if not wait_s:
+        return f"{name}: ordered down"
+    if _look(lambda: None if _connection(api, name)["ike_sas"] else True, wait_s) is None:
+        raise Failure(f"{name} still has IKE SAs after {wait_s:g} s", hint=_GOES_ON)
+    return f"{name}: down"
+
+
+def _close(api: Api, sa: str, wait_s: float) -> str:
+    api.delete(f"ike-sas/{sa}")
+    if not wait_s:
+        return f"{sa}: ordered closed"
+
+    def gone() -> bool | None:
+        try:
+            detail(api, sa)
+        except Missing:
+            return True
+        return None
+
+    if _look(gone, wait_s) is None:
+        raise Failure(f"{sa} is still there after {wait_s:g} s", hint=_GOES_ON)
+    return f"{sa}: closed"
+
+
+def move(api: Api, name: str, *, local: str | None, remote: str | None, wait_s: float) -> str:
+    """Move an IKE SA to another pair."""
+    sa = find_sa(api, name)
+    before = detail(api, sa)["last_move"]
+    order = {"local": local, "remote": remote}
+    api.post(f"ike-sas/{sa}/move", {half: ip for half, ip in order.items() if ip is not None})
+    if not wait_s:
+        return f"{sa}: ordered to move"
+
+    def arrived() -> Json | None:
+        now: Json | None = detail(api, sa)["last_move"]
+        return None if now is None or now == before or now["duration_ms"] is None else now
+
+    try:
+        done = _look(arrived, wait_s)
+    except Missing:
+        raise Failure(f"{sa} ended while it moved") from None
+    if done is None:
+        raise Failure(_where(api, sa, wait_s), hint=_GOES_ON)
+    return f"{sa}: moved, {done['from_path']} => {done['to_path']} in {done['duration_ms']:.1f} ms"
+
+
+_GOES_ON: Final = "the order stands; 'mobike status' shows what comes of it"
+
+
+def _where(api: Api, sa: str, wait_s: float) -> str:
+    now = detail(api, sa)
+    return (
+        f"{sa} has not moved after {wait_s:g} s; it is at {now['sa']['local']} -> {now['sa']['remote']}: {now['why']}"
+    )
+
+
+def _connection(api: Api, name: str) -> Json:
+    for connection in api.get("connections")["items"]:
+        if connection["name"] == name:
+            found: Json = connection
+            return found
+    raise Missing(f"there is no connection {name!r}", hint="'mobike status' lists them")
+
+
+def _look(seen: Callable[[], _T | None], wait_s: float) -> _T | None:
+    """What `seen` finds, as soon as it finds something; None if that takes too long."""
+    end = time.monotonic() + wait_s
+    while (found := seen()) is None:
+        if time.monotonic() >= end:
+            return None
+        time.sleep(LOOK_EVERY_S)
+    return found

@@ -1,0 +1,69 @@
+"""From a configuration file to a running daemon: everything is wired here, nothing is decided."""
+
+import asyncio
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mobike.cli.failure import ExitCode, Failure
+from mobike.config import ConfigError, Loaded, Settings
+from mobike.config import load as read
+from mobike.facade import Facade
+
+if TYPE_CHECKING:
+    from mobike_api import ApiServer
+
+
+def check(path: Path) -> Loaded:
+    """Read a configuration; what is wrong with it goes to standard error, all of it, and ends the command."""
+    from mobike import _core  # noqa: PLC0415 - commands that only ask a daemon do not need the core
+
+    try:
+        loaded = read(path, _core)
+    except ConfigError as error:
+        for problem in error.problems:
+            print(problem, file=sys.stderr)
+        count = len(error.problems)
+        raise Failure(f"{count} problem{'' if count == 1 else 's'} in {path}", code=ExitCode.USAGE) from None
+    for warning in loaded.warnings:
+        print(f"{warning} (warning)", file=sys.stderr)
+    return loaded
+
+
+def load(path: Path) -> Settings:
+    """The settings of a file, with logs set up as it says."""
+    from mobike.gateway import logs  # noqa: PLC0415
+
+    settings = check(path).settings
+    logs.set_up(settings.daemon.log_level, settings.daemon.log_format)
+    return settings
+
+
+def api_server(facade: Facade, settings: Settings) -> "ApiServer":
+    """The management API as the settings want it."""
+    try:
+        from mobike_api import ApiServer  # noqa: PLC0415 - an extra: mobike[api]
+    except ModuleNotFoundError as problem:
+        raise Failure(f"the API cannot start: {problem}", hint="install mobike[api]") from None
+    api = settings.api
+    return ApiServer(facade, socket=api.socket, tcp=api.tcp, token_file=api.token_file, version=mobike_version())
+
+
+def run(path: Path) -> None:
+    """Be a daemon until a signal comes."""
+    settings = load(path)
+    from mobike.gateway.run import serve  # noqa: PLC0415
+
+    try:
+        asyncio.run(serve(settings, api_server))
+    except OSError as problem:
+        raise Failure(f"cannot start: {problem}") from None
+
+
+def mobike_version() -> str:
+    """Of the package that is installed."""
+    try:
+        return version("mobike")
+    except PackageNotFoundError:
+        return "unknown"

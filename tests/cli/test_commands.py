@@ -1,0 +1,239 @@
+"""Every command against a real API: what it says, what it does, how it ends."""
+
+import json
+import re
+import socket
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mobike.cli.draw import ago
+from mobike.facade import ConnectionView
+from tests.api.house import a_sa
+from tests.cli.conftest import Run, Running
+
+# --- status ----------------------------------------------------------------------------------------------------------
+
+
+def test_status_shows_connections_and_each_sa_with_its_path_and_why(mobike: Run, daemon: Running) -> None:
+    told = mobike("--socket", daemon.socket, "status")
+    assert (told.code, told.err) == (0, "")
+    lines = [line.rstrip() for line in told.out.splitlines()]
+    assert lines[0] == "mobike 0.1.0  up 1h 2m  ready  1 IKE SA"
+    assert re.search(r"lab +initiator +● down +0 +no answer from 203\.0\.113\.9", told.out)
+    assert "● established  office  gw.example.net  IKE SA 1" in lines
+    assert "  path   192.0.2.10:4500 -> 203.0.113.1:4500  on wlan0" in lines
+    assert "  why    wlan0 is the first of your links, and the peer answers there" in lines
+    assert "  inner  10.99.0.1" in lines
+    assert "  child  10.99.0.1/32 == 10.1.0.0/16  aes128gcm16 in UDP  c0ffee01/c0ffee02" in lines
+    assert "         in 1,200 packets (98.4 KiB), out 1,201 packets (98.5 KiB)" in lines
+
+
+def test_status_of_one_sa_shows_its_pairs(mobike: Run, daemon: Running) -> None:
+    for name in ("1", "office"):
+        told = mobike("--socket", daemon.socket, "status", name)
+        assert told.code == 0
+        assert re.search(r"1 +192\.0\.2\.10 +203\.0\.113\.1 +wlan0 +in use +verified, rank 1 +in use", told.out)
+        assert re.search(r"2 +198\.51\.100\.20 +203\.0\.113\.1 +wwan0 +verified, rank 2 +ranks behind", told.out)
+
+
+def test_status_as_json_is_the_same_for_programs(mobike: Run, daemon: Running) -> None:
+    shown = json.loads(mobike("--socket", daemon.socket, "status", "-o", "json").out)
+    assert shown["health"]["ready"] is True
+    assert [connection["name"] for connection in shown["connections"]] == ["office", "lab", "roadwarriors"]
+    assert shown["ike_sas"][0]["sa"]["id"] == "1"
+    assert shown["total"] == 1
+    one = json.loads(mobike("--socket", daemon.socket, "status", "1", "-o", "json").out)
+    assert one == shown["ike_sas"][0]
+
+
+def test_status_of_a_full_gateway_shows_a_few_and_counts_the_rest(mobike: Run, daemon: Running) -> None:
+    daemon.house.sas = {f"{number:x}": a_sa(number) for number in range(1, 2501)}
+    told = mobike("--socket", daemon.socket, "status", "-n", 2)
+    assert told.out.count("IKE SA ") == 2
+    assert "2,500 IKE SAs" in told.out
+    assert "... and 2,498 more" in told.out
+    assert mobike("--socket", daemon.socket, "status", "-n", 0).out.count("● established") == 0
+
+
+def test_status_says_why_the_daemon_is_not_ready(mobike: Run, daemon: Running) -> None:
+    daemon.house.ready = False
+    told = mobike("--socket", daemon.socket, "status")
+    assert told.code == 0
+    assert "not ready" in told.out
+    assert "  no local address can be used" in told.out
+
+
+def test_what_a_peer_calls_itself_cannot_touch_the_terminal(mobike: Run, daemon: Running) -> None:
+    evil = "\x1b]0;owned\x07[bold red]gw[/]\u202e\r"
+    daemon.house.sas = {"1": replace(a_sa(1), peer_id=evil)}
+    told = mobike("--socket", daemon.socket, "status")
+    assert "\ufffd]0;owned\ufffd[bold red]gw[/]\ufffd\ufffd" in told.out
+    assert not set("\x1b\x07\u202e\r") & set(told.out)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(-1, "0s"), (0.4, "0s"), (59, "59s"), (60, "1m"), (3725, "1h 2m"), (90_000, "1d 1h"), (86_401, "1d 1s")],
+)
+def test_spans_of_time_are_short(seconds: float, text: str) -> None:
+    assert ago(seconds) == text
+
+
+# --- orders ----------------------------------------------------------------------------------------------------------
+
+
+def test_up_waits_until_the_connection_is_up(mobike: Run, daemon: Running) -> None:
+    told = mobike("--socket", daemon.socket, "up", "office")
+    assert (told.code, told.out) == (0, "office: up, 192.0.2.10:4500 -> 203.0.113.1:4500\n")
+    assert daemon.house.orders == ["up office"]
+
+
+def test_up_says_what_the_connection_failed_of(mobike: Run, daemon: Running) -> None:
+    def fail() -> None:
+        daemon.house.known["lab"] = ConnectionView("lab", "initiator", "down", 0, "the peer refused our key")
+
+    timer = threading.Timer(0.2, fail)
+    timer.start()
+    told = mobike("--socket", daemon.socket, "up", "lab")
+    timer.join()
+    assert (told.code, told.err) == (1, "mobike: lab did not come up: the peer refused our key\n")
+
+
+def test_up_does_not_wait_for_ever(mobike: Run, daemon: Running) -> None:
+    told = mobike("--socket", daemon.socket, "up", "lab", "--wait", "0.1")
+    assert told.code == 1
+    assert "lab is not up after 0.1 s: no answer from 203.0.113.9" in told.err
+    assert "the order stands" in told.err
+    assert mobike("--socket", daemon.socket, "up", "lab", "--wait", "0").out == "lab: ordered up\n"
+
+
+def test_down_takes_a_connection_or_one_sa(mobike: Run, daemon: Running) -> None:
+    assert mobike("--socket", daemon.socket, "down", "lab").out == "lab: down\n"
+    assert mobike("--socket", daemon.socket, "down", "1").out == "1: closed\n"
+    told = mobike("--socket", daemon.socket, "down", "office", "--wait", "0.1")
+    assert (told.code, told.err.splitlines()[0]) == (1, "mobike: office still has IKE SAs after 0.1 s")
+    assert daemon.house.orders == ["down lab", "close 1", "down office"]
+
+
+def test_move_says_how_long_it_took(mobike: Run, daemon: Running) -> None:
+    told = mobike("--socket", daemon.socket, "move", "1", "--local", "198.51.100.20")
+    assert (told.code, told.out) == (0, "1: moved, 192.0.2.10:4500 => 198.51.100.20:4500 in 12.5 ms\n")
+    told = mobike("--socket", daemon.socket, "move", "office", "--remote", "203.0.113.2", "--wait", "0")
+    assert told.out == "1: ordered to move\n"
+    assert daemon.house.orders == ["move 1 198.51.100.20 None", "move 1 None 203.0.113.2"]
+
+
+def test_a_refused_order_is_one_line_and_a_hint(mobike: Run, daemon: Running) -> None:
+    told = mobike("--socket", daemon.socket, "move", "1", "--local", "10.0.0.1")
+    assert (told.code, told.out) == (1, "")
+    assert told.err.splitlines() == [
+        "mobike: 10.0.0.1 is no address of ours",
+        "        ours are 192.0.2.10, 198.51.100.20",
+    ]
+    assert mobike("--socket", daemon.socket, "up", "roadwarriors").code == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("status", "nowhere"), "mobike: there is no connection and no IKE SA 'nowhere'"),
+        (("status", "lab"), "mobike: lab has no IKE SA"),
+        (("up", "nowhere"), "mobike: there is no connection 'nowhere'"),
+        (("down", "nowhere"), "mobike: there is no connection and no IKE SA 'nowhere'"),
+        (("move", "99", "--local", "192.0.2.10"), "mobike: there is no connection and no IKE SA '99'"),
+    ],
+)
+def test_what_is_not_there_is_named(mobike: Run, daemon: Running, arguments: tuple[str, ...], line: str) -> None:
+    told = mobike("--socket", daemon.socket, *arguments)
+    assert (told.code, told.err.splitlines()[0]) == (1, line)
+
+
+def test_a_connection_with_many_sas_is_not_guessed_at(mobike: Run, daemon: Running) -> None:
+    daemon.house.sas = {"1": a_sa(1), "2": a_sa(2)}
+    told = mobike("--socket", daemon.socket, "move", "office", "--local", "198.51.100.20")
+    assert (told.code, told.err.splitlines()[0]) == (1, "mobike: office has 2 IKE SAs")
+    assert daemon.house.orders == []
+
+
+# --- how the daemon is reached ---------------------------------------------------------------------------------------
+
+
+def test_over_tcp_the_token_is_read_from_its_file(mobike: Run, daemon: Running, tmp_path: Path) -> None:
+    assert mobike("--url", daemon.url, "--token-file", daemon.token_file, "status").code == 0
+    (tmp_path / "wrong").write_text("x" * 43)
+    told = mobike("--url", daemon.url, "--token-file", tmp_path / "wrong", "status")
+    assert (told.code, told.err.splitlines()[0]) == (1, "mobike: this is not the token of the API")
+    told = mobike("--url", daemon.url, "--token-file", tmp_path / "absent", "status")
+    assert told.code == 2
+    assert "cannot read the token" in told.err
+
+
+def test_the_environment_can_say_which_daemon(mobike: Run, daemon: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOBIKE_SOCKET", str(daemon.socket))
+    assert mobike("status").code == 0
+
+
+def test_no_daemon_is_exit_code_3(mobike: Run, tmp_path: Path) -> None:
+    told = mobike("--socket", tmp_path / "absent.sock", "status")
+    assert told.code == 3
+    assert told.err.splitlines() == [
+        f"mobike: no daemon answers at {tmp_path}/absent.sock: No such file or directory",
+        "        start one with 'mobike run --config FILE'",
+    ]
+    told = mobike("--url", "http://127.0.0.1:1", "--token-file", "/dev/null", "status")
+    assert (told.code, told.err.splitlines()[0]) == (
+        3,
+        "mobike: no daemon answers at http://127.0.0.1:1: Connection refused",
+    )
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(tmp_path / "dead.sock"))
+    assert "Connection refused" in mobike("--socket", tmp_path / "dead.sock", "status").err
+
+
+def test_something_else_on_the_socket_is_not_taken_for_a_daemon(mobike: Run, tmp_path: Path) -> None:
+    path = tmp_path / "other.sock"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+
+        def answer() -> None:
+            asked = b""
+            while not asked:
+                connection, _ = listener.accept()
+                with connection:
+                    asked = connection.recv(65536)
+                    if asked:
+                        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        told = mobike("--socket", path, "status")
+        thread.join()
+    assert (told.code, told.err) == (3, f"mobike: what answers at {path} is no mobike\n")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("fly",),
+        ("status", "--output", "xml"),
+        ("up",),
+        ("move", "1"),
+        ("up", "office", "--wait", "-1"),
+        ("--url", "ftp://x", "--token-file", "/dev/null", "status"),
+    ],
+)
+def test_wrong_usage_is_exit_code_2(mobike: Run, arguments: tuple[str, ...]) -> None:
+    told = mobike(*arguments)
+    assert told.code == 2
+    assert told.err
+
+
+def test_help_tells_of_every_command_and_the_exit_codes(mobike: Run) -> None:
+    told = mobike("--help")
+    assert told.code == 0
+    for word in ("status", "up", "down", "move", "check", "run", "3 when the daemon cannot be reached"):
+        assert word in " ".join(told.out.split())
