@@ -142,6 +142,16 @@ def run(config: Config) -> None:
 
 
 @app.command()
+def demo(
+    stay: Annotated[bool, typer.Option("--stay", help="Leave the gateway and its API up until Ctrl-C.")] = False,
+) -> None:
+    """Watch a tunnel survive two moves: both ends on this machine, no root."""
+    from mobike.cli.demo import run_demo  # noqa: PLC0415 - rich's live screen is for the demo alone
+
+    sys.exit(run_demo(stay=stay))
+
+
+@app.command()
 def version() -> None:
     """Say which version this is."""
     print(start.mobike_version())
