@@ -76,6 +76,7 @@ class ApiServer:
                 lifespan="off",
                 loop="none",
                 log_config=None,
+                log_level="warning",
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,

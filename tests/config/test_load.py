@@ -14,11 +14,11 @@ from mobike.config import (
     Inner,
     LinkSource,
     Loaded,
-    default_socket,
     load,
     parse,
 )
 from mobike.config.models import SECTIONS, ConnectionTable
+from mobike.places import default_socket
 from mobike.policy.connection import MovePolicy, OnRefusal, Ports, Reconnect, Start, Switch
 from mobike.policy.links import LinkRule
 from mobike.policy.pairs import PairRules

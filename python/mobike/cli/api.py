@@ -11,7 +11,7 @@ from typing import Any, Final, Self, TypeAlias
 import httpx
 
 from mobike.cli.failure import ExitCode, Failure, Missing
-from mobike.config.places import default_socket, default_token_file
+from mobike.places import default_socket, default_token_file
 
 Json: TypeAlias = dict[str, Any]
 

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 
-from mobike.cli import order, start
+from mobike.cli import order
 from mobike.cli.api import Api, Target
 from mobike.cli.draw import draw_sa, draw_snapshot
 from mobike.cli.failure import ExitCode, Failure
@@ -131,6 +131,8 @@ def move(
 @app.command()
 def check(config: Config) -> None:
     """Say what is wrong with a configuration, all of it at once."""
+    from mobike.cli import start  # noqa: PLC0415 - config and core take longer to import than a status to show
+
     count = len(start.check(config).settings.connections)
     print(f"{config}: good, {count} connection{'' if count == 1 else 's'}")
 
@@ -138,6 +140,8 @@ def check(config: Config) -> None:
 @app.command()
 def run(config: Config) -> None:
     """Be a gateway, a client, or both, until SIGTERM or SIGINT."""
+    from mobike.cli import start  # noqa: PLC0415
+
     start.run(config)
 
 
@@ -154,6 +158,8 @@ def demo(
 @app.command()
 def version() -> None:
     """Say which version this is."""
+    from mobike.cli import start  # noqa: PLC0415
+
     print(start.mobike_version())
 
 

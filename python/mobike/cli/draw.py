@@ -35,12 +35,12 @@ def draw_snapshot(shown: Snapshot) -> RenderableType:
 
 
 def draw_sa(shown: Json) -> RenderableType:
-    """One IKE SA with all its pairs."""
-    pairs = _table(">rank", "local", "remote", "link", "", "score", "why")
+    """One IKE SA with all its pairs. What ranks them in full is in the JSON: it is too wide to be read here."""
+    pairs = _table(">rank", "local", "remote", "link", "", "why")
     for pair in shown["pairs"]:
         mark = Text("in use", "green") if pair["current"] else Text("" if pair["usable"] else "unusable", "red")
         style = "bold" if pair["current"] else "" if pair["usable"] else "dim"
-        cells = [_text(pair[name], style) for name in ("rank", "local", "remote", "link", "score", "why")]
+        cells = [_text(pair[name], style) for name in ("rank", "local", "remote", "link", "why")]
         pairs.add_row(*cells[:4], mark, *cells[4:])
     return Group(_sa(shown), Padding(pairs, (1, 0, 0, 2)))
 

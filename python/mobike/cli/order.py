@@ -83,7 +83,7 @@ def move(api: Api, name: str, *, local: str | None, remote: str | None, wait_s: 
         raise Failure(f"{sa} ended while it moved") from None
     if done is None:
         raise Failure(_where(api, sa, wait_s), hint=_GOES_ON)
-    return f"{sa}: moved, {done['from_path']} => {done['to_path']} in {done['duration_ms']:.1f} ms"
+    return f"{sa}: moved to {done['to_path']} in {done['duration_ms']:.1f} ms"
 
 
 _GOES_ON: Final = "the order stands; 'mobike status' shows what comes of it"

@@ -8,7 +8,6 @@
     build       tables -> settings, and the rules about more than one key
     load        all of it in order
     settings    what comes out
-    places      where things are by default
 
 `docs/mobike.example.toml` shows every key. Config knows no core: what only the core can judge is asked through
 `Checks`.
@@ -16,7 +15,6 @@
 
 from mobike.config.checks import Checks
 from mobike.config.load import Loaded, load, parse
-from mobike.config.places import default_socket, default_state_dir, default_token_file
 from mobike.config.problems import ConfigError, Problem
 from mobike.config.settings import (
     ApiSettings,
@@ -50,9 +48,6 @@ __all__ = [
     "PlaneKind",
     "Problem",
     "Settings",
-    "default_socket",
-    "default_state_dir",
-    "default_token_file",
     "load",
     "parse",
 ]

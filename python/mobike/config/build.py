@@ -20,7 +20,6 @@ from mobike.config.models import (
     RetransmitTable,
     Table,
 )
-from mobike.config.places import default_socket, default_state_dir
 from mobike.config.secrets import Secret, SecretError, read_psk
 from mobike.config.settings import (
     ApiSettings,
@@ -36,6 +35,7 @@ from mobike.config.settings import (
     PlaneKind,
     Settings,
 )
+from mobike.places import default_socket, default_state_dir
 from mobike.policy.connection import ConnectionPolicy, MovePolicy, OnRefusal, Ports, Reconnect, Start, Switch
 from mobike.policy.links import LinkRule
 from mobike.policy.pairs import PairRules

@@ -1,4 +1,7 @@
-"""Where things are when the configuration does not say: one answer for the daemon and for those who talk to it."""
+"""Where things are when the configuration does not say: one answer for the daemon and for those who talk to it.
+
+Beside config, not in it: a command that asks a daemon wants to know where it is without reading models first.
+"""
 
 import os
 from pathlib import Path
