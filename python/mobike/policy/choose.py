@@ -117,7 +117,7 @@ def choose(situation: Situation) -> Decision:
         return _leave_bad(situation, current, best, len(usable))
     better = _worth_more(current, usable)
     if better is None:
-        return Keep(_why_kept(current, best, len(usable)))
+        return Keep(_why_kept(current, usable))
     return Choice(better.pair, _why_chosen(situation, _why_preferred(current, better), better, len(usable)))
 
 
@@ -169,13 +169,13 @@ def _leave_bad(situation: Situation, current: RankedPair, best: RankedPair, usab
 
 
 def _worth_more(current: RankedPair, usable: list[RankedPair]) -> RankedPair | None:
-    """The pair that the operator would rather see in use: one that may work, and has been there long enough."""
-    better = [
-        each
-        for each in usable
-        if each.score.worth < current.score.worth and each.settled and not each.score.reach.is_bad
-    ]
-    return min(better, key=lambda each: (each.score.worth, each.score), default=None)
+    """The pair that the operator would rather see in use: it may work, and has been there long enough."""
+    settled = (each for each in _preferred(current, usable) if each.settled)
+    return min(settled, key=lambda each: (each.score.worth, each.score), default=None)
+
+
+def _preferred(current: RankedPair, usable: list[RankedPair]) -> list[RankedPair]:
+    return [each for each in usable if each.score.worth < current.score.worth and not each.score.reach.is_bad]
 
 
 # --- sentences -----------------------------------------------------------------------------------------------------
@@ -204,10 +204,13 @@ def _why_chosen(situation: Situation, left: str | None, best: RankedPair, usable
     return chosen if left is None else f"{left}; {chosen}"
 
 
-def _why_kept(current: RankedPair, best: RankedPair, usable: int) -> str:
-    place = f"the {_of(usable)}" if best.pair == current.pair else f"as good as any of {_count(usable)}"
-    if best.pair != current.pair and best.score.worth < current.score.worth:
-        place = f"kept until {best.link} has been there for a while"
+def _why_kept(current: RankedPair, usable: list[RankedPair]) -> str:
+    if unsettled := _preferred(current, usable):
+        place = f"kept until {unsettled[0].link} has been there for a while"
+    elif current is usable[0]:
+        place = f"the {_of(len(usable))}"
+    else:
+        place = f"as good as any of {_count(len(usable))}"
     return f"{current.pair.local} ({current.link}) -> {current.pair.remote} is {place}: {current.why}"
 
 

@@ -1,0 +1,172 @@
+"""Choices, told as stories."""
+
+import pytest
+
+from mobike.address import Pair
+from mobike.policy.choose import Choice, Keep, NoPair, Pin, Situation, choose, rank
+from mobike.policy.knowledge import NatCost, PairFact, Reach
+from mobike.policy.links import UNRANKED, LinkRule, rule_for
+from tests.policy.words import (
+    CELLULAR,
+    OFFICE,
+    OFFICE6,
+    OFFICE_B,
+    ON_CELLULAR,
+    ON_WIFI,
+    WIFI,
+    WIFI6,
+    candidate,
+    cellular,
+    wifi,
+)
+
+VERIFIED = PairFact(Reach.VERIFIED)
+SILENT = PairFact(Reach.SILENT)
+REFUSED = PairFact(Reach.REFUSED)
+NO_ROUTE = PairFact(Reach.UNREACHABLE)
+
+
+def test_the_first_choice_is_the_link_that_the_operator_prefers() -> None:
+    decision = choose(Situation((cellular(), wifi()), (OFFICE,)))
+    assert decision == Choice(ON_WIFI, "192.0.2.7 (wlan0) is the best of 2 usable pairs: untried, link rank 1")
+
+
+@pytest.mark.req("D5.1-1")
+def test_when_the_address_in_use_is_gone_the_next_link_is_chosen_and_the_reason_names_both() -> None:
+    situation = Situation((wifi(available=False), cellular()), (OFFICE, OFFICE_B), current=ON_WIFI)
+    assert choose(situation) == Choice(
+        ON_CELLULAR,
+        "192.0.2.7 (wlan0) is gone; 198.51.100.2 (wwan0) -> 203.0.113.1 is the best of 2 usable pairs: "
+        "untried, link rank 2",
+    )
+
+
+@pytest.mark.req("D3-3")
+def test_a_working_pair_is_kept_when_another_is_only_as_good() -> None:
+    situation = Situation((wifi(1), cellular(1)), (OFFICE,), {ON_CELLULAR: VERIFIED}, current=ON_CELLULAR)
+    assert isinstance(choose(situation), Keep)
+    # Also where the other has every advantage but the operator's word.
+    situation = Situation(
+        (wifi(1), cellular(1)), (OFFICE,), {ON_WIFI: PairFact(Reach.VERIFIED, NatCost.NONE)}, current=ON_CELLULAR
+    )
+    assert isinstance(choose(situation), Keep)
+
+
+@pytest.mark.req("D3-3", "A5.2-3")
+def test_a_preferred_link_that_came_back_is_taken_once_it_has_been_there_for_a_while() -> None:
+    known = {ON_CELLULAR: VERIFIED}
+    fresh = Situation((wifi(settled=False), cellular()), (OFFICE,), known, current=ON_CELLULAR)
+    kept = choose(fresh)
+    assert isinstance(kept, Keep)
+    assert "kept until wlan0 has been there for a while" in kept.why
+    settled = Situation((wifi(), cellular()), (OFFICE,), known, current=ON_CELLULAR)
+    decision = choose(settled)
+    assert isinstance(decision, Choice)
+    assert decision.pair == ON_WIFI
+    assert decision.why.startswith("wlan0 is preferred to wwan0; ")
+
+
+def test_a_dead_pair_is_left_for_a_link_that_has_only_just_come() -> None:
+    situation = Situation((wifi(available=False), cellular(settled=False)), (OFFICE,), current=ON_WIFI)
+    assert isinstance(choose(situation), Choice)
+
+
+def test_a_preferred_link_that_was_silent_is_no_reason_to_leave_a_working_one() -> None:
+    known = {ON_CELLULAR: VERIFIED, ON_WIFI: SILENT}
+    assert isinstance(choose(Situation((wifi(), cellular()), (OFFICE,), known, current=ON_CELLULAR)), Keep)
+
+
+@pytest.mark.req("D5.1-1", "D3-2")
+def test_a_silent_pair_is_left_for_another_address_of_the_peer() -> None:
+    situation = Situation((wifi(),), (OFFICE, OFFICE_B), {ON_WIFI: SILENT}, current=ON_WIFI)
+    decision = choose(situation)
+    assert isinstance(decision, Choice)
+    assert decision.pair == Pair(WIFI, OFFICE_B)
+    assert decision.why.startswith("192.0.2.7 -> 203.0.113.1 is silent; ")
+
+
+def test_when_all_are_silent_nothing_is_gained_by_moving() -> None:
+    known = {ON_WIFI: SILENT, ON_CELLULAR: SILENT}
+    decision = choose(Situation((wifi(), cellular()), (OFFICE,), known, current=ON_WIFI))
+    assert isinstance(decision, Keep)
+    assert "none of 2 usable pairs is known to be better" in decision.why
+
+
+@pytest.mark.req("A5.3-2")
+def test_a_pair_that_works_beats_one_that_may_and_failures_come_last() -> None:
+    order = [VERIFIED, PairFact(), SILENT, REFUSED]
+    locals_ = [candidate(WIFI + n, f"eth{n}", 4 - n) for n in range(4)]
+    known = {Pair(each.ip, OFFICE): fact for each, fact in zip(locals_, order, strict=True)}
+    ranked = rank(Situation(tuple(reversed(locals_)), (OFFICE,), known))
+    assert [each.pair.local for each in ranked] == [each.ip for each in locals_]
+
+
+@pytest.mark.req("D2-2")
+def test_a_pair_without_a_route_is_not_usable_and_the_reason_says_so() -> None:
+    decision = choose(Situation((wifi(),), (OFFICE,), {ON_WIFI: NO_ROUTE}, current=ON_WIFI))
+    assert decision == NoPair("no usable pair: no route to 203.0.113.1 from 192.0.2.7 (wlan0)")
+
+
+def test_a_route_that_vanishes_is_a_reason_to_leave() -> None:
+    decision = choose(Situation((wifi(), cellular()), (OFFICE,), {ON_WIFI: NO_ROUTE}, current=ON_WIFI))
+    assert isinstance(decision, Choice)
+    assert decision.pair == ON_CELLULAR
+    assert decision.why.startswith("no route to 203.0.113.1 from 192.0.2.7 (wlan0); ")
+
+
+def test_a_pinned_pair_is_taken_at_once_and_left_only_when_it_fails() -> None:
+    pin = Pin(CELLULAR, None)
+    both = (wifi(), cellular(settled=False))
+    ordered = choose(Situation(both, (OFFICE,), current=ON_WIFI, pin=pin))
+    assert isinstance(ordered, Choice)
+    assert ordered.pair == ON_CELLULAR
+    assert "the operator pinned another pair" in ordered.why
+    assert isinstance(choose(Situation(both, (OFFICE,), current=ON_CELLULAR, pin=pin)), Keep)
+    silent = Situation(both, (OFFICE,), {ON_CELLULAR: SILENT}, current=ON_CELLULAR, pin=pin)
+    assert isinstance(choose(silent), Choice)
+
+
+@pytest.mark.req("D2-1")
+def test_deprecated_addresses_are_used_last() -> None:
+    situation = Situation((wifi(1, deprecated=True), cellular(9)), (OFFICE,))
+    assert [each.pair for each in rank(situation)] == [ON_CELLULAR, ON_WIFI]
+
+
+@pytest.mark.req("A5.3-1")
+def test_among_equals_the_cheaper_link_then_the_closer_address_then_the_peers_order() -> None:
+    cheap = rank(Situation((candidate(WIFI, "a", 1, cost=5), candidate(CELLULAR, "b", 1, cost=2)), (OFFICE,)))
+    assert cheap[0].pair.local == CELLULAR
+    same_remote = rank(Situation((wifi(),), (OFFICE_B, OFFICE), current=Pair(CELLULAR, OFFICE)))
+    assert same_remote[0].pair.remote == OFFICE, "the peer is known to be alive there"
+    six = rank(Situation((candidate(WIFI, "a", 1), candidate(WIFI6, "a", 1)), (OFFICE, OFFICE6)))
+    assert six[0].pair == Pair(WIFI6, OFFICE6)
+
+
+def test_pairs_tried_just_now_are_left_out() -> None:
+    situation = Situation((wifi(), cellular()), (OFFICE,), excluded=frozenset({ON_WIFI}))
+    decision = choose(situation)
+    assert isinstance(decision, Choice)
+    assert decision.pair == ON_CELLULAR
+
+
+@pytest.mark.parametrize(
+    ("situation", "why"),
+    [
+        (Situation((), (OFFICE,)), "this host has no address"),
+        (Situation((wifi(),), ()), "no address of the peer is known"),
+        (Situation((wifi(),), (OFFICE6,)), "no address family in common"),
+        (Situation((wifi(available=False),), (OFFICE,)), "192.0.2.7 (wlan0) is gone"),
+    ],
+)
+def test_where_nothing_can_be_used_the_sentence_says_why(situation: Situation, why: str) -> None:
+    decision = choose(situation)
+    assert isinstance(decision, NoPair)
+    assert why in decision.why
+
+
+def test_the_first_rule_that_matches_a_link_speaks_for_it() -> None:
+    rules = (LinkRule("wlan0", rank=1), LinkRule("wlan*", rank=2), LinkRule("wwan*", rank=3, allowed=False))
+    assert rule_for("wlan0", rules).rank == 1
+    assert rule_for("wlan1", rules).rank == 2
+    assert not rule_for("wwan0", rules).allowed
+    assert rule_for("eth0", rules) is UNRANKED
