@@ -13,6 +13,9 @@ MOST_GONE = 256
 UNKNOWN_LINK = "unknown link"
 """An SA came up on an address that no link event named (they come in a later turn)."""
 
+_UNJUDGED = LinkRule(UNKNOWN_LINK)
+"""Until its name is known, no link is preferred to it."""
+
 
 @dataclass(frozen=True, slots=True)
 class LocalAddress:
@@ -57,7 +60,7 @@ class AddressBook:
             return False
         if known is not None and known.available and known.link == UNKNOWN_LINK:
             self._set(replace(known, link=link))
-            return False
+            return True
         self._set(LocalAddress(ip, link, available=True, since=now))
         return True
 
@@ -100,7 +103,7 @@ class AddressBook:
         self._candidates.clear()
 
     def _candidate(self, each: LocalAddress, connection: ConnectionPolicy, now: Nanos) -> Candidate:
-        rule = rule_for(each.link, connection.links)
+        rule = _UNJUDGED if each.link == UNKNOWN_LINK else rule_for(each.link, connection.links)
         return Candidate(
             ip=each.ip,
             link=each.link,

@@ -1,0 +1,175 @@
+"""What may be seen of the fleet."""
+
+import tracemalloc
+from ipaddress import ip_address
+
+import pytest
+
+from mobike.address import ChildId, SaId
+from mobike.events import AddressAdded, ChildDown, Nat, NatChanged, Notice, OperatorMove, Role
+from tests.fleet.host import SECOND, Host, child_up, gateway, path, phone, up
+from tests.policy.words import CELLULAR, OFFICE, ON_CELLULAR, ON_WIFI, WIFI
+
+ONE = SaId(1)
+
+
+def test_the_detail_shows_pairs_in_order_and_says_why_the_current_one_is_in_use() -> None:
+    host = phone()
+    detail = host.fleet.view(ONE)
+    assert detail is not None
+    assert detail.row.peer_id == "peer.example.net"
+    assert detail.row.state == "established"
+    assert detail.row.suite == "AES_GCM_16_256/PRF_SHA256/X25519"
+    assert detail.why == ("192.0.2.7 (wlan0) -> 203.0.113.1 is the best of 2 usable pairs: verified, link rank 1")
+    assert [(row.rank, row.pair, row.current, row.usable) for row in detail.pairs] == [
+        (1, ON_WIFI, True, True),
+        (2, ON_CELLULAR, False, True),
+    ]
+    assert detail.pairs[1].why == "untried, link rank 2"
+    assert detail.pairs[1].score.startswith("reach=untried standing=preferred pinned=no rank=2")
+    assert [child.child for child in detail.children] == [100]
+    assert detail.children[0].remote_ts == ("10.2.0.0/16",)
+    assert detail.last_move is None
+
+
+def test_a_move_under_way_is_shown_with_its_reason() -> None:
+    host = phone()
+    host.hears(OperatorMove(ONE, CELLULAR, None))
+    detail = host.fleet.view(ONE)
+    assert detail is not None
+    assert detail.row.state == "updating"
+    assert detail.why.startswith("Moving to 198.51.100.2 -> 203.0.113.1: the operator moved it: ")
+    assert detail.last_move is not None
+    assert detail.last_move.duration is None
+    assert detail.last_move.to_path == path(CELLULAR)
+
+
+def test_looking_decides_nothing() -> None:
+    host = phone()
+    before = host.fleet.poll_deadline()
+    for _ in range(3):
+        host.fleet.view(ONE)
+        host.fleet.explain(ONE)
+        host.fleet.page(None, 10)
+        host.fleet.connections()
+    assert host.fleet.poll_deadline() == before
+    decided = host.hears()
+    assert not decided.commands
+    assert not decided.notes
+
+
+def test_pages_visit_every_sa_once_even_while_others_come_and_go() -> None:
+    host = gateway(clients=25)
+    seen: list[SaId] = []
+    after = None
+    for size in (10, 10, 10):
+        page = host.fleet.page(after, size)
+        seen += [row.sa for row in page.items]
+        after = page.after
+        host.hears(up(1_000 + size + len(seen), connection="road", role=Role.RESPONDER))
+        if after is None:
+            break
+    assert seen[:25] == [SaId(n + 1) for n in range(25)]
+    assert host.fleet.page(None, 3).total == 25 + 3
+    assert host.fleet.page(SaId(10_000), 3).items == ()
+
+
+def test_a_page_of_one_connection_counts_only_its_own() -> None:
+    host = gateway(clients=3)
+    host.hears(up(50, connection="other", role=Role.RESPONDER))
+    page = host.fleet.page(None, 10, "other")
+    assert [row.sa for row in page.items] == [50]
+    assert page.total == 1
+    assert page.after is None
+
+
+def test_addresses_that_went_are_still_shown_as_gone() -> None:
+    host = phone()
+    host.leaves(WIFI, "wlan0")
+    rows = {row.ip: (row.link, row.available) for row in host.fleet.addresses()}
+    assert rows == {WIFI: ("wlan0", False), CELLULAR: ("wwan0", True)}
+
+
+def test_the_fleet_remembers_only_so_many_addresses_that_went() -> None:
+    host = Host(())
+    first = ip_address("10.0.0.1")
+    for n in range(400):
+        host.joins(first + n, "eth0")
+        host.leaves(first + n, "eth0")
+    assert len(host.fleet.addresses()) == 256
+
+
+@pytest.mark.parametrize(
+    ("local", "remote", "objection"),
+    [
+        (CELLULAR, None, None),
+        (None, OFFICE, None),
+        (OFFICE + 9, None, "203.0.113.10 -> any address is no pair of this SA"),
+        (WIFI, OFFICE + 9, "192.0.2.7 -> 203.0.113.10 is no pair of this SA"),
+    ],
+)
+def test_an_order_is_judged_before_it_is_given(local: None, remote: None, objection: str | None) -> None:
+    said = phone().fleet.objection_to_move(ONE, local, remote)
+    assert said == objection if objection is None else (said or "").startswith(objection)
+
+
+def test_orders_to_those_that_cannot_move_are_objected_to() -> None:
+    fleet = gateway(1).fleet
+    assert fleet.objection_to_move(ONE, CELLULAR, None) == (
+        "Only the initiator of an IKE SA can move it (RFC 4555 section 3.5)"
+    )
+    assert fleet.objection_to_move(SaId(77), CELLULAR, None) == "There is no such SA"
+    host = phone()
+    host.leaves(CELLULAR, "wwan0")
+    assert host.fleet.objection_to_move(ONE, CELLULAR, None) == "198.51.100.2 (wwan0) is gone"
+
+
+def test_children_leave_the_view_when_they_are_gone() -> None:
+    host = phone()
+    host.hears(child_up(child=101), ChildDown(ONE, ChildId(100), "rekeyed"))
+    detail = host.fleet.view(ONE)
+    assert detail is not None
+    assert [child.child for child in detail.children] == [101]
+
+
+def test_notes_are_sentences_with_the_name_of_the_sa() -> None:
+    host = phone()
+    host.hears(NatChanged(ONE, path(), Nat.WE_ARE_BEHIND), Notice("bad-cookie", "COOKIE2 of a bad length", ONE, path()))
+    texts = [note.text for note in host.notes]
+    assert "IKE SA with peer.example.net is up on 192.0.2.7:4500 -> 203.0.113.1:4500" in texts
+    assert "Child SA 0000000a/0000000b is up" in texts
+    assert texts[-1] == "COOKIE2 of a bad length"
+    assert host.kinds()[-1] == "notice-bad-cookie"
+    assert all(note.connection == "office" for note in host.notes if note.sa == ONE)
+
+
+def test_one_sa_takes_less_than_700_bytes_of_the_control_plane() -> None:
+    host = gateway(0)
+    count = 20_000
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for n in range(count):
+            inner = ip_address(0x0A000000 + n)
+            remote = ip_address(0x64400000 + n)
+            host.fleet.handle(
+                [
+                    up(n + 1, connection="road", role=Role.RESPONDER, on=path(remote=remote), virtual_ips=(inner,)),
+                    child_up(n + 1, 100_000 + n),
+                ],
+                host.now,
+            )
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (after - before) / count < 700
+
+
+def test_an_address_that_no_link_named_yet_is_no_reason_to_move() -> None:
+    host = Host()
+    host.hears(up(), AddressAdded(CELLULAR, "wwan0"))
+    host.passes(SECOND)
+    assert host.moves() == []
+    assert host.lists() == [(CELLULAR,)]
+    host.joins(WIFI, "wlan0")
+    assert host.lists()[-1] == (WIFI, CELLULAR)
