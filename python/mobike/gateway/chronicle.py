@@ -1,5 +1,6 @@
 """Writes what happened into the log and the journal: one line each, by its kind."""
 
+import logging
 import time
 from collections.abc import Sequence
 from typing import Final
@@ -33,13 +34,17 @@ class Chronicle:
         """What the fleet noted in one turn."""
         now = time.time()
         for note in notes:
-            sa = None if note.sa is None else f"{note.sa:016x}"
-            self._journal.append(now, note.kind, note.text, sa=sa, connection=note.connection, data=dict(note.data))
-            if note.kind in LOUD:
-                log.error(note.kind, text=note.text, sa=sa, connection=note.connection)
-            elif note.kind in WARNINGS or note.kind.startswith(NOTICE):
-                log.warning(note.kind, text=note.text, sa=sa, connection=note.connection)
-            elif note.kind in QUIET:
-                log.debug(note.kind, text=note.text, sa=sa, connection=note.connection)
-            else:
-                log.info(note.kind, text=note.text, sa=sa, connection=note.connection)
+            self._journal.append(now, note)
+            level = level_of(note.kind)
+            if log.is_enabled_for(level):
+                sa = None if note.sa is None else f"{note.sa:016x}"
+                log.log(level, note.kind, text=note.text, sa=sa, connection=note.connection)
+
+
+def level_of(kind: str) -> int:
+    """How loudly a note of this kind is logged."""
+    if kind in LOUD:
+        return logging.ERROR
+    if kind in WARNINGS or kind.startswith(NOTICE):
+        return logging.WARNING
+    return logging.DEBUG if kind in QUIET else logging.INFO

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 
 from mobike.facade import EventView
+from mobike.fleet import Note
 
 CAPACITY = 8192
 """Events kept: enough for a watcher to reconnect after a mass failover of some thousand SAs; about 4 MiB at most."""
@@ -15,7 +16,7 @@ class Journal:
     """Append in the loop's thread; read with `follow`."""
 
     def __init__(self, capacity: int = CAPACITY) -> None:
-        self._ring: deque[EventView] = deque(maxlen=capacity)
+        self._ring: deque[tuple[float, Note]] = deque(maxlen=capacity)
         self._next = 1
         self._news = asyncio.Event()
 
@@ -24,18 +25,12 @@ class Journal:
         """The newest sequence number; 0 before the first event."""
         return self._next - 1
 
-    def append(
-        self,
-        at: float,
-        kind: str,
-        text: str,
-        *,
-        sa: str | None = None,
-        connection: str | None = None,
-        data: dict[str, str | int | float | bool | None] | None = None,
-    ) -> None:
-        """Add one event and wake whoever waits. `at` is in seconds since the epoch."""
-        self._ring.append(EventView(self._next, at, kind, sa, connection, text, data or {}))
+    def append(self, at: float, note: Note) -> None:
+        """Add one event and wake whoever waits. `at` is in seconds since the epoch.
+
+        Its words are made when somebody reads it: most events of a busy gateway nobody ever does.
+        """
+        self._ring.append((at, note))
         self._next += 1
         self._news.set()
 
@@ -52,12 +47,16 @@ class Journal:
                 await self._news.wait()
 
     def _behind(self, position: int) -> list[EventView]:
-        if not self._ring or position >= self.last:
-            return []
-        first = self._ring[0].seq
-        kept = list(itertools.islice(self._ring, max(0, position + 1 - first), None))
+        first = self._next - len(self._ring)
         missed = first - (position + 1)
-        if missed <= 0:
-            return kept
+        kept = itertools.islice(enumerate(self._ring, start=first), max(0, -missed), None)
+        views = [_view(seq, at, note) for seq, (at, note) in kept]
+        if missed <= 0 or not views:
+            return views
         text = f"{missed} events are no longer kept; read the lists to catch up"
-        return [EventView(first - 1, kept[0].at, "dropped", None, None, text, {"dropped": missed}), *kept]
+        return [EventView(first - 1, views[0].at, "dropped", None, None, text, {"dropped": missed}), *views]
+
+
+def _view(seq: int, at: float, note: Note) -> EventView:
+    sa = None if note.sa is None else f"{note.sa:016x}"
+    return EventView(seq, at, note.kind, sa, note.connection, note.text, dict(note.data))

@@ -86,13 +86,11 @@ class Daemon:
             if not each.up:
                 self._core.plug(each.ip, up=False)
         self._stack.callback(self._shell.close)
-        loop.add_reader(self._core.event_fd(), self._shell.wake)
-        self._stack.callback(loop.remove_reader, self._core.event_fd())
         inner_fd = self._core.inner_fd()
         if inner_fd is not None:
             loop.add_reader(inner_fd, self._take_inner)
             self._stack.callback(loop.remove_reader, inner_fd)
-        self._shell.wake()
+        self._shell.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -20,9 +20,15 @@ log = structlog.get_logger()
 EVENTS_PER_TURN = 1024
 """So that a storm of events leaves the loop time for the API: a turn of this many takes some tens of milliseconds."""
 
+CORE_GAP_S = 0.001
+"""Turns that only the core asks for begin at least so far apart. The first event of a calm moment is taken at once; in
+a storm, events are taken by the dozen, which costs less than taking them one by one. News of links never waits."""
+
 
 class CoreEvents(Protocol):
     """The part of the core that a turn needs."""
+
+    def event_fd(self) -> int: ...
 
     def submit(self, orders: Sequence[Command | Operation], /) -> None: ...
 
@@ -51,6 +57,13 @@ class Shell:
         self._orders: list[OperatorEvent] = []
         self._soon: asyncio.Handle | None = None
         self._later: asyncio.TimerHandle | None = None
+        self._gap: asyncio.TimerHandle | None = None
+        self._last_turn = 0.0
+
+    def start(self) -> None:
+        """Listen to the core, and take the first turn."""
+        self._listen()
+        self.wake()
 
     def order(self, order: OperatorEvent) -> None:
         """Take what an operator wants into the next turn."""
@@ -78,17 +91,38 @@ class Shell:
 
     def close(self) -> None:
         """No more turns."""
-        for handle in (self._soon, self._later):
+        asyncio.get_running_loop().remove_reader(self._core.event_fd())
+        for handle in (self._soon, self._later, self._gap):
             if handle is not None:
                 handle.cancel()
 
+    def _listen(self) -> None:
+        self._gap = None
+        asyncio.get_running_loop().add_reader(self._core.event_fd(), self._core_has_events)
+
+    def _core_has_events(self) -> None:
+        loop = asyncio.get_running_loop()
+        early = self._last_turn + CORE_GAP_S - loop.time()
+        if early <= 0:
+            self._run()
+            return
+        loop.remove_reader(self._core.event_fd())
+        self._gap = loop.call_later(early, self._hear)
+
+    def _hear(self) -> None:
+        self._listen()
+        self._run()
+
     def _run(self) -> None:
-        self._soon = None
+        if self._soon is not None:
+            self._soon.cancel()
+            self._soon = None
         if self._later is not None:
             self._later.cancel()
             self._later = None
-        now = Nanos(time.monotonic_ns())
-        if self.turn(now):
+        more = self.turn(Nanos(time.monotonic_ns()))
+        self._last_turn = asyncio.get_running_loop().time()
+        if more:
             self.wake()
             return
         deadline = self._fleet.poll_deadline()
