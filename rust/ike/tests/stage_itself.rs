@@ -24,6 +24,7 @@ fn told(from: HostId, id: u32, path: Path) -> Told {
         bytes: header.to_bytes().to_vec(),
         copies_before: 0,
         keepalive: false,
+        contents: None,
         outcome: Outcome::InTheAir,
     }
 }

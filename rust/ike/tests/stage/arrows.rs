@@ -2,9 +2,10 @@
 
 use core::fmt;
 
-use mobike_ike::wire::{ExchangeType, Header};
+use mobike_ike::wire::{ExchangeType, Header, NotifyType};
 use mobike_ike::{Nanos, Path};
 
+use super::forger::Contents;
 use super::host::HostId;
 
 /// A message as it was put out, and what became of it.
@@ -26,6 +27,8 @@ pub struct Told {
     pub copies_before: u32,
     /// A NAT keepalive, not IKE.
     pub keepalive: bool,
+    /// What it says, if it could be opened: the keys are known once an end reported its IKE SA.
+    pub contents: Option<Contents>,
     /// Where it ended.
     pub outcome: Outcome,
 }
@@ -57,6 +60,11 @@ impl Told {
         self.header().is_some_and(|header| header.exchange == exchange && header.flags.response)
     }
 
+    /// Does it carry this notification?
+    pub fn carries(&self, kind: NotifyType) -> bool {
+        self.contents.as_ref().is_some_and(|contents| contents.has(kind))
+    }
+
     /// Did it arrive?
     pub fn arrived(&self) -> bool {
         self.outcome == Outcome::Delivered
@@ -78,6 +86,9 @@ impl fmt::Display for Told {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.at.0 as f64 / 1e9;
         write!(f, "{seconds:9.3}s  {:>8} -->  {:<26} {}", self.name, self.title(), self.over)?;
+        if let Some(contents) = &self.contents {
+            write!(f, "  {{ {} }}", contents.payloads.join(", "))?;
+        }
         if self.copies_before > 0 {
             write!(f, "  [copy {}]", self.copies_before + 1)?;
         }

@@ -7,6 +7,7 @@
 //! net      latency, and what may happen to a message: Which it is, and its Fate
 //! nat      a translator of source addresses, with ports that change and mappings that end
 //! arrows   every message as a line, printed when a story fails
+//! forger   opens what engines sealed, and seals what they would not say
 //! rules    what must hold after every step, whatever the story
 //! ```
 //!
@@ -19,6 +20,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a story that cannot go on fails")]
 
 pub mod arrows;
+pub mod forger;
 pub mod host;
 pub mod nat;
 pub mod net;
@@ -27,6 +29,7 @@ pub mod rules;
 pub mod world;
 
 pub use arrows::{Outcome, Told};
+pub use forger::{Contents, Forged, Forger};
 pub use host::{Host, HostId};
 pub use mobike_ike::wire::{ExchangeType, NotifyType};
 pub use mobike_ike::{

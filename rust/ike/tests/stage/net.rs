@@ -3,7 +3,7 @@
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
-use mobike_ike::wire::ExchangeType;
+use mobike_ike::wire::{ExchangeType, NotifyType};
 use mobike_ike::{Nanos, Path};
 
 use super::arrows::Told;
@@ -38,7 +38,6 @@ pub enum Fate {
 /// Changes octets.
 pub type Rewrite = Box<dyn Fn(&mut Vec<u8>)>;
 
-/// What a message says in the clear, and over which path: what encrypted ones carry can be told by position only.
 type Predicate = Box<dyn Fn(&Told) -> bool>;
 
 /// Names messages: by default the first one that fits.
@@ -86,6 +85,11 @@ impl Which {
     pub fn to(mut self, address: IpAddr) -> Which {
         self.ends.1 = Some(address);
         self
+    }
+
+    /// With this notification inside.
+    pub fn carrying(self, kind: NotifyType) -> Which {
+        self.that(move |told| told.carries(kind))
     }
 
     /// Of which this holds.

@@ -6,11 +6,14 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use mobike_ike::profile::{Install, PskSecret, RequestVip, Retransmit, ReturnRoutability};
+use mobike_ike::wire::{ExchangeType, Payload};
 use mobike_ike::{
     Command, Generation, Identity, IdentityPattern, NattPorts, Path, Profile, ProfileId, SaId, Selector, Settings,
     Token,
 };
 
+use super::arrows::Told;
+use super::forger::Forged;
 use super::host::{Host, HostId};
 use super::world::World;
 
@@ -204,6 +207,18 @@ impl Pair {
         let sa = self.host(who).sa();
         self.order(who, Command::Probe { sa, path, generation });
         generation
+    }
+
+    /// A message that pretends to be from one end of the IKE SA.
+    #[track_caller]
+    pub fn forge(&mut self, forged: Forged, payloads: &[Payload<'_>]) -> Vec<u8> {
+        let spi = self.client().ups().last().expect("an IKE SA").spi_i;
+        self.world.keys.get_mut(&spi).expect("keys").seal(forged, payloads)
+    }
+
+    /// What one end has said, told by kind: `request 2 { N(UPDATE_SA_ADDRESSES), .. }`.
+    pub fn requests_of(&self, who: HostId) -> Vec<&Told> {
+        self.said(move |told| told.from == who && told.asks(ExchangeType::INFORMATIONAL)).collect()
     }
 
     /// A host closes its IKE SA.

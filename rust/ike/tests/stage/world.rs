@@ -4,9 +4,11 @@ use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use mobike_ike::{Command, Engine, Nanos, Path, Settings};
+use mobike_ike::wire::{ExchangeType, Header};
+use mobike_ike::{Command, Engine, Event, Nanos, Path, Settings};
 
 use super::arrows::{Outcome, Told};
+use super::forger::{Forger, read_clear};
 use super::host::{Host, HostId};
 use super::net::{Copy, Net};
 use super::rules::Rules;
@@ -30,6 +32,8 @@ pub struct World {
     pub net: Net,
     /// Every message that was put out.
     pub told: Vec<Told>,
+    /// The keys of every IKE SA that came up, by the initiator's SPI.
+    pub keys: BTreeMap<u64, Forger>,
     rules: Rules,
     air: BTreeMap<(Nanos, u64), (Option<usize>, Copy)>,
     flights: u64,
@@ -45,6 +49,7 @@ impl World {
             hosts: Vec::new(),
             net: Net::default(),
             told: Vec::new(),
+            keys: BTreeMap::new(),
             rules: Rules::default(),
             air: BTreeMap::new(),
             flights: 0,
@@ -153,9 +158,23 @@ impl World {
         self.told.iter().filter(move |told| fits(told))
     }
 
+    /// What a message says, in the clear or sealed with known keys.
+    fn open(&self, bytes: &[u8]) -> Option<super::forger::Contents> {
+        let header = Header::peek(bytes).ok()?;
+        match header.exchange {
+            ExchangeType::IKE_SA_INIT => read_clear(bytes),
+            _ => self.keys.get(&header.initiator_spi)?.open(bytes),
+        }
+    }
+
     /// The arrows, one line each.
     pub fn arrows(&self) -> String {
-        self.told.iter().map(|told| format!("{told}\n")).collect()
+        // The keys may be known only now.
+        let opened = |told: &Told| {
+            let contents = told.contents.clone().or_else(|| self.open(&told.bytes));
+            Told { contents, ..told.clone() }
+        };
+        self.told.iter().map(|told| format!("{}\n", opened(told))).collect()
     }
 
     fn hand_over(&mut self, id: HostId, path: Path, mut bytes: Vec<u8>) {
@@ -188,7 +207,13 @@ impl World {
         let now = self.now;
         while let Some(event) = self.hosts[id.0].engine.poll_event() {
             self.rules.reported(&self.hosts[id.0], &event);
+            let up = if let Event::IkeSaUp(up) = &event { Some((up.sa, up.spi_i)) } else { None };
             self.hosts[id.0].events.push((now, event));
+            if let Some((sa, spi)) = up
+                && let Some(forger) = Forger::new(&self.hosts[id.0], sa)
+            {
+                self.keys.entry(spi).or_insert(forger);
+            }
         }
         while let Some(transmit) = self.hosts[id.0].engine.poll_transmit() {
             let mut told = Told {
@@ -199,10 +224,12 @@ impl World {
                 over: self.over(transmit.path),
                 copies_before: 0,
                 keepalive: transmit.keepalive,
+                contents: None,
                 bytes: transmit.bytes.to_vec(),
                 outcome: Outcome::InTheAir,
             };
             if !told.keepalive {
+                told.contents = self.open(&told.bytes);
                 let same = self.told.iter().filter(|before| before.from == id && before.bytes == told.bytes).count();
                 told.copies_before = same as u32;
             }
