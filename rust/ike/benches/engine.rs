@@ -110,8 +110,7 @@ impl Bout {
             accepts: true,
             ..profile("gateway.example.net", IdentityPattern::Suffix(".example.net".into()))
         };
-        bout.gateway
-            .handle_command(bout.now, Command::SetProfile { id: PROFILE, profile: Arc::new(gateway) });
+        bout.gateway.handle_command(bout.now, Command::SetProfile { id: PROFILE, profile: Arc::new(gateway) });
         bout
     }
 
