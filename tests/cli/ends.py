@@ -1,0 +1,173 @@
+"""Two real daemons on loopback, each a process of its own: a gateway, and a client with two networks."""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from mobike.cli.demo.configs import free_ports
+
+DEADLINE_S = 20.0
+KEY = "correct horse battery staple"
+
+GATEWAY = """\
+[daemon]
+listen = ["127.0.11.1"]
+ike_port = {gateway_ike}
+natt_port = {gateway_natt}
+state_dir = "{folder}/gateway"
+log_format = "json"
+[api]
+tcp = "127.0.0.1:{gateway_api}"
+[dataplane]
+inner = "echo"
+[links]
+source = "manual"
+manual = [{{ ip = "127.0.11.1", link = "site" }}]
+[connections.rw]
+role = "responder"
+local_id = "gw.example.net"
+remote_id = "*@example.net"
+psk = "{key}"
+local_ts = ["10.1.0.1/32"]
+pool = ["10.99.0.0/24"]
+"""
+
+CLIENT = """\
+[daemon]
+listen = ["0.0.0.0"]
+ike_port = {client_ike}
+natt_port = {client_natt}
+state_dir = "{folder}/client"
+log_format = "json"
+[api]
+tcp = "127.0.0.1:{client_api}"
+[dataplane]
+inner = "port"
+[links]
+source = "manual"
+manual = [{{ ip = "127.0.12.1", link = "wifi" }}, {{ ip = "127.0.13.1", link = "lte" }}]
+rule = [{{ match = "wifi", rank = 1 }}, {{ match = "lte", rank = 2 }}]
+[connections.home]
+role = "initiator"
+remote = ["127.0.11.1"]
+remote_ike_port = {gateway_ike}
+remote_natt_port = {gateway_natt}
+local_id = "you@example.net"
+remote_id = "gw.example.net"
+psk = "{client_key}"
+virtual_ip = ["ipv4"]
+start = "{start}"
+retransmit = {{ initial = "100ms" }}
+"""
+
+
+@dataclass
+class End:
+    """One daemon."""
+
+    folder: Path
+    config: Path
+    log: Path
+    process: subprocess.Popen[bytes]
+    url: str
+
+    @property
+    def socket(self) -> Path:
+        return self.folder / "api.sock"
+
+    @property
+    def token_file(self) -> Path:
+        return self.folder / "api.token"
+
+    def api(self) -> httpx.Client:
+        transport = httpx.HTTPTransport(uds=str(self.socket))
+        return httpx.Client(transport=transport, base_url="http://mobike", timeout=5)
+
+    def get(self, path: str) -> Any:
+        with self.api() as api:
+            return api.get(f"/api/v1/{path}").raise_for_status().json()
+
+    def only_sa(self) -> Any:
+        """The one IKE SA of this end, in full; None while there is none."""
+        items = self.get("ike-sas")["items"]
+        assert len(items) <= 1
+        return self.get(f"ike-sas/{items[0]['id']}") if items else None
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(DEADLINE_S)
+
+
+@dataclass
+class Ends:
+    gateway: End
+    client: End
+
+
+@contextmanager
+def two_ends(folder: Path, *, client_key: str = KEY, start: str = "auto") -> Iterator[Ends]:
+    """Both, until the end of the block; then no log may hold an error."""
+    names = ("gateway_ike", "gateway_natt", "client_ike", "client_natt")
+    values: dict[str, object] = dict(zip(names, free_ports(4, socket.SOCK_DGRAM), strict=True))
+    values |= dict(zip(("gateway_api", "client_api"), free_ports(2, socket.SOCK_STREAM), strict=True))
+    values |= {"folder": folder, "key": KEY, "client_key": client_key, "start": start}
+    gateway = _start(folder / "gateway", GATEWAY.format(**values), f"http://127.0.0.1:{values['gateway_api']}")
+    try:
+        client = _start(folder / "client", CLIENT.format(**values), f"http://127.0.0.1:{values['client_api']}")
+        try:
+            yield Ends(gateway, client)
+        finally:
+            _end(client)
+    finally:
+        _end(gateway)
+    for end in (gateway, client):
+        assert '"level": "error"' not in end.log.read_text()
+
+
+def until(seen: Callable[[], Any], what: str) -> Any:
+    """What `seen` finds as soon as it is true."""
+    end = time.monotonic() + DEADLINE_S
+    while not (found := seen()):
+        assert time.monotonic() < end, f"waited in vain: {what}"
+        time.sleep(0.02)
+    return found
+
+
+def _start(folder: Path, text: str, url: str) -> End:
+    config, log = folder.with_suffix(".toml"), folder.with_suffix(".log")
+    config.write_text(text)
+    config.chmod(0o600)
+    with log.open("wb") as output:
+        command = [sys.executable, "-m", "mobike.cli", "run", "--config", str(config)]
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+    end = End(folder, config, log, process, url)
+
+    def alive() -> bool:
+        assert process.poll() is None, log.read_text()
+        try:
+            with end.api() as api:
+                return api.get("/livez").status_code == httpx.codes.OK
+        except httpx.TransportError:
+            return False
+
+    until(lambda: end.socket.exists() and alive(), f"{folder.name} answers")
+    return end
+
+
+def _end(end: End) -> None:
+    if end.process.poll() is None:
+        end.process.terminate()
+        try:
+            end.process.wait(DEADLINE_S)
+        except subprocess.TimeoutExpired:
+            end.process.kill()
+            end.process.wait()
