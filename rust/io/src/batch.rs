@@ -17,6 +17,8 @@ pub const DATAGRAM: usize = 65_535;
 /// Distance of buffers. Whole pages apart all would fight for the same lines of the cache. Pages that no datagram
 /// reached are never touched, so the 4 MiB are mostly not there.
 const STRIDE: usize = 65_536 + 192;
+/// Datagrams asked for when few come.
+const FEW: usize = 4;
 /// How long a full send buffer is waited for, once per flush, before the rest is dropped; peers and inner traffic
 /// repeat what matters, and a shard that waits longer is deaf.
 const PATIENCE: Duration = Duration::from_millis(1);
@@ -28,6 +30,8 @@ pub struct ReceiveBatch {
     controls: Box<[Control]>,
     headers: Box<[libc::mmsghdr]>,
     vectors: Box<[libc::iovec]>,
+    /// How many to ask for next: laying out headers for a full batch costs more than receiving one datagram.
+    ask: usize,
 }
 
 impl ReceiveBatch {
@@ -40,12 +44,13 @@ impl ReceiveBatch {
             controls: vec![Control::EMPTY; BATCH].into_boxed_slice(),
             headers: vec![no_header(); BATCH].into_boxed_slice(),
             vectors: vec![no_vector(); BATCH].into_boxed_slice(),
+            ask: BATCH,
         }
     }
 
     /// Receive what is there, at most [`BATCH`]; the number received. Never waits.
     pub fn receive(&mut self, socket: &UdpSocket, counters: &mut IoCounters) -> usize {
-        for (index, buffer) in self.bytes.chunks_mut(STRIDE).enumerate() {
+        for (index, buffer) in self.bytes.chunks_mut(STRIDE).take(self.ask).enumerate() {
             self.vectors[index] = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: DATAGRAM };
             let mut header = no_header();
             header.msg_hdr.msg_name = (&raw mut self.names[index]).cast();
@@ -62,7 +67,7 @@ impl ReceiveBatch {
             libc::recvmmsg(
                 socket.fd(),
                 self.headers.as_mut_ptr(),
-                BATCH as libc::c_uint,
+                self.ask as libc::c_uint,
                 libc::MSG_DONTWAIT as _,
                 std::ptr::null_mut(),
             )
@@ -70,7 +75,9 @@ impl ReceiveBatch {
         if got < 0 && !matches!(sys::errno(), libc::EAGAIN | libc::EINTR) {
             counters.receive_errors += 1;
         }
-        usize::try_from(got).unwrap_or(0)
+        let got = usize::try_from(got).unwrap_or(0);
+        self.ask = if got == self.ask { BATCH } else { (2 * got).clamp(FEW, BATCH) };
+        got
     }
 
     /// The datagram at `index` of the last receive: the path it took seen from here, and its bytes. `None` if it was cut off

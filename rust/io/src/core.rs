@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 use mobike_esp::Counters as ChildCounters;
 use mobike_ike::{ChildId, Command, Counters, Engine};
 
-use crate::config::{CoreConfig, InnerConfig, PlaneConfig, StartError};
+use crate::config::{CoreConfig, InnerConfig, StartError};
 use crate::counters::IoCounters;
 use crate::entropy;
 use crate::inner::{Inner, InnerPort};
@@ -267,6 +267,7 @@ impl Starting {
         let (ready, is_ready) = channel();
         let name = format!("mobike-shard-{}", self.links.index);
         let thread = std::thread::Builder::new().name(name).spawn(move || {
+            sys::leave_signals_to_others();
             let mailboxes = Arc::clone(&self.links.mailboxes);
             let _closed_at_the_end = Closing(&mailboxes[usize::from(self.links.index)]);
             let pinned = pin(&config, self.links.index);
@@ -285,7 +286,7 @@ impl Starting {
 
     fn build(self, config: &CoreConfig) -> Shard {
         let engine = Engine::new(config.settings(self.links.index), self.seed);
-        let plane = Plane::new(config.plane == PlaneConfig::Userspace, config.always_encap);
+        let plane = Plane::new(config);
         Shard::new(self.links, engine, plane, self.inner, self.sockets, config.natt_port)
     }
 }

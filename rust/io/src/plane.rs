@@ -6,6 +6,7 @@ use mobike_esp::{
 use mobike_ike::crypto::{Encr, EspSuite};
 use mobike_ike::{ChildId, ChildInstall, Path, SaId, Selector};
 
+use crate::config::{CoreConfig, PlaneConfig};
 use crate::words::ChildUp;
 
 /// Packets a receiver may lag behind the newest and still be taken; RFC 4303 section 3.4.3 wants 64 or more, and paths
@@ -16,19 +17,29 @@ const REPLAY_WINDOW: u16 = 256;
 pub(crate) struct Plane {
     /// `None`: the null plane.
     pub(crate) esp: Option<EspTable>,
+    ways: Ways,
+}
+
+/// How packets leave.
+struct Ways {
     always_encap: bool,
+    ike_port: u16,
+    natt_port: u16,
 }
 
 impl Plane {
-    pub(crate) fn new(userspace: bool, always_encap: bool) -> Plane {
-        Plane { esp: userspace.then(EspTable::new), always_encap }
+    pub(crate) fn new(config: &CoreConfig) -> Plane {
+        let CoreConfig { always_encap, ike_port, natt_port, .. } = *config;
+        let userspace = config.plane == PlaneConfig::Userspace;
+        let ways = Ways { always_encap: always_encap && userspace, ike_port, natt_port };
+        Plane { esp: userspace.then(EspTable::new), ways }
     }
 
     /// Install a Child SA; the keys end here. What is told of it, and why it was refused, if it was.
     pub(crate) fn install(&mut self, sa: SaId, child: ChildId, install: ChildInstall) -> (ChildUp, Option<Refusal>) {
-        let encap = install.encap || (self.always_encap && self.esp.is_some());
+        let outer = self.ways.outer(install.path, install.encap);
         let refusal = match &mut self.esp {
-            Some(esp) => install_in(esp, sa, child, &install, encap).err(),
+            Some(esp) => install_in(esp, sa, child, &install, outer).err(),
             None => None,
         };
         let up = ChildUp {
@@ -39,7 +50,7 @@ impl Plane {
             suite: install.suite,
             local_ts: install.local_ts,
             remote_ts: install.remote_ts,
-            encap,
+            encap: outer.encap,
         };
         (up, refusal)
     }
@@ -54,7 +65,7 @@ impl Plane {
     /// All Child SAs of the IKE SA take this path from now on: one write each.
     pub(crate) fn move_sa(&mut self, sa: SaId, path: Path, encap: bool) {
         if let Some(esp) = &mut self.esp {
-            esp.set_group_outer(GroupId(sa.0), outer(path, encap || self.always_encap));
+            esp.set_group_outer(GroupId(sa.0), self.ways.outer(path, encap));
         }
     }
 
@@ -90,7 +101,7 @@ fn install_in(
     sa: SaId,
     child: ChildId,
     install: &ChildInstall,
-    encap: bool,
+    outer: OuterPath,
 ) -> Result<(), Refusal> {
     let suite = suite_of(install.suite).ok_or(Refusal::Suite(install.suite))?;
     let local = selectors(&install.local_ts)?;
@@ -103,15 +114,27 @@ fn install_in(
         suite,
         sequence: SequenceNumbers::Short,
         replay_window: REPLAY_WINDOW,
-        outer: outer(install.path, encap),
+        outer,
         local: &local,
         remote: &remote,
     };
     esp.install(&install).map_err(Refusal::Esp)
 }
 
-fn outer(path: Path, encap: bool) -> OuterPath {
-    OuterPath { local: path.local, remote: path.remote, encap }
+impl Ways {
+    /// ESP in UDP always uses the NAT traversal ports, also where IKE stayed on the other one because there is no NAT:
+    /// whoever knows NAT traversal takes it there at any time (RFC 7296 section 2.23).
+    fn outer(&self, path: Path, encap: bool) -> OuterPath {
+        let Path { mut local, mut remote } = path;
+        let encap = encap || self.always_encap;
+        if encap && local.port() != self.natt_port {
+            local.set_port(self.natt_port);
+            if remote.port() == self.ike_port {
+                remote.set_port(self.natt_port);
+            }
+        }
+        OuterPath { local, remote, encap }
+    }
 }
 
 fn suite_of(suite: EspSuite) -> Option<Suite> {
@@ -138,4 +161,30 @@ fn translate(from: &Selector) -> Option<mobike_esp::Selector> {
 #[must_use]
 pub fn userspace_knows(suite: EspSuite) -> bool {
     suite_of(suite).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Path, Ways};
+
+    fn path(local: &str, remote: &str) -> Path {
+        Path { local: local.parse().unwrap(), remote: remote.parse().unwrap() }
+    }
+
+    #[test]
+    fn encapsulated_esp_takes_the_natt_ports_where_ike_stayed_on_its_own() {
+        let ways = Ways { always_encap: true, ike_port: 500, natt_port: 4500 };
+        let outer = ways.outer(path("192.0.2.1:500", "192.0.2.2:500"), false);
+        assert_eq!(outer.to_string(), "192.0.2.1:4500 -> 192.0.2.2:4500");
+        // A NAT's port is not ours to change.
+        let outer = ways.outer(path("192.0.2.1:4500", "192.0.2.2:500"), false);
+        assert_eq!(outer.to_string(), "192.0.2.1:4500 -> 192.0.2.2:500");
+    }
+
+    #[test]
+    fn without_force_the_path_decides() {
+        let ways = Ways { always_encap: false, ike_port: 500, natt_port: 4500 };
+        assert!(!ways.outer(path("192.0.2.1:500", "192.0.2.2:500"), false).encap);
+        assert!(ways.outer(path("192.0.2.1:4500", "192.0.2.2:4500"), true).encap);
+    }
 }

@@ -15,7 +15,6 @@ use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use mobike_esp::{Counters as ChildCounters, OuterPath, SaPairId, SealError, TableCounters};
-use mobike_ike::event::NoticeKind;
 use mobike_ike::{ChildId, Command, Counters, Engine, Nanos, Path};
 
 use crate::batch::{BATCH, DATAGRAM, ReceiveBatch, SendBatch, send_parts};
@@ -33,6 +32,9 @@ use crate::words::{Event, Operation, Order};
 
 /// Datagrams and packets that other shards may leave waiting here; beyond that they are dropped and counted.
 const HANDED_OVER: usize = 4096;
+
+/// Letters read in one turn: a fleet that connects all at once must not keep a shard from its sockets.
+const LETTERS: usize = 64;
 
 /// What comes through a shard's mailbox.
 pub(crate) enum Letter {
@@ -99,6 +101,7 @@ pub(crate) struct Shard {
     held: VecDeque<Event>,
     /// The ring was full when we last looked.
     behind: bool,
+    /// Letters taken out of the mailbox and not read yet.
     mail: VecDeque<Letter>,
     polls: Vec<libc::pollfd>,
     /// Inner packets are read here and not by another shard.
@@ -192,7 +195,8 @@ impl Shard {
     fn wait(&mut self) {
         let esp = self.inside.plane.esp.as_ref().and_then(|esp| esp.poll_timeout()).map(|at| Nanos(at.0));
         let deadline = self.engine.poll_timeout().into_iter().chain(esp).min();
-        let at_most: Option<Duration> = deadline.map(|at| at.since(clock::now()));
+        let at_most =
+            if self.mail.is_empty() { deadline.map(|at| at.since(clock::now())) } else { Some(Duration::ZERO) };
         sys::wait(&mut self.polls, at_most);
     }
 
@@ -206,19 +210,16 @@ impl Shard {
         {
             room.hush();
         }
-        if !self.is_ready(MAIL_AT) {
-            return Next::Go;
+        if self.mail.is_empty() && self.is_ready(MAIL_AT) {
+            self.links.own().take(&mut self.mail);
         }
-        let mut mail = std::mem::take(&mut self.mail);
-        self.links.own().take(&mut mail);
-        let mut next = Next::Go;
-        for letter in mail.drain(..) {
+        for _ in 0..LETTERS {
+            let Some(letter) = self.mail.pop_front() else { break };
             if self.read_letter(now, letter) == Next::Stop {
-                next = Next::Stop;
+                return Next::Stop;
             }
         }
-        self.mail = mail;
-        next
+        Next::Go
     }
 
     fn read_letter(&mut self, now: Nanos, letter: Letter) -> Next {
@@ -298,6 +299,12 @@ impl Shard {
         if !self.is_ready(INNER_AT) {
             return;
         }
+        if self.polls[INNER_AT].revents & libc::POLLIN == 0 {
+            // Somebody deleted the device. Looking again would find the same, for ever.
+            self.polls[INNER_AT].fd = -1;
+            self.held.push_back(Event::Notice { kind: "tun", text: "the TUN device is gone".to_owned() });
+            return;
+        }
         self.inside.inner.collect(BATCH, &mut self.scratch, &mut self.packets);
         for packet in self.packets.iter() {
             self.outside.seal(now, &mut self.inside, &self.links, packet, 0);
@@ -321,8 +328,7 @@ impl Shard {
         }
         while let Some((child, text)) = self.inside.plane.poll_warning() {
             let text = format!("Child SA {child}: {text}");
-            let notice = mobike_ike::Event::Notice { kind: NoticeKind::Limit, path: None, sa: None, text };
-            self.held.push_back(Event::Ike(notice));
+            self.held.push_back(Event::Notice { kind: "child_sequence", text });
         }
         self.links.ring.put(&mut self.held);
         self.behind = !self.held.is_empty();

@@ -63,12 +63,22 @@ pub(crate) fn wait(polls: &mut [libc::pollfd], at_most: Option<Duration>) {
     // SAFETY: `polls` is a valid slice of pollfd, `timeout` is null or points to a timespec that lives until the end.
     let ready = unsafe { libc::ppoll(polls.as_mut_ptr(), polls.len() as libc::nfds_t, timeout, std::ptr::null()) };
     if ready < 0 {
-        polls.iter_mut().for_each(|poll| poll.revents = poll.events);
+        polls.iter_mut().filter(|poll| poll.fd >= 0).for_each(|poll| poll.revents = poll.events);
     }
 }
 
 pub(crate) fn readable(fd: RawFd) -> libc::pollfd {
     libc::pollfd { fd, events: libc::POLLIN, revents: 0 }
+}
+
+/// Signals are for the thread that runs Python.
+pub(crate) fn leave_signals_to_others() {
+    // SAFETY: sigset_t is a bit mask; sigfillset makes it a valid one, and both calls get valid pointers or null.
+    unsafe {
+        let mut all: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&raw mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, std::ptr::null_mut());
+    }
 }
 
 /// Let this thread run on one processor alone.

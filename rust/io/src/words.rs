@@ -56,6 +56,13 @@ pub enum Event {
         /// One line for people.
         why: String,
     },
+    /// Something odd in the shell itself.
+    Notice {
+        /// What kind of thing: `child_sequence` or `tun`.
+        kind: &'static str,
+        /// One line for people.
+        text: String,
+    },
 }
 
 /// A Child SA as the control plane sees it: no keys.

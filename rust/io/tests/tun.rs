@@ -4,8 +4,11 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
 use mobike_io::tun::Tun;
+use mobike_io::{Core, CoreConfig, Event, InnerConfig};
 
 /// Move this thread to a namespace that vanishes with it; false without the right to.
 fn alone() -> bool {
@@ -28,6 +31,33 @@ fn a_device_gets_its_name_and_mtu_and_is_up_and_vanishes_when_dropped() {
     assert!(Tun::open("mob0", 1380).is_err());
     drop(tun);
     assert!(!devices().contains("mob0:"));
+}
+
+fn ip(arguments: &str) {
+    assert!(Command::new("ip").args(arguments.split(' ')).status().unwrap().success(), "ip {arguments}");
+}
+
+#[test]
+fn a_core_whose_device_is_deleted_says_so_once_and_goes_on() {
+    if !alone() || !Path::new("/dev/net/tun").exists() || Command::new("ip").arg("-V").output().is_err() {
+        eprintln!("skipped: making and deleting a TUN device needs root, /dev/net/tun and iproute2");
+        return;
+    }
+    ip("link set lo up");
+    // The core's threads are born in this thread's namespace.
+    let inner = InnerConfig::Tun { name: "mob%d".into(), mtu: 1400 };
+    let core = Core::start(&CoreConfig { listen: vec!["127.0.0.1".parse().unwrap()], inner, ..CoreConfig::default() });
+    let core = core.unwrap();
+    ip(&format!("link del {}", core.tun_name().unwrap()));
+    let (mut events, begin) = (Vec::new(), Instant::now());
+    while events.is_empty() {
+        assert!(begin.elapsed() < Duration::from_secs(5));
+        events.extend(core.take_events(10));
+    }
+    std::thread::sleep(Duration::from_millis(20));
+    events.extend(core.take_events(10));
+    assert!(matches!(events.as_slice(), [Event::Notice { kind: "tun", .. }]), "{events:?}");
+    assert!(core.counters().contains(&("io_shards_running".to_owned(), 1)));
 }
 
 #[test]

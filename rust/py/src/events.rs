@@ -64,6 +64,9 @@ impl<'py> Writer<'py, '_> {
             Event::ChildUp(up) => self.child_up(&up),
             Event::SaMoved { sa, path } => classes.sa_moved.bind(py).call1((sa.0, self.path(path)?)),
             Event::PlaneRefused { sa, why } => classes.plane_refused.bind(py).call1((sa.0, why)),
+            Event::Notice { kind, text } => {
+                classes.notice.bind(py).call1((self.text(kind), text, py.None(), py.None()))
+            }
         }
     }
 
