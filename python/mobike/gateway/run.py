@@ -4,7 +4,7 @@ import asyncio
 import signal
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
@@ -14,7 +14,6 @@ from mobike.commands import SetProfile
 from mobike.config import Inner, LinkSource, PlaneKind, Settings
 from mobike.dataplane.inner_net import InnerNet
 from mobike.dataplane.planes import DataPlane, NullPlane, UserspacePlane
-from mobike.dataplane.tun import TunNetwork
 from mobike.events import Event, IkeSaUp, OperatorDown
 from mobike.facade import Facade
 from mobike.fleet import Decided, Fleet
@@ -25,7 +24,9 @@ from mobike.gateway.shell import Shell
 from mobike.inner import echo
 from mobike.link import Links
 from mobike.link.manual import ManualLinks
-from mobike.link.monitor import NetlinkMonitor
+
+if TYPE_CHECKING:
+    from mobike.dataplane.tun import TunNetwork
 
 log = structlog.get_logger()
 
@@ -61,7 +62,7 @@ class Daemon:
         self._links = self._make_links()
         self._shell = Shell(self._core, self._links, self._make_plane(), self._fleet, self._watch)
         self._inner_net = InnerNet(connection.profile for connection in settings.connections)
-        self._tun = None if (name := self._core.tun_name()) is None else TunNetwork(name)
+        self._tun = None if (name := self._core.tun_name()) is None else _tun_network(name)
         self._virtual_ip: asyncio.Future[Ip] = asyncio.get_running_loop().create_future()
         self._stack = AsyncExitStack()
         self.facade: Facade = Desk(
@@ -112,6 +113,9 @@ class Daemon:
             case LinkSource.MANUAL:
                 return ManualLinks((each.ip, each.link, each.up) for each in links.manual)
             case LinkSource.NETLINK:
+                # pyroute2 takes a second to import, and only hosts that ask the kernel need it.
+                from mobike.link.monitor import NetlinkMonitor  # noqa: PLC0415
+
                 # The TUN device exists by now; its addresses are inside tunnels, not under them.
                 name = self._core.tun_name()
                 return NetlinkMonitor(self._wake, () if name is None else (name,))
@@ -169,8 +173,14 @@ class Daemon:
                 return
         log.warning("daemon.goodbye", text=f"{self._fleet.page(None, 1).total} SAs end without their peer's answer")
 
-    async def _close_tun(self, tun: TunNetwork) -> None:
+    async def _close_tun(self, tun: "TunNetwork") -> None:
         await tun.close(self._inner_net.everything())
+
+
+def _tun_network(name: str) -> "TunNetwork":
+    from mobike.dataplane.tun import TunNetwork  # noqa: PLC0415 - pyroute2, as above
+
+    return TunNetwork(name)
 
 
 def _start_core(settings: Settings) -> _core.Core:

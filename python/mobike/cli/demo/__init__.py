@@ -53,8 +53,10 @@ async def _run(console: Console, *, stay: bool) -> int:
             with screen if console.is_terminal else nullcontext():
                 try:
                     await director.play(files, stack)
-                except (TimeoutError, httpx.HTTPError) as error:
-                    raise DemoFailed(director.explain(error)) from error
+                except* (TimeoutError, httpx.HTTPError) as errors:
+                    raise DemoFailed(director.explain(errors.exceptions[0])) from errors
+                except* DemoFailed as errors:
+                    raise DemoFailed("; ".join(map(str, errors.exceptions))) from None
             verdict = judge(director.acts, director.settled(), director.repeated)
             console.print(table_of(director.acts, verdict))
             if stay:
@@ -82,14 +84,11 @@ class Director:
     async def play(self, files: Files, stack: AsyncExitStack) -> None:
         """The whole story."""
         self._stage("starting a gateway and a client, each a process of its own")
-        gateway = await self._start(stack, "gateway", "mobike.cli", files.gateway, files.gateway_socket)
-        client = await self._start(stack, "client", "mobike.cli.demo.client", files.client, files.client_socket)
         async with asyncio.TaskGroup() as tasks:
-            watchers = [
-                tasks.create_task(self._watch_pings(client)),
-                tasks.create_task(self._watch_events(client)),
-                tasks.create_task(self._tick()),
-            ]
+            watchers = [tasks.create_task(self._tick())]
+            gateway = await self._start(stack, "gateway", "mobike.cli", files.gateway, files.gateway_socket)
+            client = await self._start(stack, "client", "mobike.cli.demo.client", files.client, files.client_socket)
+            watchers += [tasks.create_task(self._watch_pings(client)), tasks.create_task(self._watch_events(client))]
             self.screen.plugged.add(WIFI.address)
             async with asyncio.timeout(STEP_DEADLINE_S):
                 await self._up.wait()

@@ -1,5 +1,6 @@
 """How the demo looks: a live screen on a terminal, plain lines elsewhere, and the table at the end."""
 
+from bisect import insort
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from rich.text import Text
 from mobike.address import Nanos
 from mobike.cli.demo.story import GATEWAY, NETWORKS, PINGS_PER_SECOND, Act, Network, Sample, Verdict
 
-STRIP_COLUMNS = 96
+STRIP_COLUMNS = 72
 COLUMN = 100_000_000
 """Nanoseconds of pings in one column of the strip."""
 BARS = "▁▂▃▄▅▆▇█"
@@ -33,14 +34,14 @@ class Screen:
     samples: deque[Sample] = field(default_factory=lambda: deque(maxlen=STRIP_COLUMNS * PINGS_PER_SECOND // 5))
     networks_at: list[tuple[Nanos, Network]] = field(default_factory=list)
     """Since when the tunnel runs over which network."""
-    lines: list[Text] = field(default_factory=list)
+    lines: list[tuple[Nanos, Text]] = field(default_factory=list)
     sent: int = 0
     lost: int = 0
 
     def say(self, at: Nanos, text: str, style: str = "") -> Text:
-        """Add one line to the timeline."""
+        """Add one line to the timeline, in its place: events of the daemons come a moment late."""
         line = Text.assemble((f"{(at - self.began) / 1e9:8.3f} s  ", "dim"), (text, style))
-        self.lines.append(line)
+        insort(self.lines, (at, line), key=lambda each: each[0])
         return line
 
     def __rich__(self) -> RenderableType:
@@ -49,7 +50,7 @@ class Screen:
             Text(),
             self._strip(),
             Text(),
-            *(self.lines[-TIMELINE_LINES:] or [Text("…", style="dim")]),
+            *(line for _, line in self.lines[-TIMELINE_LINES:]),
         )
         clock = f"{(self.now - self.began) / 1e9:.1f} s"
         title = Text.assemble(("mobike", "bold"), "  a tunnel that survives a move  ", (clock, "dim"))
@@ -108,26 +109,25 @@ class Screen:
 def table_of(acts: Sequence[Act], verdict: Verdict) -> RenderableType:
     """What the demo leaves on the screen."""
     table = Table(box=box.SIMPLE_HEAVY, title="the moves", title_justify="left", title_style="bold")
-    for heading in ("move", "order", "took", "pings lost", "decided by", "why"):
-        table.add_column(heading, justify="right" if heading in ("took", "pings lost") else "left", overflow="fold")
+    for heading in ("move", "order", "took", "pings lost", "decided by"):
+        table.add_column(heading, justify="right" if heading in ("took", "pings lost") else "left", no_wrap=True)
     for act, lost in zip(acts, verdict.lost_in_act, strict=True):
         took = "never" if act.took_ms is None else f"{act.took_ms:.2f} ms"
         style = "green" if lost == 0 else "yellow"
-        table.add_row(
-            Text.assemble((act.start.name, act.start.colour), " → ", (act.goal.name, act.goal.colour)),
-            act.kind.value,
-            took,
-            Text(str(lost), style=style),
-            "client policy",
-            act.why or "-",
-        )
+        table.add_row(_arrow(act), act.kind.value, took, Text(str(lost), style=style), "the client's policy")
+    parts: list[RenderableType] = [table]
+    parts += [Text.assemble(_arrow(act), " because ", act.why or "?") for act in acts]
     answered = verdict.sent - verdict.lost
-    summary = Text(f"{verdict.sent} pings sent through the tunnel, {answered} answered, {verdict.lost} lost. ")
-    if verdict.good:
-        summary.append("Every loss is one that a dead cable explains.", style="bold green")
-    parts: list[RenderableType] = [table, summary]
+    counts = f"{verdict.sent} pings sent through the tunnel, {answered} answered, {verdict.lost} lost."
+    parts += [Text(), Text(counts, style="bold green" if verdict.good else "bold red")]
+    if verdict.good and verdict.lost:
+        parts.append(Text("Each was lost between a cable pulled and the next path agreed.", style="green"))
     parts += [Text(f"✗ {complaint}", style="bold red") for complaint in verdict.complaints]
     return Group(*parts)
+
+
+def _arrow(act: Act) -> Text:
+    return Text.assemble((act.start.name, act.start.colour), " → ", (act.goal.name, act.goal.colour))
 
 
 def print_line(console: Console, line: Text) -> None:
