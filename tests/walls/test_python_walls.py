@@ -1,4 +1,4 @@
-"""Who may reach for the core. import-linter keeps the other walls (pyproject.toml); it cannot see an extension module."""
+"""Who may reach for the core: import-linter keeps the other walls, but it cannot see an extension module."""
 
 import ast
 from pathlib import Path

@@ -10,7 +10,7 @@ import structlog
 
 from mobike import _core
 from mobike.address import Ip
-from mobike.commands import SetProfile
+from mobike.commands import RemoveProfile, SetProfile
 from mobike.config import Inner, LinkSource, PlaneKind, Settings
 from mobike.dataplane.inner_net import InnerNet
 from mobike.dataplane.planes import DataPlane, NullPlane, UserspacePlane
@@ -164,7 +164,8 @@ class Daemon:
         return troubles
 
     async def _say_goodbye(self) -> None:
-        """Delete every SA, so that no peer waits for us; but not for ever."""
+        """Delete every SA, so that no peer waits for us; but not for ever. Nobody may come back in meanwhile."""
+        self._core.submit([RemoveProfile(connection.name) for connection in self.settings.connections])
         for connection in self.settings.connections:
             self._shell.order(OperatorDown(connection.name))
         for _ in range(round(GOODBYE_S / GOODBYE_STEP_S)):
