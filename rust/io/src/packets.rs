@@ -40,6 +40,13 @@ impl Packets {
         starts.zip(&self.ends).map(|(start, end)| &self.bytes[start..*end])
     }
 
+    fn forget_first(&mut self, count: usize) {
+        let Some(start) = count.checked_sub(1).and_then(|last| self.ends.get(last).copied()) else { return };
+        self.bytes.drain(..start);
+        self.ends.drain(..count);
+        self.ends.iter_mut().for_each(|end| *end -= start);
+    }
+
     /// Forget them, keep the memory.
     pub fn clear(&mut self) {
         self.bytes.clear();
@@ -83,11 +90,11 @@ impl PacketQueue {
             to.push(packet);
             *taken += 1;
         }
-        if *taken == packets.len() {
-            packets.clear();
-            *taken = 0;
+        // Moving the rest down when it is the smaller half costs each packet one more copy at most.
+        if 2 * *taken >= packets.len() {
+            packets.forget_first(std::mem::take(taken));
         }
-        *taken > 0 || !packets.is_empty()
+        !packets.is_empty()
     }
 
     fn lock(&self) -> MutexGuard<'_, Inside> {
@@ -101,4 +108,52 @@ pub(crate) enum Pushed {
     First,
     Behind,
     Full,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PacketQueue, Packets, Pushed, QUEUE_PACKETS};
+
+    #[test]
+    fn packets_come_out_in_order_however_they_are_taken() {
+        let queue = PacketQueue::default();
+        let (mut pushed, mut taken) = (0u32, Vec::new());
+        for round in 0..100usize {
+            for _ in 0..round % 7 + 3 {
+                assert_ne!(queue.push(&pushed.to_be_bytes()[..1 + pushed as usize % 4]), Pushed::Full);
+                pushed += 1;
+            }
+            let mut some = Packets::default();
+            queue.take(round % 6 + 1, &mut some);
+            taken.extend(some.iter().map(<[u8]>::to_vec));
+        }
+        let mut rest = Packets::default();
+        while queue.take(5, &mut rest) {}
+        taken.extend(rest.iter().map(<[u8]>::to_vec));
+        assert!(taken.into_iter().eq((0..pushed).map(|n| n.to_be_bytes()[..1 + n as usize % 4].to_vec())));
+    }
+
+    #[test]
+    fn what_was_taken_makes_room_though_the_queue_is_never_empty() {
+        let queue = PacketQueue::default();
+        let mut some = Packets::default();
+        queue.push(b"first");
+        for _ in 0..3 * QUEUE_PACKETS {
+            assert_eq!(queue.push(b"next"), Pushed::Behind);
+            assert!(queue.take(1, &mut some));
+            some.clear();
+        }
+    }
+
+    #[test]
+    fn a_full_queue_refuses_and_keeps_what_it_has() {
+        let queue = PacketQueue::default();
+        assert_eq!(queue.push(b"a"), Pushed::First);
+        (1..QUEUE_PACKETS).for_each(|_| assert_eq!(queue.push(b"a"), Pushed::Behind));
+        assert_eq!(queue.push(b"a"), Pushed::Full);
+        let mut all = Packets::default();
+        assert!(!queue.take(usize::MAX, &mut all));
+        assert_eq!(all.len(), QUEUE_PACKETS);
+        assert_eq!(queue.push(b"a"), Pushed::First);
+    }
 }
