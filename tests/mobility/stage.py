@@ -57,6 +57,9 @@ class Stage:
         cost = self.knowledge.get(path.pair, UNTRIED).nat
         return None if cost is NatCost.UNKNOWN else cost is NatCost.TRANSLATED
 
+    def updating(self, path: Path, why: str, told_plane: bool | None) -> Updating:
+        return Updating(path, self.now, why, told_plane, NOTHING_TRIED)
+
     # --- what machines say ---
 
     def learn(self, pair: Pair, reach: Reach, nat: Nat | None = None) -> None:

@@ -35,21 +35,16 @@ from mobike.events import (
     RoutesChanged,
     SaMoved,
 )
-from mobike.fleet import views
-from mobike.fleet.addresses import UNKNOWN_LINK, AddressBook
-from mobike.fleet.facts import PairFacts
+from mobike.fleet.addresses import UNKNOWN_LINK
 from mobike.fleet.notes import NO_DATA, Datum, Note
-from mobike.fleet.sessions import Sessions
 from mobike.fleet.turn import Turn
-from mobike.fleet.upkeep import Upkeep, Upkeeps, pairs_of, situation_of
+from mobike.fleet.upkeep import Upkeep, pairs_of, situation_of
+from mobike.fleet.window import Window
 from mobike.mobility.causes import Cause, LocalLost, LookAgain
 from mobike.mobility.common import MOST_PEER_ADDRESSES
 from mobike.mobility.folded import fold_child, fold_session, unfold_session, without_child
 from mobike.mobility.machine import NoSuchTransition, step
 from mobike.mobility.session import Session
-from mobike.mobility.states import Waiting
-from mobike.mobility.surroundings import Current
-from mobike.policy.choose import Pin
 from mobike.policy.connection import ConnectionPolicy
 from mobike.policy.knowledge import Reach
 
@@ -93,21 +88,17 @@ class Decided:
     questions: Sequence[RouteQuestion]
 
 
-class Fleet:
+class Fleet(Window):
     """All sessions and all connections of this host."""
 
     def __init__(self, connections: Iterable[ConnectionPolicy]) -> None:
-        policies = tuple(connections)
-        self._upkeeps = Upkeeps(policies)
-        self._addresses = AddressBook(policies)
-        self._facts = PairFacts()
-        self._sessions = Sessions()
+        super().__init__(tuple(connections))
         self._to_look: dict[SaId, None] = {}
         self._look_at: Nanos | None = None
         """When the next sessions look; None: none has to."""
         self._settles: set[Nanos] = set()
         self._to_ask: dict[Pair, None] = {}
-        self._now = Nanos(0)
+        self._told_core = self._addresses.announced
 
     # --- in ---
 
@@ -118,6 +109,9 @@ class Fleet:
         self._take_addresses(events, turn)
         for event in events:
             _HANDLERS[type(event)](self, event, turn)
+        if self._told_core is not self._addresses.announced:  # an inner address came or went
+            self._tell_core(turn)
+            self._something_changed(turn)
         self._settle(turn)
         self._look(turn)
         self._connect(turn)
@@ -139,66 +133,10 @@ class Fleet:
         )
         return min(((at, why) for at, why in named if at is not None), default=None)
 
-    # --- seen ---
-
-    def view(self, sa: SaId) -> views.SessionDetail | None:
-        """One session, with its pairs ranked as policy sees them now."""
-        session = self._sessions.get(sa)
-        if session is None:
-            return None
-        turn = self._silent_turn()
-        current = Current.NONE if isinstance(session.state, Waiting) else Current.IN_USE
-        ranked = session.connection.policy.rank(turn.situation(session, current=current))
-        return views.SessionDetail(
-            row=views.row(session),
-            why=views.why_here(session, turn.choose(session, current=current)),
-            pairs=views.pair_rows(ranked, session.pair),
-            peer_addresses=session.peer_addresses,
-            children=session.unfold_children(),
-            last_move=views.move_row(session),
-        )
-
-    def explain(self, sa: SaId) -> tuple[views.PairRow, ...]:
-        """Which pairs this session has, ranked, and why; nothing for a session that is not there."""
-        detail = self.view(sa)
-        return () if detail is None else detail.pairs
-
-    def row(self, sa: SaId) -> views.SessionRow | None:
-        session = self._sessions.get(sa)
-        return None if session is None else views.row(session)
-
-    def page(self, after: SaId | None, limit: int, connection: str | None = None) -> views.SessionPage:
-        found, more = self._sessions.page(after, limit, connection)
-        total = len(self._sessions) if connection is None else self._sessions.count(connection)
-        return views.SessionPage(tuple(views.row(each) for each in found), more, total)
-
-    def connections(self) -> tuple[views.ConnectionRow, ...]:
-        return tuple(self._connection_row(each) for each in self._upkeeps)
-
-    def addresses(self) -> tuple[views.AddressRow, ...]:
-        return tuple(views.AddressRow(each.ip, each.link, each.available) for each in self._addresses.all())
-
-    def objection_to_move(self, sa: SaId, local: Ip | None, remote: Ip | None) -> str | None:
-        """Why `OperatorMove` with these would not be obeyed, in a sentence; None if it would."""
-        session = self._sessions.get(sa)
-        if session is None:
-            return "There is no such SA"
-        if not session.mobike:
-            return "The peer does not speak MOBIKE"
-        if session.role is Role.RESPONDER:
-            return "Only the initiator of an IKE SA can move it (RFC 4555 section 3.5)"
-        pin = Pin(local, remote)
-        situation = self._silent_turn().situation(session, current=Current.NONE)
-        matching = [each for each in session.connection.policy.rank(situation) if pin.holds(each.pair)]
-        if not matching:
-            return f"{pin} is no pair of this SA: addresses here and at the peer do not match it"
-        return None if matching[0].usable else matching[0].why
-
     # --- addresses, links and routes ---
 
     def _take_addresses(self, events: Sequence[Event], turn: Turn) -> None:
         """All address events of the turn at once: the core learns the list first, then those who lost theirs move."""
-        before = self._addresses.announced
         news = False
         gone: dict[Ip, None] = {}
         for event in events:
@@ -208,13 +146,18 @@ class Fleet:
                 news = True
                 gone[event.ip] = None
                 turn.notes.append(_address_note("address-removed", event, f"{event.ip} ({event.link}) is gone"))
-        if self._addresses.announced is not before:
-            turn.command(SetLocalAddresses(self._addresses.announced))
+        self._tell_core(turn)
         if news:
             self._something_changed(turn)
         for ip in gone:
             if not self._addresses.is_available(ip):
                 self._lose(self._sessions.users(ip), ip, turn)
+
+    def _tell_core(self, turn: Turn) -> None:
+        """What IKE_AUTH announces from now on. Sessions that are up tell their peers when they look."""
+        if self._told_core is not self._addresses.announced:
+            self._told_core = self._addresses.announced
+            turn.command(SetLocalAddresses(self._told_core))
 
     def _address_added(self, event: AddressAdded, turn: Turn) -> bool:
         if not self._addresses.add(event.ip, event.link, turn.now):
@@ -461,21 +404,6 @@ class Fleet:
 
     def _nothing(self, event: Event, turn: Turn) -> None:
         """Addresses are taken before all else."""
-
-    def _silent_turn(self) -> Turn:
-        """To ask policy without deciding anything."""
-        return Turn(self._now, self._addresses, self._facts, self._sessions)
-
-    def _connection_row(self, upkeep: Upkeep) -> views.ConnectionRow:
-        policy, sas = upkeep.policy, self._sessions.count(upkeep.policy.name)
-        if sas:
-            state = "up"
-        elif policy.initiates:
-            state = "connecting" if upkeep.wanted or upkeep.token is not None else "down"
-        else:
-            state = "listening"
-        role = Role.INITIATOR if policy.initiates else Role.RESPONDER
-        return views.ConnectionRow(policy.name, role, state, sas, upkeep.last_error)
 
 
 def _address_note(kind: str, event: AddressAdded | AddressRemoved, text: str) -> Note:

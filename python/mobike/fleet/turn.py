@@ -39,6 +39,7 @@ class Turn:
         self._paths: dict[tuple[int, int], tuple[Path, Pair, Path]] = {}
         self._locals: dict[tuple[int, int], tuple[Endpoint, Pair]] = {}
         self._translated: dict[int, tuple[bool | None, Path]] = {}
+        self._searches: dict[tuple[int, int, bool | None], Updating] = {}
         self._gone: dict[int, bool] = {}
         self._more: dict[tuple[str, str], int] = {}
 
@@ -114,6 +115,13 @@ class Turn:
         if known is None:
             self._locals[key] = known = (self._sessions.share_local(Endpoint(pair.local, port)), pair)
         return known[0]
+
+    def updating(self, path: Path, why: str, told_plane: bool | None) -> Updating:
+        key = (id(path), id(why), told_plane)
+        known = self._searches.get(key)
+        if known is None:
+            self._searches[key] = known = Updating(path, self.now, why, told_plane, NOTHING_TRIED)
+        return known
 
     # --- what the machines say ---
 

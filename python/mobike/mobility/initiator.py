@@ -224,14 +224,16 @@ def _ask(
 ) -> None:
     """Move: outstanding requests and UPDATE_SA_ADDRESSES go out from `pair` now (RFC 4555 section 3.5)."""
     path = around.path(session, pair)
-    since, went_ahead = around.now, False
-    if isinstance(session.state, Updating):
-        since, went_ahead = session.state.since, session.state.told_plane is not None
+    before = session.state if isinstance(session.state, Updating) else None
     addresses = None if session.told == around.addresses else around.addresses
     session.told = around.addresses
     around.command(Move(session.sa, path, session.next_generation(), addresses))
+    went_ahead = before is not None and before.told_plane is not None
     encap = _follow_now(session, around, path) if went_ahead or _switch_now(session, around) else None
-    session.state = Updating(path, since, why, encap, tried)
+    if before is None and not tried:
+        session.state = around.updating(path, why, encap)
+    else:
+        session.state = Updating(path, around.now if before is None else before.since, why, encap, tried)
     around.tell(Said.MOVING, session, why, path)
 
 

@@ -8,6 +8,7 @@ from mobike.commands import Command
 from mobike.dataplane.operations import Operation
 from mobike.events import Nat
 from mobike.mobility.session import Session
+from mobike.mobility.states import Updating
 from mobike.policy.choose import Decision, Pin
 from mobike.policy.knowledge import Reach
 
@@ -69,6 +70,10 @@ class Surroundings(Protocol):
 
     def learn(self, pair: Pair, reach: Reach, nat: Nat | None = None) -> None:
         """Tell all sessions what was learned of a pair."""
+        ...
+
+    def updating(self, path: Path, why: str, told_plane: bool | None) -> Updating:
+        """The state of a search that begins now: one object for all sessions that ask for the same."""
         ...
 
     def retry(self, session: Session, pin: Pin) -> None:

@@ -1,0 +1,94 @@
+"""The window of the fleet: looking in decides nothing and changes nothing."""
+
+from mobike.address import Ip, Nanos, SaId
+from mobike.events import Role
+from mobike.fleet import views
+from mobike.fleet.addresses import AddressBook
+from mobike.fleet.facts import PairFacts
+from mobike.fleet.sessions import Sessions
+from mobike.fleet.turn import Turn
+from mobike.fleet.upkeep import Upkeep, Upkeeps
+from mobike.mobility.states import Waiting
+from mobike.mobility.surroundings import Current
+from mobike.policy.choose import Pin
+from mobike.policy.connection import ConnectionPolicy
+
+
+class Window:
+    """All that the fleet knows, and what may be seen of it."""
+
+    def __init__(self, connections: tuple[ConnectionPolicy, ...]) -> None:
+        self._upkeeps = Upkeeps(connections)
+        self._addresses = AddressBook(connections)
+        self._facts = PairFacts()
+        self._sessions = Sessions()
+        self._now = Nanos(0)
+        """Of the latest turn."""
+
+    def view(self, sa: SaId) -> views.SessionDetail | None:
+        """One session, with its pairs ranked as policy sees them now."""
+        session = self._sessions.get(sa)
+        if session is None:
+            return None
+        turn = self._silent_turn()
+        current = Current.NONE if isinstance(session.state, Waiting) else Current.IN_USE
+        ranked = session.connection.policy.rank(turn.situation(session, current=current))
+        return views.SessionDetail(
+            row=views.row(session),
+            why=views.why_here(session, turn.choose(session, current=current)),
+            pairs=views.pair_rows(ranked, session.pair),
+            peer_addresses=session.peer_addresses,
+            children=session.unfold_children(),
+            last_move=views.move_row(session),
+        )
+
+    def explain(self, sa: SaId) -> tuple[views.PairRow, ...]:
+        """Which pairs this session has, ranked, and why; nothing for a session that is not there."""
+        detail = self.view(sa)
+        return () if detail is None else detail.pairs
+
+    def row(self, sa: SaId) -> views.SessionRow | None:
+        session = self._sessions.get(sa)
+        return None if session is None else views.row(session)
+
+    def page(self, after: SaId | None, limit: int, connection: str | None = None) -> views.SessionPage:
+        found, more = self._sessions.page(after, limit, connection)
+        total = len(self._sessions) if connection is None else self._sessions.count(connection)
+        return views.SessionPage(tuple(views.row(each) for each in found), more, total)
+
+    def connections(self) -> tuple[views.ConnectionRow, ...]:
+        return tuple(self._connection_row(each) for each in self._upkeeps)
+
+    def addresses(self) -> tuple[views.AddressRow, ...]:
+        return tuple(views.AddressRow(each.ip, each.link, each.available) for each in self._addresses.all())
+
+    def objection_to_move(self, sa: SaId, local: Ip | None, remote: Ip | None) -> str | None:
+        """Why `OperatorMove` with these would not be obeyed, in a sentence; None if it would."""
+        session = self._sessions.get(sa)
+        if session is None:
+            return "There is no such SA"
+        if not session.mobike:
+            return "The peer does not speak MOBIKE"
+        if session.role is Role.RESPONDER:
+            return "Only the initiator of an IKE SA can move it (RFC 4555 section 3.5)"
+        pin = Pin(local, remote)
+        situation = self._silent_turn().situation(session, current=Current.NONE)
+        matching = [each for each in session.connection.policy.rank(situation) if pin.holds(each.pair)]
+        if not matching:
+            return f"{pin} is no pair of this SA: addresses here and at the peer do not match it"
+        return None if matching[0].usable else matching[0].why
+
+    def _silent_turn(self) -> Turn:
+        """To ask policy without deciding anything."""
+        return Turn(self._now, self._addresses, self._facts, self._sessions)
+
+    def _connection_row(self, upkeep: Upkeep) -> views.ConnectionRow:
+        policy, sas = upkeep.policy, self._sessions.count(upkeep.policy.name)
+        if sas:
+            state = "up"
+        elif policy.initiates:
+            state = "connecting" if upkeep.wanted or upkeep.token is not None else "down"
+        else:
+            state = "listening"
+        role = Role.INITIATOR if policy.initiates else Role.RESPONDER
+        return views.ConnectionRow(policy.name, role, state, sas, upkeep.last_error)
