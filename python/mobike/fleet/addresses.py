@@ -42,16 +42,12 @@ class AddressBook:
     def all(self) -> tuple[LocalAddress, ...]:
         return tuple(self._all.values())
 
-    def knows(self, ip: Ip) -> bool:
-        return ip in self._all
+    def get(self, ip: Ip) -> LocalAddress | None:
+        return self._all.get(ip)
 
     def is_available(self, ip: Ip) -> bool:
         known = self._all.get(ip)
         return known is not None and known.available
-
-    def link_of(self, ip: Ip) -> str:
-        known = self._all.get(ip)
-        return UNKNOWN_LINK if known is None else known.link
 
     def add(self, ip: Ip, link: str, now: Nanos) -> bool:
         """True if that is news."""

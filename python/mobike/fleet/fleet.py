@@ -222,9 +222,10 @@ class Fleet(Window):
         turn.notes.append(Note("sa-up", "IKE SA with {} is up on {}", up_on, event.sa, event.connection))
         if event.role is Role.INITIATOR:
             self._initiated(session, event, upkeep, turn)
-        if not self._addresses.knows(event.path.local.ip):
+        local = self._addresses.get(event.path.local.ip)
+        if local is None:
             self._addresses.add(event.path.local.ip, UNKNOWN_LINK, turn.now)
-        elif not self._addresses.is_available(event.path.local.ip):
+        elif not local.available:
             self._step(session, LocalLost(event.path.local.ip), turn)
 
     def _new_session(self, event: IkeSaUp, policy: ConnectionPolicy, turn: Turn) -> Session:
@@ -319,12 +320,13 @@ class Fleet(Window):
             self._step(session, event, turn)
 
     def _step(self, session: Session, cause: Cause, turn: Turn) -> None:
-        path, target = session.path, session.target
+        path, state = session.path, session.state
         try:
             step(session, cause, turn)
         except NoSuchTransition as bug:
             turn.notes.append(Note("internal-error", str(bug), (), session.sa, session.connection.name))
-        self._sessions.moved(session, path, target)
+        if session.path is not path or session.state is not state:
+            self._sessions.moved(session, path, state)
 
     def _settle(self, turn: Turn) -> None:
         """Addresses that have been there long enough now may be preferred to a pair that works."""

@@ -1,21 +1,21 @@
 """What the fleet tells people: one note for one thing that happened, as a full sentence and as data."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from types import MappingProxyType
+from typing import Final, NamedTuple, TypeAlias
 
 from mobike.address import SaId
 
 Datum: TypeAlias = str | int | float | bool | None
 
-NO_DATA: Final[Mapping[str, Datum]] = {}
+NO_DATA: Final[Mapping[str, Datum]] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(NamedTuple):
     """One fact for logs, the API's event stream and metrics.
 
     Its sentence is put together when somebody reads it: a gateway at work writes very many notes that nobody does.
+    (A tuple, and no dataclass, because two of them stand on the way of each SA that comes up.)
     """
 
     kind: str
@@ -24,7 +24,7 @@ class Note:
     subjects: tuple[object, ...] = ()
     sa: SaId | None = None
     connection: str | None = None
-    data: Mapping[str, Datum] = field(default_factory=lambda: NO_DATA)
+    data: Mapping[str, Datum] = NO_DATA
 
     @property
     def text(self) -> str:

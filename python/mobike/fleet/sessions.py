@@ -6,7 +6,7 @@ from itertools import chain, islice
 
 from mobike.address import Endpoint, Ip, Pair, Path, SaId
 from mobike.mobility.session import Session
-from mobike.mobility.states import Updating
+from mobike.mobility.states import State, Updating
 
 MOST_SHARED = 65_536
 """Objects kept to be shared. Behind that, each session has its own."""
@@ -72,11 +72,9 @@ class Sessions:
         self._in_order = None
         return session
 
-    def moved(self, session: Session, path: Path, target: Path | None) -> None:
-        """A step is done: `path` and `target` are what this session used, and asked for, before."""
-        if session.path is path and session.target is target:
-            return
-        was, was_to = path.local, (target or path).local
+    def moved(self, session: Session, path: Path, state: State) -> None:
+        """A step is done: `path` and `state` are what this session had before."""
+        was, was_to = path.local, (state.path if isinstance(state, Updating) else path).local
         now, now_to = session.path.local, (session.target or session.path).local
         if now is not was and now is not was_to:
             self._use(now, session.sa)

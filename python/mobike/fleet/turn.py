@@ -35,13 +35,13 @@ class Turn:
         self._facts = facts
         self._sessions = sessions
         # Answers of this turn, and with them the objects whose identity is in the key.
-        self._decisions: dict[object, tuple[Decision, Path, Path | None]] = {}
+        self._decisions: dict[tuple[object, ...], tuple[Decision, Path, Path | None]] = {}
         self._paths: dict[tuple[int, int], tuple[Path, Pair, Path]] = {}
         self._locals: dict[tuple[int, int], tuple[Endpoint, Pair]] = {}
         self._translated: dict[int, tuple[bool | None, Path]] = {}
         self._searches: dict[tuple[int, int, bool | None], Updating] = {}
         self._gone: dict[int, bool] = {}
-        self._more: dict[tuple[str, str], int] = {}
+        self._more: dict[tuple[Said, str], int] = {}
 
     # --- what the machines see ---
 
@@ -58,19 +58,13 @@ class Turn:
 
     def choose(self, session: Session, *, current: Current, excluded: frozenset[Pair] = NOTHING_TRIED) -> Decision:
         """Policy is asked once for all sessions that share connection, path in use, peer's list and pin."""
-        path = session.path
-        target = session.target
-        key = (
-            id(session.connection),
-            id(path.local),
-            # Peers of a gateway differ in nothing that policy weighs, but for their family.
-            path.remote.ip.version if _is_alone(session) else id(path.remote),
-            session.peer_addresses,
-            session.pin,
-            current,
-            id(target),
-            excluded,
-        )
+        path, target = session.path, session.target
+        key: tuple[object, ...]
+        if _is_alone(session):  # such peers differ in nothing that policy weighs, but for their family
+            key = (id(session.connection), id(path.local), type(path.remote.ip), current)
+        else:
+            shared = (id(session.connection), id(path), id(target), current)
+            key = (*shared, session.peer_addresses, session.pin, excluded)
         known = self._decisions.get(key)
         if known is None:
             decision = session.connection.policy.choose(self.situation(session, current=current, excluded=excluded))
@@ -149,7 +143,7 @@ class Turn:
         self.operations.append(operation)
 
     def tell(self, said: Said, session: Session, text: str, to_path: Path | None = None) -> None:
-        key = (said.value, session.connection.name)
+        key = (said, session.connection.name)
         count = self._more[key] = self._more.get(key, 0) + 1
         if count > NOTES_OF_A_KIND:
             return
@@ -168,7 +162,7 @@ class Turn:
             if count > NOTES_OF_A_KIND:
                 more = count - NOTES_OF_A_KIND
                 text = f"The same ({kind}) for {more:,} more SAs of connection {connection}"
-                self.notes.append(Note(kind, text, (), None, connection, {"sas": more}))
+                self.notes.append(Note(kind.value, text, (), None, connection, {"sas": more}))
 
 
 def _is_alone(session: Session) -> bool:

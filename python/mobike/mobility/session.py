@@ -1,6 +1,6 @@
 """Our view of one IKE SA. Small on purpose: a gateway holds very many, and most of them sleep."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mobike.address import Generation, Ip, Nanos, Pair, Path, SaId
 from mobike.events import Nat, Role
@@ -10,8 +10,7 @@ from mobike.policy.choose import Pin
 from mobike.policy.connection import ConnectionPolicy
 
 
-@dataclass(frozen=True, slots=True)
-class MoveRecord:
+class MoveRecord(NamedTuple):
     """A move that is over: the new pair is agreed."""
 
     at: Nanos

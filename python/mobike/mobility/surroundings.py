@@ -1,6 +1,6 @@
 """All that a machine may ask and say. The fleet is behind it in the daemon; in a test it is a handful of values."""
 
-from enum import Enum, IntEnum
+from enum import IntEnum, StrEnum
 from typing import Protocol
 
 from mobike.address import Ip, Nanos, Pair, Path
@@ -23,7 +23,7 @@ class Current(IntEnum):
     NONE = 2
 
 
-class Said(Enum):
+class Said(StrEnum):
     """The kind of a note: what a session did or met, for logs, the API's events and metrics."""
 
     MOVING = "moving"
