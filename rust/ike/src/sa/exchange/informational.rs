@@ -164,7 +164,7 @@ fn inform(
         }
     }
     answer(sa, ctx, now, request, &reply);
-    if ended.is_none() && !sa.is_closing() {
+    if ended.is_none() {
         mobike::on_request(sa, ctx, now, request, &notes, payloads);
     }
     ended

@@ -62,6 +62,13 @@ pub fn on_request(
     notes: &Notes<'_>,
     payloads: &Payloads<'_>,
 ) {
+    if sa.is_closing() {
+        // The peer moved before our Delete reached it: the Delete follows.
+        if notes.update && matches!(sa.mobility, Mobility::Responder { .. }) {
+            sa.re_aim(ctx, now, request.path);
+        }
+        return;
+    }
     if sa.speaks_mobike()
         && let Some(list) = addresses::read(payloads)
     {
@@ -139,6 +146,11 @@ pub fn on_check_answer(
     request: &Outstanding,
     same: bool,
 ) -> Option<DownReason> {
+    if !same {
+        // Whichever path it went to, the peer did not copy what it was sent (RFC 4555 section 3.7).
+        ctx.counters.cookie2_failed += 1;
+        return Some(DownReason::WrongCookie2);
+    }
     let Mobility::Responder { checking, .. } = &mut sa.mobility else { return None };
     if !*checking {
         return None;
@@ -147,10 +159,6 @@ pub fn on_check_answer(
         // It proves none of the paths it went to (M3.7-4).
         begin_check(sa, ctx, now);
         return None;
-    }
-    if !same {
-        ctx.counters.cookie2_failed += 1;
-        return Some(DownReason::WrongCookie2);
     }
     *checking = false;
     ctx.counters.cookie2_passed += 1;
