@@ -1,0 +1,192 @@
+//! Stories of address lists: RFC 4555 sections 3.4 and 3.6.
+
+mod stage;
+
+use core::net::IpAddr;
+
+use mobike_ike::crypto::Role;
+use mobike_ike::wire::Payload;
+use stage::{
+    CLIENT, Command, ExchangeType, Fate, Forged, GATEWAY, HostId, LTE, NotifyType, Pair, WAN, WAN2, WIFI, Which, ip,
+    ms, secs,
+};
+
+const INFO: ExchangeType = ExchangeType::INFORMATIONAL;
+
+fn have(pair: &mut Pair, who: HostId, addresses: &[IpAddr]) {
+    pair.order(who, Command::SetLocalAddresses { addresses: addresses.into() });
+}
+
+// req: M3.4-1
+#[test]
+fn both_ends_tell_their_addresses_in_ike_auth_most_preferred_first() {
+    let (lte6, public) = (ip("2001:db8::1"), ip("198.18.0.9"));
+    let mut pair = Pair::new(1);
+    have(&mut pair, CLIENT, &[lte6, WIFI, LTE]);
+    have(&mut pair, GATEWAY, &[WAN, WAN2, public]);
+    let pair = pair.established();
+    assert_eq!(pair.gateway().up().peer_addresses, [lte6, LTE], "without the one in use");
+    assert_eq!(pair.client().up().peer_addresses, [WAN2, public]);
+    assert!(pair.gateway().peer_lists().is_empty(), "stored, and no other action");
+    assert_eq!(pair.told.len(), 4);
+}
+
+// req: M3.6-1
+#[test]
+fn a_list_replaces_the_whole_list_before_and_may_be_empty() {
+    let mut pair = Pair::new(1);
+    have(&mut pair, CLIENT, &[WIFI, LTE]);
+    let mut pair = pair.established();
+    let other = ip("192.0.2.99");
+    for list in [&[WIFI, other][..], &[LTE, other, WIFI], &[WIFI], &[]] {
+        pair.announce(CLIENT, list, None);
+        pair.settle();
+    }
+    let none: &[IpAddr] = &[];
+    assert_eq!(pair.gateway().peer_lists(), [&[other][..], &[LTE, other], none, none]);
+    assert!(pair.requests_of(CLIENT)[2].carries(NotifyType::NO_ADDITIONAL_ADDRESSES));
+    assert!(pair.gateway().peer_moves().is_empty(), "a list moves nothing");
+}
+
+// req: M3.6-1
+#[test]
+fn the_gateway_may_tell_a_new_list_too() {
+    let mut pair = Pair::new(1).established();
+    pair.announce(GATEWAY, &[WAN, WAN2], None);
+    pair.settle();
+    assert_eq!(pair.client().peer_lists(), [[WAN2]]);
+}
+
+// req: M3.5-10, M3.6-4
+#[test]
+fn a_gateway_that_lost_its_address_tells_its_list_from_another_and_the_client_moves_there() {
+    // <-- INFORMATIONAL { N(NO_ADDITIONAL_ADDRESSES) } from wan2   N(UPDATE_SA_ADDRESSES) to wan2 -->
+    let mut pair = Pair::new(1).established();
+    pair.net.unplug(WAN);
+    pair.announce(GATEWAY, &[WAN2], Some(Pair::path(WIFI, WAN2).reversed()));
+    pair.settle();
+    assert_eq!(pair.client().peer_lists().len(), 1);
+    assert_eq!(pair.client().path(), Pair::path(WIFI, WAN), "the list alone moves nothing");
+    pair.order_move(Pair::path(WIFI, WAN2));
+    pair.settle();
+    assert_eq!(pair.gateway().peer_moves(), [(Pair::path(WIFI, WAN2).reversed(), true)]);
+}
+
+// req: M3.6-2, D6.4-1
+#[test]
+fn an_older_list_that_turns_up_again_is_ignored() {
+    let mut pair = Pair::new(1).established();
+    pair.net.plan(Which::of(CLIENT).request(INFO), Fate::Twice(secs(2)));
+    pair.announce(CLIENT, &[WIFI, LTE], None);
+    pair.run_for(ms(100));
+    pair.announce(CLIENT, &[WIFI], None);
+    pair.settle();
+    let lists = pair.gateway().peer_lists();
+    assert_eq!(lists, [&[LTE][..], &[]]);
+}
+
+// req: M3.6-2
+#[test]
+fn a_repeated_list_is_answered_again_and_reported_once() {
+    let mut pair = Pair::new(1).established();
+    pair.net.lose(Which::of(GATEWAY).answer(INFO));
+    pair.announce(CLIENT, &[WIFI, LTE], None);
+    pair.settle();
+    assert_eq!(pair.gateway().peer_lists().len(), 1);
+    assert_eq!(pair.gateway().count("repeats_answered"), 1);
+}
+
+// req: M3.6-5
+#[test]
+fn a_list_may_travel_with_the_update() {
+    let mut pair = Pair::new(1).established();
+    pair.order_move_with(Pair::path(LTE, WAN), Some(&[LTE, WIFI]));
+    pair.settle();
+    assert_eq!(pair.gateway().peer_lists(), [[WIFI]]);
+    assert_eq!(pair.gateway().peer_moves().len(), 1);
+    assert_eq!(pair.requests_of(CLIENT).len(), 1, "one request for both");
+}
+
+// req: M3.6-3
+#[test]
+fn a_list_that_left_from_two_addresses_is_told_afresh() {
+    // N(ADDITIONAL_IP4_ADDRESS: lte) from wifi, lost; the same from lte -->  N(UPDATE..) -->  N(ADDITIONAL..: wifi) -->
+    let mut pair = Pair::new(1).established();
+    pair.net.unplug(WIFI);
+    pair.announce(CLIENT, &[WIFI, LTE], None);
+    pair.run_for(ms(100));
+    pair.order_move(Pair::path(LTE, WAN));
+    pair.settle();
+    let lists = pair.gateway().peer_lists();
+    assert_eq!(lists, [[LTE], [WIFI]], "the second is right from where it was sent");
+    let requests = pair.requests_of(CLIENT);
+    assert_eq!(requests[0].bytes, requests[1].bytes);
+    assert_eq!(requests.len(), 4);
+}
+
+// req: M3.6-3, M3.6-5
+#[test]
+fn a_list_in_an_update_that_was_overtaken_travels_with_the_next() {
+    let mut pair = Pair::new(1).established();
+    pair.net.lose(Which::of(CLIENT).leaving(LTE).always());
+    pair.order_move_with(Pair::path(LTE, WAN), Some(&[LTE, WIFI]));
+    pair.run_for(ms(100));
+    pair.order_move(Pair::path(WIFI, WAN2));
+    pair.settle();
+    assert_eq!(pair.gateway().peer_lists().last().map(|list| list.to_vec()), Some(vec![LTE]));
+    assert_eq!(pair.client().moved().len(), 1);
+}
+
+// req: M4-1
+#[test]
+fn an_address_of_the_wrong_length_is_a_syntax_error_and_leaves_the_list_alone() {
+    for (kind, data) in [
+        (NotifyType::ADDITIONAL_IP4_ADDRESS, &[1, 2, 3][..]),
+        (NotifyType::ADDITIONAL_IP4_ADDRESS, &[1; 16]),
+        (NotifyType::ADDITIONAL_IP6_ADDRESS, &[1; 4]),
+        (NotifyType::NO_ADDITIONAL_ADDRESSES, &[1]),
+    ] {
+        let mut pair = Pair::new(1).established();
+        let request = Forged { sender: Role::Initiator, exchange: INFO, id: 2, response: false };
+        let good = Payload::notify(NotifyType::ADDITIONAL_IP4_ADDRESS, &[192, 0, 2, 9]);
+        let bytes = pair.forge(request, &[good, Payload::notify(kind, data)]);
+        pair.inject(GATEWAY, Pair::path(WIFI, WAN).reversed(), &bytes);
+        let answer = pair.said(|told| told.answers(INFO)).next();
+        assert!(answer.is_some_and(|told| told.carries(NotifyType::INVALID_SYNTAX)), "{kind}");
+        assert!(pair.gateway().peer_lists().is_empty(), "{kind}");
+        assert_eq!(pair.gateway().count("invalid_requests"), 1);
+    }
+}
+
+#[test]
+fn a_very_long_list_is_cut() {
+    let mut pair = Pair::new(1).established();
+    let list: Vec<IpAddr> = (1..=200).map(|last| IpAddr::from([10, 0, 0, last])).collect();
+    let notifies: Vec<[u8; 4]> = (1..=100).map(|last| [10, 0, 0, last]).collect();
+    let payloads: Vec<_> =
+        notifies.iter().map(|data| Payload::notify(NotifyType::ADDITIONAL_IP4_ADDRESS, data)).collect();
+    let request = Forged { sender: Role::Initiator, exchange: INFO, id: 2, response: false };
+    let bytes = pair.forge(request, &payloads);
+    pair.inject(GATEWAY, Pair::path(WIFI, WAN).reversed(), &bytes);
+    assert_eq!(pair.gateway().peer_lists(), [&list[..32]]);
+    pair.announce(GATEWAY, &list, None);
+    pair.settle();
+    assert_eq!(pair.client().peer_lists(), [&list[..32]], "and we send no longer one");
+}
+
+#[test]
+fn without_mobike_no_list_is_told_and_none_is_believed() {
+    let mut pair = Pair::new(1).gateway_profile(|profile| profile.mobike = false);
+    have(&mut pair, CLIENT, &[WIFI, LTE]);
+    let mut pair = pair.established();
+    assert!(pair.client().up().peer_addresses.is_empty());
+    let said = pair.told.len();
+    pair.announce(CLIENT, &[WIFI, LTE], None);
+    assert_eq!(pair.told.len(), said);
+    let request = Forged { sender: Role::Initiator, exchange: INFO, id: 2, response: false };
+    let list = Payload::notify(NotifyType::ADDITIONAL_IP4_ADDRESS, &[192, 0, 2, 9]);
+    let bytes = pair.forge(request, &[list, Payload::notify(NotifyType::UPDATE_SA_ADDRESSES, &[])]);
+    pair.inject(GATEWAY, Pair::path(LTE, WAN).reversed(), &bytes);
+    assert!(pair.gateway().peer_lists().is_empty() && pair.gateway().peer_moves().is_empty());
+    assert_eq!(pair.gateway().count("updates_unexpected"), 1);
+}
