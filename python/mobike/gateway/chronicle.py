@@ -10,8 +10,6 @@ import structlog
 from mobike.fleet import Note
 from mobike.gateway.journal import Journal
 
-log = structlog.get_logger()
-
 LOUD: Final = frozenset({"internal-error"})
 """A fault of ours."""
 WARNINGS: Final = frozenset(
@@ -29,6 +27,8 @@ class Chronicle:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
+        # Bound once: the module's logger looks itself up at every call.
+        self._log = structlog.get_logger().bind()
 
     def write(self, notes: Sequence[Note]) -> None:
         """What the fleet noted in one turn."""
@@ -36,9 +36,9 @@ class Chronicle:
         for note in notes:
             self._journal.append(now, note)
             level = level_of(note.kind)
-            if log.is_enabled_for(level):
+            if self._log.is_enabled_for(level):
                 sa = None if note.sa is None else f"{note.sa:016x}"
-                log.log(level, note.kind, text=note.text, sa=sa, connection=note.connection)
+                self._log.log(level, note.kind, text=note.text, sa=sa, connection=note.connection)
 
 
 def level_of(kind: str) -> int:

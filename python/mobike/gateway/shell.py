@@ -20,7 +20,7 @@ log = structlog.get_logger()
 EVENTS_PER_TURN = 1024
 """So that a storm of events leaves the loop time for the API: a turn of this many takes some tens of milliseconds."""
 
-CORE_GAP_S = 0.001
+CORE_GAP_S = 0.002
 """Turns that only the core asks for begin at least so far apart. The first event of a calm moment is taken at once; in
 a storm, events are taken by the dozen, which costs less than taking them one by one. News of links never waits."""
 
