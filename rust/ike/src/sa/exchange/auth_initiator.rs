@@ -18,6 +18,7 @@ use crate::sa::channel::{Channel, Outgoing};
 use crate::sa::child::{Family, Reserved};
 use crate::sa::context::{About, Context};
 use crate::sa::established::{Established, Mobility, Setup};
+use crate::sa::exchange::informational::window_of;
 use crate::sa::exchange::init_initiator::Order;
 use crate::sa::exchange::traffic::{self, Leases};
 use crate::sa::exchange::{addresses, offers};
@@ -403,6 +404,7 @@ fn establish(
         family,
         now,
     });
+    established.requests.widen(window_of(payloads));
     if let Some(spi_in) = refused {
         established.ask(ctx, now, crate::sa::window::Ask::DeleteChild { spi_in });
     }

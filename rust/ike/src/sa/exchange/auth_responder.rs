@@ -14,6 +14,7 @@ use crate::sa::child::{Family, Reserved};
 use crate::sa::context::{About, Context};
 use crate::sa::established::{Established, Mobility, Setup};
 use crate::sa::exchange::auth_initiator::{esp_suites, id_body, received_id_body, with_id, write_mobike};
+use crate::sa::exchange::informational::window_of;
 use crate::sa::exchange::init_responder::{HalfOpen, Secret};
 use crate::sa::exchange::traffic::{self, Leases};
 use crate::sa::exchange::{addresses, offers};
@@ -215,6 +216,7 @@ fn accept(
         family,
         now,
     });
+    established.requests.widen(window_of(payloads));
     established.answered(now, 1, bytes);
     established.enter(ctx, payloads.has(NotifyType::INITIAL_CONTACT));
     Some(established)

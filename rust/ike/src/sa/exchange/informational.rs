@@ -153,6 +153,7 @@ fn inform(
         }
     };
     reply.cookie2 = notes.cookie2.map(copy_cookie);
+    sa.requests.widen(window_of(payloads));
     let mut ended = payloads.has(NotifyType::AUTHENTICATION_FAILED).then_some(DownReason::PeerRefusedAuth);
     for payload in payloads.iter() {
         match payload {
@@ -179,6 +180,13 @@ fn delete_children(sa: &mut Established, ctx: &mut Context, spis: &[[u8; 4]], de
             deleted.push(spi_in.to_be_bytes());
         }
     }
+}
+
+/// The window the peer says it has (RFC 7296 section 2.3); 1 if it says nothing readable.
+#[must_use]
+pub fn window_of(payloads: &Payloads<'_>) -> u32 {
+    let octets = payloads.notify(NotifyType::SET_WINDOW_SIZE).and_then(|notify| notify.data.first_chunk());
+    octets.map_or(1, |octets| u32::from_be_bytes(*octets))
 }
 
 fn asks_for_nat(payloads: &Payloads<'_>) -> bool {
