@@ -1,3 +1,6 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| mobike_ike_fuzz::engine::engine(input));
+#[path = "../src/engine.rs"]
+mod engine;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| engine::engine(input));

@@ -1,8 +1,6 @@
 //! What the fuzz targets do with their input. `cargo test` runs the same functions over mutated messages
 //! (`tests/wire_mutations.rs`), so that they cannot rot.
 
-pub mod engine;
-
 use mobike_ike::wire::mobike::SCRATCH_LEN;
 use mobike_ike::wire::sk::{self, SkSizes};
 use mobike_ike::wire::{
