@@ -18,11 +18,12 @@ from mobike.events import (
     RouteAnswer,
     RoutesChanged,
 )
+from mobike.fleet import Fleet
 from mobike.fleet.fleet import LOOK_INTERVAL, LOOKS_PER_TURN
 from mobike.fleet.turn import NOTES_OF_A_KIND
 from mobike.policy.choose import Decision, OrderedPolicy, RankedPair, Situation
 from mobike.policy.connection import ConnectionPolicy
-from tests.fleet.host import GATEWAY, MS, SECOND, Host, gateway, path, phone, up
+from tests.fleet.host import GATEWAY, MS, PHONE, SECOND, Host, gateway, path, phone, up
 from tests.policy.words import CELLULAR, OFFICE, OFFICE_B, ON_CELLULAR, ON_WIFI, WIFI
 
 ONE = SaId(1)
@@ -228,6 +229,15 @@ def test_an_operators_own_policy_is_a_plug() -> None:
     usual = Host((ConnectionPolicy("office", initiates=True, remotes=(OFFICE,)),))
     usual.hears(AddressAdded(CELLULAR, "wwan0"), AddressAdded(WIFI, "wlan0"))
     assert host.connects()[0].paths == tuple(reversed(usual.connects()[0].paths))
+
+
+@pytest.mark.req("M3.4-1")
+def test_public_addresses_are_announced_first_though_no_link_has_them() -> None:
+    public = OFFICE + 2_000
+    fleet = Fleet((PHONE,), public=(public,))
+    assert fleet.handle((), Nanos(0)).commands == [SetLocalAddresses((public,))]
+    (told, *_) = fleet.handle((AddressAdded(WIFI, "wlan0"),), Nanos(1)).commands
+    assert told == SetLocalAddresses((public, WIFI))
 
 
 @pytest.mark.req("D2-1")

@@ -28,7 +28,9 @@ class LocalAddress:
 class AddressBook:
     """Which addresses there are. Every change makes a new `version`."""
 
-    def __init__(self, connections: Iterable[ConnectionPolicy]) -> None:
+    def __init__(self, connections: Iterable[ConnectionPolicy], public: tuple[Ip, ...] = ()) -> None:
+        """`public`: addresses that lead to us through a static NAT or a load balancer, announced before our own."""
+        self._public = public
         self._rules: tuple[tuple[LinkRule, ...], ...] = tuple(dict.fromkeys(each.links for each in connections)) or (
             (),
         )
@@ -36,7 +38,7 @@ class AddressBook:
         self._all: dict[Ip, LocalAddress] = {}
         self._inner: dict[Ip, int] = {}
         self._candidates: dict[str, tuple[Candidate, ...]] = {}
-        self.announced: tuple[Ip, ...] = ()
+        self.announced: tuple[Ip, ...] = public
         """Our list as peers are told it, most preferred first; the same object until it changes."""
 
     def all(self) -> tuple[LocalAddress, ...]:
@@ -119,7 +121,8 @@ class AddressBook:
     def _refresh(self) -> None:
         self._candidates.clear()
         usable = [each for each in self._all.values() if each.available and self._is_announced(each)]
-        announced = tuple(each.ip for each in sorted(usable, key=self._preference))
+        own = (each.ip for each in sorted(usable, key=self._preference))
+        announced = tuple(dict.fromkeys((*self._public, *own)))
         if announced != self.announced:
             self.announced = announced
 

@@ -91,14 +91,15 @@ class Decided:
 class Fleet(Window):
     """All sessions and all connections of this host."""
 
-    def __init__(self, connections: Iterable[ConnectionPolicy]) -> None:
-        super().__init__(tuple(connections))
+    def __init__(self, connections: Iterable[ConnectionPolicy], *, public: Iterable[Ip] = ()) -> None:
+        """`public`: addresses to announce though no link has them (RFC 4555 section 3.4: a static NAT before us)."""
+        super().__init__(tuple(connections), tuple(public))
         self._to_look: dict[SaId, None] = {}
         self._look_at: Nanos | None = None
         """When the next sessions look; None: none has to."""
         self._settles: set[Nanos] = set()
         self._to_ask: dict[Pair, None] = {}
-        self._told_core = self._addresses.announced
+        self._told_core: tuple[Ip, ...] = ()
 
     # --- in ---
 

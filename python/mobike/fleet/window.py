@@ -17,9 +17,9 @@ from mobike.policy.connection import ConnectionPolicy
 class Window:
     """All that the fleet knows, and what may be seen of it."""
 
-    def __init__(self, connections: tuple[ConnectionPolicy, ...]) -> None:
+    def __init__(self, connections: tuple[ConnectionPolicy, ...], public: tuple[Ip, ...]) -> None:
         self._upkeeps = Upkeeps(connections)
-        self._addresses = AddressBook(connections)
+        self._addresses = AddressBook(connections, public)
         self._facts = PairFacts()
         self._sessions = Sessions()
         self._now = Nanos(0)

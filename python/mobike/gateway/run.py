@@ -60,7 +60,10 @@ class Daemon:
         self.on_inner: InnerHandler | None = echo.answers if settings.dataplane.inner is Inner.ECHO else None
         """Takes inner packets at the in-process port; what it returns goes back into the tunnels."""
         self._core = _start_core(settings)
-        self._fleet = Fleet(connection.policy for connection in settings.connections)
+        self._fleet = Fleet(
+            (connection.policy for connection in settings.connections),
+            public=dict.fromkeys(ip for connection in settings.connections for ip in connection.addresses),
+        )
         self._journal = Journal()
         self._chronicle = Chronicle(self._journal)
         self._links = self._make_links()
