@@ -168,6 +168,14 @@ fn handshake(c: &mut Criterion) {
             bout.gateway_time
         });
     });
+    group.bench_function("initiator alone", |b| {
+        b.iter_custom(|rounds| {
+            let mut bout = Bout::new();
+            let start = Instant::now();
+            (0..rounds).for_each(|_| bout.connect());
+            start.elapsed() - bout.gateway_time
+        });
+    });
     group.finish();
 }
 
