@@ -22,9 +22,10 @@ CRATE_MAY_USE = {
 ROOM_MAY_USE = {
     "wire": {"wire"},
     "crypto": {"crypto", "time"},
-    "table": {"table", "time", "path", "id", "selector", "crypto", "wire", "profile", "counters"},
+    "table": {"table", "time", "path", "id", "selector", "crypto", "wire", "profile", "counters", "settings"},
     "sa": {
-        "sa", "wire", "crypto", "time", "path", "id", "selector", "profile", "event", "command", "counters",
+        "sa", "table", "wire", "crypto", "time", "path", "id", "selector", "profile", "event", "command", "counters",
+        "settings", "transmit",
     },
 }  # fmt: skip
 """Modules of the `ike` crate that a room may import. `engine` is the only door and may use them all."""

@@ -2,7 +2,8 @@
 
 mod stage;
 
-use mobike_ike::engine::{HalfOpenLimits, Population};
+use mobike_ike::HalfOpenLimits;
+use mobike_ike::engine::Population;
 use mobike_ike::event::ConnectError;
 use mobike_ike::profile::{Pool, PskSecret, RequestVip};
 use stage::{

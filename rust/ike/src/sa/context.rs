@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use crate::counters::Counters;
 use crate::crypto::{IkeSuite, SeededRandom};
-use crate::engine::{Settings, Transmit};
 use crate::event::{Event, NoticeKind};
 use crate::id::{ProfileId, SaId};
 use crate::profile::Profile;
@@ -16,7 +15,7 @@ use crate::sa::child::Children;
 use crate::table::half_open::HalfOpenTable;
 use crate::table::identities::Identities;
 use crate::table::pools::Pools;
-use crate::{Nanos, Path};
+use crate::{Nanos, Path, Settings, Transmit};
 
 /// Shared by all SAs of one engine.
 pub struct Context {

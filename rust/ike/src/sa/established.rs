@@ -5,7 +5,6 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use crate::crypto::{IkeSuite, Role};
-use crate::engine::Transmit;
 use crate::event::{DownReason, Event, NatView, NoticeKind};
 use crate::id::{ChildId, Generation, Identity, ProfileId, SaId, Token};
 use crate::profile::Profile;
@@ -18,6 +17,7 @@ use crate::sa::exchange::traffic::Leases;
 use crate::sa::path::NatHashes;
 use crate::sa::timers::{Retry, patience};
 use crate::sa::window::{Answers, Ask, Outstanding, Requests};
+use crate::transmit::Transmit;
 use crate::wire::mobike::SCRATCH_LEN;
 use crate::wire::natt::KEEPALIVE;
 use crate::wire::{Cookie2, Delete, ExchangeType, MobikeNotify, Payload, ProtocolId, SkWriter};

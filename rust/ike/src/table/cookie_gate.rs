@@ -5,7 +5,7 @@ use core::net::IpAddr;
 use crate::Nanos;
 use crate::crypto::SeededRandom;
 use crate::crypto::cookie::{COOKIE_LEN, CookieSecrets};
-use crate::engine::HalfOpenLimits;
+use crate::settings::HalfOpenLimits;
 use crate::table::half_open::HalfOpenTable;
 
 /// What to do with an IKE_SA_INIT request from a stranger.

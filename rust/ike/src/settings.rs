@@ -1,0 +1,60 @@
+//! What an engine is made with, and what strangers may cost it.
+
+/// What an engine is made with.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Our number among the shards; written into every SPI we choose.
+    pub shard: u8,
+    /// How many shards there are, at most [`Settings::MAX_SHARDS`].
+    pub shards: u8,
+    /// UDP port of IKE without NAT traversal (500).
+    pub ike_port: u16,
+    /// UDP port of IKE with NAT traversal (4500).
+    pub natt_port: u16,
+    /// What strangers may cost.
+    pub half_open: HalfOpenLimits,
+    /// IKE SAs this shard may hold, half-open ones included.
+    pub max_sas: u32,
+}
+
+impl Settings {
+    /// An ESP SPI has four bits for the shard.
+    pub const MAX_SHARDS: u8 = 16;
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            shard: 0,
+            shards: 1,
+            ike_port: 500,
+            natt_port: 4500,
+            half_open: HalfOpenLimits::default(),
+            max_sas: 1 << 20,
+        }
+    }
+}
+
+/// What strangers may cost before they prove anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HalfOpenLimits {
+    /// With so many half-open SAs, a stranger must first return a COOKIE (RFC 7296 section 2.6).
+    pub cookie_threshold: u32,
+    /// With so many, new IKE_SA_INIT requests are dropped.
+    pub max: u32,
+    /// So many from one source address, once cookies are demanded.
+    pub max_per_source: u32,
+    /// A half-open SA lives for so long.
+    pub lifetime: core::time::Duration,
+}
+
+impl Default for HalfOpenLimits {
+    fn default() -> Self {
+        HalfOpenLimits {
+            cookie_threshold: 1_000,
+            max: 50_000,
+            max_per_source: 100,
+            lifetime: core::time::Duration::from_secs(30),
+        }
+    }
+}
