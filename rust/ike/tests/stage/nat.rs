@@ -15,6 +15,8 @@ pub struct Nat {
     /// A mapping unused for so long ends.
     pub expiry: Duration,
     next_port: u16,
+    /// Both directions, every port: what a load balancer or a cloud does in front of one address.
+    fixed: Option<IpAddr>,
 }
 
 #[derive(Debug)]
@@ -27,13 +29,13 @@ struct Mapping {
 impl Nat {
     /// In front of `inside`, seen as `outside`; mappings live for two minutes.
     pub fn new(outside: IpAddr, inside: &[IpAddr]) -> Nat {
-        Nat {
-            outside,
-            inside: inside.to_vec(),
-            mappings: Vec::new(),
-            expiry: Duration::from_secs(120),
-            next_port: 10_000,
-        }
+        let expiry = Duration::from_secs(120);
+        Nat { outside, inside: inside.to_vec(), mappings: Vec::new(), expiry, next_port: 10_000, fixed: None }
+    }
+
+    /// A fixed one: `inside` is always seen as `outside`, with its own ports, and may be called from outside.
+    pub fn one_to_one(outside: IpAddr, inside: IpAddr) -> Nat {
+        Nat { fixed: Some(inside), ..Nat::new(outside, &[inside]) }
     }
 
     /// Forget every mapping; the next packets get other ports.
@@ -46,6 +48,9 @@ impl Nat {
     pub fn translate(&mut self, now: Nanos, source: SocketAddr) -> Option<SocketAddr> {
         if !self.inside.contains(&source.ip()) {
             return None;
+        }
+        if self.fixed.is_some() {
+            return Some(SocketAddr::new(self.outside, source.port()));
         }
         let expiry = self.expiry;
         self.mappings.retain(|mapping| now.since(mapping.used) < expiry);
@@ -61,6 +66,9 @@ impl Nat {
 
     /// A packet came to the outside address: to whom it goes inside.
     pub fn inward(&self, now: Nanos, destination: SocketAddr) -> Option<SocketAddr> {
+        if let Some(inside) = self.fixed {
+            return Some(SocketAddr::new(inside, destination.port()));
+        }
         let fits = |mapping: &&Mapping| mapping.port == destination.port() && now.since(mapping.used) < self.expiry;
         self.mappings.iter().find(fits).map(|mapping| mapping.inside)
     }

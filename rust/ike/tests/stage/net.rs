@@ -2,6 +2,7 @@
 
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
+use std::collections::VecDeque;
 
 use mobike_ike::wire::{ExchangeType, NotifyType};
 use mobike_ike::{Nanos, Path};
@@ -19,6 +20,7 @@ pub struct Net {
     /// NATs, first match.
     pub nats: Vec<Nat>,
     plans: Vec<(Which, Fate)>,
+    script: VecDeque<Option<Fate>>,
 }
 
 /// What happens to a message that a [`Which`] names.
@@ -200,9 +202,15 @@ impl Net {
         self.plan(which, Fate::Lose);
     }
 
+    /// The fates of the next messages in order, whoever sends them; after plans.
+    pub fn script(&mut self, fates: impl IntoIterator<Item = Option<Fate>>) {
+        self.script.extend(fates);
+    }
+
     /// Forget all plans.
     pub fn no_more_plans(&mut self) {
         self.plans.clear();
+        self.script.clear();
     }
 
     /// A message leaves: the copies that travel, or why none does.
@@ -215,7 +223,8 @@ impl Net {
         let source = self.nats.iter_mut().find_map(|nat| nat.translate(told.at, local)).unwrap_or(local);
         let copy = Copy { due: told.at + latency, source, destination: remote, bytes: told.bytes.clone() };
         let fate = self.plans.iter_mut().find_map(|(which, fate)| which.takes(told).then_some(&*fate));
-        let copies = fated(copy, fate)?;
+        let scripted = if fate.is_none() { self.script.pop_front().flatten() } else { None };
+        let copies = fated(copy, fate.or(scripted.as_ref()))?;
         if self.holes.contains(&(local.ip(), remote.ip())) {
             return Err("black hole");
         }
