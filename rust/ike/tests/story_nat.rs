@@ -53,8 +53,8 @@ fn moving_behind_a_nat_and_out_again_turns_encapsulation_and_keepalives_on_and_o
 fn a_renumbered_nat_is_noticed_by_the_next_test_and_repaired_by_an_update() {
     let mut pair = all_behind_nat(secs(30));
     let before = pair.gateway().path().remote;
-    pair.run_for(secs(35));
-    assert!(pair.client().nat_changes().is_empty(), "one answer to compare with");
+    pair.run_for(secs(95));
+    assert!(pair.client().nat_changes().is_empty());
     pair.net.nats[0].flush();
     assert!(pair.run_until(secs(40), |world| !world.host(CLIENT).nat_changes().is_empty()));
     assert!(pair.gateway().peer_moves().is_empty(), "a liveness test moves nothing");
@@ -69,11 +69,11 @@ fn a_renumbered_nat_is_noticed_by_the_next_test_and_repaired_by_an_update() {
 
 // req: M3.8-2
 #[test]
-fn a_nat_renumbered_before_the_first_test_is_noticed_too() {
+fn a_nat_renumbered_right_after_establishment_is_noticed_too() {
     let mut pair = all_behind_nat(secs(30));
     pair.net.nats[0].flush();
-    pair.run_for(secs(70));
-    assert!(!pair.client().nat_changes().is_empty());
+    pair.run_for(secs(35));
+    assert_eq!(pair.client().nat_changes().len(), 1);
 }
 
 // req: M3.8-2

@@ -22,6 +22,7 @@ use crate::sa::exchange::informational::window_of;
 use crate::sa::exchange::init_initiator::Order;
 use crate::sa::exchange::traffic::{self, Leases};
 use crate::sa::exchange::{addresses, offers};
+use crate::sa::window::Ask;
 use crate::sa::path::Detected;
 use crate::sa::timers::{Retry, patience};
 use crate::selector::Selector;
@@ -406,7 +407,12 @@ fn establish(
     });
     established.requests.widen(window_of(payloads));
     if let Some(spi_in) = refused {
-        established.ask(ctx, now, crate::sa::window::Ask::DeleteChild { spi_in });
+        established.ask(ctx, now, Ask::DeleteChild { spi_in });
+    }
+    if mobike && nat.we_are_behind {
+        // Learn at once how the peer sees us on the NAT traversal port, so that a later answer has something to differ
+        // from (RFC 4555 section 3.8); IKE_SA_INIT went through another mapping.
+        established.ask(ctx, now, Ask::Liveness);
     }
     established
 }
