@@ -5,7 +5,7 @@ mod stage;
 use mobike_ike::crypto::Role;
 use mobike_ike::wire::{Payload, PayloadType};
 use proptest::prelude::*;
-use stage::{CLIENT, ExchangeType, Forged, GATEWAY, HostId, LTE, Pair, Path, Told, WAN, WIFI, ms, secs};
+use stage::{CLIENT, Event, ExchangeType, Forged, GATEWAY, HostId, LTE, Pair, Path, Told, WAN, WIFI, ms, secs};
 
 /// A whole life, so that there is one message of each kind to spoil.
 fn captured() -> Vec<Told> {
@@ -182,6 +182,27 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn every_octet_of_every_message_flipped_or_cut_there_changes_nothing() {
+    let captured = captured();
+    let mut pair = Pair::new(1).established();
+    for told in &captured {
+        for at in 0..told.bytes.len() {
+            let mut flipped = told.bytes.clone();
+            flipped[at] ^= 1 << (at % 8);
+            for to in [CLIENT, GATEWAY] {
+                let events = pair.host(to).events.len();
+                pair.inject(to, inward(to), &flipped);
+                pair.inject(to, inward(to), &told.bytes[..at]);
+                let news = &pair.host(to).events[events..];
+                assert!(news.iter().all(|(_, event)| matches!(event, Event::Notice { .. })), "octet {at} of {told}");
+            }
+        }
+    }
+    pair.run_for(secs(60));
+    assert_eq!(pair.gateway().engine.population().ike_sas, 1, "half-open leftovers expire");
 }
 
 #[test]

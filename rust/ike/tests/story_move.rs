@@ -174,6 +174,19 @@ fn back_to_where_it_was_before_the_first_answer_came() {
     assert_eq!(pair.client().moved(), [(Pair::path(WIFI, WAN), back)]);
 }
 
+// req: M3.7-4
+#[test]
+fn there_and_back_and_there_again_still_asks_anew() {
+    let mut pair = Pair::new(1).established();
+    pair.net.lose(Which::of(GATEWAY).answer(INFO).times(2));
+    pair.order_move(Pair::path(LTE, WAN));
+    pair.order_move(Pair::path(WIFI, WAN));
+    let last = pair.order_move(Pair::path(LTE, WAN));
+    pair.settle();
+    agree(&pair, LTE, WAN);
+    assert_eq!(pair.client().moved(), [(Pair::path(LTE, WAN), last)]);
+}
+
 // req: D3-3
 #[test]
 fn a_flapping_link_ends_where_the_last_order_says_without_a_storm() {
@@ -325,6 +338,7 @@ fn a_probe_of_a_dead_path_goes_home_after_a_while_and_proves_nothing() {
     pair.probe(CLIENT, Some(Pair::path(LTE, WAN)));
     pair.settle();
     assert!(pair.client().checked().is_empty());
+    assert_eq!(pair.client().silences(), [(Pair::path(LTE, WAN), 3)], "the dead path is named");
     let tries = pair.requests_of(CLIENT);
     assert_eq!(tries.last().map(|told| told.path), Some(Pair::path(WIFI, WAN)));
     assert!(tries.iter().all(|told| told.bytes == tries[0].bytes));

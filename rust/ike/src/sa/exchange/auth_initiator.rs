@@ -22,9 +22,9 @@ use crate::sa::exchange::informational::window_of;
 use crate::sa::exchange::init_initiator::Order;
 use crate::sa::exchange::traffic::{self, Leases};
 use crate::sa::exchange::{addresses, offers};
-use crate::sa::window::Ask;
 use crate::sa::path::Detected;
 use crate::sa::timers::{Retry, patience};
+use crate::sa::window::Ask;
 use crate::selector::Selector;
 use crate::wire::mobike::SCRATCH_LEN;
 use crate::wire::{
