@@ -102,7 +102,9 @@ counters! {
     auth_failed,
     /// Child SAs refused in IKE_AUTH.
     child_refused,
-    /// CREATE_CHILD_SA refused because it is not served.
+    /// Child SA pairs that replaced another because the peer rekeyed it.
+    children_rekeyed,
+    /// CREATE_CHILD_SA refused, served or not.
     create_child_refused,
     /// Requests of a type we do not know.
     unknown_requests,

@@ -96,6 +96,12 @@ impl Family {
         Some(ChildId::new(ctx.settings.shard, place, ctx.children.0.generation(place)?))
     }
 
+    /// How many pairs there are.
+    #[must_use]
+    pub fn len(&self, ctx: &Context) -> usize {
+        self.places(&ctx.children).count()
+    }
+
     fn places<'a>(&self, children: &'a Children) -> impl Iterator<Item = (u32, &'a Child)> {
         let mut next = self.first;
         core::iter::from_fn(move || {

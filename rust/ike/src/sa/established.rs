@@ -13,10 +13,11 @@ use crate::sa::channel::{Channel, Outgoing};
 use crate::sa::child::Family;
 use crate::sa::context::{About, Context};
 use crate::sa::exchange::addresses;
-use crate::sa::exchange::traffic::Leases;
+use crate::sa::exchange::traffic::{self, Leases};
 use crate::sa::path::NatHashes;
 use crate::sa::timers::{Retry, patience};
 use crate::sa::window::{Answers, Ask, Outstanding, Requests};
+use crate::selector::Selector;
 use crate::transmit::Transmit;
 use crate::wire::mobike::SCRATCH_LEN;
 use crate::wire::natt::KEEPALIVE;
@@ -183,6 +184,18 @@ impl Established {
         }
         ctx.identities.add(digest, self.id.slot());
         self.listed = Some(digest);
+    }
+
+    /// What each side of a Child SA may be, ours first: as at set-up, but for outer addresses that changed since.
+    #[must_use]
+    pub fn sides(&self) -> (Vec<Selector>, Vec<Selector>) {
+        let (ours, theirs) = match self.channel.role {
+            Role::Initiator => (self.leases, Leases::default()),
+            Role::Responder => (Leases::default(), self.leases),
+        };
+        let local = traffic::side(&self.profile.local_ts, &ours, self.path.local.ip());
+        let remote = traffic::side(&self.profile.remote_ts, &theirs, self.path.remote.ip());
+        (local, remote)
     }
 
     /// What INITIAL_CONTACT compares: who the peer is, under which profile.

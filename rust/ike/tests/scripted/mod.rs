@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use mobike_ike::crypto::auth::SignedOctets;
 use mobike_ike::crypto::{
-    Ephemeral, IkeSuite, IvCounter, KeMethod, Nonces, Role, SecretBytes, SeededRandom, SkeySeed, Spis,
+    ChildKeys, Ephemeral, IkeSuite, IvCounter, KeMethod, Nonces, Role, SecretBytes, SeededRandom, SkeySeed, Spis,
 };
 use mobike_ike::profile::{Install, RequestVip, Retransmit, ReturnRoutability};
 use mobike_ike::sa::channel::{Channel, Outgoing};
@@ -304,6 +304,12 @@ impl Script {
     /// Notifications of the newest message from the engine.
     pub fn notified(&mut self) -> Vec<(NotifyType, Vec<u8>)> {
         self.newest(|_, _, payloads| payloads.notifies().map(|notify| (notify.kind, notify.data.to_vec())).collect())
+    }
+
+    /// The keys of a Child SA from a later exchange with these nonces.
+    pub fn child_keys(&self, nonce_i: &[u8], nonce_r: &[u8]) -> ChildKeys {
+        let nonces = Nonces::new(nonce_i, nonce_r).unwrap();
+        ChildKeys::derive(self.channel.keys().sk_d(), &"aes128gcm16".parse().unwrap(), &nonces, None).unwrap()
     }
 
     /// Messages of the engine that nobody answered or looked at.

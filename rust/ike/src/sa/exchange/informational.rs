@@ -10,7 +10,7 @@ use crate::sa::Sa;
 use crate::sa::channel::{Opened, Outgoing};
 use crate::sa::context::Context;
 use crate::sa::established::{self, Established};
-use crate::sa::exchange::mobike;
+use crate::sa::exchange::{create_child, mobike};
 use crate::sa::path::{NatHashes, detect};
 use crate::sa::window::{Ask, Outstanding, Standing};
 use crate::wire::mobike::{MAX_COOKIE2, SCRATCH_LEN};
@@ -121,12 +121,7 @@ fn serve(
     match request.exchange {
         ExchangeType::INFORMATIONAL => inform(sa, ctx, now, request, payloads),
         ExchangeType::CREATE_CHILD_SA => {
-            ctx.counters.create_child_refused += 1;
-            ctx.notice(now, sa.about(), NoticeKind::NotServed, || {
-                "peer asks for CREATE_CHILD_SA (a rekey or another Child SA), which is not served".into()
-            });
-            let error = Some((NotifyType::NO_ADDITIONAL_SAS, None));
-            answer(sa, ctx, now, request, &Answer { error, ..Answer::default() });
+            create_child::on_request(sa, ctx, now, request, payloads);
             None
         }
         _ => {

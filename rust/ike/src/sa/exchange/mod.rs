@@ -4,6 +4,7 @@
 //! init_initiator   IKE_SA_INIT as the one who asks        init_responder   as the one who answers
 //! auth_initiator   IKE_AUTH as the one who asks           auth_responder   as the one who answers
 //! informational    liveness, delete, probes; what comes in and what it settles
+//! create_child     the peer replaces a Child SA
 //! mobike           UPDATE_SA_ADDRESSES, return routability, address lists
 //! offers           SA payloads against our suites         traffic          TS payloads and inner addresses
 //! ```
@@ -11,6 +12,7 @@
 pub mod addresses;
 pub mod auth_initiator;
 pub mod auth_responder;
+pub mod create_child;
 pub mod informational;
 pub mod init_initiator;
 pub mod init_responder;
