@@ -36,8 +36,11 @@ impl Plane {
     }
 
     /// Install a Child SA; the keys end here. What is told of it, and why it was refused, if it was.
+    ///
+    /// One that joins others of its IKE SA takes their path: traffic stays where it was put until it is put elsewhere,
+    /// while the engine may be ahead on a path that nobody has proved yet.
     pub(crate) fn install(&mut self, sa: SaId, child: ChildId, install: ChildInstall) -> (ChildUp, Option<Refusal>) {
-        let outer = self.ways.outer(install.path, install.encap);
+        let outer = self.outer_of(sa).unwrap_or_else(|| self.ways.outer(install.path, install.encap));
         let refusal = match &mut self.esp {
             Some(esp) => install_in(esp, sa, child, &install, outer).err(),
             None => None,
@@ -53,6 +56,11 @@ impl Plane {
             encap: outer.encap,
         };
         (up, refusal)
+    }
+
+    fn outer_of(&self, sa: SaId) -> Option<OuterPath> {
+        let esp = self.esp.as_ref()?;
+        esp.group(GroupId(sa.0)).next().and_then(|sibling| esp.outer(sibling))
     }
 
     pub(crate) fn remove(&mut self, child: ChildId) {
@@ -165,7 +173,11 @@ pub fn userspace_knows(suite: EspSuite) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Path, Ways};
+    use mobike_esp::SaPairId;
+    use mobike_ike::crypto::{ChildKeys, Ephemeral, IkeSuite, KeMethod, Nonces, Role, SeededRandom, SkeySeed, Spis};
+    use mobike_ike::{ChildId, ChildInstall, SaId, Selector};
+
+    use super::{CoreConfig, Path, Plane, Ways};
 
     fn path(local: &str, remote: &str) -> Path {
         Path { local: local.parse().unwrap(), remote: remote.parse().unwrap() }
@@ -186,5 +198,45 @@ mod tests {
         let ways = Ways { always_encap: false, ike_port: 500, natt_port: 4500 };
         assert!(!ways.outer(path("192.0.2.1:500", "192.0.2.2:500"), false).encap);
         assert!(ways.outer(path("192.0.2.1:4500", "192.0.2.2:4500"), true).encap);
+    }
+
+    fn child(spi: u32, local: &str) -> ChildInstall {
+        let mut random = SeededRandom::new([spi as u8; 32]);
+        let ours = Ephemeral::generate(KeMethod::X25519, &mut random).unwrap();
+        let theirs = Ephemeral::generate(KeMethod::X25519, &mut random).unwrap();
+        let suite: IkeSuite = "aes128gcm16-prfsha256-x25519".parse().unwrap();
+        let nonces = Nonces::new(&[1; 32], &[2; 32]).unwrap();
+        let seed = SkeySeed::initial(suite.prf(), &nonces, ours.agree(theirs.public()).unwrap());
+        let (keys, _) = seed.expand(&suite, &nonces, Spis { initiator: 1, responder: 2 }).unwrap();
+        let suite = "aes128gcm16".parse().unwrap();
+        let keys = ChildKeys::derive(keys.sk_d(), &suite, &nonces, None).unwrap();
+        ChildInstall {
+            suite,
+            spi_in: spi,
+            spi_out: spi + 1,
+            key_in: keys.sent_by(Role::Initiator).clone(),
+            key_out: keys.sent_by(Role::Responder).clone(),
+            local_ts: vec![Selector::ANY_V4],
+            remote_ts: vec![Selector::ANY_V4],
+            path: path(local, "192.0.2.2:4500"),
+            encap: true,
+        }
+    }
+
+    #[test]
+    fn a_child_that_joins_others_stays_where_the_traffic_is_until_that_moves() {
+        let mut plane = Plane::new(&CoreConfig::default());
+        let sa = SaId(7);
+        plane.install(sa, ChildId(1), child(1000, "192.0.2.1:4500"));
+        // The engine is on a path by now that the peer has not proved yet.
+        plane.install(sa, ChildId(2), child(2000, "198.51.100.1:4500"));
+        let outer = |plane: &Plane, id| plane.esp.as_ref().unwrap().outer(SaPairId(id)).unwrap().to_string();
+        assert_eq!(outer(&plane, 2), "192.0.2.1:4500 -> 192.0.2.2:4500");
+        plane.move_sa(sa, path("198.51.100.1:4500", "192.0.2.2:4500"), true);
+        assert_eq!(outer(&plane, 1), outer(&plane, 2));
+        assert_eq!(outer(&plane, 2), "198.51.100.1:4500 -> 192.0.2.2:4500");
+        // The first of another IKE SA has nobody to follow.
+        plane.install(SaId(8), ChildId(3), child(3000, "198.51.100.1:4500"));
+        assert_eq!(outer(&plane, 3), "198.51.100.1:4500 -> 192.0.2.2:4500");
     }
 }
