@@ -5,7 +5,7 @@ use core::fmt;
 
 use super::Role;
 use super::algorithm::{Encr, Integ};
-use super::schedule::{ChildKeys, IkeKeys, Spis};
+use super::schedule::{ChildKeys, DirectionKeys, IkeKeys, Spis};
 use super::suite::EspSuite;
 
 /// Keys about to be written down. Whoever holds one can read and forge the traffic of its SA.
@@ -48,15 +48,22 @@ impl KeysInTheClear<'_, ChildKeys> {
     /// A line of Wireshark's `esp_sa` for the Child SA from `sender`, identified by the SPI its packets carry.
     #[must_use]
     pub fn wireshark_line(&self, sender: Role, suite: &EspSuite, family: &str, spi: u32) -> String {
-        let keys = self.0.sent_by(sender);
-        let (integ, integ_key) = match keys.integ() {
+        KeysInTheClear(self.0.sent_by(sender)).wireshark_line(suite, family, spi)
+    }
+}
+
+impl KeysInTheClear<'_, DirectionKeys> {
+    /// A line of Wireshark's `esp_sa` for the packets that carry this SPI.
+    #[must_use]
+    pub fn wireshark_line(&self, suite: &EspSuite, family: &str, spi: u32) -> String {
+        let (integ, integ_key) = match self.0.integ() {
             Some(key) => (esp_integ_name(suite.cipher().integ()), format!("0x{}", Hex(key))),
             None => (esp_integ_name(None), String::new()),
         };
         format!(
             "\"{family}\",\"*\",\"*\",\"0x{spi:08x}\",\"{}\",\"0x{}\",\"{integ}\",\"{integ_key}\"",
             esp_cipher_name(suite.encr()),
-            Hex(keys.encr()),
+            Hex(self.0.encr()),
         )
     }
 }
