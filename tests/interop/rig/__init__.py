@@ -1,12 +1,14 @@
 """A network of namespaces and a strongSwan to put into it. `README.md` beside this package tells how to use them.
 
 * `network`: `Rig`, its cables, moves and faults;  `ping`: what became of pings;  `capture`: reading captures
+* `mobike`: `Mobike`, our daemon, and its usual configurations
 * `charon`: `Charon`, the daemon;  `roles`: its usual configurations;  `settings`, `sas`: its language, its answers
 * `program`, `waiting`: programs in the background, waiting with a deadline;  `requirement`: skip marks
 """
 
 from .capture import dissect
 from .charon import PLUGINS, Charon
+from .mobike import DEVICE, Mobike, Toml, mobike_client, mobike_gateway
 from .network import GW1, GW2, INNER, INNER6, INNER6_NET, INNER_NET, UP1, UP2, Cable, Namespace, Rig, addresses
 from .ping import Pinger, PingResult, Reply
 from .program import Program, ProgramError
@@ -18,6 +20,7 @@ from .waiting import until
 
 __all__ = [
     "CLIENT_ID",
+    "DEVICE",
     "ESP",
     "GATEWAY_ID",
     "GW1",
@@ -36,6 +39,7 @@ __all__ = [
     "Charon",
     "ChildSa",
     "IkeSa",
+    "Mobike",
     "Namespace",
     "PingResult",
     "Pinger",
@@ -44,10 +48,13 @@ __all__ = [
     "Reply",
     "Rig",
     "Settings",
+    "Toml",
     "addresses",
     "dissect",
     "initiator",
     "merge",
+    "mobike_client",
+    "mobike_gateway",
     "psk",
     "requires_rig",
     "requires_strongswan",
