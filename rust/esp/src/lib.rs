@@ -54,6 +54,7 @@ mod selector;
 pub mod spi;
 mod table;
 mod time;
+mod totals;
 
 pub use error::{InstallError, OpenError, SealError, UnknownPair};
 pub use event::EspEvent;
@@ -66,5 +67,6 @@ pub use pair::{Counters, GroupId, SaPairId};
 pub use replay::ReplayWindow;
 pub use seal::Sealed;
 pub use selector::{PortRange, Selector};
-pub use table::{EspTable, TableCounters};
+pub use table::EspTable;
 pub use time::Nanos;
+pub use totals::TableCounters;

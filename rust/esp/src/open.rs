@@ -30,15 +30,13 @@ impl EspTable {
     /// When the packet is to be dropped, with the reason; it is counted. After [`OpenError::Icv`] the datagram's bytes
     /// are undefined.
     pub fn open(&mut self, now: Nanos, from: &OuterPath, datagram: &mut [u8]) -> Result<Opened, OpenError> {
-        let Some(view) = View::new(datagram) else {
-            self.totals.bad_length += 1;
-            return Err(OpenError::Length);
-        };
+        self.open_uncounted(now, from, datagram).inspect_err(|why| self.totals.not_opened(*why))
+    }
+
+    fn open_uncounted(&mut self, now: Nanos, from: &OuterPath, datagram: &mut [u8]) -> Result<Opened, OpenError> {
+        let view = View::new(datagram).ok_or(OpenError::Length)?;
         let spi = view.spi;
-        let Some(slot) = self.spi_slot(spi) else {
-            self.totals.unknown_spi += 1;
-            return Err(OpenError::UnknownSpi(spi));
-        };
+        let slot = self.spi_slot(spi).ok_or(OpenError::UnknownSpi(spi))?;
         let pair = self.pair_mut(slot).ok_or(OpenError::UnknownSpi(spi))?;
         let opened = pair.open(now, from, view);
         if pair.warm_at.is_none() {

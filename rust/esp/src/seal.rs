@@ -24,11 +24,12 @@ impl EspTable {
     /// # Errors
     /// When no pair carries it, and as for [`EspTable::seal`].
     pub fn seal_routed(&mut self, now: Nanos, inner: &[u8], out: &mut [u8]) -> Result<Sealed, SealError> {
-        let flow = self.read_outbound(inner)?;
-        let Some(slot) = self.route_flow(&flow) else {
-            self.totals.no_route += 1;
-            return Err(SealError::NoRoute);
-        };
+        self.seal_on_route(now, inner, out).inspect_err(|why| self.totals.not_sealed(*why))
+    }
+
+    fn seal_on_route(&mut self, now: Nanos, inner: &[u8], out: &mut [u8]) -> Result<Sealed, SealError> {
+        let flow = Flow::parse(inner).map_err(SealError::Malformed)?;
+        let slot = self.route_flow(&flow).ok_or(SealError::NoRoute)?;
         self.seal_flow(now, slot, &inner[..flow.len], &flow, out)
     }
 
@@ -38,8 +39,12 @@ impl EspTable {
     /// # Errors
     /// When the packet cannot be sent on this pair; no sequence number is spent then.
     pub fn seal(&mut self, now: Nanos, id: SaPairId, inner: &[u8], out: &mut [u8]) -> Result<Sealed, SealError> {
+        self.seal_on(now, id, inner, out).inspect_err(|why| self.totals.not_sealed(*why))
+    }
+
+    fn seal_on(&mut self, now: Nanos, id: SaPairId, inner: &[u8], out: &mut [u8]) -> Result<Sealed, SealError> {
         let slot = self.slot(id).ok_or(SealError::UnknownPair)?;
-        let flow = self.read_outbound(inner)?;
+        let flow = Flow::parse(inner).map_err(SealError::Malformed)?;
         let pair = self.pair_mut(slot).ok_or(SealError::UnknownPair)?;
         if !pair.selectors.admit_outbound(&flow) {
             pair.tally.selector_drops += 1;

@@ -10,9 +10,8 @@ use hashbrown::HashMap;
 use crate::limits::{CONTEXT_IDLE, MAX_PAIRS, TRIM_AT_LEAST, TRIM_EVERY, TRIM_TURNS};
 use crate::pair::Pair;
 use crate::route::{Routes, Slot};
-use crate::{
-    Counters, EspEvent, Flow, GroupId, Install, InstallError, Nanos, OuterPath, SaPairId, SealError, UnknownPair,
-};
+use crate::totals::TableCounters;
+use crate::{Counters, EspEvent, Flow, GroupId, Install, InstallError, Nanos, OuterPath, SaPairId, UnknownPair};
 
 /// The Child SAs of one shard. See the crate's own page.
 #[derive(Default)]
@@ -32,19 +31,6 @@ pub struct EspTable {
     trim_at: Option<Nanos>,
     pub(crate) events: VecDeque<EspEvent>,
     pub(crate) totals: TableCounters,
-}
-
-/// Drops that belong to no pair.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct TableCounters {
-    /// Inbound, not the length of an ESP packet.
-    pub bad_length: u64,
-    /// Inbound, for an SPI we do not receive on.
-    pub unknown_spi: u64,
-    /// Outbound, carried by no Child SA.
-    pub no_route: u64,
-    /// Outbound, not sound IP.
-    pub malformed_out: u64,
 }
 
 impl EspTable {
@@ -165,7 +151,7 @@ impl EspTable {
         Some(self.pair(self.slot(id)?)?.counters())
     }
 
-    /// Drops that belong to no pair.
+    /// What was dropped, over all pairs that are or were.
     #[must_use]
     pub fn totals(&self) -> TableCounters {
         self.totals
@@ -250,13 +236,6 @@ impl EspTable {
     pub(crate) fn route_flow(&self, flow: &Flow) -> Option<Slot> {
         let carries = |slot| self.pair(slot).is_some_and(|pair| pair.selectors.admit_outbound(flow));
         self.routes.find(flow.destination, carries)
-    }
-
-    pub(crate) fn read_outbound(&mut self, inner: &[u8]) -> Result<Flow, SealError> {
-        Flow::parse(inner).map_err(|what| {
-            self.totals.malformed_out += 1;
-            SealError::Malformed(what)
-        })
     }
 
     /// Note that a pair has built a cipher context.

@@ -127,6 +127,8 @@ fn a_peer_cannot_send_what_was_not_agreed() {
     }
     let seen = tunnel.gateway.counters(ID).unwrap();
     assert_eq!((seen.selector_drops, seen.packets_in, seen.top_in), (refused, 1, 6));
+    tunnel.gateway.remove(ID).unwrap();
+    assert_eq!(tunnel.gateway.totals().selector_drops, refused, "the table remembers what its pairs dropped");
 }
 
 #[test]

@@ -318,11 +318,8 @@ impl Sums {
         self.ike.add(&totals.ike);
         self.io.add(&totals.io);
         self.children += totals.children;
-        if let Some(esp) = totals.esp {
-            self.esp.bad_length += esp.bad_length;
-            self.esp.unknown_spi += esp.unknown_spi;
-            self.esp.no_route += esp.no_route;
-            self.esp.malformed_out += esp.malformed_out;
+        if let Some(esp) = &totals.esp {
+            self.esp.add(esp);
         }
     }
 
@@ -330,10 +327,7 @@ impl Sums {
         let mut all = Vec::new();
         self.ike.each(|name, value| all.push((format!("ike_{}", name.trim_start_matches("ike_")), value)));
         all.push(("esp_children".to_owned(), self.children));
-        all.push(("esp_bad_length".to_owned(), self.esp.bad_length));
-        all.push(("esp_unknown_spi".to_owned(), self.esp.unknown_spi));
-        all.push(("esp_no_route".to_owned(), self.esp.no_route));
-        all.push(("esp_malformed_out".to_owned(), self.esp.malformed_out));
+        all.extend(self.esp.named().map(|(name, value)| (format!("esp_{name}"), value)));
         all.extend(self.io.named().map(|(name, value)| (format!("io_{name}"), value)));
         all.push(("io_shards".to_owned(), shards));
         all.push(("io_shards_running".to_owned(), running));
