@@ -120,15 +120,15 @@ def two_ends(folder: Path, *, client_key: str = KEY, start: str = "auto") -> Ite
     values: dict[str, object] = dict(zip(names, free_ports(4, socket.SOCK_DGRAM), strict=True))
     values |= dict(zip(("gateway_api", "client_api"), free_ports(2, socket.SOCK_STREAM), strict=True))
     values |= {"folder": folder, "key": KEY, "client_key": client_key, "start": start}
-    gateway = _start(folder / "gateway", GATEWAY.format(**values), f"http://127.0.0.1:{values['gateway_api']}")
+    gateway = start_daemon(folder / "gateway", GATEWAY.format(**values), f"http://127.0.0.1:{values['gateway_api']}")
     try:
-        client = _start(folder / "client", CLIENT.format(**values), f"http://127.0.0.1:{values['client_api']}")
+        client = start_daemon(folder / "client", CLIENT.format(**values), f"http://127.0.0.1:{values['client_api']}")
         try:
             yield Ends(gateway, client)
         finally:
-            _end(client)
+            end_daemon(client)
     finally:
-        _end(gateway)
+        end_daemon(gateway)
     for end in (gateway, client):
         assert '"level": "error"' not in end.log.read_text()
 
@@ -142,7 +142,8 @@ def until(seen: Callable[[], Any], what: str) -> Any:
     return found
 
 
-def _start(folder: Path, text: str, url: str) -> End:
+def start_daemon(folder: Path, text: str, url: str) -> End:
+    """A daemon with this configuration, once it answers; its files lie in and beside `folder`."""
     config, log = folder.with_suffix(".toml"), folder.with_suffix(".log")
     config.write_text(text)
     config.chmod(0o600)
@@ -163,7 +164,8 @@ def _start(folder: Path, text: str, url: str) -> End:
     return end
 
 
-def _end(end: End) -> None:
+def end_daemon(end: End) -> None:
+    """End it, however it is."""
     if end.process.poll() is None:
         end.process.terminate()
         try:
