@@ -286,8 +286,6 @@ pub enum ConnectError {
         /// The last answer that came but proved nothing (anybody could have sent it), if one did.
         heard: Option<String>,
     },
-    /// The peer answered NO_PROPOSAL_CHOSEN, or with what we did not offer, and nothing better came.
-    NoCommonProposal(String),
     /// The peer says that our authentication failed.
     PeerRefusedAuth,
     /// We do not believe the peer.
@@ -310,7 +308,6 @@ impl fmt::Display for ConnectError {
             ConnectError::NoAnswer { tried_for, heard: Some(heard) } => {
                 write!(f, "no usable answer for {:.1} s; last heard: {heard}", tried_for.as_secs_f64())
             }
-            ConnectError::NoCommonProposal(detail) => write!(f, "no common proposal: {detail}"),
             ConnectError::PeerRefusedAuth => f.write_str("peer refused our authentication"),
             ConnectError::Refused(refusal) => refusal.fmt(f),
             ConnectError::PeerError(what) => write!(f, "peer answered {what}"),
