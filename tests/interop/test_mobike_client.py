@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,42 +9,22 @@ import pytest
 from tests.interop.rig import (
     DEVICE,
     GATEWAY_ID,
-    GW1,
     INNER,
     UP1,
     UP2,
-    Charon,
-    Mobike,
-    PingResult,
     Rig,
-    Toml,
     addresses,
     dissect,
-    mobike_client,
-    psk,
     requires_rig,
     requires_strongswan,
-    responder,
 )
+from tests.interop.tunnels import client_of_strongswan, told
 
 pytestmark = [pytest.mark.interop, requires_rig, requires_strongswan]
 
-UPLINK_1_FIRST: tuple[dict[str, Toml], ...] = ({"match": UP1.device, "rank": 1}, {"match": UP2.device, "rank": 2})
 
 MOST_LOST = 5
 """Pings, 20 ms apart: what strongSwan itself loses in this rig, and one more."""
-
-
-@contextmanager
-def client_of_strongswan(rig: Rig, folder: Path, **connection: Toml) -> Iterator[tuple[Mobike, Charon]]:
-    """Our client with a tunnel to a strongSwan gateway, over uplink 1."""
-    config = mobike_client(GW1.address, links=UPLINK_1_FIRST, **connection)
-    with (
-        Charon(rig.gateway, folder / "gateway", responder(), secrets=psk()) as gateway,
-        Mobike(rig, rig.client, folder / "client", config) as client,
-    ):
-        assert client.wait_up().sa.local.startswith(f"{UP1.address}:")
-        yield client, gateway
 
 
 def test_a_tunnel_to_strongswan_carries_traffic_and_no_inner_packet_crosses_an_uplink(tmp_path: Path) -> None:
@@ -119,8 +97,3 @@ def test_the_tunnel_goes_back_to_the_better_uplink_when_that_is_there_again(tmp_
         assert result.lost <= MOST_LOST, "the way back must lose nothing: the old path works until the new one does"
         assert back.last_move is not None
         assert f"{UP1.device} is preferred to {UP2.device}" in back.last_move.why
-
-
-def told(what: str, result: PingResult) -> None:
-    """One line for whoever runs this with -s."""
-    print(f"{what}: {result.lost} of {result.sent} lost, silence {result.longest_silence:.3f} s")

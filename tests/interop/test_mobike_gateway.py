@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,41 +12,17 @@ from tests.interop.rig import (
     INNER,
     UP1,
     UP2,
-    Charon,
-    Mobike,
-    PingResult,
     Rig,
-    Settings,
-    Toml,
     dissect,
-    initiator,
-    mobike_gateway,
-    psk,
     requires_rig,
     requires_strongswan,
 )
+from tests.interop.tunnels import gateway_of_strongswan, told
 
 pytestmark = [pytest.mark.interop, requires_rig, requires_strongswan]
 
 MOST_LOST = 10
 """Pings, 20 ms apart: charon waits 0.1 s before it reacts, and then asks for one path check before it moves."""
-
-
-@contextmanager
-def gateway_of_strongswan(
-    rig: Rig, folder: Path, settings: Settings | None = None, **connection: Toml
-) -> Iterator[tuple[Mobike, Charon]]:
-    """Our gateway with a strongSwan client, which came over uplink 1."""
-    config = mobike_gateway(**connection)
-    with (
-        Mobike(rig, rig.gateway, folder / "gateway", config) as gateway,
-        Charon(rig.client, folder / "client", initiator(GW1.address), secrets=psk(), settings=settings) as client,
-    ):
-        client.initiate()
-        client.wait_sa(
-            lambda sa: sa.state == "ESTABLISHED" and sa.local_host == UP1.address, "the client uses uplink 1"
-        )
-        yield gateway, client
 
 
 def test_a_strongswan_client_gets_an_address_and_reaches_the_net_behind_our_gateway(tmp_path: Path) -> None:
@@ -123,8 +97,3 @@ def assert_proved_before_traffic(pcap: Path) -> None:
 def is_answer(flags: str) -> bool:
     """The response bit of the IKE header (RFC 7296 section 3.1)."""
     return bool(int(flags, 16) & 0x20)
-
-
-def told(what: str, result: PingResult) -> None:
-    """One line for whoever runs this with -s."""
-    print(f"{what}: {result.lost} of {result.sent} lost, silence {result.longest_silence:.3f} s")

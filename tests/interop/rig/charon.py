@@ -103,6 +103,18 @@ class Charon:
         """Delete an IKE SA by the name of its connection."""
         self._swanctl("--terminate", "--ike", ike, "--timeout", str(int(timeout)), "--loglevel", "1")
 
+    def terminate_child(self, child: str = "net", timeout: float = PATIENCE) -> None:
+        """Delete a Child SA by its name."""
+        self._swanctl("--terminate", "--child", child, "--timeout", str(int(timeout)), "--loglevel", "1")
+
+    def rekey_child(self, child: str = "net") -> None:
+        """Order the rekeying of a Child SA; returns before it is done."""
+        self._swanctl("--rekey", "--child", child)
+
+    def rekey_ike(self, ike: str = "gw") -> None:
+        """Order the rekeying of an IKE SA; returns before it is done."""
+        self._swanctl("--rekey", "--ike", ike)
+
     def list_sas(self) -> list[IkeSa]:
         """All SAs as strongSwan sees them."""
         return parse_sas(self._swanctl("--list-sas", "--pretty", "--noblock"))

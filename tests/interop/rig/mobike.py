@@ -165,7 +165,9 @@ class Mobike:
     def start(self) -> None:
         """Start the daemon and wait until it answers."""
         argv = [sys.executable, "-m", "mobike.cli", "run", "--config", str(self._config_path)]
-        self._program = self._rig.spawn(self._ns, argv, log=self._log_path)
+        # Compiled modules may be kept: without them every start takes seconds.
+        env = {"PYTHONDONTWRITEBYTECODE": ""}
+        self._program = self._rig.spawn(self._ns, argv, env, log=self._log_path)
         self._http = httpx.Client(
             transport=httpx.HTTPTransport(uds=self._socket), base_url="http://mobike/api/v1/", timeout=5.0
         )

@@ -328,7 +328,9 @@ def addresses(ns: Namespace, dev: str) -> list[str]:
 
 def _interfaces(ns: Namespace, dev: str) -> list[str]:
     shown = json.loads(_ip("-j", "-n", ns, "address", "show", "dev", dev, "scope", "global"))
-    return [f"{info['local']}/{info['prefixlen']}" for device in shown for info in device.get("addr_info", ())]
+    # What the scope leaves out is shown as an empty object.
+    infos = [info for device in shown for info in device.get("addr_info", ()) if info]
+    return [f"{info['local']}/{info['prefixlen']}" for info in infos]
 
 
 def _with_prefix(ns: Namespace, dev: str, address: str) -> str:
