@@ -357,7 +357,8 @@ class Fleet(Window):
             connect = self._upkeeps.connect(upkeep, upkeep.policy.policy.rank(situation))
             if connect is not None:
                 turn.command(connect)
-                text = f"Connecting over {len(connect.paths)} paths, {connect.paths[0]} first"
+                others = len(connect.paths) - 1
+                text = f"Connecting over {connect.paths[0]}" + (f", and {others} more in turn" if others else "")
                 turn.notes.append(Note("connecting", text, (), None, upkeep.policy.name))
                 self._ask_routes(upkeep)
                 continue
