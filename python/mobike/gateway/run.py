@@ -168,6 +168,8 @@ class Daemon:
         dead = counts["io_shards"] - counts["io_shards_running"]
         if dead:
             troubles.append(f"{dead} of {counts['io_shards']} shards have stopped: restart the daemon")
+        if self._shell.failed_turns:
+            troubles.append(f"{self._shell.failed_turns} turns failed: see the log, and restart the daemon")
         if self.stopping.is_set():
             troubles.append("the daemon is ending")
         if not any(available for _, _, available in self._links.addresses()):

@@ -24,6 +24,9 @@ CORE_GAP_S = 0.002
 """Turns that only the core asks for begin at least so far apart. The first event of a calm moment is taken at once; in
 a storm, events are taken by the dozen, which costs less than taking them one by one. News of links never waits."""
 
+AFTER_A_FAULT_S = 0.1
+"""Until the next turn if nothing else asks for one: a fault that stays must not fill the log."""
+
 
 class CoreEvents(Protocol):
     """The part of the core that a turn needs."""
@@ -59,6 +62,8 @@ class Shell:
         self._later: asyncio.TimerHandle | None = None
         self._gap: asyncio.TimerHandle | None = None
         self._last_turn = 0.0
+        self.failed_turns = 0
+        """Turns that ended in a fault: the fleet may know less than the core. Seen in `readyz`."""
 
     def start(self) -> None:
         """Listen to the core, and take the first turn."""
@@ -120,7 +125,14 @@ class Shell:
         if self._later is not None:
             self._later.cancel()
             self._later = None
-        more = self.turn(Nanos(time.monotonic_ns()))
+        try:
+            more = self.turn(Nanos(time.monotonic_ns()))
+        except Exception as fault:
+            # A fault of ours. The core carries the tunnels on without us; dying would take them all down.
+            self.failed_turns += 1
+            log.exception("turn.failed", text=f"a turn failed, and what it was told is lost: {fault!r}")
+            self._later = asyncio.get_running_loop().call_later(AFTER_A_FAULT_S, self.wake)
+            return
         self._last_turn = asyncio.get_running_loop().time()
         if more:
             self.wake()
