@@ -1,18 +1,25 @@
-"""The Rust core: sockets, engines and userspace ESP in threads of their own. Built from `rust/py`.
+"""The Rust core: `Core` has sockets, engines and userspace ESP in threads of their own. Built from `rust/py`.
 
 Orders go in as `mobike.commands` and `mobike.dataplane.operations`, facts come out as `mobike.events`, both in batches.
 Every method may be called from any thread and returns at once, except where it says that it waits.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import final
+from typing import Literal, final
 
-from mobike.address import ChildId, Ip
+from mobike.address import ChildId, Ip, Nanos, Path, SaId
 from mobike.commands import Command
 from mobike.dataplane.operations import Operation
 from mobike.events import CoreEvent, PlaneEvent
 
-__all__ = ["Core", "check_esp_proposal", "check_identity", "check_identity_pattern", "check_ike_proposal"]
+__all__ = [
+    "Core",
+    "SimCore",
+    "check_esp_proposal",
+    "check_identity",
+    "check_identity_pattern",
+    "check_ike_proposal",
+]
 
 @final
 class Core:
@@ -78,6 +85,66 @@ class Core:
 
     def stop(self) -> None:
         """Stop the threads and wait for them; the second time nothing happens."""
+
+@final
+class SimCore:
+    """One shard without sockets, threads, clock or entropy: the caller brings datagrams, time and chance.
+
+    Sans-IO, for simulations. What it wants to send and to tell waits until it is taken. `now` is in nanoseconds and
+    must never go back.
+    """
+
+    def __new__(
+        cls,
+        *,
+        seed: bytes,
+        ike_port: int = 500,
+        natt_port: int = 4500,
+        plane: str = "userspace",
+        always_encap: bool = True,
+        cookie_threshold: int = 1_000,
+        max_half_open: int = 50_000,
+        max_half_open_per_source: int = 100,
+        half_open_lifetime: int = 30_000_000_000,
+        max_sas: int = 1 << 20,
+    ) -> SimCore:
+        """All that chance decides follows from `seed` (32 bytes). The rest is as with `Core`."""
+
+    def submit(self, orders: Iterable[Command | Operation], now: Nanos, /) -> None:
+        """Give orders, all or none: ValueError or TypeError names the one that makes no sense; nothing is done then."""
+
+    def handle_datagram(self, now: Nanos, over: Path, data: bytes, /) -> None:
+        """A datagram came in over this path, as it is on the wire."""
+
+    def handle_timeout(self, now: Nanos, /) -> None:
+        """`poll_timeout` has passed."""
+
+    def poll_timeout(self) -> Nanos | None:
+        """When `handle_timeout` wants to be called; None if nothing waits."""
+
+    def take_events(self, limit: int, /) -> list[CoreEvent | PlaneEvent]:
+        """At most `limit` events, oldest first."""
+
+    def has_events(self) -> bool:
+        """Do events wait?"""
+
+    def take_transmits(self) -> list[tuple[Path, bytes, Literal["ike", "esp", "keepalive"]]]:
+        """All datagrams that want to leave, oldest first: path, octets as on the wire, and what they carry."""
+
+    def inner_send(self, now: Nanos, packets: Sequence[bytes], /) -> int:
+        """Plain packets into the tunnels; how many found a way. The rest is dropped and counted."""
+
+    def inner_take(self, limit: int, /) -> list[bytes]:
+        """At most `limit` plain packets out of the tunnels."""
+
+    def plane_path(self, sa: SaId, /) -> Path | None:
+        """Where the data plane sends the Child SAs of this IKE SA; None if it has none."""
+
+    def counters(self) -> dict[str, int]:
+        """Everything counted so far, by name: `ike_`, `esp_`, `io_`."""
+
+    def child_counters(self, child: ChildId, /) -> dict[str, int] | None:
+        """What a Child SA has carried; None if there is none, or no userspace plane."""
 
 def check_ike_proposal(text: str, /) -> str:
     """The proposal as it is written in full; ValueError names the part that is wrong."""

@@ -306,7 +306,7 @@ fn pin(config: &CoreConfig, shard: u8) -> Result<(), StartError> {
 }
 
 #[derive(Default)]
-struct Sums {
+pub(crate) struct Sums {
     ike: Counters,
     io: IoCounters,
     esp: mobike_esp::TableCounters,
@@ -314,7 +314,7 @@ struct Sums {
 }
 
 impl Sums {
-    fn add(&mut self, totals: &Totals) {
+    pub(crate) fn add(&mut self, totals: &Totals) {
         self.ike.add(&totals.ike);
         self.io.add(&totals.io);
         self.children += totals.children;
@@ -323,7 +323,7 @@ impl Sums {
         }
     }
 
-    fn named(&self, shards: u64, running: u64) -> Vec<(String, u64)> {
+    pub(crate) fn named(&self, shards: u64, running: u64) -> Vec<(String, u64)> {
         let mut all = Vec::new();
         self.ike.each(|name, value| all.push((format!("ike_{}", name.trim_start_matches("ike_")), value)));
         all.push(("esp_children".to_owned(), self.children));

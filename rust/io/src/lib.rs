@@ -4,6 +4,7 @@
 //! ```text
 //! core        start, submit, take_events, counters, stop           config, words   what goes in and out
 //! shard       one thread's loop: wait, mail, sockets, inner packets, deadlines, settle
+//! join        engine and data plane together, without sockets         solo      one such shard alone: for simulations
 //! classify    IKE, ESP or keepalive, and whose                      plane           Child SAs into mobike_esp
 //! socket      UDP sockets     batch   recvmmsg, sendmmsg            sockaddr        what the kernel writes
 //! inner       where inner packets go: port, TUN, nowhere            tun, packets
@@ -26,6 +27,7 @@ mod core;
 mod counters;
 pub mod entropy;
 mod inner;
+mod join;
 mod mailbox;
 mod packets;
 mod plane;
@@ -34,6 +36,7 @@ mod pool;
 mod shard;
 mod sockaddr;
 pub mod socket;
+mod solo;
 mod sys;
 pub mod tun;
 mod words;
@@ -45,4 +48,5 @@ pub use mailbox::RING_EVENTS;
 pub use mobike_esp::Counters as ChildCounters;
 pub use packets::Packets;
 pub use plane::userspace_knows;
+pub use solo::{Carries, Outgoing, Solo};
 pub use words::{ChildUp, Event, Operation, Order};

@@ -58,7 +58,8 @@ impl Plane {
         (up, refusal)
     }
 
-    fn outer_of(&self, sa: SaId) -> Option<OuterPath> {
+    /// Where its Child SAs send; all go the same way.
+    pub(crate) fn outer_of(&self, sa: SaId) -> Option<OuterPath> {
         let esp = self.esp.as_ref()?;
         esp.group(GroupId(sa.0)).next().and_then(|sibling| esp.outer(sibling))
     }

@@ -14,21 +14,22 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use mobike_esp::{Counters as ChildCounters, OuterPath, SaPairId, SealError, TableCounters};
-use mobike_ike::{ChildId, Command, Counters, Engine, Nanos, Path};
+use mobike_esp::{Counters as ChildCounters, SaPairId, SealError, TableCounters};
+use mobike_ike::{ChildId, Counters, Engine, Nanos, Path};
 
 use crate::batch::{BATCH, DATAGRAM, ReceiveBatch, SendBatch, send_parts};
 use crate::classify::{Kind, MARKER, classify};
 use crate::clock;
 use crate::counters::IoCounters;
 use crate::inner::Inner;
+use crate::join::{Join, Stays};
 use crate::mailbox::{Mailbox, Ring};
 use crate::packets::Packets;
 use crate::plane::Plane;
 use crate::plug::Plugs;
 use crate::socket::UdpSocket;
 use crate::sys;
-use crate::words::{Event, Operation, Order};
+use crate::words::{Event, Order};
 
 /// Datagrams and packets that other shards may leave waiting here; beyond that they are dropped and counted.
 const HANDED_OVER: usize = 4096;
@@ -64,6 +65,18 @@ pub(crate) struct Totals {
     pub(crate) children: u64,
 }
 
+impl Totals {
+    pub(crate) fn of(join: &Join, io: IoCounters) -> Totals {
+        let esp = join.plane.esp.as_ref();
+        Totals {
+            ike: *join.engine.counters(),
+            io,
+            esp: esp.map(|esp| esp.totals()),
+            children: esp.map_or(0, |esp| esp.len() as u64),
+        }
+    }
+}
+
 /// Who else there is.
 pub(crate) struct Links {
     pub(crate) index: u8,
@@ -93,13 +106,10 @@ impl Links {
 /// The shard. Everything it needs per packet is allocated once.
 pub(crate) struct Shard {
     links: Links,
-    engine: Engine,
     inside: Inside,
     outside: Outside,
     receive: ReceiveBatch,
-    /// Events that the ring has no room for.
-    held: VecDeque<Event>,
-    /// The ring was full when we last looked.
+    /// The ring was full when we last looked: the join holds events that it has no room for.
     behind: bool,
     /// Letters taken out of the mailbox and not read yet.
     mail: VecDeque<Letter>,
@@ -110,9 +120,9 @@ pub(crate) struct Shard {
     scratch: Box<[u8]>,
 }
 
-/// The tunnel's inside: Child SAs and where their packets go.
+/// The tunnel's inside: SAs, and where their packets go.
 struct Inside {
-    plane: Plane,
+    join: Join,
     inner: Inner,
 }
 
@@ -151,11 +161,9 @@ impl Shard {
         };
         Shard {
             links,
-            engine,
-            inside: Inside { plane, inner },
+            inside: Inside { join: Join::new(engine, plane), inner },
             outside,
             receive: ReceiveBatch::new(),
-            held: VecDeque::new(),
             behind: false,
             mail: VecDeque::new(),
             polls: Vec::new(),
@@ -193,8 +201,7 @@ impl Shard {
     }
 
     fn wait(&mut self) {
-        let esp = self.inside.plane.esp.as_ref().and_then(|esp| esp.poll_timeout()).map(|at| Nanos(at.0));
-        let deadline = self.engine.poll_timeout().into_iter().chain(esp).min();
+        let deadline = self.inside.join.poll_timeout();
         let at_most =
             if self.mail.is_empty() { deadline.map(|at| at.since(clock::now())) } else { Some(Duration::ZERO) };
         sys::wait(&mut self.polls, at_most);
@@ -226,8 +233,7 @@ impl Shard {
         match letter {
             Letter::Order(order) => self.obey(now, order),
             Letter::Datagram { path, kind, mut bytes } => {
-                let to = Receivers { engine: &mut self.engine, inside: &mut self.inside };
-                to.take(now, path, kind, &mut bytes, self.behind, &mut self.outside.counters);
+                self.inside.take(now, path, kind, &mut bytes, self.behind, &mut self.outside.counters);
             }
             Letter::Inner { tried, packet } => self.outside.seal(now, &mut self.inside, &self.links, &packet, tried),
             // Who asked and does not wait any more needs no answer.
@@ -235,7 +241,7 @@ impl Shard {
                 let _ = sender.send(self.totals());
             }
             Letter::AskChild(child, sender) => {
-                let esp = self.inside.plane.esp.as_ref();
+                let esp = self.inside.join.plane.esp.as_ref();
                 let _ = sender.send(esp.and_then(|esp| esp.counters(SaPairId(child.0))));
             }
             Letter::Stop => return Next::Stop,
@@ -246,11 +252,8 @@ impl Shard {
     fn obey(&mut self, now: Nanos, order: Order) {
         self.outside.counters.orders += 1;
         match order {
-            Order::Engine(command) => self.engine.handle_command(now, command),
-            Order::Plane(Operation::MoveSa { sa, path, encap }) => {
-                self.inside.plane.move_sa(sa, path, encap);
-                self.held.push_back(Event::SaMoved { sa, path });
-            }
+            Order::Engine(command) => self.inside.join.command(now, command),
+            Order::Plane(operation) => self.inside.join.operate(&operation),
             Order::Plug { address, up } => {
                 // What was ordered before leaves before the cable is pulled.
                 self.settle(now);
@@ -288,8 +291,7 @@ impl Shard {
                     self.links.hand_over(shard, Letter::Datagram { path, kind, bytes: Box::from(&*bytes) }, counters);
                 }
                 Some(_) | None => {
-                    let to = Receivers { engine: &mut self.engine, inside: &mut self.inside };
-                    to.take(now, path, kind, bytes, self.behind, counters);
+                    self.inside.take(now, path, kind, bytes, self.behind, counters);
                 }
             }
         }
@@ -302,7 +304,7 @@ impl Shard {
         if self.polls[INNER_AT].revents & libc::POLLIN == 0 {
             // Somebody deleted the device. Looking again would find the same, for ever.
             self.polls[INNER_AT].fd = -1;
-            self.held.push_back(Event::Notice { kind: "tun", text: "the TUN device is gone".to_owned() });
+            self.inside.join.held.push_back(Event::Notice { kind: "tun", text: "the TUN device is gone".to_owned() });
             return;
         }
         self.inside.inner.collect(BATCH, &mut self.scratch, &mut self.packets);
@@ -313,59 +315,24 @@ impl Shard {
     }
 
     fn meet_deadlines(&mut self, now: Nanos) {
-        if self.engine.poll_timeout().is_some_and(|at| at <= now) {
-            self.engine.handle_timeout(now);
-        }
-        if let Some(esp) = &mut self.inside.plane.esp {
-            esp.handle_timeout(mobike_esp::Nanos(now.0));
-        }
+        self.inside.join.handle_timeout(now);
     }
 
-    /// Events, then transmits. A Child SA that cannot be installed is closed, which makes more of both.
+    /// Events, then transmits.
     fn settle(&mut self, now: Nanos) {
-        while let Some(event) = self.engine.poll_event() {
-            self.act_on(now, event);
-        }
-        while let Some((child, text)) = self.inside.plane.poll_warning() {
-            let text = format!("Child SA {child}: {text}");
-            self.held.push_back(Event::Notice { kind: "child_sequence", text });
-        }
-        self.links.ring.put(&mut self.held);
-        self.behind = !self.held.is_empty();
-        while let Some(transmit) = self.engine.poll_transmit() {
+        let join = &mut self.inside.join;
+        join.settle(now);
+        self.links.ring.put(&mut join.held);
+        self.behind = !join.held.is_empty();
+        while let Some(transmit) = join.poll_transmit() {
             self.outside.transmit(&transmit);
         }
         let Outside { sockets, send, counters, .. } = &mut self.outside;
         send.flush(sockets, counters);
     }
 
-    /// The data plane first, then the news.
-    fn act_on(&mut self, now: Nanos, event: mobike_ike::Event) {
-        let event = match event {
-            mobike_ike::Event::ChildUp { sa, child, install } => {
-                let (up, refusal) = self.inside.plane.install(sa, child, *install);
-                self.held.push_back(Event::ChildUp(Box::new(up)));
-                let Some(refusal) = refusal else { return };
-                self.engine.handle_command(now, Command::CloseChild { child });
-                Event::PlaneRefused { sa, why: format!("Child SA {child} is not installed: {refusal}") }
-            }
-            mobike_ike::Event::ChildDown { child, .. } => {
-                self.inside.plane.remove(child);
-                Event::Ike(event)
-            }
-            other => Event::Ike(other),
-        };
-        self.held.push_back(event);
-    }
-
     pub(crate) fn totals(&self) -> Totals {
-        let esp = self.inside.plane.esp.as_ref();
-        Totals {
-            ike: *self.engine.counters(),
-            io: self.outside.counters,
-            esp: esp.map(|esp| esp.totals()),
-            children: esp.map_or(0, |esp| esp.len() as u64),
-        }
+        Totals::of(&self.inside.join, self.outside.counters)
     }
 }
 
@@ -375,36 +342,25 @@ const ROOM_AT: usize = 1;
 const INNER_AT: usize = 2;
 const SOCKETS_AT: usize = 3;
 
-/// Who takes datagrams.
-struct Receivers<'a> {
-    engine: &'a mut Engine,
-    inside: &'a mut Inside,
-}
-
-impl Receivers<'_> {
-    fn take(self, now: Nanos, path: Path, kind: Kind, bytes: &mut [u8], behind: bool, counters: &mut IoCounters) {
+impl Inside {
+    fn take(&mut self, now: Nanos, path: Path, kind: Kind, bytes: &mut [u8], behind: bool, counters: &mut IoCounters) {
         match kind {
             Kind::Keepalive => counters.keepalives_in += 1,
             Kind::Runt => counters.runts += 1,
             Kind::Ike { .. } if behind => counters.ike_held_off += 1,
-            Kind::Ike { .. } => self.engine.handle_datagram(now, path, bytes),
-            Kind::Esp { .. } => self.inside.open(now, path, bytes, counters),
+            Kind::Ike { .. } => self.join.engine.handle_datagram(now, path, bytes),
+            Kind::Esp { .. } => self.open(now, path, bytes, counters),
         }
     }
-}
 
-impl Inside {
     fn open(&mut self, now: Nanos, path: Path, bytes: &mut [u8], counters: &mut IoCounters) {
-        let Some(esp) = &mut self.plane.esp else {
-            counters.esp_without_plane += 1;
-            return;
-        };
-        let from = OuterPath { local: path.local, remote: path.remote, encap: true };
-        // A packet that is refused is counted by the table, with its reason.
-        if let Ok(opened) = esp.open(mobike_esp::Nanos(now.0), &from, bytes)
-            && let Some(packet) = bytes.get(opened.inner)
-        {
-            self.inner.deliver(packet, counters);
+        match self.join.open(now, path, bytes) {
+            Ok(inner) => {
+                if let Some(packet) = inner.and_then(|inner| bytes.get(inner)) {
+                    self.inner.deliver(packet, counters);
+                }
+            }
+            Err(_) => counters.esp_without_plane += 1,
         }
     }
 }
@@ -424,34 +380,33 @@ impl Outside {
     /// An inner packet on its way out: sealed into the send buffer, or given to the next shard if no Child SA here has
     /// a route for it and not all have been asked.
     fn seal(&mut self, now: Nanos, inside: &mut Inside, links: &Links, packet: &[u8], tried: u8) {
-        let Some(esp) = &mut inside.plane.esp else {
-            self.counters.esp_without_plane += 1;
-            return;
-        };
         if self.send.is_full() {
             self.send.flush(&self.sockets, &mut self.counters);
         }
-        let sealed = match esp.seal_routed(mobike_esp::Nanos(now.0), packet, self.send.buffer()) {
+        let (path, length) = match inside.join.seal(now, packet, self.send.buffer()) {
             Ok(sealed) => sealed,
-            Err(SealError::NoRoute) if usize::from(tried) + 1 < links.mailboxes.len() => {
+            Err(Stays::Refused(SealError::NoRoute)) if usize::from(tried) + 1 < links.mailboxes.len() => {
                 let next = (usize::from(links.index) + 1) % links.mailboxes.len();
                 let letter = Letter::Inner { tried: tried + 1, packet: packet.into() };
                 links.hand_over(next as u8, letter, &mut self.counters);
                 return;
             }
             // Counted by the table.
-            Err(_) => return,
+            Err(Stays::Refused(_)) => return,
+            Err(Stays::NoPlane) => {
+                self.counters.esp_without_plane += 1;
+                return;
+            }
+            Err(Stays::Plain) => {
+                self.counters.esp_plain += 1;
+                return;
+            }
         };
-        if !sealed.outer.encap {
-            self.counters.esp_plain += 1;
-            return;
-        }
-        let path = Path { local: sealed.outer.local, remote: sealed.outer.remote };
         if self.plugs.is_out(path.local.ip()) {
             self.counters.unplugged += 1;
             return;
         }
         self.counters.inner_out += 1;
-        self.send.push(&self.sockets, path, sealed.len, &mut self.counters);
+        self.send.push(&self.sockets, path, length, &mut self.counters);
     }
 }

@@ -37,16 +37,26 @@ pub(crate) fn to_python<'py>(
     names: &Names,
     memory: &Memory,
 ) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    write(py, names, memory, |writer| events.into_iter().map(|event| writer.event(event)).collect())
+}
+
+/// With all that is remembered.
+pub(crate) fn write<'py, T>(
+    py: Python<'py>,
+    names: &Names,
+    memory: &Memory,
+    build: impl FnOnce(&mut Writer<'py, '_>) -> PyResult<T>,
+) -> PyResult<T> {
     let remembered = std::mem::take(&mut *memory.0.lock().unwrap_or_else(PoisonError::into_inner));
     let mut writer = Writer { py, names, events: Events::get(py)?, members: Members::get(py)?, remembered };
-    let built = events.into_iter().map(|event| writer.event(event)).collect();
+    let built = build(&mut writer);
     let Writer { remembered, .. } = writer;
     // What another thread remembered meanwhile is dropped after the lock is released.
     let _meanwhile = std::mem::replace(&mut *memory.0.lock().unwrap_or_else(PoisonError::into_inner), remembered);
     built
 }
 
-struct Writer<'py, 'a> {
+pub(crate) struct Writer<'py, 'a> {
     py: Python<'py>,
     names: &'a Names,
     events: &'static Events,
@@ -163,7 +173,7 @@ impl<'py> Writer<'py, '_> {
         .clone()
     }
 
-    fn path(&mut self, path: Path) -> PyResult<Object<'py>> {
+    pub(crate) fn path(&mut self, path: Path) -> PyResult<Object<'py>> {
         let (local, remote) = (self.endpoint(path.local)?, self.endpoint(path.remote)?);
         Addresses::get(self.py)?.path.bind(self.py).call1((local, remote))
     }

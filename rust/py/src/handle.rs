@@ -182,7 +182,7 @@ fn start_error(error: StartError) -> PyErr {
     }
 }
 
-fn child_dict<'py>(py: Python<'py>, counters: ChildCounters) -> PyResult<Bound<'py, PyDict>> {
+pub(crate) fn child_dict<'py>(py: Python<'py>, counters: ChildCounters) -> PyResult<Bound<'py, PyDict>> {
     let named = [
         ("packets_in", counters.packets_in),
         ("bytes_in", counters.bytes_in),
@@ -201,7 +201,10 @@ fn child_dict<'py>(py: Python<'py>, counters: ChildCounters) -> PyResult<Bound<'
 }
 
 /// In the order given, which is the order of the lists in Rust.
-fn dict<'py>(py: Python<'py>, named: impl IntoIterator<Item = (impl AsRef<str>, u64)>) -> PyResult<Bound<'py, PyDict>> {
+pub(crate) fn dict<'py>(
+    py: Python<'py>,
+    named: impl IntoIterator<Item = (impl AsRef<str>, u64)>,
+) -> PyResult<Bound<'py, PyDict>> {
     let dict = PyDict::new(py);
     for (name, value) in named {
         dict.set_item(name.as_ref(), value)?;

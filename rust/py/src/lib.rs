@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! handle       class Core                    classes     the Python classes it speaks in, looked up once
+//! sim          class SimCore: one shard, to which the caller brings datagrams, time and chance
 //! orders       commands and operations in    profile     standing orders in, identity: names of peers
 //! events       events out                    names       connection names and the engine's numbers for them
 //! ```
@@ -17,6 +18,7 @@ mod names;
 mod orders;
 mod profile;
 mod read;
+mod sim;
 
 /// The module.
 #[pyo3::pymodule]
@@ -30,6 +32,9 @@ mod _core {
 
     #[pymodule_export]
     use crate::handle::Core;
+
+    #[pymodule_export]
+    use crate::sim::SimCore;
 
     /// The proposal as it is written in full; ValueError names the part that is wrong.
     #[pyfunction]

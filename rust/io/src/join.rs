@@ -1,0 +1,114 @@
+//! Where engine and data plane meet: what one shard decides, whoever carries its packets. No sockets, no clock.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use mobike_esp::{OuterPath, SealError};
+use mobike_ike::{Command, Engine, Nanos, Path, Transmit};
+
+use crate::plane::Plane;
+use crate::words::{Event, Operation};
+
+/// One engine with its Child SAs.
+pub(crate) struct Join {
+    pub(crate) engine: Engine,
+    pub(crate) plane: Plane,
+    /// Events that nobody took yet.
+    pub(crate) held: VecDeque<Event>,
+}
+
+/// Why an inner packet stays.
+pub(crate) enum Stays {
+    /// There is no userspace plane.
+    NoPlane,
+    /// The table refused it, and counted that.
+    Refused(SealError),
+    /// The Child SA sends ESP without UDP, which nobody here can.
+    Plain,
+}
+
+impl Join {
+    pub(crate) fn new(engine: Engine, plane: Plane) -> Join {
+        Join { engine, plane, held: VecDeque::new() }
+    }
+
+    pub(crate) fn command(&mut self, now: Nanos, command: Command) {
+        self.engine.handle_command(now, command);
+    }
+
+    pub(crate) fn operate(&mut self, operation: &Operation) {
+        match *operation {
+            Operation::MoveSa { sa, path, encap } => {
+                self.plane.move_sa(sa, path, encap);
+                self.held.push_back(Event::SaMoved { sa, path });
+            }
+        }
+    }
+
+    /// When `handle_timeout` wants to be called.
+    pub(crate) fn poll_timeout(&self) -> Option<Nanos> {
+        let esp = self.plane.esp.as_ref().and_then(|esp| esp.poll_timeout()).map(|at| Nanos(at.0));
+        self.engine.poll_timeout().into_iter().chain(esp).min()
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Nanos) {
+        if self.engine.poll_timeout().is_some_and(|at| at <= now) {
+            self.engine.handle_timeout(now);
+        }
+        if let Some(esp) = &mut self.plane.esp {
+            esp.handle_timeout(mobike_esp::Nanos(now.0));
+        }
+    }
+
+    /// Events become news, the data plane first. A Child SA that cannot be installed is closed, which makes more of both.
+    /// To be called before `poll_transmit`.
+    pub(crate) fn settle(&mut self, now: Nanos) {
+        while let Some(event) = self.engine.poll_event() {
+            self.act_on(now, event);
+        }
+        while let Some((child, text)) = self.plane.poll_warning() {
+            let text = format!("Child SA {child}: {text}");
+            self.held.push_back(Event::Notice { kind: "child_sequence", text });
+        }
+    }
+
+    pub(crate) fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.engine.poll_transmit()
+    }
+
+    fn act_on(&mut self, now: Nanos, event: mobike_ike::Event) {
+        let event = match event {
+            mobike_ike::Event::ChildUp { sa, child, install } => {
+                let (up, refusal) = self.plane.install(sa, child, *install);
+                self.held.push_back(Event::ChildUp(Box::new(up)));
+                let Some(refusal) = refusal else { return };
+                self.engine.handle_command(now, Command::CloseChild { child });
+                Event::PlaneRefused { sa, why: format!("Child SA {child} is not installed: {refusal}") }
+            }
+            mobike_ike::Event::ChildDown { child, .. } => {
+                self.plane.remove(child);
+                Event::Ike(event)
+            }
+            other => Event::Ike(other),
+        };
+        self.held.push_back(event);
+    }
+
+    /// An ESP packet: where in `bytes` the inner one is, if it is good. What is refused is counted by the table, with its
+    /// reason. `Err`: there is no userspace plane.
+    pub(crate) fn open(&mut self, now: Nanos, path: Path, bytes: &mut [u8]) -> Result<Option<Range<usize>>, Stays> {
+        let Some(esp) = &mut self.plane.esp else { return Err(Stays::NoPlane) };
+        let from = OuterPath { local: path.local, remote: path.remote, encap: true };
+        Ok(esp.open(mobike_esp::Nanos(now.0), &from, bytes).ok().map(|opened| opened.inner))
+    }
+
+    /// An inner packet sealed into `out`: how long it is there, and which way it goes.
+    pub(crate) fn seal(&mut self, now: Nanos, packet: &[u8], out: &mut [u8]) -> Result<(Path, usize), Stays> {
+        let Some(esp) = &mut self.plane.esp else { return Err(Stays::NoPlane) };
+        let sealed = esp.seal_routed(mobike_esp::Nanos(now.0), packet, out).map_err(Stays::Refused)?;
+        if !sealed.outer.encap {
+            return Err(Stays::Plain);
+        }
+        Ok((Path { local: sealed.outer.local, remote: sealed.outer.remote }, sealed.len))
+    }
+}

@@ -1,0 +1,193 @@
+//! One shard without sockets, threads, clock or entropy: who calls brings datagrams, time and chance. For simulations, in
+//! which the same engine and the same userspace ESP must do the same thing again for the same seed.
+
+use std::collections::VecDeque;
+
+use mobike_esp::SaPairId;
+use mobike_ike::{ChildId, Engine, Nanos, Path, SaId};
+
+use crate::batch::DATAGRAM;
+use crate::classify::{Kind, MARKER, classify};
+use crate::config::CoreConfig;
+use crate::core::Sums;
+use crate::counters::IoCounters;
+use crate::join::{Join, Stays};
+use crate::plane::Plane;
+use crate::shard::Totals;
+use crate::words::{Event, Order};
+use crate::{ChildCounters, packets};
+
+/// What a datagram on its way out carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carries {
+    /// An IKE message, behind the non-ESP marker on the NAT traversal port.
+    Ike,
+    /// An ESP packet.
+    Esp,
+    /// A NAT keepalive.
+    Keepalive,
+}
+
+/// A datagram that wants to leave.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// From where to where.
+    pub path: Path,
+    /// As it is on the wire.
+    pub bytes: Vec<u8>,
+    /// What it is.
+    pub carries: Carries,
+}
+
+/// The shard. After each `handle_*`, `submit` and `inner_send`, take transmits and events.
+pub struct Solo {
+    join: Join,
+    natt_port: u16,
+    out: VecDeque<Outgoing>,
+    inner: VecDeque<Vec<u8>>,
+    counters: IoCounters,
+    scratch: Box<[u8]>,
+}
+
+impl Solo {
+    /// As the only shard of a core with this configuration. Its addresses, threads and inner side are of no meaning here.
+    #[must_use]
+    pub fn new(config: &CoreConfig, seed: [u8; 32]) -> Solo {
+        let config = CoreConfig { shards: 1, ..config.clone() };
+        Solo {
+            join: Join::new(Engine::new(config.settings(0), seed), Plane::new(&config)),
+            natt_port: config.natt_port,
+            out: VecDeque::new(),
+            inner: VecDeque::new(),
+            counters: IoCounters::default(),
+            scratch: vec![0; DATAGRAM].into_boxed_slice(),
+        }
+    }
+
+    /// A datagram came in over `path`.
+    pub fn handle_datagram(&mut self, now: Nanos, path: Path, bytes: &mut [u8]) {
+        self.counters.datagrams_in += 1;
+        self.counters.bytes_in += bytes.len() as u64;
+        let (kind, bytes) = classify(bytes, path.local.port() == self.natt_port);
+        match kind {
+            Kind::Keepalive => self.counters.keepalives_in += 1,
+            Kind::Runt => self.counters.runts += 1,
+            Kind::Ike { .. } => self.join.engine.handle_datagram(now, path, bytes),
+            Kind::Esp { .. } => self.open(now, path, bytes),
+        }
+        self.settle(now);
+    }
+
+    fn open(&mut self, now: Nanos, path: Path, bytes: &mut [u8]) {
+        match self.join.open(now, path, bytes) {
+            Err(_) => self.counters.esp_without_plane += 1,
+            Ok(None) => {}
+            Ok(Some(inner)) if self.inner.len() < packets::QUEUE_PACKETS => {
+                self.inner.extend(bytes.get(inner).map(<[u8]>::to_vec));
+                self.counters.inner_in += 1;
+            }
+            Ok(Some(_)) => self.counters.inner_full += 1,
+        }
+    }
+
+    /// Orders, one after the other. A plug is of no meaning here: whoever carries the datagrams drops them.
+    pub fn submit(&mut self, now: Nanos, orders: impl IntoIterator<Item = Order>) {
+        for order in orders {
+            self.counters.orders += 1;
+            match order {
+                Order::Engine(command) => self.join.command(now, command),
+                Order::Plane(operation) => self.join.operate(&operation),
+                Order::Plug { .. } => {}
+            }
+        }
+        self.settle(now);
+    }
+
+    /// When `handle_timeout` wants to be called.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Nanos> {
+        self.join.poll_timeout()
+    }
+
+    /// `poll_timeout` has passed.
+    pub fn handle_timeout(&mut self, now: Nanos) {
+        self.join.handle_timeout(now);
+        self.settle(now);
+    }
+
+    fn settle(&mut self, now: Nanos) {
+        self.join.settle(now);
+        while let Some(transmit) = self.join.poll_transmit() {
+            let path = transmit.path;
+            let marked = path.local.port() == self.natt_port && !transmit.keepalive;
+            let marker: &[u8] = if marked { &MARKER } else { &[] };
+            let carries = if transmit.keepalive { Carries::Keepalive } else { Carries::Ike };
+            self.send(Outgoing { path, bytes: [marker, &transmit.bytes].concat(), carries });
+        }
+    }
+
+    fn send(&mut self, outgoing: Outgoing) {
+        self.counters.datagrams_out += 1;
+        self.counters.bytes_out += outgoing.bytes.len() as u64;
+        self.out.push_back(outgoing);
+    }
+
+    /// Everything that wants to leave, oldest first.
+    pub fn take_transmits(&mut self) -> VecDeque<Outgoing> {
+        std::mem::take(&mut self.out)
+    }
+
+    /// At most `limit` events, oldest first.
+    pub fn take_events(&mut self, limit: usize) -> VecDeque<Event> {
+        let held = &mut self.join.held;
+        let rest = held.split_off(limit.min(held.len()));
+        std::mem::replace(held, rest)
+    }
+
+    /// Do events wait?
+    #[must_use]
+    pub fn has_events(&self) -> bool {
+        !self.join.held.is_empty()
+    }
+
+    /// A plain packet into the tunnels; false where it found no way, which is counted.
+    pub fn inner_send(&mut self, now: Nanos, packet: &[u8]) -> bool {
+        match self.join.seal(now, packet, &mut self.scratch) {
+            Ok((path, length)) => {
+                self.counters.inner_out += 1;
+                let bytes = self.scratch.get(..length).unwrap_or_default().to_vec();
+                self.send(Outgoing { path, bytes, carries: Carries::Esp });
+                return true;
+            }
+            Err(Stays::NoPlane) => self.counters.esp_without_plane += 1,
+            Err(Stays::Plain) => self.counters.esp_plain += 1,
+            Err(Stays::Refused(_)) => {}
+        }
+        false
+    }
+
+    /// At most `limit` plain packets out of the tunnels.
+    pub fn inner_take(&mut self, limit: usize) -> impl ExactSizeIterator<Item = Vec<u8>> {
+        self.inner.drain(..limit.min(self.inner.len()))
+    }
+
+    /// Where the data plane sends the Child SAs of this IKE SA; `None` if it has none.
+    #[must_use]
+    pub fn plane_path(&self, sa: SaId) -> Option<Path> {
+        self.join.plane.outer_of(sa).map(|outer| Path { local: outer.local, remote: outer.remote })
+    }
+
+    /// What a Child SA has carried; `None` if there is none, or no userspace plane.
+    #[must_use]
+    pub fn child_counters(&self, child: ChildId) -> Option<ChildCounters> {
+        self.join.plane.esp.as_ref().and_then(|esp| esp.counters(SaPairId(child.0)))
+    }
+
+    /// Everything counted, by name: `ike_`, `esp_` and `io_`.
+    #[must_use]
+    pub fn counters(&self) -> Vec<(String, u64)> {
+        let mut sums = Sums::default();
+        sums.add(&Totals::of(&self.join, self.counters));
+        sums.named(1, 1)
+    }
+}

@@ -1,0 +1,185 @@
+//! The class `SimCore`.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+
+use mobike_ike::{ChildId, HalfOpenLimits, Nanos, SaId};
+use mobike_io::{Carries, CoreConfig, Order, PlaneConfig, Solo};
+
+use crate::events::{self, Memory};
+use crate::handle::{child_dict, dict};
+use crate::names::Names;
+use crate::orders::Reader;
+use crate::profile::Plane;
+use crate::read::{path, wrong};
+
+/// One shard without sockets, threads, clock or entropy.
+#[pyclass(frozen, module = "mobike._core")]
+pub(crate) struct SimCore {
+    solo: Mutex<Solo>,
+    names: Names,
+    memory: Memory,
+    plane: Plane,
+    natt_port: u16,
+}
+
+#[pymethods]
+impl SimCore {
+    #[new]
+    #[pyo3(signature = (
+        *, seed, ike_port = 500, natt_port = 4500, plane = "userspace", always_encap = true, cookie_threshold = 1_000,
+        max_half_open = 50_000, max_half_open_per_source = 100, half_open_lifetime = 30_000_000_000, max_sas = 1 << 20
+    ))]
+    #[expect(clippy::too_many_arguments, reason = "they are keywords")]
+    fn new(
+        seed: &[u8],
+        ike_port: u16,
+        natt_port: u16,
+        plane: &str,
+        always_encap: bool,
+        cookie_threshold: u32,
+        max_half_open: u32,
+        max_half_open_per_source: u32,
+        half_open_lifetime: u64,
+        max_sas: u32,
+    ) -> PyResult<SimCore> {
+        let plane = match plane {
+            "userspace" => PlaneConfig::Userspace,
+            "null" => PlaneConfig::Null,
+            _ => return Err(wrong("plane", format_args!("{plane:?} is neither userspace nor null"))),
+        };
+        let userspace = plane == PlaneConfig::Userspace;
+        let config = CoreConfig {
+            ike_port,
+            natt_port,
+            plane,
+            always_encap: always_encap && userspace,
+            half_open: HalfOpenLimits {
+                cookie_threshold,
+                max: max_half_open,
+                max_per_source: max_half_open_per_source,
+                lifetime: Duration::from_nanos(half_open_lifetime),
+            },
+            max_sas,
+            ..CoreConfig::default()
+        };
+        let seed = seed.try_into().map_err(|_| wrong("seed", "not 32 bytes"))?;
+        Ok(SimCore {
+            solo: Mutex::new(Solo::new(&config, seed)),
+            names: Names::default(),
+            memory: Memory::default(),
+            plane: Plane { userspace, always_encap: config.always_encap },
+            natt_port,
+        })
+    }
+
+    /// Give orders, all or none: ValueError or TypeError names the one that makes no sense, and then nothing is done.
+    #[pyo3(signature = (orders, now, /))]
+    fn submit(&self, py: Python<'_>, orders: &Bound<'_, PyAny>, now: u64) -> PyResult<()> {
+        let reader = Reader { names: &self.names, plane: self.plane, natt_port: self.natt_port };
+        let orders = orders.try_iter()?.map(|order| reader.order(&order?)).collect::<PyResult<Vec<Order>>>()?;
+        py.detach(|| self.solo().submit(Nanos(now), orders));
+        Ok(())
+    }
+
+    /// A datagram came in over this path.
+    #[pyo3(signature = (now, over, data, /))]
+    fn handle_datagram(&self, py: Python<'_>, now: u64, over: &Bound<'_, PyAny>, data: &[u8]) -> PyResult<()> {
+        let over = path(over)?;
+        let mut bytes = data.to_vec();
+        py.detach(|| self.solo().handle_datagram(Nanos(now), over, &mut bytes));
+        Ok(())
+    }
+
+    /// `poll_timeout` has passed.
+    #[pyo3(signature = (now, /))]
+    fn handle_timeout(&self, py: Python<'_>, now: u64) {
+        py.detach(|| self.solo().handle_timeout(Nanos(now)));
+    }
+
+    /// When `handle_timeout` wants to be called; None if nothing waits.
+    fn poll_timeout(&self) -> Option<u64> {
+        self.solo().poll_timeout().map(|at| at.0)
+    }
+
+    /// At most `limit` events, oldest first.
+    #[pyo3(signature = (limit, /))]
+    fn take_events<'py>(&self, py: Python<'py>, limit: usize) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        let events = self.solo().take_events(limit);
+        if events.is_empty() {
+            return Ok(Vec::new());
+        }
+        events::to_python(py, events, &self.names, &self.memory)
+    }
+
+    /// Do events wait?
+    fn has_events(&self) -> bool {
+        self.solo().has_events()
+    }
+
+    /// All datagrams that want to leave, oldest first: path, octets, and what they carry.
+    fn take_transmits<'py>(&self, py: Python<'py>) -> PyResult<Vec<Transmit<'py>>> {
+        let transmits = self.solo().take_transmits();
+        if transmits.is_empty() {
+            return Ok(Vec::new());
+        }
+        events::write(py, &self.names, &self.memory, |writer| {
+            let one = |out: mobike_io::Outgoing| {
+                Ok((writer.path(out.path)?, PyBytes::new(py, &out.bytes), word(out.carries)))
+            };
+            transmits.into_iter().map(one).collect()
+        })
+    }
+
+    /// Plain packets into the tunnels; how many found a way.
+    #[pyo3(signature = (now, packets, /))]
+    fn inner_send(&self, now: u64, packets: Vec<Bound<'_, PyBytes>>) -> usize {
+        let mut solo = self.solo();
+        packets.iter().filter(|packet| solo.inner_send(Nanos(now), packet.as_bytes())).count()
+    }
+
+    /// At most `limit` plain packets out of the tunnels.
+    #[pyo3(signature = (limit, /))]
+    fn inner_take<'py>(&self, py: Python<'py>, limit: usize) -> Vec<Bound<'py, PyBytes>> {
+        self.solo().inner_take(limit).map(|packet| PyBytes::new(py, &packet)).collect()
+    }
+
+    /// Where the data plane sends the Child SAs of this IKE SA; None if it has none.
+    #[pyo3(signature = (sa, /))]
+    fn plane_path<'py>(&self, py: Python<'py>, sa: u64) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let path = self.solo().plane_path(SaId(sa));
+        path.map(|path| events::write(py, &self.names, &self.memory, |writer| writer.path(path))).transpose()
+    }
+
+    /// Everything counted so far, by name.
+    fn counters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let counters = self.solo().counters();
+        dict(py, counters)
+    }
+
+    /// What a Child SA has carried; None if there is none, or no userspace plane.
+    #[pyo3(signature = (child, /))]
+    fn child_counters<'py>(&self, py: Python<'py>, child: u64) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let counters = self.solo().child_counters(ChildId(child));
+        counters.map(|counters| child_dict(py, counters)).transpose()
+    }
+}
+
+type Transmit<'py> = (Bound<'py, PyAny>, Bound<'py, PyBytes>, &'static str);
+
+impl SimCore {
+    fn solo(&self) -> MutexGuard<'_, Solo> {
+        self.solo.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn word(carries: Carries) -> &'static str {
+    match carries {
+        Carries::Ike => "ike",
+        Carries::Esp => "esp",
+        Carries::Keepalive => "keepalive",
+    }
+}

@@ -1,0 +1,88 @@
+"""The core without sockets: what goes in and comes out is all in the caller's hands, and the same seed does the same."""
+
+from ipaddress import IPv4Address
+
+import pytest
+
+from mobike import _core
+from mobike.address import Endpoint, Nanos, Path, SaId, Token
+from mobike.commands import Connect, SetLocalAddresses, SetProfile
+from mobike.dataplane.operations import MoveSa
+from mobike.events import ChildUp, IkeSaUp, SaMoved
+from tests.boundary.ends import GATEWAY, PHONE, udp4
+
+HERE, THERE = IPv4Address("192.0.2.1"), IPv4Address("198.51.100.1")
+BEHIND = IPv4Address("10.9.0.1")
+
+
+def path(local: IPv4Address, remote: IPv4Address, port: int = 4500) -> Path:
+    return Path(Endpoint(local, port), Endpoint(remote, port))
+
+
+def exchange(ends: dict[IPv4Address, _core.SimCore], now: Nanos) -> list[tuple[str, bytes]]:
+    """Carry datagrams between the ends until nothing wants to leave any more."""
+    carried: list[tuple[str, bytes]] = []
+    while any(batch := [each.take_transmits() for each in ends.values()]):
+        for over, data, carries in (each for transmits in batch for each in transmits):
+            carried.append((carries, data))
+            ends[over.remote.ip].handle_datagram(now, Path(over.remote, over.local), data)  # type: ignore[index]
+    return carried
+
+
+def a_session(seed: int) -> tuple[_core.SimCore, _core.SimCore, list[tuple[str, bytes]]]:
+    phone, gateway = (_core.SimCore(seed=bytes([seed, which] * 16)) for which in (1, 2))
+    gateway.submit([SetProfile(GATEWAY), SetLocalAddresses((THERE,))], Nanos(0))
+    phone.submit([SetProfile(PHONE), SetLocalAddresses((HERE,))], Nanos(0))
+    phone.submit([Connect(Token(1), PHONE.name, (path(HERE, THERE, 500),), 4500)], Nanos(0))
+    return phone, gateway, exchange({HERE: phone, THERE: gateway}, Nanos(1))
+
+
+def test_a_session_comes_up_and_carries_packets_without_a_socket() -> None:
+    phone, gateway, carried = a_session(1)
+    up, child = phone.take_events(10)
+    assert isinstance(up, IkeSaUp) and isinstance(child, ChildUp) and up.path == path(HERE, THERE)
+    assert phone.plane_path(up.sa) == path(HERE, THERE) and phone.plane_path(SaId(99)) is None
+    assert {carries for carries, _ in carried} == {"ike"}
+    assert not phone.has_events() and gateway.has_events()
+    packet = udp4(up.virtual_ips[0], BEHIND, b"through the tunnel")
+    assert phone.inner_send(Nanos(2), [packet, udp4(HERE, THERE, b"no tunnel leads there")]) == 1
+    assert [carries for carries, _ in exchange({HERE: phone, THERE: gateway}, Nanos(3))] == ["esp"]
+    assert gateway.inner_take(10) == [packet]
+    counters = phone.child_counters(child.child)
+    assert counters is not None and counters["packets_out"] == 1
+    assert phone.counters()["io_inner_out"] == 1
+
+
+def test_an_operation_moves_the_data_plane_and_is_answered() -> None:
+    phone, _, _ = a_session(1)
+    up = phone.take_events(10)[0]
+    assert isinstance(up, IkeSaUp)
+    elsewhere = path(IPv4Address("203.0.113.9"), THERE)
+    phone.submit([MoveSa(up.sa, elsewhere, encap=True)], Nanos(5))
+    assert phone.take_events(10) == [SaMoved(up.sa, elsewhere)]
+    assert phone.plane_path(up.sa) == elsewhere
+
+
+def test_the_same_seed_sends_the_same_octets_and_another_seed_others() -> None:
+    first, again, other = (a_session(seed)[2] for seed in (7, 7, 8))
+    assert first == again and first != other
+
+
+def test_time_is_what_the_caller_says() -> None:
+    phone = _core.SimCore(seed=bytes(32))
+    phone.submit([SetProfile(PHONE)], Nanos(0))
+    phone.submit([Connect(Token(1), PHONE.name, (path(HERE, THERE, 500),), 4500)], Nanos(0))
+    first = phone.take_transmits()
+    assert [carries for _, _, carries in first] == ["ike"] and phone.take_transmits() == []
+    # Timers are coarse: one may come early, and then nothing is due yet.
+    while not (sent := phone.take_transmits()):
+        now = phone.poll_timeout()
+        assert now is not None
+        phone.handle_timeout(now)
+    assert sent == first and now > PHONE.retransmit.initial // 2
+
+
+@pytest.mark.parametrize("seed", [b"", bytes(31), bytes(33)])
+def test_a_seed_has_32_bytes(seed: bytes) -> None:
+    with pytest.raises(ValueError, match="seed: not 32 bytes"):
+        _core.SimCore(seed=seed)
