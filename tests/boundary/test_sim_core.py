@@ -1,4 +1,4 @@
-"""The core without sockets: what goes in and comes out is all in the caller's hands, and the same seed does the same."""
+"""The core without sockets: all that goes in and out is in the caller's hands, and the same seed does the same."""
 
 from ipaddress import IPv4Address
 
@@ -75,9 +75,9 @@ def test_time_is_what_the_caller_says() -> None:
     first = phone.take_transmits()
     assert [carries for _, _, carries in first] == ["ike"] and phone.take_transmits() == []
     # Timers are coarse: one may come early, and then nothing is due yet.
+    now = Nanos(0)
     while not (sent := phone.take_transmits()):
-        now = phone.poll_timeout()
-        assert now is not None
+        now = phone.poll_timeout() or now
         phone.handle_timeout(now)
     assert sent == first and now > PHONE.retransmit.initial // 2
 
