@@ -236,6 +236,23 @@ fn ike_auth_without_proof_is_refused_and_a_repetition_gets_the_same_answer() {
 }
 
 #[test]
+fn whoever_claims_a_name_of_many_pages_gets_one_line_of_log() {
+    for name in [vec![b'\n'; 40_000], "\u{e9}".repeat(20_000).into_bytes()] {
+        let script = Script::with_auth(|writer| {
+            let id = mobike_ike::wire::Identification::new(mobike_ike::wire::IdType::FQDN, &name);
+            writer.push(&Payload::IdInitiator(id));
+        });
+        let notices = script.events.iter().filter_map(|event| match event {
+            Event::Notice { text, .. } => Some(text),
+            _ => None,
+        });
+        let text = notices.last().expect("it is told");
+        assert!(text.len() < 700 && !text.contains('\n'), "{} octets", text.len());
+        assert!(text.contains("... (40000 octets) refused: peer's IKE_AUTH lacks a payload"), "{text}");
+    }
+}
+
+#[test]
 fn a_misshapen_mobike_notification_in_ike_auth_is_a_syntax_error() {
     let mut script = Script::with_auth(|writer| writer.push(&notify(NotifyType::ADDITIONAL_IP4_ADDRESS, &[1, 2, 3])));
     assert_eq!(script.notified(), [(NotifyType::INVALID_SYNTAX, vec![])]);

@@ -83,7 +83,8 @@ impl Context {
     /// Say one line to people, unless too much was said already.
     pub fn notice(&mut self, now: Nanos, about: About, kind: NoticeKind, text: impl FnOnce() -> String) {
         if self.notices.spend(now) {
-            self.events.push_back(Event::Notice { kind, path: about.path, sa: about.sa, text: text() });
+            let text = shortened(text());
+            self.events.push_back(Event::Notice { kind, path: about.path, sa: about.sa, text });
         } else {
             self.counters.notices_suppressed += 1;
         }
@@ -108,6 +109,18 @@ impl Context {
         }
         self.accepted_suites = suites;
     }
+}
+
+/// Thousands of lines are kept for readers, so none may grow with what a peer sends.
+fn shortened(mut text: String) -> String {
+    /// Octets: beyond what people read of one line.
+    const LONGEST: usize = 1024;
+    if text.len() > LONGEST {
+        text.truncate(text.floor_char_boundary(LONGEST));
+        text.push_str("...");
+        text.shrink_to_fit();
+    }
+    text
 }
 
 /// What a notice is about.

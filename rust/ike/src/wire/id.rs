@@ -70,18 +70,23 @@ impl<'a> Identification<'a> {
     }
 }
 
+/// For one line of log: nobody has proven that the name is theirs, and it may be as long as a datagram.
 impl fmt::Display for Identification<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        /// Octets.
+        const SHOWN: usize = 128;
         if let Some(address) = self.address() {
             return address.fmt(f);
         }
+        let shown = self.data.get(..SHOWN).unwrap_or(self.data);
         match self.kind {
-            IdType::FQDN | IdType::RFC822_ADDR => write!(f, "{}", self.data.escape_ascii()),
+            IdType::FQDN | IdType::RFC822_ADDR => write!(f, "{}", shown.escape_ascii())?,
             kind => {
                 write!(f, "{kind}:")?;
-                self.data.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+                shown.iter().try_for_each(|octet| write!(f, "{octet:02x}"))?;
             }
         }
+        if shown.len() < self.data.len() { write!(f, "... ({} octets)", self.data.len()) } else { Ok(()) }
     }
 }
 

@@ -45,8 +45,10 @@ pub fn on_request(sa: &mut Sa, ctx: &mut Context, now: Nanos, path: Path, payloa
         Err(why) => {
             ctx.counters.auth_failed += 1;
             let about = About { path: Some(path), sa: Some(half.id) };
-            let claimed = payloads.id_initiator().map_or("nobody".into(), ToString::to_string);
-            ctx.notice(now, about, NoticeKind::AuthFailed, || format!("IKE_AUTH of {claimed} refused: {why}"));
+            ctx.notice(now, about, NoticeKind::AuthFailed, || {
+                let claimed = payloads.id_initiator().map_or("nobody".into(), ToString::to_string);
+                format!("IKE_AUTH of {claimed} refused: {why}")
+            });
             refuse(half, ctx, path, &Payload::notify(NotifyType::AUTHENTICATION_FAILED, &[]));
         }
         Ok(peer) => {
