@@ -38,7 +38,9 @@ class Chronicle:
             level = level_of(note.kind)
             if self._log.is_enabled_for(level):
                 sa = None if note.sa is None else f"{note.sa:016x}"
-                self._log.log(level, note.kind, text=note.text, sa=sa, connection=note.connection)
+                path = note.data.get("path")
+                who = {} if path is None else {"path": path}
+                self._log.log(level, note.kind, text=note.text, sa=sa, connection=note.connection, **who)
 
 
 def level_of(kind: str) -> int:
