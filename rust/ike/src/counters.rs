@@ -54,6 +54,8 @@ counters! {
     dropped_forgotten_repeat,
     /// Dropped: payloads that cannot be read in a message nobody vouches for.
     dropped_malformed,
+    /// Dropped: IKE_SA_INIT longer than any sane offer.
+    dropped_init_too_long,
     /// Dropped: IKE_SA_INIT beyond the limit of half-open SAs.
     dropped_half_open_limit,
     /// Dropped: IKE_SA_INIT beyond the limit of half-open SAs of one source.

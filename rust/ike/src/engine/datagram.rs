@@ -14,6 +14,10 @@ use crate::table::spi;
 use crate::wire::{ExchangeType, Header, Message, NotifyType, WireErrorKind};
 use crate::{Nanos, Path};
 
+/// Octets of the longest IKE_SA_INIT request we take. It is kept until IKE_AUTH, because that signs it, so a stranger
+/// chooses what a half-open SA weighs. RFC 7296 section 2 asks for 1280 and advises 3000.
+const LONGEST_INIT: usize = 4096;
+
 impl Engine {
     /// A datagram came in over `path` (local is where it arrived), without non-ESP marker. `bytes` is overwritten.
     pub fn handle_datagram(&mut self, now: Nanos, path: Path, bytes: &mut [u8]) {
@@ -35,6 +39,10 @@ impl Engine {
     }
 
     fn on_init_request(&mut self, now: Nanos, path: Path, header: &Header, bytes: &[u8]) {
+        if bytes.len() > LONGEST_INIT {
+            self.ctx.counters.dropped_init_too_long += 1;
+            return;
+        }
         let asker = self.ctx.half_open.asker(header.initiator_spi, path.remote, bytes);
         if let Some(Sa::AwaitAuth(half)) = self.ctx.half_open.find(&asker).and_then(|place| self.table.get(place))
             && half.is_repeated(bytes)
