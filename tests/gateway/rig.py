@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -103,6 +103,18 @@ class Gateway:
         for item in items:
             del item["since"]  # counted back from now, so its microseconds differ
         return items
+
+    def events(self) -> list[dict[str, Any]]:
+        """All that the journal holds."""
+        news = []
+        with (
+            suppress(httpx.ReadTimeout),
+            self.api.stream("GET", "/api/v1/events", params={"after": 0}, timeout=0.3) as stream,
+        ):
+            for line in stream.iter_lines():
+                if line.startswith("data: "):
+                    news.append(json.loads(line[6:]))
+        return news
 
     def log(self) -> list[dict[str, Any]]:
         """All its lines; each must be whole and in JSON."""
