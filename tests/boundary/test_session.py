@@ -3,6 +3,8 @@
 from dataclasses import fields
 from ipaddress import IPv4Address, ip_network
 
+import pytest
+
 from mobike.address import Generation
 from mobike.commands import Close, Move, Probe
 from mobike.dataplane.operations import MoveSa
@@ -59,6 +61,7 @@ def test_packets_go_through_both_ways_and_are_counted() -> None:
         assert counters["bytes_out"] == sum(map(len, there))
 
 
+@pytest.mark.req("M3.5-7", "D3-1")
 def test_a_move_ordered_from_python_is_carried_out_at_both_ends() -> None:
     with end(["127.0.54.1", "127.0.54.2"]) as phone, end(["127.0.54.129"]) as gateway:
         up = established(phone, gateway)

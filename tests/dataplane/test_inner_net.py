@@ -2,6 +2,8 @@
 
 from ipaddress import ip_address, ip_network
 
+import pytest
+
 from mobike.address import ChildId, Endpoint, Ip, Path, SaId
 from mobike.commands import Pool, Profile
 from mobike.dataplane.inner_net import Change, InnerAddress, InnerNet, InnerRoute, OuterExemption
@@ -38,6 +40,7 @@ def test_a_client_gets_its_virtual_address_and_a_route_from_it() -> None:
     ]
 
 
+@pytest.mark.req("D2-1")
 def test_a_tunnel_for_everything_does_not_swallow_the_way_to_its_own_gateway() -> None:
     net = InnerNet([profile()])
     changes = net.handle([ike_sa_up(1, Role.INITIATOR), child_up(1, 1, "0.0.0.0/0")])

@@ -84,6 +84,7 @@ def test_without_any_address_the_sa_waits_and_moves_in_the_turn_in_which_one_com
     assert host.moves() == [(ONE, ON_CELLULAR)]
 
 
+@pytest.mark.req("M3.5-4")
 def test_an_address_that_dies_in_the_turn_of_the_answer_makes_that_answer_old() -> None:
     host = phone()
     host.leaves(WIFI, "wlan0")
@@ -104,6 +105,7 @@ def test_an_sa_that_came_up_on_an_address_that_is_gone_already_moves_at_once() -
     assert host.moves() == [(ONE, ON_CELLULAR)]
 
 
+@pytest.mark.req("M3.5-4")
 def test_the_address_the_sa_is_moving_to_dies_and_it_turns_back_with_a_newer_generation() -> None:
     host = phone()
     host.hears(OperatorMove(ONE, CELLULAR, None))

@@ -157,6 +157,7 @@ def test_a_token_of_nobody_is_ignored() -> None:
     assert "connect-failed" not in host.kinds()[1:]
 
 
+@pytest.mark.req("D2-1")
 def test_a_forbidden_link_is_not_used_to_connect() -> None:
     rules = (LinkRule("wwan*", allowed=False),)
     host = Host((ConnectionPolicy("office", initiates=True, remotes=(OFFICE, OFFICE_B), links=rules),))

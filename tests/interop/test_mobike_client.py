@@ -27,6 +27,7 @@ MOST_LOST = 5
 """Pings, 20 ms apart: what strongSwan itself loses in this rig, and one more."""
 
 
+@pytest.mark.req("M3.2-1")
 def test_a_tunnel_to_strongswan_carries_traffic_and_no_inner_packet_crosses_an_uplink(tmp_path: Path) -> None:
     with Rig() as rig, client_of_strongswan(rig, tmp_path) as (client, gateway):
         theirs = gateway.wait_sa(lambda sa: sa.state == "ESTABLISHED", "the gateway has our client")
@@ -47,6 +48,7 @@ def test_a_tunnel_to_strongswan_carries_traffic_and_no_inner_packet_crosses_an_u
         assert (counted.packets_in, counted.packets_out) >= (10, 10)
 
 
+@pytest.mark.req("M3.5-3", "D3-1", "D5.1-1")
 @pytest.mark.parametrize("fault", ["link down", "address deleted"])
 def test_pings_go_on_over_uplink_2_when_uplink_1_is_lost(tmp_path: Path, fault: str) -> None:
     with Rig() as rig, client_of_strongswan(rig, tmp_path) as (client, gateway):
@@ -81,6 +83,7 @@ def test_pings_go_on_over_uplink_2_when_uplink_1_is_lost(tmp_path: Path, fault: 
         ]
 
 
+@pytest.mark.req("D3-1", "D3-3")
 def test_the_tunnel_goes_back_to_the_better_uplink_when_that_is_there_again(tmp_path: Path) -> None:
     with Rig() as rig, client_of_strongswan(rig, tmp_path, settle="200ms") as (client, gateway):
         with rig.pinger(rig.client, INNER, interval=0.02) as pinger:

@@ -25,6 +25,7 @@ MOST_LOST = 10
 """Pings, 20 ms apart: charon waits 0.1 s before it reacts, and then asks for one path check before it moves."""
 
 
+@pytest.mark.req("M3.2-1", "M3.4-1")
 def test_a_strongswan_client_gets_an_address_and_reaches_the_net_behind_our_gateway(tmp_path: Path) -> None:
     with Rig() as rig, gateway_of_strongswan(rig, tmp_path) as (gateway, client):
         (theirs,) = client.list_sas()
@@ -43,6 +44,7 @@ def test_a_strongswan_client_gets_an_address_and_reaches_the_net_behind_our_gate
         assert dissect(pcap, ["frame.protocols"], f"icmp || ip.addr == {INNER}") == []
 
 
+@pytest.mark.req("M3.5-7", "M3.7-1", "D3-1")
 @pytest.mark.parametrize("fault", ["link down", "address deleted"])
 def test_pings_go_on_when_a_strongswan_client_loses_its_uplink(tmp_path: Path, fault: str) -> None:
     with Rig() as rig, gateway_of_strongswan(rig, tmp_path) as (gateway, client):

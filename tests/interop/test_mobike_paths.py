@@ -29,6 +29,7 @@ BEHIND_NAT = "10.9.1.254"
 """How the router shows what it translates."""
 
 
+@pytest.mark.req("D5.2-1")
 @pytest.mark.parametrize("translated", [UP1, UP2], ids=["out of the NAT", "into the NAT"])
 def test_our_client_moves_across_the_border_of_a_nat(tmp_path: Path, translated: Cable) -> None:
     seen = {cable.device: BEHIND_NAT if cable is translated else cable.address for cable in (UP1, UP2)}
@@ -45,6 +46,7 @@ def test_our_client_moves_across_the_border_of_a_nat(tmp_path: Path, translated:
         assert result.lost <= MOST_LOST
 
 
+@pytest.mark.req("M3.5-7", "D5.2-1")
 @pytest.mark.parametrize("translated", [UP1, UP2], ids=["out of the NAT", "into the NAT"])
 def test_our_gateway_follows_a_client_across_the_border_of_a_nat(tmp_path: Path, translated: Cable) -> None:
     seen = {cable.device: BEHIND_NAT if cable is translated else cable.address for cable in (UP1, UP2)}
@@ -60,6 +62,7 @@ def test_our_gateway_follows_a_client_across_the_border_of_a_nat(tmp_path: Path,
         assert result.lost <= MOST_LOST
 
 
+@pytest.mark.req("M3.8-2")
 def test_our_client_tells_the_peer_when_its_nat_has_forgotten_it(tmp_path: Path) -> None:
     with Rig(nat=(UP1, UP2)) as rig, client_of_strongswan(rig, tmp_path, liveness="300ms") as (client, gateway):
         before = gateway.wait_sa(lambda sa: sa.remote_host == BEHIND_NAT, "the gateway sees the NAT")
@@ -70,6 +73,7 @@ def test_our_client_tells_the_peer_when_its_nat_has_forgotten_it(tmp_path: Path)
         until(lambda: rig.ping(rig.client, INNER, count=1).lost == 0, "pings go again")
 
 
+@pytest.mark.req("D3-2")
 def test_an_ipv6_client_of_ours_moves_to_its_other_uplink(tmp_path: Path) -> None:
     with (
         Rig(ipv6=True) as rig,
@@ -86,6 +90,7 @@ def test_an_ipv6_client_of_ours_moves_to_its_other_uplink(tmp_path: Path) -> Non
         assert result.lost <= MOST_LOST
 
 
+@pytest.mark.req("M3.5-7", "D3-2")
 def test_our_gateway_follows_an_ipv6_client(tmp_path: Path) -> None:
     with (
         Rig(ipv6=True) as rig,
@@ -101,6 +106,7 @@ def test_our_gateway_follows_an_ipv6_client(tmp_path: Path) -> None:
         assert result.lost <= MOST_LOST
 
 
+@pytest.mark.req("D3-2")
 @pytest.mark.parametrize("version", [4, 6], ids=["IPv4 to IPv6", "IPv6 to IPv4"])
 def test_our_client_moves_to_the_other_family(tmp_path: Path, version: int) -> None:
     from_4 = version == 4

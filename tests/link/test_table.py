@@ -96,6 +96,7 @@ def test_which_assigned_addresses_count(message: dict[str, object], usable: bool
     assert fact.usable is usable
 
 
+@pytest.mark.req("D2-2")
 def test_a_link_without_carrier_is_not_usable() -> None:
     message = {"event": "RTM_NEWLINK", "index": 2, "flags": 0x1003, "attrs": [("IFLA_IFNAME", "eth0")]}
     assert fact_of(message) == LinkFact(2, "eth0", usable=False)

@@ -73,6 +73,7 @@ def test_a_pair_that_works_carries_traffic_until_the_new_one_has_answered() -> N
     assert stage.knowledge[ON_WIFI].reach is Reach.VERIFIED
 
 
+@pytest.mark.req("M3.5-3")
 def test_policy_may_send_traffic_ahead_of_the_answer() -> None:
     stage, it = Stage(), phone(switch=Switch.AT_ONCE)
     on_cellular_for(stage, it)
@@ -184,6 +185,7 @@ def test_while_all_pairs_are_silent_they_are_tried_in_turn_one_for_each_silence(
     assert it.state is STABLE
 
 
+@pytest.mark.req("M3.5-1")
 def test_silence_with_no_other_pair_moves_nothing() -> None:
     stage, it = Stage(candidates=(wifi(),), addresses=(WIFI,)), phone()
     stage.happens(it, silence(it))

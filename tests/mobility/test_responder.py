@@ -37,6 +37,7 @@ def test_a_gateway_that_loses_its_address_sends_from_the_other_and_announces_it_
     assert it.state is STABLE
 
 
+@pytest.mark.req("M3.5-10")
 def test_a_gateway_without_any_address_waits_and_speaks_up_when_it_has_one() -> None:
     stage, it = Stage(candidates=(wifi(),), addresses=(WIFI,)), session(Role.RESPONDER)
     stage.lose(it, WIFI)
@@ -48,7 +49,7 @@ def test_a_gateway_without_any_address_waits_and_speaks_up_when_it_has_one() -> 
     assert it.state is STABLE
 
 
-@pytest.mark.req("M3.5-10", "D3-2")
+@pytest.mark.req("M3.5-10", "D3-2", "M3.6-4")
 def test_a_client_that_listed_another_family_is_reached_there() -> None:
     stage, it = Stage(), session(Role.RESPONDER)
     stage.happens(it, PeerAddresses(SA, (OFFICE6,)))

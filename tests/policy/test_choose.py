@@ -26,6 +26,7 @@ REFUSED = PairFact(Reach.REFUSED)
 NO_ROUTE = PairFact(Reach.UNREACHABLE)
 
 
+@pytest.mark.req("D3-3")
 def test_the_first_choice_is_the_link_that_the_operator_prefers() -> None:
     decision = choose(Situation((cellular(), wifi()), (OFFICE,)))
     assert decision == Choice(ON_WIFI, "192.0.2.7 (wlan0) is the best of 2 usable pairs: untried, link rank 1")
@@ -71,6 +72,7 @@ def test_a_dead_pair_is_left_for_a_link_that_has_only_just_come() -> None:
     assert isinstance(choose(situation), Choice)
 
 
+@pytest.mark.req("D3-3")
 def test_a_preferred_link_that_was_silent_is_no_reason_to_leave_a_working_one() -> None:
     known = {ON_CELLULAR: VERIFIED, ON_WIFI: SILENT}
     assert isinstance(choose(Situation((wifi(), cellular()), (OFFICE,), known, current=ON_CELLULAR)), Keep)
@@ -107,6 +109,7 @@ def test_a_pair_without_a_route_is_not_usable_and_the_reason_says_so() -> None:
     assert decision == NoPair("no usable pair: no route to 203.0.113.1 from 192.0.2.7 (wlan0)")
 
 
+@pytest.mark.req("D2-2")
 def test_a_route_that_vanishes_is_a_reason_to_leave() -> None:
     decision = choose(Situation((wifi(), cellular()), (OFFICE,), {ON_WIFI: NO_ROUTE}, current=ON_WIFI))
     assert isinstance(decision, Choice)

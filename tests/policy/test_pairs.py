@@ -13,7 +13,7 @@ def against(local: str, remote: str, rules: PairRules = ANY_PAIR, **kwargs: bool
     return objection(Candidate(ip_address(local), "eth0", **kwargs), ip_address(remote), rules)
 
 
-@pytest.mark.req("D2-2")
+@pytest.mark.req("A5.3-1")
 @pytest.mark.parametrize(
     ("local", "remote"),
     [
@@ -61,6 +61,7 @@ def test_a_link_that_the_operator_forbids_is_never_used() -> None:
     assert "link eth0 is not allowed" in (against(str(WIFI), str(OFFICE), allowed=False) or "")
 
 
+@pytest.mark.req("D2-1")
 def test_the_operators_prefixes_and_families_are_obeyed() -> None:
     rules = PairRules(local=(ip_network("192.0.2.0/24"),), remote=(ip_network("203.0.113.0/24"),))
     assert against(str(WIFI), str(OFFICE), rules) is None

@@ -178,6 +178,7 @@ VALID: dict[str, Packet] = {
 }
 
 
+@pytest.mark.req("M4-1")
 def test_every_payload_scapy_builds_comes_back_in_the_same_octets(wire_echo: Path) -> None:
     built = {name: raw(packet) for name, packet in VALID.items()}
     answers = dict(zip(built, echo(wire_echo, built.values()), strict=True))

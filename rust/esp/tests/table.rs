@@ -188,6 +188,7 @@ fn after_a_rekey_the_new_pair_sends_unless_the_old_one_is_preferred() {
     assert_eq!(table.prefer(SaPairId(2)), Err(UnknownPair(SaPairId(2))));
 }
 
+// req: M3.5-7, D5.3-1
 #[test]
 fn a_group_moves_and_leaves_as_one() {
     let mut table = EspTable::new();

@@ -105,6 +105,7 @@ fn a_replayed_packet_with_a_new_number_is_caught_by_its_icv() {
     assert_eq!(tunnel.gateway.counters(ID).unwrap().top_in, 1);
 }
 
+// req: M3.12-1
 #[test]
 fn a_move_changes_the_outer_path_and_nothing_else() {
     let mut tunnel = tunnel(SUITES[2], 64);
@@ -130,6 +131,7 @@ fn a_move_changes_the_outer_path_and_nothing_else() {
     assert!(open(&mut tunnel.gateway, reversed(cellular), &third).path_matches);
 }
 
+// req: M3.12-1
 #[test]
 fn packets_from_elsewhere_do_not_renew_the_sign_of_life() {
     let mut tunnel = tunnel(SUITES[0], 64);
@@ -140,6 +142,7 @@ fn packets_from_elsewhere_do_not_renew_the_sign_of_life() {
     assert_eq!(tunnel.gateway.counters(ID).unwrap().last_in, Some(NOW));
 }
 
+// req: M3.12-1
 #[test]
 fn ports_say_nothing_about_the_path_without_encapsulation() {
     let mut tunnel = tunnel(SUITES[0], 64);

@@ -235,6 +235,7 @@ fn ike_auth_without_proof_is_refused_and_a_repetition_gets_the_same_answer() {
     assert_eq!(script.engine.population(), Population::default());
 }
 
+// req: M4-1
 #[test]
 fn whoever_claims_a_name_of_many_pages_gets_one_line_of_log() {
     for name in [vec![b'\n'; 40_000], "\u{e9}".repeat(20_000).into_bytes()] {
@@ -283,6 +284,7 @@ fn unacceptable_addresses_is_no_success() {
     assert!(down(&script).is_none());
 }
 
+// req: M3.2-1
 #[test]
 fn a_peer_without_mobike_cannot_be_moved() {
     let mut script = Script::as_responder(|_| ());

@@ -174,6 +174,7 @@ fn a_very_long_list_is_cut() {
     assert_eq!(pair.client().peer_lists(), [&list[..32]], "and we send no longer one");
 }
 
+// req: M3.2-1
 #[test]
 fn without_mobike_no_list_is_told_and_none_is_believed() {
     let mut pair = Pair::new(1).gateway_profile(|profile| profile.mobike = false);

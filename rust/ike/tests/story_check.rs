@@ -184,6 +184,7 @@ fn a_cookie2_of_a_bad_length_in_a_request_is_a_syntax_error() {
     }
 }
 
+// req: M3.7-1
 #[test]
 fn a_client_that_points_at_a_victim_gets_no_traffic_moved_there() {
     // N(UPDATE_SA_ADDRESSES) as if from the victim -->   <-- N(COOKIE2) to the victim, who says nothing

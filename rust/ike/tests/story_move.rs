@@ -40,6 +40,7 @@ fn the_gateway_follows_the_client_to_its_other_uplink() {
     assert!(pair.requests_of(CLIENT)[0].carries(NotifyType::NAT_DETECTION_SOURCE_IP));
 }
 
+// req: M3.5-3
 #[test]
 fn the_update_leaves_in_the_same_instant_as_the_order() {
     let mut pair = Pair::new(1).established();
@@ -84,6 +85,7 @@ fn break_before_make_the_old_uplink_is_gone_when_the_move_is_ordered() {
     agree(&pair, LTE, WAN);
 }
 
+// req: M-W
 #[test]
 fn each_lost_message_of_a_move_is_made_good() {
     let every = [
@@ -106,6 +108,7 @@ fn each_lost_message_of_a_move_is_made_good() {
     }
 }
 
+// req: M-W
 #[test]
 fn duplicates_of_every_message_of_a_move_change_nothing() {
     for later in [ms(1), ms(15), ms(600), secs(4)] {
@@ -119,6 +122,7 @@ fn duplicates_of_every_message_of_a_move_change_nothing() {
     }
 }
 
+// req: M-W
 #[test]
 fn a_late_answer_counts_once() {
     let mut pair = Pair::new(1).established();
@@ -228,7 +232,7 @@ fn an_old_update_that_turns_up_again_changes_nothing() {
     assert_eq!(pair.told.last().map(|told| told.path.remote.ip()), Some(WIFI));
 }
 
-// req: M3.5-3
+// req: M3.5-3, M3.7-4
 #[test]
 fn an_unanswered_request_goes_on_from_the_new_path_with_the_same_octets() {
     let mut pair = Pair::new(1).established();

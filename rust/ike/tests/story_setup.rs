@@ -46,7 +46,7 @@ fn four_messages_make_an_ike_sa_and_a_child_sa_with_the_same_keys_at_both_ends()
     assert!(keys[0].is_some() && keys[0] == keys[1]);
 }
 
-// req: M3.3-2
+// req: M3.3-2, M3.3-1
 #[test]
 fn ike_auth_moves_to_port_4500_even_without_a_nat() {
     let pair = Pair::new(1).established();
@@ -92,6 +92,7 @@ fn the_initiator_tries_its_paths_in_turn_with_the_same_octets() {
     assert!(!pair.client().up().nat.any() && !pair.gateway().up().nat.any(), "the hashes of all addresses went along");
 }
 
+// req: M-W
 #[test]
 fn each_lost_message_is_made_good() {
     let every = [
@@ -110,6 +111,7 @@ fn each_lost_message_is_made_good() {
     }
 }
 
+// req: M-W
 #[test]
 fn duplicates_of_every_message_change_nothing() {
     for later in [ms(1), ms(11), ms(25), secs(3)] {
@@ -360,6 +362,7 @@ fn without_initial_contact_both_connections_live() {
     assert_eq!((pair.client().alive().len(), pair.gateway().alive().len()), (2, 2));
 }
 
+// req: M3.3-1
 #[test]
 fn a_nat_on_the_way_is_seen_by_both_ends_and_esp_goes_into_udp() {
     let outside = ip("198.18.0.1");
@@ -377,6 +380,7 @@ fn a_nat_on_the_way_is_seen_by_both_ends_and_esp_goes_into_udp() {
     assert_eq!(pair.gateway().count("keepalives_sent"), 0, "who is not behind a NAT sends none");
 }
 
+// req: M3.1-1
 #[test]
 fn nobody_there_is_reported_with_the_paths_tried() {
     let mut pair = Pair::new(1);

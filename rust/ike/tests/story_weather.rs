@@ -113,6 +113,7 @@ proptest! {
         prop_assert_eq!(pair.gateway().checked().len(), before + 1);
     }
 
+    // req: M-W
     #[test]
     fn setting_up_survives_any_weather_that_clears(
         seed in any::<u64>(),

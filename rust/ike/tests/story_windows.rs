@@ -50,7 +50,7 @@ fn an_answer_to_an_older_request_does_not_settle_a_newer_one() {
     assert_eq!(pair.client().checked().len(), 2);
 }
 
-// req: M-W
+// req: M-W, D6.2-1
 #[test]
 fn requests_wait_for_the_window_and_leave_in_order() {
     let mut pair = Pair::new(1).established();

@@ -11,6 +11,7 @@ fn read(kind: NotifyType, data: &[u8]) -> Result<Option<MobikeNotify<'_>>, Strin
     MobikeNotify::read(&Notify::new(kind, data), 28).map_err(|error| error.to_string())
 }
 
+// req: M4-1
 #[test]
 fn each_notification_has_the_numbers_of_rfc_4555_section_8() {
     let numbers = [
@@ -30,6 +31,7 @@ fn each_notification_has_the_numbers_of_rfc_4555_section_8() {
     }
 }
 
+// req: M3.2-1, M4-1
 #[test]
 fn the_data_of_mobike_supported_is_ignored() {
     // RFC 4555 section 4.2.1: empty when sent, ignored when received.
@@ -38,6 +40,7 @@ fn the_data_of_mobike_supported_is_ignored() {
     assert_eq!(MobikeNotify::MobikeSupported.notify(&mut scratch).data, []);
 }
 
+// req: M4-1
 #[test]
 fn an_address_has_the_length_of_its_family() {
     let expected = IpAddr::from([192, 0, 2, 1]);
@@ -58,6 +61,7 @@ fn an_address_has_the_length_of_its_family() {
     assert_eq!(read(NotifyType::ADDITIONAL_IP6_ADDRESS, &[1; 16]), Ok(Some(v6)));
 }
 
+// req: M4-1
 #[test]
 fn what_has_no_data_has_none() {
     for kind in [
@@ -71,6 +75,7 @@ fn what_has_no_data_has_none() {
     }
 }
 
+// req: M3.7-2, M4-1
 #[test]
 fn a_cookie2_has_8_to_64_octets() {
     for (length, good) in [(0, false), (7, false), (8, true), (64, true), (65, false)] {
@@ -78,6 +83,7 @@ fn a_cookie2_has_8_to_64_octets() {
     }
 }
 
+// req: M3.9-1, M4-1
 #[test]
 fn no_nats_allowed_names_both_ends_in_12_or_36_octets() {
     let data = [192, 0, 2, 1, 198, 51, 100, 9, 0x11, 0x94, 0x01, 0xf4];
@@ -93,6 +99,7 @@ fn no_nats_allowed_names_both_ends_in_12_or_36_octets() {
     assert_eq!(NoNatsAllowed::new(ends.source(), SocketAddr::from(([0u16; 8], 500))), None);
 }
 
+// req: M4-1
 #[test]
 fn an_spi_has_no_place_in_a_mobike_notification() {
     let notify = Notify::child(ProtocolId::ESP, &[1, 2, 3, 4], NotifyType::UPDATE_SA_ADDRESSES, &[]);
@@ -102,6 +109,7 @@ fn an_spi_has_no_place_in_a_mobike_notification() {
     );
 }
 
+// req: M4-1
 #[test]
 fn the_protocol_id_of_a_notification_without_spi_is_ignored() {
     // RFC 7296 section 3.10.

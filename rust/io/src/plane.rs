@@ -224,6 +224,7 @@ mod tests {
         }
     }
 
+    // req: M3.5-7, D5.3-1
     #[test]
     fn a_child_that_joins_others_stays_where_the_traffic_is_until_that_moves() {
         let mut plane = Plane::new(&CoreConfig::default());

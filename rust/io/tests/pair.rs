@@ -237,6 +237,7 @@ fn the_first_packet_of_a_new_tunnel_is_not_lost() {
     assert_eq!(tunnel.gateway.counter("esp_unknown_spi") + tunnel.phone.counter("esp_unknown_spi"), 0);
 }
 
+// req: D3-1
 #[test]
 fn a_tunnel_survives_a_move_with_the_cable_pulled() {
     let mut tunnel = Tunnel::between(43, &with_port());

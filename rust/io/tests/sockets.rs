@@ -149,6 +149,7 @@ fn a_datagram_that_cannot_leave_is_counted_by_its_reason_and_stops_no_other() {
     assert_eq!((counters.datagrams_out, counters.bytes_out), (2, 9));
 }
 
+// req: M3.5-1
 #[test]
 fn a_closed_port_at_the_peer_changes_nothing() {
     let mut bench = Bench::listening_on(ANY_V4);
