@@ -15,7 +15,8 @@ from mobike.dataplane.operations import Operation
 from mobike.dataplane.planes import NullPlane
 from mobike.events import AddressRemoved, Event, IkeSaDown
 from mobike.fleet import Decided, Fleet
-from mobike.gateway.shell import CORE_GAP_S, EVENTS_PER_TURN, Shell
+from mobike.gateway.heart import EVENTS_PER_TURN
+from mobike.gateway.shell import CORE_GAP_S, Shell
 from mobike.link.manual import ManualLinks
 
 WIFI = ip_address("192.0.2.7")

@@ -1,4 +1,4 @@
-"""The gateway's heart: facts in, one decision, orders out. It wires and times; it decides nothing."""
+"""When a turn is taken: woken by facts, by deadlines, by an operator. What a turn is stands in `heart`."""
 
 import asyncio
 import time
@@ -8,17 +8,13 @@ from typing import Protocol
 import structlog
 
 from mobike.address import Nanos
-from mobike.commands import Command
-from mobike.dataplane.operations import Operation
 from mobike.dataplane.planes import DataPlane
 from mobike.events import Event, OperatorEvent
 from mobike.fleet import Decided, Fleet
+from mobike.gateway.heart import CoreEvents, Heart
 from mobike.link import Links
 
 log = structlog.get_logger()
-
-EVENTS_PER_TURN = 1024
-"""So that a storm of events leaves the loop time for the API: a turn of this many takes some tens of milliseconds."""
 
 CORE_GAP_S = 0.002
 """Turns that only the core asks for begin at least so far apart. The first event of a calm moment is taken at once; in
@@ -28,14 +24,10 @@ AFTER_A_FAULT_S = 0.1
 """Until the next turn if nothing else asks for one: a fault that stays must not fill the log."""
 
 
-class CoreEvents(Protocol):
-    """The part of the core that a turn needs."""
+class CoreBell(CoreEvents, Protocol):
+    """The part of the core that the shell needs."""
 
     def event_fd(self) -> int: ...
-
-    def submit(self, orders: Sequence[Command | Operation], /) -> None: ...
-
-    def take_events(self, limit: int, /) -> Sequence[Event]: ...
 
 
 class Shell:
@@ -46,18 +38,15 @@ class Shell:
 
     def __init__(
         self,
-        core: CoreEvents,
+        core: CoreBell,
         links: Links,
         plane: DataPlane,
         fleet: Fleet,
         watch: Callable[[Sequence[Event], Decided], None],
     ) -> None:
         self._core = core
-        self._links = links
-        self._plane = plane
         self._fleet = fleet
-        self._watch = watch
-        self._orders: list[OperatorEvent] = []
+        self._heart = Heart(core, links, plane, fleet, watch)
         self._soon: asyncio.Handle | None = None
         self._later: asyncio.TimerHandle | None = None
         self._gap: asyncio.TimerHandle | None = None
@@ -72,7 +61,7 @@ class Shell:
 
     def order(self, order: OperatorEvent) -> None:
         """Take what an operator wants into the next turn."""
-        self._orders.append(order)
+        self._heart.order(order)
         self.wake()
 
     def wake(self) -> None:
@@ -82,17 +71,7 @@ class Shell:
 
     def turn(self, now: Nanos) -> bool:
         """One pass; True if the core may have more events than one turn takes."""
-        orders, self._orders = self._orders, []
-        told = self._core.take_events(EVENTS_PER_TURN)
-        events: list[Event] = [*self._links.take(), *told, *self._plane.take(), *orders]
-        decided = self._fleet.handle(events, now)
-        if decided.commands:
-            self._core.submit(decided.commands)
-        self._plane.apply(decided.operations)
-        for question in decided.questions:
-            self._links.ask_route(question.pair)
-        self._watch(events, decided)
-        return len(told) == EVENTS_PER_TURN
+        return self._heart.turn(now)
 
     def close(self) -> None:
         """No more turns."""

@@ -1,0 +1,67 @@
+"""One turn: facts in, one decision, orders out. No loop, no clock: the daemon and the simulation both call it."""
+
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+from mobike.address import Nanos, Pair
+from mobike.commands import Command
+from mobike.dataplane.operations import Operation
+from mobike.dataplane.planes import DataPlane
+from mobike.events import Event, LinkEvent, OperatorEvent
+from mobike.fleet import Decided, Fleet
+
+EVENTS_PER_TURN: Final = 1024
+"""So that a storm of events leaves the loop time for the API: a turn of this many takes some tens of milliseconds."""
+
+
+class CoreEvents(Protocol):
+    """The part of the core that a turn needs."""
+
+    def submit(self, orders: Sequence[Command | Operation], /) -> None: ...
+
+    def take_events(self, limit: int, /) -> Sequence[Event]: ...
+
+
+class LinkNews(Protocol):
+    """The part of the links that a turn needs."""
+
+    def take(self) -> list[LinkEvent]: ...
+
+    def ask_route(self, pair: Pair) -> None: ...
+
+
+class Heart:
+    """Wires core, links, data plane and fleet; decides nothing. `watch` sees what each turn took and decided."""
+
+    def __init__(
+        self,
+        core: CoreEvents,
+        links: LinkNews,
+        plane: DataPlane,
+        fleet: Fleet,
+        watch: Callable[[Sequence[Event], Decided], None],
+    ) -> None:
+        self._core = core
+        self._links = links
+        self._plane = plane
+        self._fleet = fleet
+        self._watch = watch
+        self._orders: list[OperatorEvent] = []
+
+    def order(self, order: OperatorEvent) -> None:
+        """Take what an operator wants into the next turn."""
+        self._orders.append(order)
+
+    def turn(self, now: Nanos) -> bool:
+        """One pass; True if the core may have more events than one turn takes."""
+        orders, self._orders = self._orders, []
+        told = self._core.take_events(EVENTS_PER_TURN)
+        events: list[Event] = [*self._links.take(), *told, *self._plane.take(), *orders]
+        decided = self._fleet.handle(events, now)
+        if decided.commands:
+            self._core.submit(decided.commands)
+        self._plane.apply(decided.operations)
+        for question in decided.questions:
+            self._links.ask_route(question.pair)
+        self._watch(events, decided)
+        return len(told) == EVENTS_PER_TURN
