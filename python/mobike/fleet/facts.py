@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from mobike.address import Ip, Pair
+from mobike.address import Ip, Nanos, Pair
 from mobike.events import Nat
 from mobike.policy.knowledge import UNTRIED, NatCost, PairFact, Reach
 
@@ -41,24 +41,25 @@ class PairFacts:
         cost = self._facts.get(pair, UNTRIED).nat
         return None if cost is NatCost.UNKNOWN else cost is NatCost.TRANSLATED
 
-    def learn(self, pair: Pair, reach: Reach, nat: Nat | None = None) -> bool:
-        """True if that is news."""
+    def learn(self, pair: Pair, reach: Reach, nat: Nat | None = None, *, now: Nanos) -> bool:
+        """True if that is news. The same once more is none, but it is fresh again."""
         old = self._facts.get(pair, UNTRIED)
         cost = old.nat if nat is None else _COST[nat]
-        if reach is old.reach and cost is old.nat:
+        same = reach is old.reach and cost is old.nat
+        if same and now == old.at:
             return False
         self._unreachable += (reach is Reach.UNREACHABLE) - (old.reach is Reach.UNREACHABLE)
         self._facts.pop(pair, None)
-        self._facts[pair] = PairFact(reach, cost)
+        self._facts[pair] = PairFact(reach, cost, now)
         if len(self._facts) > MOST_PAIRS:
             self._forget(next(iter(self._facts)))
-        return True
+        return not same
 
-    def route(self, pair: Pair, *, reachable: bool) -> bool:
+    def route(self, pair: Pair, *, reachable: bool, now: Nanos) -> bool:
         """The kernel's answer. A route proves no peer; a missing one rules the pair out."""
         if not reachable:
-            return self.learn(pair, Reach.UNREACHABLE)
-        return self.is_unreachable(pair) and self.learn(pair, Reach.UNTRIED)
+            return self.learn(pair, Reach.UNREACHABLE, now=now)
+        return self.is_unreachable(pair) and self.learn(pair, Reach.UNTRIED, now=now)
 
     def forget_local(self, ip: Ip) -> None:
         """The address is there again, perhaps somewhere else: nothing bad that was known of it holds."""

@@ -184,7 +184,7 @@ class Fleet(Window):
             self._step(session, lost, turn)
 
     def _route_answer(self, event: RouteAnswer, turn: Turn) -> None:
-        if not self._facts.route(event.pair, reachable=event.reachable):
+        if not self._facts.route(event.pair, reachable=event.reachable, now=turn.now):
             return
         turn.look_anew()
         if not event.reachable:
@@ -353,7 +353,7 @@ class Fleet(Window):
     def _connect(self, turn: Turn) -> None:
         for upkeep in self._upkeeps.due(turn.now):
             candidates = self._addresses.candidates(upkeep.policy, turn.now)
-            situation = situation_of(upkeep, candidates, self._facts.known)
+            situation = situation_of(upkeep, candidates, self._facts.known, turn.now)
             connect = self._upkeeps.connect(upkeep, upkeep.policy.policy.rank(situation))
             if connect is not None:
                 turn.command(connect)

@@ -81,6 +81,7 @@ class Turn:
             rules=session.connection.pairs,
             pin=session.pin,
             excluded=excluded,
+            now=self.now,
         )
 
     def path(self, session: Session, pair: Pair) -> Path:
@@ -120,7 +121,7 @@ class Turn:
     # --- what the machines say ---
 
     def learn(self, pair: Pair, reach: Reach, nat: Nat | None = None) -> None:
-        if self._facts.learn(pair, reach, nat):
+        if self._facts.learn(pair, reach, nat, now=self.now):
             self.look_anew()
 
     def retry(self, session: Session, pin: Pin) -> None:

@@ -121,9 +121,9 @@ class Upkeeps:
         return upkeep
 
 
-def situation_of(upkeep: Upkeep, candidates: tuple[Candidate, ...], knowledge: Knowledge) -> Situation:
+def situation_of(upkeep: Upkeep, candidates: tuple[Candidate, ...], knowledge: Knowledge, now: Nanos) -> Situation:
     """As for an SA that is nowhere yet."""
-    return Situation(candidates, upkeep.policy.remotes, knowledge, rules=upkeep.policy.pairs)
+    return Situation(candidates, upkeep.policy.remotes, knowledge, rules=upkeep.policy.pairs, now=now)
 
 
 def pairs_of(upkeep: Upkeep, candidates: tuple[Candidate, ...]) -> Iterator[Pair]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
-from mobike.address import Ip, Pair
+from mobike.address import Ip, Nanos, Pair
 from mobike.policy.knowledge import UNTRIED, Knowledge, Reach
 from mobike.policy.links import Candidate
 from mobike.policy.pairs import ANY_PAIR, PairRules, objection
@@ -44,6 +44,8 @@ class Situation:
     pin: Pin | None = None
     excluded: frozenset[Pair] = frozenset()
     """Pairs that were already tried in the search that goes on now."""
+    now: Nanos = Nanos(0)  # noqa: RUF009
+    """What is known of pairs ages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +139,9 @@ def _ranked(situation: Situation, candidate: Candidate, remote: Ip, order: int) 
     pair = Pair(candidate.ip, remote)
     fact = situation.knowledge.get(pair, UNTRIED)
     pinned = situation.pin is not None and situation.pin.holds(pair)
-    place = score(candidate, remote, fact, pinned=pinned, current=situation.current, peer_order=order)
+    place = score(
+        candidate, remote, fact, pinned=pinned, current=situation.current, peer_order=order, now=situation.now
+    )
     against = _against(situation, candidate, pair, fact.reach)
     return RankedPair(
         pair=pair,

@@ -7,9 +7,7 @@ from mobike.address import Ip
 from mobike.policy.choose import OrderedPolicy, Policy
 from mobike.policy.links import LinkRule
 from mobike.policy.pairs import ANY_PAIR, PairRules
-
-MILLISECOND = 1_000_000
-"""Nanoseconds in a millisecond."""
+from mobike.policy.schedule import MILLISECOND, RETEST, SEARCH, RetestRule, SearchRule
 
 
 class Start(Enum):
@@ -84,5 +82,7 @@ class ConnectionPolicy:
     start: Start = Start.AUTO
     moves: MovePolicy = MovePolicy()
     reconnect: Reconnect = Reconnect()
+    search: SearchRule = SEARCH
+    retest: RetestRule = RETEST
     policy: Policy = field(default_factory=OrderedPolicy)
     """The plug: who ranks and chooses."""

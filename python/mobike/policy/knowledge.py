@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TypeAlias
 
-from mobike.address import Pair
+from mobike.address import Nanos, Pair
 
 
 class Reach(IntEnum):
@@ -13,17 +13,21 @@ class Reach(IntEnum):
 
     VERIFIED = 0
     """An authenticated answer came back over it."""
-    UNTRIED = 1
-    SILENT = 2
+    WORKED = 1
+    """The same, but long ago."""
+    UNTRIED = 2
+    FADED = 3
+    """It failed, but long ago: worth a try before one that failed just now, no reason to leave one that works."""
+    SILENT = 4
     """A request was repeated on it, and nothing came back."""
-    REFUSED = 3
+    REFUSED = 5
     """The peer answered that it will not use it (UNACCEPTABLE_ADDRESSES)."""
-    UNREACHABLE = 4
+    UNREACHABLE = 6
     """This host has no route for it: not usable until that changes."""
 
     @property
     def is_bad(self) -> bool:
-        return self >= Reach.SILENT
+        return self >= Reach.FADED
 
 
 class NatCost(IntEnum):
@@ -40,9 +44,37 @@ class PairFact:
 
     reach: Reach = Reach.UNTRIED
     nat: NatCost = NatCost.UNKNOWN
+    at: Nanos = Nanos(0)  # noqa: RUF009
+    """When that was seen last."""
 
 
 UNTRIED = PairFact()
 
 Knowledge: TypeAlias = Mapping[Pair, PairFact]
 """A pair that is not there was never tried."""
+
+
+_SECOND = 1_000_000_000
+
+VERIFIED_FOR = 600 * _SECOND
+"""A success counts as fresh for so long."""
+SILENT_FOR = 60 * _SECOND
+"""A silence counts as fresh for so long: most outages of a path are shorter."""
+REFUSED_FOR = 600 * _SECOND
+"""A peer that says no means it for longer than a path that is silent."""
+
+
+def aged(fact: PairFact, now: Nanos, *, in_use: bool) -> Reach:
+    """What a result is worth now (draft-ietf-multi6-failure-detection-00 section 5.3: results, and their age).
+
+    The pair in use is watched by the core all the time: its success does not grow old, and a silence that is not told
+    again is over.
+    """
+    age = now - fact.at
+    if fact.reach is Reach.VERIFIED and age > VERIFIED_FOR and not in_use:
+        return Reach.WORKED
+    if fact.reach is Reach.SILENT and age > SILENT_FOR:
+        return Reach.UNTRIED if in_use else Reach.FADED
+    if fact.reach is Reach.REFUSED and age > REFUSED_FOR:
+        return Reach.FADED
+    return fact.reach

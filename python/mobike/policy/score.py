@@ -8,8 +8,8 @@ the addresses, so that the order is total and never depends on the order in whic
 from dataclasses import dataclass
 from enum import IntEnum
 
-from mobike.address import Ip, Pair
-from mobike.policy.knowledge import NatCost, PairFact, Reach
+from mobike.address import Ip, Nanos, Pair
+from mobike.policy.knowledge import NatCost, PairFact, Reach, aged
 from mobike.policy.links import Candidate
 
 _BITS = {4: 32, 6: 128}
@@ -51,6 +51,8 @@ class Score:
     """Field order is importance, smaller is better."""
 
     reach: Reach
+    failed_at: Nanos
+    """Of failures the oldest is tried first and the freshest last; 0 for all else."""
     standing: Standing
     pinned: Pinned
     rank: int
@@ -92,12 +94,15 @@ class Score:
 
 
 def score(
-    candidate: Candidate, remote: Ip, fact: PairFact, *, pinned: bool, current: Pair | None, peer_order: int
+    candidate: Candidate, remote: Ip, fact: PairFact, *, pinned: bool, current: Pair | None, peer_order: int, now: Nanos
 ) -> Score:
     """The place of one legal pair."""
     local = candidate.ip
+    in_use = current is not None and current.local == local and current.remote == remote
+    reach = aged(fact, now, in_use=in_use)
     return Score(
-        reach=fact.reach,
+        reach=reach,
+        failed_at=fact.at if reach.is_bad else Nanos(0),
         standing=Standing.DEPRECATED if candidate.deprecated else Standing.PREFERRED,
         pinned=Pinned.YES if pinned else Pinned.NO,
         rank=candidate.rank,
