@@ -116,7 +116,8 @@ fn shortened(mut text: String) -> String {
     /// Octets: beyond what people read of one line.
     const LONGEST: usize = 1024;
     if text.len() > LONGEST {
-        text.truncate(text.floor_char_boundary(LONGEST));
+        let end = (0..=LONGEST).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
+        text.truncate(end);
         text.push_str("...");
         text.shrink_to_fit();
     }
