@@ -243,11 +243,11 @@ fn whoever_claims_a_name_of_many_pages_gets_one_line_of_log() {
             let id = mobike_ike::wire::Identification::new(mobike_ike::wire::IdType::FQDN, &name);
             writer.push(&Payload::IdInitiator(id));
         });
-        let notices = script.events.iter().filter_map(|event| match event {
+        let mut notices = script.events.iter().filter_map(|event| match event {
             Event::Notice { text, .. } => Some(text),
             _ => None,
         });
-        let text = notices.last().expect("it is told");
+        let text = notices.next_back().expect("it is told");
         assert!(text.len() < 700 && !text.contains('\n'), "{} octets", text.len());
         assert!(text.contains("... (40000 octets) refused: peer's IKE_AUTH lacks a payload"), "{text}");
     }
