@@ -178,6 +178,11 @@ class Client:
         self.wait_for(ChildUp)
         return self.up
 
+    def wait_readable(self) -> None:
+        """Until events wait."""
+        ready, _, _ = select.select([self.core.event_fd()], [], [], PATIENCE_S)
+        assert ready, "nothing happens any more"
+
     def take(self) -> None:
         self.events += self.core.take_events(1 << 20)
 
