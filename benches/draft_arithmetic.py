@@ -1,7 +1,7 @@
 """The arithmetic of the failure detection draft beside ours. `python -m benches.draft_arithmetic`
 
-draft-ietf-multi6-failure-detection-00 section 5.3: four addresses at each end make sixteen pairs; tests go one after the
-other, the first has 0.1 s, each further one twice the time of the one before. Its own estimate is 3200 s.
+draft-ietf-multi6-failure-detection-00 section 5.3: four addresses at each end make sixteen pairs; tests go one after
+the other, the first has 0.1 s, each further one twice the time of the one before. Its own estimate is 3200 s.
 
 Ours is computed by the code that runs in the daemon: one test at a time as well, with a gentler factor, a limit, jitter
 and a total budget. The columns are the time at which the test of that number begins if none before it succeeds.
@@ -34,9 +34,7 @@ def percentiles(rule: SearchRule) -> list[tuple[float, float]]:
 def main() -> None:
     drafts = starts(DRAFT, 0)
     same_first, shipped = percentiles(SearchRule(first=DRAFT.first)), percentiles(SearchRule())
-    print(
-        f"{'test':>4}  {'draft':>10}  {'ours, first 0.1 s':>18}  {'ours, as shipped':>18}   (median / 99th percentile, s)"
-    )
+    print(f"{'test':>4}  {'draft':>10}  {'ours, first 0.1 s':>18}  {'ours, as shipped':>18}   (median / 99th %, s)")
     for test, (draft, like, ours) in enumerate(zip(drafts, same_first, shipped, strict=True), start=1):
         print(f"{test:>4}  {draft:>8.1f} s  {like[0]:>8.2f} / {like[1]:>7.2f}  {ours[0]:>8.2f} / {ours[1]:>7.2f}")
     print(

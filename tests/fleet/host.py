@@ -23,13 +23,14 @@ GATEWAY = ConnectionPolicy("road", initiates=False)
 class Host:
     connections: tuple[ConnectionPolicy, ...] = (PHONE,)
     now: Nanos = Nanos(SECOND)  # noqa: RUF009
+    seed: int = 0
     commands: list[Command] = field(default_factory=list)
     operations: list[Operation] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     questions: list[RouteQuestion] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.fleet = Fleet(self.connections)
+        self.fleet = Fleet(self.connections, seed=self.seed)
 
     def hears(self, *events: Event, after: int = 0) -> Decided:
         self.now = Nanos(self.now + after)

@@ -12,6 +12,7 @@ from mobike.mobility.machine import step
 from mobike.mobility.session import Session
 from mobike.mobility.states import State, Updating
 from mobike.mobility.surroundings import NOTHING_TRIED, Current, Said
+from mobike.policy.chance import Chance
 from mobike.policy.choose import Decision, Pin, Situation
 from mobike.policy.connection import ConnectionPolicy
 from mobike.policy.knowledge import UNTRIED, NatCost, PairFact, Reach
@@ -34,6 +35,7 @@ class Stage:
     commands: list[Command] = field(default_factory=list)
     operations: list[Operation] = field(default_factory=list)
     said: list[tuple[Said, str]] = field(default_factory=list)
+    chance: Chance = field(default_factory=lambda: Chance(1))
 
     # --- what machines see ---
 
@@ -46,7 +48,7 @@ class Stage:
         pair = {Current.IN_USE: session.pair, Current.ASKED_FOR: target.pair, Current.NONE: None}[current]
         remotes = tuple(dict.fromkeys((*session.connection.remotes, session.path.remote.ip, *session.peer_addresses)))
         return session.connection.policy.choose(
-            Situation(self.candidates, remotes, self.knowledge, pair, pin=session.pin, excluded=excluded)
+            Situation(self.candidates, remotes, self.knowledge, pair, pin=session.pin, excluded=excluded, now=self.now)
         )
 
     def path(self, session: Session, pair: Pair) -> Path:
@@ -60,11 +62,14 @@ class Stage:
     def updating(self, path: Path, why: str, told_plane: bool | None) -> Updating:
         return Updating(path, self.now, why, told_plane, NOTHING_TRIED)
 
+    def test_ends(self, session: Session, test: int) -> Nanos:
+        return Nanos(self.now + session.connection.search.share(test, self.chance))
+
     # --- what machines say ---
 
     def learn(self, pair: Pair, reach: Reach, nat: Nat | None = None) -> None:
         known = {None: NatCost.UNKNOWN, Nat.NONE: NatCost.NONE}.get(nat, NatCost.TRANSLATED)
-        self.knowledge[pair] = PairFact(reach, known)
+        self.knowledge[pair] = PairFact(reach, known, self.now)
 
     def retry(self, session: Session, pin: Pin) -> None:
         for pair in [pair for pair in self.knowledge if pin.holds(pair)]:

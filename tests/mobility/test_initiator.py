@@ -18,7 +18,7 @@ from mobike.events import (
     PeerAddresses,
     PlaneRefused,
 )
-from mobike.mobility.causes import LookAgain
+from mobike.mobility.causes import LookAgain, TimeUp
 from mobike.mobility.session import Session
 from mobike.mobility.states import STABLE, Updating, Waiting
 from mobike.mobility.surroundings import Said
@@ -174,6 +174,7 @@ def test_while_all_pairs_are_silent_they_are_tried_in_turn_one_for_each_silence(
     stage.happens(it, PeerAddresses(SA, (OFFICE_B,)))
     for _ in range(12):
         stage.happens(it, silence(it))
+        stage.happens(it, TimeUp(), after_ms=2_500)
     moves = stage.moves()
     assert len(moves) == 12, "one move for one silence: no storm"
     everywhere = {Pair(local, remote) for local in (WIFI, CELLULAR) for remote in (OFFICE, OFFICE_B)}

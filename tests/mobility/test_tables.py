@@ -20,7 +20,7 @@ from mobike.events import (
     Role,
     SaMoved,
 )
-from mobike.mobility.causes import CAUSES, Cause, LocalLost, LookAgain
+from mobike.mobility.causes import CAUSES, Cause, LocalLost, LookAgain, TimeUp
 from mobike.mobility.machine import NoSuchTransition, table_of
 from mobike.mobility.states import STABLE, Stable, State, Updating, Waiting
 from tests.mobility.stage import MS, SA, Stage, path, session
@@ -30,6 +30,7 @@ NOW: Final = Generation(0)
 CAUSE: Final[dict[type[Cause], Cause]] = {
     LocalLost: LocalLost(WIFI),
     LookAgain: LookAgain(),
+    TimeUp: TimeUp(),
     OperatorMove: OperatorMove(SA, CELLULAR, None),
     Moved: Moved(SA, path(CELLULAR), NOW, Nat.NONE, Nanos(MS)),
     MoveRefused: MoveRefused(SA, path(CELLULAR), NOW),
@@ -54,6 +55,7 @@ INITIATOR: Final[dict[type[Cause], tuple[type[State] | None, ...]]] = {
     #               Stable    Updating  Waiting
     LocalLost:     (Updating, Updating, Waiting),
     LookAgain:     (Stable,   Updating, Updating),
+    TimeUp:        (Stable,   Updating, Updating),
     OperatorMove:  (Updating, Updating, Updating),
     Moved:         (Stable,   Stable,   Waiting),
     MoveRefused:   (Stable,   Updating, Waiting),
@@ -69,6 +71,7 @@ RESPONDER: Final[dict[type[Cause], tuple[type[State] | None, ...]]] = {
     #               Stable    Updating  Waiting
     LocalLost:     (Stable,   NEVER,    Waiting),
     LookAgain:     (Stable,   NEVER,    Stable),
+    TimeUp:        (Stable,   NEVER,    Waiting),
     OperatorMove:  (Stable,   NEVER,    Waiting),
     Moved:         (NEVER,    NEVER,    NEVER),
     MoveRefused:   (NEVER,    NEVER,    NEVER),
@@ -84,6 +87,7 @@ WITHOUT_MOBIKE: Final[dict[type[Cause], tuple[type[State] | None, ...]]] = {
     #               Stable    Updating  Waiting
     LocalLost:     (Stable,   NEVER,    NEVER),
     LookAgain:     (Stable,   NEVER,    NEVER),
+    TimeUp:        (Stable,   NEVER,    NEVER),
     OperatorMove:  (Stable,   NEVER,    NEVER),
     Moved:         (NEVER,    NEVER,    NEVER),
     MoveRefused:   (NEVER,    NEVER,    NEVER),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from itertools import islice
 from typing import Any, Final, TypeAlias
 
@@ -37,14 +38,18 @@ from mobike.events import (
 )
 from mobike.fleet.addresses import UNKNOWN_LINK
 from mobike.fleet.notes import NO_DATA, Datum, Note
+from mobike.fleet.scouts import JITTER_PERCENT, Scouts
 from mobike.fleet.turn import Turn
 from mobike.fleet.upkeep import Upkeep, pairs_of, situation_of
 from mobike.fleet.window import Window
-from mobike.mobility.causes import Cause, LocalLost, LookAgain
+from mobike.mobility.causes import Cause, LocalLost, LookAgain, TimeUp
 from mobike.mobility.common import MOST_PEER_ADDRESSES
 from mobike.mobility.folded import fold_child, fold_session, unfold_session, without_child
 from mobike.mobility.machine import NoSuchTransition, step
 from mobike.mobility.session import Session
+from mobike.mobility.states import Stable, Updating, Waiting
+from mobike.mobility.surroundings import NOTHING_TRIED
+from mobike.policy.chance import Chance
 from mobike.policy.connection import ConnectionPolicy
 from mobike.policy.knowledge import Reach
 
@@ -53,6 +58,12 @@ LOOKS_PER_TURN = 4_096
 
 LOOK_INTERVAL = 20_000_000
 """Nanoseconds until the next of them: 200,000 a second at most, and other work in between."""
+
+MOVES_PER_TURN = 256
+"""Sessions that follow a scout in one turn, away from a pair that fell silent under them."""
+
+MOVE_INTERVAL = 20_000_000
+"""Nanoseconds until the next of them, give or take: 12,800 a second."""
 
 QUESTIONS_PER_TURN = 256
 """Routes asked of the kernel in one turn: some 10 us each."""
@@ -91,12 +102,22 @@ class Decided:
 class Fleet(Window):
     """All sessions and all connections of this host."""
 
-    def __init__(self, connections: Iterable[ConnectionPolicy], *, public: Iterable[Ip] = ()) -> None:
-        """`public`: addresses to announce though no link has them (RFC 4555 section 3.4: a static NAT before us)."""
+    def __init__(self, connections: Iterable[ConnectionPolicy], *, public: Iterable[Ip] = (), seed: int = 0) -> None:
+        """`public`: addresses to announce though no link has them (RFC 4555 section 3.4: a static NAT before us).
+
+        `seed`: all chance comes from it; the same seed and the same events lead to the same decisions.
+        """
         super().__init__(tuple(connections), tuple(public))
         self._to_look: dict[SaId, None] = {}
         self._look_at: Nanos | None = None
         """When the next sessions look; None: none has to."""
+        self._chance = Chance(seed)
+        self._scouts = Scouts(self._chance)
+        self._to_follow: dict[SaId, PathSilent | None] = {}
+        """Who leaves a silent pair, now that a way is found; with its own silence, if it told of one."""
+        self._follow_at: Nanos | None = None
+        self._tests: list[tuple[Nanos, SaId]] = []
+        """A heap: when tests have had their time."""
         self._settles: set[Nanos] = set()
         self._to_ask: dict[Pair, None] = {}
         self._told_core: tuple[Ip, ...] = ()
@@ -106,7 +127,7 @@ class Fleet(Window):
     def handle(self, events: Sequence[Event], now: Nanos) -> Decided:
         """Facts in, decisions out. Without events: a deadline has come."""
         self._now = now
-        turn = Turn(now, self._addresses, self._facts, self._sessions)
+        turn = Turn(now, self._addresses, self._facts, self._sessions, self._chance)
         self._take_addresses(events, turn)
         for event in events:
             _HANDLERS[type(event)](self, event, turn)
@@ -114,6 +135,9 @@ class Fleet(Window):
             self._tell_core(turn)
             self._something_changed(turn)
         self._settle(turn)
+        self._end_tests(turn)
+        self._send_scouts(turn)
+        self._follow(turn)
         self._look(turn)
         self._connect(turn)
         turn.finish()
@@ -128,6 +152,9 @@ class Fleet(Window):
         """The same, with its reason."""
         named = (
             (self._look_at, "sessions look at what has changed"),
+            (self._tests[0][0] if self._tests else None, "a test of a pair has had its time"),
+            (self._scouts.next_due(), "one more SA looks for a way round a silent pair"),
+            (self._follow_at, "sessions leave a silent pair"),
             (self._now if self._to_ask else None, "routes are asked for"),
             (min(self._settles, default=None), "an address has been there long enough"),
             (self._upkeeps.next_retry(), "a connection is tried again"),
@@ -259,6 +286,8 @@ class Fleet(Window):
         if session is None:
             return
         self._to_look.pop(event.sa, None)
+        self._to_follow.pop(event.sa, None)
+        self._scouts.forget(event.sa, (session.target or session.path).pair)
         name = session.connection.name
         turn.notes.append(Note("sa-down", "IKE SA is down: {}", (event.why,), event.sa, name))
         if session.role is Role.INITIATOR:
@@ -328,6 +357,67 @@ class Fleet(Window):
             turn.notes.append(Note("internal-error", str(bug), (), session.sa, session.connection.name))
         if session.path is not path or session.state is not state:
             self._sessions.moved(session, path, state)
+            if isinstance(session.state, Updating) and session.state.due is not None:
+                heappush(self._tests, (session.state.due, session.sa))
+
+    # --- silence ---
+
+    def _path_silent(self, event: PathSilent, turn: Turn) -> None:
+        """The first to tell of a pair searches at once, and for all others who use it."""
+        session = self._sessions.get(event.sa)
+        if session is None or not _would_search(session, event):
+            self._concerns(event, turn)
+        elif self._scouts.is_left(event.path.pair):
+            self._to_follow[event.sa] = event
+            self._follow_at = self._follow_at or turn.now
+        elif self._scouts.may_search(event, turn.now):
+            self._step(session, event, turn)
+
+    def _path_answers(self, event: Moved | PathChecked, turn: Turn) -> None:
+        """Proof of one pair. Where it was found by leaving a silent one, all who are still there follow."""
+        session = self._sessions.get(event.sa)
+        if session is None:
+            return
+        before, tried = session.path, session.state.tried if isinstance(session.state, Updating) else NOTHING_TRIED
+        self._step(session, event, turn)
+        self._scouts.answers_again(event.path.pair)
+        if session.path is before:
+            return
+        for pair in (before.pair, *sorted(tried - {before.pair}, key=str)):
+            if pair != session.pair and self._scouts.found_a_way(pair):
+                users = (each for each in self._sessions.on_pair(pair) if each.role is Role.INITIATOR)
+                self._to_follow.update(dict.fromkeys(each.sa for each in users))
+                self._follow_at = self._follow_at or turn.now
+
+    def _follow(self, turn: Turn) -> None:
+        if self._follow_at is None or self._follow_at > turn.now:
+            return
+        look = LookAgain()
+        for sa in list(islice(self._to_follow, MOVES_PER_TURN)):
+            silence = self._to_follow.pop(sa)
+            session = self._sessions.get(sa)
+            if session is None:
+                continue
+            path, state = session.path, session.state
+            self._step(session, look, turn)
+            if silence is not None and session.path is path and session.state is state:
+                self._step(session, silence, turn)  # the way that was found is none for this one
+        wait = self._chance.around(MOVE_INTERVAL, JITTER_PERCENT)
+        self._follow_at = Nanos(turn.now + wait) if self._to_follow else None
+
+    def _send_scouts(self, turn: Turn) -> None:
+        for event in self._scouts.due(turn.now):
+            self._concerns(event, turn)
+
+    def _end_tests(self, turn: Turn) -> None:
+        up = TimeUp()
+        while self._tests and self._tests[0][0] <= turn.now:
+            due, sa = heappop(self._tests)
+            session = self._sessions.get(sa)
+            if session is not None and isinstance(session.state, Updating) and session.state.due == due:
+                self._step(session, up, turn)
+
+    # --- time ---
 
     def _settle(self, turn: Turn) -> None:
         """Addresses that have been there long enough now may be preferred to a pair that works."""
@@ -410,6 +500,19 @@ class Fleet(Window):
         """Addresses are taken before all else."""
 
 
+def _would_search(session: Session, event: PathSilent) -> bool:
+    """Would this silence make an initiator begin to search? One that searches already goes on by itself."""
+    if session.role is not Role.INITIATOR or not session.mobike:
+        return False
+    match session.state:
+        case Stable():
+            return event.path.pair == session.pair
+        case Updating(path=path, test=test):
+            return test == 0 and event.path.pair == path.pair and event.generation == session.generation
+        case Waiting():
+            return False
+
+
 def _address_note(kind: str, event: AddressAdded | AddressRemoved, text: str) -> Note:
     return Note(kind, text, (), None, None, {"ip": str(event.ip), "link": event.link})
 
@@ -424,10 +527,10 @@ _HANDLERS: Final[Mapping[type[Event], Callable[[Fleet, Any, Turn], None]]] = {
     ConnectFailed: Fleet._connect_failed,
     ChildUp: Fleet._child_up,
     ChildDown: Fleet._child_down,
-    Moved: Fleet._concerns,
+    Moved: Fleet._path_answers,
     MoveRefused: Fleet._concerns,
-    PathSilent: Fleet._concerns,
-    PathChecked: Fleet._concerns,
+    PathSilent: Fleet._path_silent,
+    PathChecked: Fleet._path_answers,
     PeerMoved: Fleet._peer_moved,
     PeerAddresses: Fleet._peer_addresses,
     NatChanged: Fleet._concerns,

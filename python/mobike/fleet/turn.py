@@ -13,6 +13,7 @@ from mobike.fleet.sessions import Sessions
 from mobike.mobility.session import Session
 from mobike.mobility.states import Updating
 from mobike.mobility.surroundings import NOTHING_TRIED, Current, Said
+from mobike.policy.chance import Chance
 from mobike.policy.choose import Decision, Pin, Situation
 from mobike.policy.knowledge import Reach
 
@@ -26,7 +27,9 @@ _NO_FACTS: Final = PairFacts().known
 class Turn:
     """Implements `mobility.Surroundings`."""
 
-    def __init__(self, now: Nanos, addresses: AddressBook, facts: PairFacts, sessions: Sessions) -> None:
+    def __init__(
+        self, now: Nanos, addresses: AddressBook, facts: PairFacts, sessions: Sessions, chance: Chance
+    ) -> None:
         self.now = now
         self.commands: list[Command] = []
         self.operations: list[Operation] = []
@@ -34,6 +37,7 @@ class Turn:
         self._book = addresses
         self._facts = facts
         self._sessions = sessions
+        self._chance = chance
         # Answers of this turn, and with them the objects whose identity is in the key.
         self._decisions: dict[tuple[object, ...], tuple[Decision, Path, Path | None]] = {}
         self._paths: dict[tuple[int, int], tuple[Path, Pair, Path]] = {}
@@ -117,6 +121,9 @@ class Turn:
         if known is None:
             self._searches[key] = known = Updating(path, self.now, why, told_plane, NOTHING_TRIED)
         return known
+
+    def test_ends(self, session: Session, test: int) -> Nanos:
+        return Nanos(self.now + session.connection.search.share(test, self._chance))
 
     # --- what the machines say ---
 

@@ -10,6 +10,7 @@ from mobike.fleet.turn import Turn
 from mobike.fleet.upkeep import Upkeep, Upkeeps
 from mobike.mobility.states import Waiting
 from mobike.mobility.surroundings import Current
+from mobike.policy.chance import Chance
 from mobike.policy.choose import Pin
 from mobike.policy.connection import ConnectionPolicy
 
@@ -80,7 +81,7 @@ class Window:
 
     def _silent_turn(self) -> Turn:
         """To ask policy without deciding anything."""
-        return Turn(self._now, self._addresses, self._facts, self._sessions)
+        return Turn(self._now, self._addresses, self._facts, self._sessions, Chance(0))
 
     def _connection_row(self, upkeep: Upkeep) -> views.ConnectionRow:
         policy, sas = upkeep.policy, self._sessions.count(upkeep.policy.name)

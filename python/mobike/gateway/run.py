@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import secrets
 import signal
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
@@ -63,6 +64,7 @@ class Daemon:
         self._fleet = Fleet(
             (connection.policy for connection in settings.connections),
             public=dict.fromkeys(ip for connection in settings.connections for ip in connection.addresses),
+            seed=secrets.randbits(64),
         )
         self._journal = Journal()
         self._chronicle = Chronicle(self._journal)

@@ -1,4 +1,4 @@
-"""Inputs of the machines. Most are events as the core tells them; these two are what the fleet makes of link events."""
+"""Inputs of the machines. Most are events as the core tells them; these few the fleet makes of link events and time."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -30,9 +30,15 @@ class LookAgain:
     """Something changed that may change the choice: an address came, the peer's list, a route, time."""
 
 
+@dataclass(frozen=True, slots=True)
+class TimeUp:
+    """The test of a pair has had its time, and was not answered (the draft's Timer)."""
+
+
 Cause: TypeAlias = (
     LocalLost
     | LookAgain
+    | TimeUp
     | OperatorMove
     | Moved
     | MoveRefused
@@ -47,6 +53,7 @@ Cause: TypeAlias = (
 CAUSES: tuple[type[Cause], ...] = (
     LocalLost,
     LookAgain,
+    TimeUp,
     OperatorMove,
     Moved,
     MoveRefused,

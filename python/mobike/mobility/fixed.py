@@ -5,7 +5,7 @@ from typing import Final
 
 from mobike.commands import Close
 from mobike.events import NatChanged, OperatorMove, PathChecked, PathSilent, PlaneRefused, Role, SaMoved
-from mobike.mobility.causes import Cause, LocalLost, LookAgain
+from mobike.mobility.causes import Cause, LocalLost, LookAgain, TimeUp
 from mobike.mobility.common import Handler, note_plane_refused, nothing
 from mobike.mobility.session import Session
 from mobike.mobility.states import Stable, State
@@ -28,6 +28,7 @@ def _decline(session: Session, cause: OperatorMove, around: Surroundings) -> Non
 TABLE: Final[Mapping[tuple[type[State], type[Cause]], Handler]] = {
     (Stable, LocalLost): _give_up,
     (Stable, LookAgain): nothing,
+    (Stable, TimeUp): nothing,
     (Stable, OperatorMove): _decline,
     (Stable, PathSilent): nothing,
     (Stable, PathChecked): nothing,

@@ -4,11 +4,15 @@
     UPDATING  UPDATE_SA_ADDRESSES was sent from the new pair; awaits Moved, MoveRefused or PathSilent of this generation
     WAITING   no pair can be used; awaits one
 
+While a search goes on, `pair_machine` says whether another pair is tested, policy says which, and `SearchRule` for how
+long: each test has more time than the one before, and all together have a budget.
+
 The old pair carries traffic until the new one has answered. Two exceptions, each named in `_switch_now`: the old local
 address is known to be dead, so nothing can be lost by leaving it; or the operator's policy says `at-once`.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from mobike.address import Nanos, Pair, Path
@@ -25,7 +29,7 @@ from mobike.events import (
     PlaneRefused,
     SaMoved,
 )
-from mobike.mobility.causes import Cause, LocalLost, LookAgain
+from mobike.mobility.causes import Cause, LocalLost, LookAgain, TimeUp
 from mobike.mobility.common import (
     Handler,
     announce_list,
@@ -36,6 +40,7 @@ from mobike.mobility.common import (
     record_move,
     store_peer_list,
 )
+from mobike.mobility.pair_machine import PairEvent, PairState, Test, line
 from mobike.mobility.session import MoveRecord, Session
 from mobike.mobility.states import STABLE, Stable, State, Updating, Waiting
 from mobike.mobility.surroundings import NOTHING_TRIED, Current, Said, Surroundings
@@ -81,10 +86,9 @@ def _obey(session: Session, cause: OperatorMove, around: Surroundings) -> None:
 
 def _leave_silent_pair(session: Session, cause: PathSilent, around: Surroundings) -> None:
     """Requests go unanswered though the local side is well: try the other pairs (RFC 4555 section 3.5)."""
-    if cause.path.pair != session.pair:
-        return
-    around.learn(session.pair, Reach.SILENT)
-    _try_others(session, around, frozenset({session.pair}), _silence(cause))
+    around.learn(cause.path.pair, Reach.SILENT)
+    if cause.path.pair == session.pair:  # else it was a probe of another one
+        _test_failed(session, around, PairEvent.TEST_FAIL, frozenset({session.pair}), _silence(cause))
 
 
 def _update_in_place(session: Session, cause: NatChanged, around: Surroundings) -> None:
@@ -102,7 +106,7 @@ def _lost_while_updating(session: Session, cause: LocalLost, around: Surrounding
         _search(session, around)
     elif state.told_plane is None and around.is_dead(session.path):
         encap = _follow_now(session, around, state.path)
-        session.state = Updating(state.path, state.since, state.why, encap, state.tried)
+        session.state = replace(state, told_plane=encap)
 
 
 def _reconsider(session: Session, cause: LookAgain, around: Surroundings) -> None:
@@ -154,19 +158,29 @@ def _take_refusal(session: Session, cause: MoveRefused, around: Surroundings) ->
 
 
 def _try_next(session: Session, cause: PathSilent, around: Surroundings) -> None:
-    """The pair asked for does not answer either. One pair per silence: the core's timer is the pace."""
+    """The pair asked for does not answer either. The next one has its turn when the time of this one is up."""
     if cause.generation != session.generation:
         return
     state = _updating(session)
     silent = state.path.pair
     around.learn(silent, Reach.SILENT)
-    _try_others(session, around, state.tried | {silent}, _silence(cause))
+    if state.due is None or state.due <= around.now:
+        _test_failed(session, around, PairEvent.TEST_FAIL, state.tried | {silent}, _silence(cause))
+
+
+def _give_next_a_turn(session: Session, cause: TimeUp, around: Surroundings) -> None:
+    """No answer in its time. That may be a long way and no silence, so the pair is not held to be silent for it."""
+    state = _updating(session)
+    if state.due is not None and state.due <= around.now:
+        asked = state.path.pair
+        because = f"{asked} has not answered in its time"
+        _test_failed(session, around, PairEvent.TIMER, state.tried | {asked}, because)
 
 
 # --- WAITING -------------------------------------------------------------------------------------------------------
 
 
-def _leave_when_possible(session: Session, cause: LookAgain, around: Surroundings) -> None:
+def _leave_when_possible(session: Session, cause: LookAgain | TimeUp, around: Surroundings) -> None:
     match around.choose(session, current=Current.NONE):
         case Choice(pair, why):
             _ask(session, around, pair, why)
@@ -188,18 +202,41 @@ def _search(session: Session, around: Surroundings) -> None:
             _wait(session, around, why)
 
 
-def _try_others(session: Session, around: Surroundings, tried: frozenset[Pair], because: str) -> None:
-    """The best pair not tried yet; when all were, begin again with the best but the last one."""
+def _test_failed(
+    session: Session, around: Surroundings, event: PairEvent, tried: frozenset[Pair], because: str
+) -> None:
+    """The pair machine says whether to test another; the budget says for how long."""
+    budget = session.connection.search.budget
+    if isinstance(session.state, Updating) and around.now - session.state.since >= budget:
+        why = f"no pair has answered in {budget / 1e9:.0f} s"
+        around.tell(Said.MOVE_FAILED, session, f"Given up: {why}")
+        session.state = STABLE
+        around.command(Close(session.sa, why))
+        return
+    found = _untested(session, around, tried)
+    match line(standing(session.state), event, last=found is None).test:
+        case Test.NEXT if found is not None:
+            pair, why, excluded = found
+            _ask(session, around, pair, f"{because}; {why}", tried=excluded)
+        case Test.NEXT | Test.SAME | Test.WANTED | Test.NONE:
+            # Only this one is left: the core goes on repeating its request on it until it gives the SA up.
+            around.tell(Said.SILENT, session, f"{because}, and there is no other pair")
+            if isinstance(session.state, Updating) and session.state.due is not None:
+                session.state = replace(session.state, due=around.test_ends(session, session.state.test))
+
+
+def _untested(
+    session: Session, around: Surroundings, tried: frozenset[Pair]
+) -> tuple[Pair, str, frozenset[Pair]] | None:
+    """The best pair not tried yet; when all were, the best but the last one. With what counts as tried then."""
     last = session.state.path.pair if isinstance(session.state, Updating) else session.pair
     for excluded in (tried, frozenset({last})):
         match around.choose(session, current=Current.NONE, excluded=excluded):
             case Choice(pair, why):
-                _ask(session, around, pair, f"{because}; {why}", tried=excluded)
-                return
+                return pair, why, excluded
             case Keep() | NoPair():
                 continue
-    # The core goes on repeating its request on this one until it gives the SA up.
-    around.tell(Said.SILENT, session, f"{because}, and there is no other pair")
+    return None
 
 
 def _try_untried(session: Session, around: Surroundings, tried: frozenset[Pair], because: str) -> None:
@@ -233,7 +270,10 @@ def _ask(
     if before is None and not tried:
         session.state = around.updating(path, why, encap)
     else:
-        session.state = Updating(path, around.now if before is None else before.since, why, encap, tried)
+        test = (0 if before is None else before.test) + bool(tried)
+        due = around.test_ends(session, test) if test else None
+        since = around.now if before is None else before.since
+        session.state = Updating(path, since, why, encap, tried, test, due)
     around.tell(Said.MOVING, session, why, path)
 
 
@@ -254,6 +294,17 @@ def _wait(session: Session, around: Surroundings, why: str) -> None:
     session.next_generation()
     session.state = Waiting(around.now, why)
     around.tell(Said.WAITING, session, f"Nothing to move to: {why}")
+
+
+def standing(state: State) -> PairState:
+    """A state of ours in the words of the pair machine."""
+    match state:
+        case Stable():
+            return PairState.PRIMARY_OPERATIONAL
+        case Updating():
+            return PairState.TESTING_PRIMARY
+        case Waiting():
+            return PairState.NO_PRIMARY
 
 
 def _current(session: Session) -> Current:
@@ -296,18 +347,21 @@ TABLE: Final[Mapping[tuple[type[State], type[Cause]], Handler]] = {
     **{(state, cause): handler for state in (Stable, Updating, Waiting) for cause, handler in _SAME_EVERYWHERE.items()},
     (Stable, LocalLost): _leave_dead_pair,
     (Stable, LookAgain): _consider,
+    (Stable, TimeUp): nothing,
     (Stable, PathSilent): _leave_silent_pair,
     (Stable, NatChanged): _update_in_place,
     (Stable, Moved): nothing,  # an answer to an older update (RFC 4555 section 3.5)
     (Stable, MoveRefused): nothing,
     (Updating, LocalLost): _lost_while_updating,
     (Updating, LookAgain): _reconsider,
+    (Updating, TimeUp): _give_next_a_turn,
     (Updating, Moved): _settle,
     (Updating, MoveRefused): _take_refusal,
     (Updating, PathSilent): _try_next,
     (Updating, NatChanged): nothing,  # the update in flight tells the peer
     (Waiting, LocalLost): nothing,
     (Waiting, LookAgain): _leave_when_possible,
+    (Waiting, TimeUp): _leave_when_possible,
     (Waiting, Moved): nothing,  # from before the pair was lost
     (Waiting, MoveRefused): nothing,
     (Waiting, PathSilent): nothing,

@@ -23,7 +23,7 @@ from mobike.events import (
     PlaneRefused,
     SaMoved,
 )
-from mobike.mobility.causes import Cause, LocalLost, LookAgain
+from mobike.mobility.causes import Cause, LocalLost, LookAgain, TimeUp
 from mobike.mobility.common import (
     Handler,
     announce_list,
@@ -101,6 +101,7 @@ def _note_nat(session: Session, cause: NatChanged, around: Surroundings) -> None
 TABLE: Final[Mapping[tuple[type[State], type[Cause]], Handler]] = {
     (Stable, LocalLost): _leave_dead_address,
     (Stable, LookAgain): _announce,
+    (Stable, TimeUp): nothing,
     (Stable, OperatorMove): _decline,
     (Stable, PathSilent): _note_silence,
     (Stable, PathChecked): nothing,  # facts of pairs are shared among initiators; a gateway's peers share none
@@ -111,6 +112,7 @@ TABLE: Final[Mapping[tuple[type[State], type[Cause]], Handler]] = {
     (Stable, PlaneRefused): note_plane_refused,
     (Waiting, LocalLost): nothing,
     (Waiting, LookAgain): _leave_when_possible,
+    (Waiting, TimeUp): nothing,
     (Waiting, OperatorMove): _decline,
     (Waiting, PathSilent): nothing,  # nothing of ours can leave
     (Waiting, PathChecked): nothing,

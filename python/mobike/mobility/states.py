@@ -26,6 +26,10 @@ class Updating:
     """None: the data plane still uses the old pair. Else it was sent to `path` at once, with this encapsulation."""
     tried: frozenset[Pair]
     """Pairs that did not answer, or were refused, since this search began."""
+    test: int = 0
+    """How many pairs were tested before this one because others failed; 0: a plain move."""
+    due: Nanos | None = None
+    """When the time of this test is up; None: the core tells of silence."""
 
     def __str__(self) -> str:
         return "updating"

@@ -76,6 +76,10 @@ class Surroundings(Protocol):
         """The state of a search that begins now: one object for all sessions that ask for the same."""
         ...
 
+    def test_ends(self, session: Session, test: int) -> Nanos:
+        """When the test of this number, counted from 1, has had its time."""
+        ...
+
     def retry(self, session: Session, pin: Pin) -> None:
         """Forget what was bad about the pairs that the operator asks for: an order is worth a try."""
         ...
