@@ -58,7 +58,18 @@ class Profile:
     retransmit: Retransmit = Retransmit()
     nat_keepalive: int = 20 * SECOND
     return_routability: str = "before"
-    """When a moved peer must echo a cookie: `before` traffic follows, `after`, or `never` (RFC 4555 section 3.7)."""
+    """When a moved peer must echo a cookie (RFC 4555 section 3.7): `before` traffic follows, `after`, `never`, or
+    `untrusted`: as `before`, but not inside `trusted`."""
+    trusted: tuple[str, ...] = ()
+    """Prefixes in which a peer need not prove its address."""
+    allow_local: tuple[str, ...] = ()
+    """Prefixes our own outer address must lie in; empty: any. A move elsewhere is refused (UNACCEPTABLE_ADDRESSES)."""
+    allow_remote: tuple[str, ...] = ()
+    """The same of the peer's outer address, as its packets show it."""
+    families: tuple[int, ...] = (4, 6)
+    """IP versions that may be used outside."""
+    nat_traversal: bool = True
+    """Go through NATs; if not, packets whose addresses were rewritten are refused (RFC 4555 section 3.9)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,6 +105,12 @@ def _contradictions(table: ConnectionTable) -> Iterator[ConnectionProblem]:
             yield from _of_initiator(table)
         case "responder":
             yield from _of_responder(table)
+    if table.return_routability == "untrusted" and not table.trusted:
+        yield ConnectionProblem(
+            ("trusted",), 'is empty, so return_routability = "untrusted" is the same as "before"', harmless=True
+        )
+    if table.trusted and table.return_routability != "untrusted":
+        yield ConnectionProblem(("trusted",), 'is used with return_routability = "untrusted" only')
     if table.retransmit.give_up_responder < _RESPONDER_FLOOR:
         yield ConnectionProblem(
             ("retransmit", "give_up_responder"),
@@ -190,6 +196,11 @@ def _profile(name: str, table: ConnectionTable, psk: bytes) -> Profile:
         retransmit=_retransmit(table.retransmit),
         nat_keepalive=table.nat_keepalive,
         return_routability=table.return_routability,
+        trusted=tuple(table.trusted),
+        allow_local=tuple(table.allow_local),
+        allow_remote=tuple(table.allow_remote),
+        families=tuple(int(family.removeprefix("ipv")) for family in table.families),
+        nat_traversal=table.nat_traversal,
     )
 
 

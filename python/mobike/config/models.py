@@ -145,7 +145,9 @@ class ConnectionTable(Table):
     liveness: Duration = 30_000_000_000
     nat_keepalive: Duration = 20_000_000_000
     retransmit: RetransmitTable = RetransmitTable()
-    return_routability: Literal["before", "after", "never"] = "before"
+    return_routability: Literal["before", "after", "never", "untrusted"] = "before"
+    trusted: list[Network] = []
+    nat_traversal: bool = True
     start: Literal["auto", "manual"] = "auto"
     addresses: list[Address] = []
     link: list[LinkRuleTable] = []

@@ -117,12 +117,18 @@ counters! {
     updates_sent,
     /// UPDATE_SA_ADDRESSES acted upon.
     updates_taken,
+    /// UPDATE_SA_ADDRESSES to a path that policy forbids.
+    updates_refused,
     /// UPDATE_SA_ADDRESSES older than one acted upon.
     updates_stale,
     /// UPDATE_SA_ADDRESSES without MOBIKE agreed, or from the responder.
     updates_unexpected,
     /// Answers to an UPDATE overtaken by a newer decision.
     moves_overtaken,
+    /// Messages whose addresses were rewritten on the way, where NATs are prohibited.
+    unexpected_nats,
+    /// Requests of ours asked anew, because the peer saw a NAT where those are prohibited.
+    nat_retrials,
     /// Return routability checks sent.
     cookie2_sent,
     /// Return routability checks passed.

@@ -242,6 +242,8 @@ pub enum AuthRefusal {
     WrongIdentity,
     /// The message lacks a payload that must be there.
     Incomplete,
+    /// It comes from, or to, an address that the profile does not allow.
+    WrongAddress,
 }
 
 impl fmt::Display for AuthRefusal {
@@ -250,6 +252,7 @@ impl fmt::Display for AuthRefusal {
             AuthRefusal::BadAuth => "peer's AUTH does not match the shared secret",
             AuthRefusal::WrongIdentity => "peer's identity is not the one the profile wants",
             AuthRefusal::Incomplete => "peer's IKE_AUTH lacks a payload",
+            AuthRefusal::WrongAddress => "the profile does not allow the addresses in use",
         })
     }
 }
@@ -331,6 +334,10 @@ pub enum NoticeKind {
     NotServed,
     /// A message that authenticates but breaks the protocol.
     Malformed,
+    /// Policy forbids the addresses that the peer uses.
+    AddressRefused,
+    /// Addresses were rewritten on the way, where NATs are prohibited.
+    UnexpectedNat,
     /// A limit was reached: half-open SAs, SAs, queues.
     Limit,
     /// An answer that proves nothing (not authenticated) and was not acted upon.
@@ -350,6 +357,8 @@ impl NoticeKind {
             NoticeKind::NoAddress => "no_address",
             NoticeKind::NotServed => "not_served",
             NoticeKind::Malformed => "malformed",
+            NoticeKind::AddressRefused => "address_refused",
+            NoticeKind::UnexpectedNat => "unexpected_nat",
             NoticeKind::Limit => "limit",
             NoticeKind::Unproven => "unproven",
             NoticeKind::PeerError => "peer_error",

@@ -3,7 +3,8 @@
 //! ```text
 //! engine    the only door: handle_datagram, handle_command, handle_timeout; poll_event, poll_transmit, poll_timeout
 //! command   orders in              event   facts out            counters   every drop has its reason
-//! profile   standing orders        id      names of things      selector   traffic selectors
+//! profile   standing orders        paths    which addresses they allow
+//! id        names of things        selector traffic selectors
 //! table     many SAs: slab, SPIs, timer wheel, half-open defence
 //! sa        one IKE SA: window, timers, path; sa/exchange: one exchange per file
 //! crypto    suites, key schedule   wire    bytes and meaning
@@ -17,6 +18,7 @@ pub mod engine;
 pub mod event;
 pub mod id;
 pub mod path;
+pub mod paths;
 pub mod profile;
 pub mod sa;
 pub mod selector;
@@ -32,6 +34,7 @@ pub use engine::Engine;
 pub use event::{ChildInstall, Event, IkeSaUp, NatView};
 pub use id::{ChildId, Generation, Identity, IdentityPattern, ProfileId, Role, SaId, Token};
 pub use path::Path;
+pub use paths::{PathOrders, Prefix};
 pub use profile::Profile;
 pub use selector::Selector;
 pub use settings::{HalfOpenLimits, Settings};

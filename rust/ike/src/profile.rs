@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::crypto::{EspSuite, IkeSuite};
 use crate::id::{Identity, IdentityPattern};
+use crate::paths::PathOrders;
 use crate::selector::Selector;
 
 /// Standing orders of one connection.
@@ -49,6 +50,8 @@ pub struct Profile {
     pub install: Install,
     /// Wrap ESP in UDP even where no NAT was seen (a userspace plane without raw sockets needs it).
     pub always_encap: bool,
+    /// Which addresses may be used, and how.
+    pub paths: PathOrders,
 }
 
 /// Whether and when a new peer address must be proven (RFC 4555 section 3.7).
@@ -60,6 +63,8 @@ pub enum ReturnRoutability {
     After,
     /// Trust the peer.
     Never,
+    /// As [`ReturnRoutability::Before`], but for addresses in a trusted prefix, which need no proof.
+    Untrusted,
 }
 
 /// When a Child SA counts as usable.

@@ -7,8 +7,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use mobike_ike::Selector;
 use mobike_ike::profile::{Install, Pool, Profile, PskSecret, RequestVip, Retransmit, ReturnRoutability};
+use mobike_ike::{PathOrders, Prefix, Selector};
 
 use crate::identity;
 use crate::read::{each, field, span, wrong};
@@ -54,6 +54,25 @@ fn read(from: &Bound<'_, PyAny>, name: &str, plane: Plane) -> PyResult<Profile> 
         return_routability: return_routability(&text(intern!(py, "return_routability"))?)?,
         install: Install::Inline,
         always_encap: plane.always_encap,
+        paths: paths(from)?,
+    })
+}
+
+/// Which addresses may be used, and how.
+fn paths(from: &Bound<'_, PyAny>) -> PyResult<PathOrders> {
+    let py = from.py();
+    let prefixes = |name| each(from, name, |item| selector(item).map(Prefix::from));
+    let families: Vec<u8> = field(from, intern!(py, "families"))?;
+    if let Some(odd) = families.iter().find(|family| !matches!(family, 4 | 6)) {
+        return Err(wrong("families", format_args!("{odd} is neither 4 nor 6")));
+    }
+    Ok(PathOrders {
+        local: prefixes(intern!(py, "allow_local"))?,
+        remote: prefixes(intern!(py, "allow_remote"))?,
+        v4: families.contains(&4),
+        v6: families.contains(&6),
+        trusted: prefixes(intern!(py, "trusted"))?,
+        nat_traversal: field(from, intern!(py, "nat_traversal"))?,
     })
 }
 
@@ -160,6 +179,10 @@ fn return_routability(text: &str) -> PyResult<ReturnRoutability> {
         "before" => ReturnRoutability::Before,
         "after" => ReturnRoutability::After,
         "never" => ReturnRoutability::Never,
-        _ => return Err(wrong("return_routability", format_args!("{text:?} is none of before, after, never"))),
+        "untrusted" => ReturnRoutability::Untrusted,
+        _ => {
+            let why = format_args!("{text:?} is none of before, after, never, untrusted");
+            return Err(wrong("return_routability", why));
+        }
     })
 }

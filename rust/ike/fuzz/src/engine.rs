@@ -14,8 +14,8 @@ use std::sync::Arc;
 use mobike_ike::crypto::SecretBytes;
 use mobike_ike::profile::{Install, RequestVip, Retransmit, ReturnRoutability};
 use mobike_ike::{
-    Command, Engine, Event, Identity, IdentityPattern, Nanos, NattPorts, Path, Profile, ProfileId, Selector, Settings,
-    Token,
+    Command, Engine, Event, Identity, IdentityPattern, Nanos, NattPorts, Path, PathOrders, Profile, ProfileId,
+    Selector, Settings, Token,
 };
 
 /// Hand the input to two fresh engines.
@@ -90,6 +90,7 @@ fn made(now: Nanos, accepts: bool) -> Engine {
         return_routability: ReturnRoutability::Before,
         install: Install::Inline,
         always_encap: false,
+        paths: PathOrders::default(),
     };
     let mut engine = Engine::new(Settings::default(), [7; 32]);
     engine.handle_command(now, Command::SetProfile { id: ProfileId(1), profile: Arc::new(profile) });

@@ -28,8 +28,15 @@ impl Engine {
             Command::SetLocalAddresses { addresses } => self.ctx.local_addresses = addresses,
             Command::Connect { token, profile, paths, natt } => {
                 let order = self.ctx.profiles.get(&profile).ok_or(ConnectError::UnknownProfile).cloned();
-                let order =
-                    order.map(|orders| Order { token, profile_id: profile, profile: orders, paths, natt, since: now });
+                let order = order.map(|orders| Order {
+                    token,
+                    profile_id: profile,
+                    profile: orders,
+                    paths,
+                    natt,
+                    since: now,
+                    anew: None,
+                });
                 if let Err(why) = order.and_then(|order| self.connect(now, order)) {
                     self.ctx.counters.connects_failed += 1;
                     self.ctx.events.push_back(Event::ConnectFailed { token, why, tried: Vec::new() });

@@ -13,6 +13,7 @@ use crate::sa::channel::{Channel, Outgoing};
 use crate::sa::child::Family;
 use crate::sa::context::{About, Context};
 use crate::sa::exchange::addresses;
+use crate::sa::exchange::retrial::{self, Retrial};
 use crate::sa::exchange::traffic::{self, Leases};
 use crate::sa::path::NatHashes;
 use crate::sa::timers::{Retry, patience};
@@ -21,7 +22,7 @@ use crate::selector::Selector;
 use crate::transmit::Transmit;
 use crate::wire::mobike::SCRATCH_LEN;
 use crate::wire::natt::KEEPALIVE;
-use crate::wire::{Cookie2, Delete, ExchangeType, MobikeNotify, Payload, ProtocolId, SkWriter};
+use crate::wire::{Cookie2, Delete, ExchangeType, MobikeNotify, NoNatsAllowed, Payload, ProtocolId, SkWriter};
 use crate::{Nanos, Path};
 
 /// An established IKE SA.
@@ -47,6 +48,10 @@ pub struct Established {
     pub generation: Generation,
     /// NATs on the path.
     pub nat: NatView,
+    /// NAT traversal is on: both ends said so in IKE_SA_INIT.
+    pub natt: bool,
+    /// A request to be asked anew.
+    pub retrial: Option<Box<Retrial>>,
     /// What the peer last said it sees as our address, shortened; 0 if it never did.
     pub seen_as: u64,
     /// Our requests.
@@ -114,6 +119,8 @@ pub struct Setup {
     pub path: Path,
     /// NATs on it.
     pub nat: NatView,
+    /// NAT traversal is on.
+    pub natt: bool,
     /// Moving.
     pub mobility: Mobility,
     /// The peer's other addresses.
@@ -159,6 +166,8 @@ impl Established {
             path: setup.path,
             generation: Generation::default(),
             nat: NatView::default(),
+            natt: setup.natt,
+            retrial: None,
             seen_as: 0,
             requests: Requests::new(ours),
             answers: Answers::new(theirs, 1),
@@ -236,6 +245,7 @@ impl Established {
             .deadline()
             .min(self.liveness_at())
             .min(self.keepalive_at)
+            .min(self.retrial.as_ref().map_or(Nanos::NEVER, |retrial| retrial.deadline()))
             .min(self.forget_at)
             .min(self.closing_until)
     }
@@ -289,10 +299,10 @@ impl Established {
             }
         };
         let natted = self.nat.we_are_behind && self.speaks_mobike();
-        let nat_hashes = NatHashes::of(self.channel.spis, path);
+        let nat_hashes = self.natt.then(|| NatHashes::of(self.channel.spis, path));
         let message = Outgoing { exchange: ExchangeType::INFORMATIONAL, id, response: false };
         let sealed = self.channel.seal(&mut ctx.buffer, message, |writer| {
-            write(writer, &ask, path, natted.then_some(&nat_hashes), &nat_hashes);
+            write(writer, &ask, path, natted, nat_hashes.as_ref());
         });
         let Ok(bytes) = sealed else {
             ctx.counters.dropped_crypto += 1;
@@ -408,6 +418,7 @@ pub fn on_timeout(sa: &mut Sa, ctx: &mut Context, now: Nanos) {
     if established.liveness_at() <= now {
         established.ask(ctx, now, Ask::Liveness);
     }
+    retrial::on_timeout(established, ctx, now);
     established.keep_nat_awake(ctx, now);
     if established.forget_at <= now {
         established.answers.forget();
@@ -422,36 +433,55 @@ pub fn end(sa: &mut Sa, ctx: &mut Context, why: DownReason) {
     }
 }
 
-fn write(writer: &mut SkWriter, ask: &Ask, path: Path, behind_nat: Option<&NatHashes>, always: &NatHashes) {
+/// `hashes` are there while NAT traversal is on.
+fn write(writer: &mut SkWriter, ask: &Ask, path: Path, behind_nat: bool, hashes: Option<&NatHashes>) {
     let mut scratch = [0; SCRATCH_LEN];
-    let nat = |writer: &mut SkWriter, hashes: &NatHashes| {
-        hashes.payloads().iter().for_each(|payload| writer.push(payload));
+    let nat = |writer: &mut SkWriter| {
+        hashes.iter().flat_map(|hashes| hashes.payloads()).for_each(|payload| writer.push(&payload));
+    };
+    // Where NATs are prohibited, everything that can change addresses says which it was sent with (M3.9-1).
+    let no_nats = |writer: &mut SkWriter| {
+        if hashes.is_none() {
+            push_no_nats(writer, path);
+        }
     };
     match ask {
         Ask::Liveness => {
-            if let Some(hashes) = behind_nat {
-                nat(writer, hashes);
+            if behind_nat {
+                nat(writer);
             }
         }
         Ask::Probe { .. } => {}
         Ask::Update { addresses: list, .. } => {
             writer.push(&Payload::Notify(MobikeNotify::UpdateSaAddresses.notify(&mut scratch)));
-            nat(writer, always);
+            nat(writer);
+            no_nats(writer);
             if let Some(list) = list {
                 addresses::write(writer, list, path.local.ip());
             }
         }
-        Ask::Announce { addresses: list, .. } => addresses::write(writer, list, path.local.ip()),
+        Ask::Announce { addresses: list, .. } => {
+            addresses::write(writer, list, path.local.ip());
+            no_nats(writer);
+        }
         Ask::Check { cookie } => {
             if let Some(cookie) = Cookie2::new(cookie) {
                 writer.push(&Payload::Notify(MobikeNotify::Cookie2(cookie).notify(&mut scratch)));
             }
-            nat(writer, always);
+            nat(writer);
         }
         Ask::DeleteIke => writer.push(&Payload::Delete(Delete::IkeSa)),
         Ask::DeleteChild { spi_in } => {
             let spis = [spi_in.to_be_bytes()];
             writer.push(&Payload::Delete(Delete::ChildSas { protocol: ProtocolId::ESP, spis: &spis }));
         }
+    }
+}
+
+/// NO_NATS_ALLOWED for a message that takes this path.
+pub fn push_no_nats(writer: &mut SkWriter, path: Path) {
+    if let Some(ends) = NoNatsAllowed::new(path.local, path.remote) {
+        let mut scratch = [0; SCRATCH_LEN];
+        writer.push(&Payload::Notify(MobikeNotify::NoNatsAllowed(ends).notify(&mut scratch)));
     }
 }

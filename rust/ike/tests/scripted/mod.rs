@@ -19,8 +19,8 @@ use mobike_ike::wire::{
     TrafficSelector, Transform, TsPayload,
 };
 use mobike_ike::{
-    Command, Engine, Event, Identity, IdentityPattern, Nanos, NattPorts, Path, Profile, ProfileId, SaId, Selector,
-    Settings, Token,
+    Command, Engine, Event, Identity, IdentityPattern, Nanos, NattPorts, Path, PathOrders, Profile, ProfileId, SaId,
+    Selector, Settings, Token,
 };
 
 const PSK: &[u8] = b"correct horse battery staple";
@@ -65,6 +65,7 @@ pub fn profile() -> Profile {
         return_routability: ReturnRoutability::Before,
         install: Install::Inline,
         always_encap: false,
+        paths: PathOrders::default(),
     }
 }
 

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use mobike_ike::profile::{Install, PskSecret, RequestVip, Retransmit, ReturnRoutability};
 use mobike_ike::wire::{ExchangeType, Payload};
 use mobike_ike::{
-    Command, Generation, Identity, IdentityPattern, NattPorts, Path, Profile, ProfileId, SaId, Selector, Settings,
-    Token,
+    Command, Generation, Identity, IdentityPattern, NattPorts, Path, PathOrders, Profile, ProfileId, SaId, Selector,
+    Settings, Token,
 };
 
 use super::arrows::Told;
@@ -252,5 +252,6 @@ fn profile(local: &str, remote: &str, local_ts: Selector, remote_ts: Selector) -
         return_routability: ReturnRoutability::Before,
         install: Install::Inline,
         always_encap: false,
+        paths: PathOrders::default(),
     }
 }

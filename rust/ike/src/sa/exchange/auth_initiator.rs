@@ -17,11 +17,11 @@ use crate::sa::Sa;
 use crate::sa::channel::{Channel, Outgoing};
 use crate::sa::child::{Family, Reserved};
 use crate::sa::context::{About, Context};
-use crate::sa::established::{Established, Mobility, Setup};
+use crate::sa::established::{Established, Mobility, Setup, push_no_nats};
 use crate::sa::exchange::informational::window_of;
 use crate::sa::exchange::init_initiator::Order;
 use crate::sa::exchange::traffic::{self, Leases};
-use crate::sa::exchange::{addresses, offers};
+use crate::sa::exchange::{addresses, init_initiator, offers};
 use crate::sa::path::Detected;
 use crate::sa::timers::{Retry, patience};
 use crate::sa::window::Ask;
@@ -72,6 +72,8 @@ pub struct Authenticating {
     init_answer: Box<[u8]>,
     path: Path,
     nat: NatView,
+    /// Both ends know NAT traversal.
+    natt: bool,
     child: Reserved,
     proposed: (Vec<Selector>, Vec<Selector>),
     request: Arc<[u8]>,
@@ -86,7 +88,8 @@ pub fn ask(ctx: &mut Context, now: Nanos, agreed: Agreed) -> Sa {
             ctx.send(path, Arc::clone(&asking.request));
             Sa::AwaitAuthAnswer(Box::new(asking))
         }
-        Err((order, why)) => {
+        Err(failed) => {
+            let (order, why) = *failed;
             fail(ctx, &order, path, why);
             Sa::Ended
         }
@@ -106,15 +109,20 @@ fn auth_path(ctx: &Context, agreed: &Agreed) -> Path {
     path
 }
 
-fn prepare(ctx: &mut Context, now: Nanos, agreed: Agreed, path: Path) -> Result<Authenticating, (Order, ConnectError)> {
+fn prepare(
+    ctx: &mut Context,
+    now: Nanos,
+    agreed: Agreed,
+    path: Path,
+) -> Result<Authenticating, Box<(Order, ConnectError)>> {
     let Agreed { order, id, spis, suite, shared, nonce_i, nonce_r, request, answer, detected, .. } = agreed;
     let keys = Nonces::new(&nonce_i, &nonce_r)
         .and_then(|nonces| SkeySeed::initial(suite.prf(), &nonces, shared).expand(&suite, &nonces, spis));
     let Ok((keys, auth)) = keys else {
-        return Err((order, ConnectError::BadOrder("no keys could be made")));
+        return Err(Box::new((order, ConnectError::BadOrder("no keys could be made"))));
     };
     let Some(child) = ctx.children.reserve(ctx.settings.shard, id, &mut ctx.random) else {
-        return Err((order, ConnectError::TableFull));
+        return Err(Box::new((order, ConnectError::TableFull)));
     };
     let mut channel = Channel::new(spis, Role::Initiator, keys);
     let local = traffic::proposed_local(&order.profile, path.local.ip());
@@ -123,15 +131,19 @@ fn prepare(ctx: &mut Context, now: Nanos, agreed: Agreed, path: Path) -> Result<
     let asking = Asking { profile: &order.profile, auth: &auth, init_request: &request, nonce_r: &nonce_r };
     let message = Outgoing { exchange: ExchangeType::IKE_AUTH, id: 1, response: false };
     let local_addresses = Arc::clone(&ctx.local_addresses);
+    let natt = detected.is_some();
     let sealed = channel.seal(&mut ctx.buffer, message, |writer| {
         asking.write(writer, child, &proposed);
         if asking.profile.mobike {
             write_mobike(writer, &local_addresses, path);
+            if !natt {
+                push_no_nats(writer, path);
+            }
         }
     });
     let Ok(request) = sealed else {
         ctx.children.release(child);
-        return Err((order, ConnectError::BadOrder("IKE_AUTH does not fit a datagram")));
+        return Err(Box::new((order, ConnectError::BadOrder("IKE_AUTH does not fit a datagram"))));
     };
     let retry = Retry::begin(now, &order.profile.retransmit, &mut ctx.random);
     let nat = detected.map(|detected| detected.nat).unwrap_or_default();
@@ -147,6 +159,7 @@ fn prepare(ctx: &mut Context, now: Nanos, agreed: Agreed, path: Path) -> Result<
         init_answer,
         path,
         nat,
+        natt,
         child,
         proposed,
         request,
@@ -219,7 +232,8 @@ pub fn received_id_body(id: &Identification<'_>) -> Vec<u8> {
     [&id.head(), id.data].concat()
 }
 
-fn fail(ctx: &mut Context, order: &Order, path: Path, why: ConnectError) {
+/// Report an order that came to nothing.
+pub fn fail(ctx: &mut Context, order: &Order, path: Path, why: ConnectError) {
     ctx.counters.connects_failed += 1;
     ctx.events.push_back(Event::ConnectFailed { token: order.token, why, tried: vec![path] });
 }
@@ -331,6 +345,12 @@ pub fn on_timeout(sa: &mut Sa, ctx: &mut Context, now: Nanos) {
 /// The answer came; the holder of the keys made it.
 pub fn on_answer(sa: &mut Sa, ctx: &mut Context, now: Nanos, payloads: &Payloads<'_>) {
     let Sa::AwaitAuthAnswer(mut asking) = core::mem::replace(sa, Sa::Ended) else { return };
+    if payloads.has(NotifyType::UNEXPECTED_NAT_DETECTED) {
+        ctx.children.release(asking.child);
+        let Authenticating { order, id, path, .. } = *asking;
+        *sa = init_initiator::restart(ctx, now, id, order, path);
+        return;
+    }
     let peer_id = match asking.check(payloads) {
         Ok(peer_id) => peer_id,
         Err(why) => {
@@ -351,7 +371,7 @@ fn establish(
     payloads: &Payloads<'_>,
 ) -> Established {
     let child = asking.child(payloads);
-    let Authenticating { order, id, suite, channel, path, nat, child: reserved, .. } = asking;
+    let Authenticating { order, id, suite, channel, path, nat, natt, child: reserved, .. } = asking;
     let mobike = order.profile.mobike && payloads.has(NotifyType::MOBIKE_SUPPORTED);
     let leases = payloads.configuration().map(Leases::read).unwrap_or_default();
     let peer_addresses = addresses::read(payloads).unwrap_or_default();
@@ -399,6 +419,7 @@ fn establish(
         peer_id,
         path,
         nat,
+        natt,
         mobility: if mobike { Mobility::Initiator } else { Mobility::Off },
         peer_addresses,
         leases,

@@ -17,7 +17,7 @@ use crate::sa::exchange::auth_initiator::{esp_suites, id_body, received_id_body,
 use crate::sa::exchange::informational::window_of;
 use crate::sa::exchange::init_responder::{HalfOpen, Secret};
 use crate::sa::exchange::traffic::{self, Leases};
-use crate::sa::exchange::{addresses, offers};
+use crate::sa::exchange::{addresses, admission, offers};
 use crate::selector::{Selector, narrow};
 use crate::wire::{
     AuthMethod, Authentication, ExchangeType, NotifyType, Payload, Payloads, SkWriter, WireError, WireErrorKind,
@@ -41,7 +41,7 @@ pub fn on_request(sa: &mut Sa, ctx: &mut Context, now: Nanos, path: Path, payloa
     if let Some(error) = misshapen {
         return refuse_unreadable(half, ctx, now, path, &error);
     }
-    match authenticate(ctx, half, &payloads) {
+    match authenticate(ctx, half, path, &payloads) {
         Err(why) => {
             ctx.counters.auth_failed += 1;
             let about = About { path: Some(path), sa: Some(half.id) };
@@ -50,6 +50,9 @@ pub fn on_request(sa: &mut Sa, ctx: &mut Context, now: Nanos, path: Path, payloa
                 format!("IKE_AUTH of {claimed} refused: {why}")
             });
             refuse(half, ctx, path, &Payload::notify(NotifyType::AUTHENTICATION_FAILED, &[]));
+        }
+        Ok(peer) if peer.profile.mobike && is_rewritten(ctx, now, half.id, path, &payloads) => {
+            refuse(half, ctx, path, &Payload::notify(NotifyType::UNEXPECTED_NAT_DETECTED, &[]));
         }
         Ok(peer) => {
             if let Sa::AwaitAuth(half) = core::mem::replace(sa, Sa::Ended) {
@@ -89,7 +92,12 @@ struct Peer {
     profile: Arc<Profile>,
 }
 
-fn authenticate(ctx: &Context, half: &mut HalfOpen, payloads: &Payloads<'_>) -> Result<Peer, AuthRefusal> {
+/// NATs are prohibited, and there is one (M3.9-2).
+fn is_rewritten(ctx: &mut Context, now: Nanos, id: crate::SaId, path: Path, payloads: &Payloads<'_>) -> bool {
+    admission::no_nats_in(payloads).is_some_and(|meant| admission::is_rewritten(ctx, now, id, path, meant))
+}
+
+fn authenticate(ctx: &Context, half: &mut HalfOpen, path: Path, payloads: &Payloads<'_>) -> Result<Peer, AuthRefusal> {
     let (Some(id), Some(auth)) = (payloads.id_initiator(), payloads.authentication()) else {
         return Err(AuthRefusal::Incomplete);
     };
@@ -106,6 +114,7 @@ fn authenticate(ctx: &Context, half: &mut HalfOpen, payloads: &Payloads<'_>) -> 
     if auth.method != AuthMethod::SHARED_KEY || !proven {
         return Err(AuthRefusal::BadAuth);
     }
+    profile.paths.judge(path).map_err(|_| AuthRefusal::WrongAddress)?;
     Ok(Peer { id: identity, profile_id, profile })
 }
 
@@ -158,7 +167,7 @@ fn accept(
     }
     let proof = prove(&keys.1, &profile, &half.answer, half.nonce_i());
     let local_addresses = Arc::clone(&ctx.local_addresses);
-    let HalfOpen { id, suite, nat, spis, secret: Secret::Keys(keys), .. } = half else { return None };
+    let HalfOpen { id, suite, nat, natt, spis, secret: Secret::Keys(keys), .. } = half else { return None };
     let (mut channel, _) = *keys;
     let sealed = channel.seal(&mut ctx.buffer, ANSWER, |writer| {
         with_id(&profile.local_id, |id| writer.push(&Payload::IdResponder(id)));
@@ -212,6 +221,7 @@ fn accept(
         peer_id,
         path,
         nat,
+        natt,
         mobility: if mobike { Mobility::responder() } else { Mobility::Off },
         peer_addresses,
         leases,

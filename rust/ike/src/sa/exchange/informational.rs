@@ -10,7 +10,7 @@ use crate::sa::Sa;
 use crate::sa::channel::{Opened, Outgoing};
 use crate::sa::context::Context;
 use crate::sa::established::{self, Established};
-use crate::sa::exchange::{create_child, mobike};
+use crate::sa::exchange::{admission, create_child, mobike};
 use crate::sa::path::{NatHashes, detect};
 use crate::sa::window::{Ask, Outstanding, Standing};
 use crate::wire::mobike::{MAX_COOKIE2, SCRATCH_LEN};
@@ -148,6 +148,11 @@ fn inform(
         }
     };
     reply.cookie2 = notes.cookie2.map(copy_cookie);
+    let refused = admission::refusal(sa, ctx, now, request, &notes);
+    if let Some(kind) = refused {
+        reply.error = Some((kind, None));
+        reply.nat = false;
+    }
     sa.requests.widen(window_of(payloads));
     let mut ended = payloads.has(NotifyType::AUTHENTICATION_FAILED).then_some(DownReason::PeerRefusedAuth);
     for payload in payloads.iter() {
@@ -161,7 +166,7 @@ fn inform(
     }
     answer(sa, ctx, now, request, &reply);
     if ended.is_none() {
-        mobike::on_request(sa, ctx, now, request, &notes, payloads);
+        mobike::on_request(sa, ctx, now, request, &notes, refused, payloads);
     }
     ended
 }
@@ -273,7 +278,7 @@ fn settle(
             }
         }
         Ask::Update { .. } => mobike::on_update_answer(sa, ctx, now, path, &request, payloads),
-        Ask::Announce { .. } => mobike::on_announce_answer(sa, ctx, now, request),
+        Ask::Announce { .. } => mobike::on_announce_answer(sa, ctx, now, request, payloads),
         Ask::Check { cookie } => {
             let came = payloads.notify(NotifyType::COOKIE2).map_or(&[][..], |notify| notify.data);
             return mobike::on_check_answer(sa, ctx, now, &request, cookie.ct_eq(came).into());

@@ -25,6 +25,7 @@ use crate::sa::context::{About, Context};
 use crate::sa::exchange::{auth_initiator, offers};
 use crate::sa::path::detect;
 use crate::sa::timers::{Retry, patience};
+use crate::table::spi;
 use crate::wire::{
     ExchangeType, Flags, Header, KeMethod as KeNumber, KeyExchange, Message, MessageWriter, Nonce, NotifyType, Payload,
     Payloads,
@@ -46,6 +47,8 @@ pub struct Order {
     pub natt: NattPorts,
     /// When it was ordered.
     pub since: Nanos,
+    /// IKE_AUTH was refused because of a NAT; the clock of beginning anew.
+    pub anew: Option<Retry>,
 }
 
 /// Our IKE_SA_INIT is unanswered.
@@ -85,11 +88,59 @@ const DOUBT: Duration = Duration::from_secs(8);
 
 /// Begin. The place and SPI are the engine's choice.
 pub fn connect(ctx: &mut Context, now: Nanos, id: SaId, spi_i: u64, order: Order) -> Result<Connecting, ConnectError> {
-    let method = order.profile.ike_suites.first().ok_or(ConnectError::BadOrder("profile has no IKE suite"))?.ke();
-    let ephemeral = generate(ctx, method)?;
+    let connecting = prepare(ctx, now, id, spi_i, order).map_err(|failed| failed.1)?;
+    ctx.send(connecting.order.paths[0], Arc::clone(&connecting.request));
+    Ok(connecting)
+}
+
+/// The peer saw a NAT where those are prohibited: begin anew over the same path, with new secrets, after as long as a
+/// repetition would wait and no longer than repetitions go on (M3.9-3).
+pub fn restart(ctx: &mut Context, now: Nanos, id: SaId, mut order: Order, path: Path) -> Sa {
+    let policy = order.profile.retransmit;
+    let mut clock = order.anew.take().unwrap_or_else(|| Retry::begin(order.since, &policy, &mut ctx.random));
+    clock.again(now, &policy, &mut ctx.random);
+    let paths = order.paths.len();
+    let same = order
+        .paths
+        .iter()
+        .position(|tried| tried.remote.ip() == path.remote.ip() && tried.local.ip() == path.local.ip());
+    order.anew = Some(clock);
+    let spi_i = spi::mint_ike(ctx.settings.shard, id.slot(), &mut ctx.random);
+    let refused = NotifyType::UNEXPECTED_NAT_DETECTED.to_string();
+    match prepare(ctx, now, id, spi_i, order) {
+        Ok(mut connecting) => {
+            ctx.counters.nat_retrials += 1;
+            connecting.path = (same.unwrap_or(0) + paths - 1) % paths;
+            connecting.retry.next = clock.next;
+            connecting.retry.tries = 0;
+            connecting.heard = Some(refused);
+            Sa::AwaitInitAnswer(Box::new(connecting))
+        }
+        Err(failed) => {
+            let (order, why) = *failed;
+            auth_initiator::fail(ctx, &order, path, why);
+            Sa::Ended
+        }
+    }
+}
+
+fn prepare(
+    ctx: &mut Context,
+    now: Nanos,
+    id: SaId,
+    spi_i: u64,
+    order: Order,
+) -> Result<Connecting, Box<(Order, ConnectError)>> {
+    let Some(suite) = order.profile.ike_suites.first() else {
+        return Err(Box::new((order, ConnectError::BadOrder("profile has no IKE suite"))));
+    };
+    let ephemeral = match generate(ctx, suite.ke()) {
+        Ok(ephemeral) => ephemeral,
+        Err(why) => return Err(Box::new((order, why))),
+    };
     let nonce = kex::fresh_nonce(&mut ctx.random);
     let retry = Retry::begin(now, &order.profile.retransmit, &mut ctx.random);
-    let give_up = now + patience(&order.profile.retransmit, Role::Initiator);
+    let give_up = order.since + patience(&order.profile.retransmit, Role::Initiator);
     let mut connecting = Connecting {
         order,
         id,
@@ -106,9 +157,10 @@ pub fn connect(ctx: &mut Context, now: Nanos, id: SaId, spi_i: u64, order: Order
         heard: None,
         give_up,
     };
-    connecting.write_request(ctx)?;
-    ctx.send(connecting.order.paths[0], Arc::clone(&connecting.request));
-    Ok(connecting)
+    match connecting.write_request(ctx) {
+        Ok(()) => Ok(connecting),
+        Err(why) => Err(Box::new((connecting.order, why))),
+    }
 }
 
 fn generate(ctx: &mut Context, method: KeMethod) -> Result<Ephemeral, ConnectError> {
@@ -147,7 +199,8 @@ impl Connecting {
             writer.push(&Payload::Nonce(nonce));
         }
         let spis = Spis { initiator: self.spi_i, responder: 0 };
-        for (kind, end) in self.ends() {
+        let ends = if self.order.profile.paths.nat_traversal { self.ends() } else { Vec::new() };
+        for (kind, end) in ends {
             writer.push(&Payload::notify(kind, &nat_detection(spis, end)));
         }
         ctx.buffer = writer.finish().map_err(|_| ConnectError::BadOrder("IKE_SA_INIT does not fit a datagram"))?;
@@ -339,7 +392,7 @@ fn proceed(
         ctx.counters.dropped_bad_ke += 1;
         return connecting.doubt(ctx, now, "an unusable key exchange value".into());
     };
-    let detected = detect(payloads, spis, path);
+    let detected = detect(payloads, spis, path).filter(|_| connecting.order.profile.paths.nat_traversal);
     let Sa::AwaitInitAnswer(connecting) = core::mem::replace(sa, Sa::Ended) else { return };
     let Connecting { order, id, nonce, request, .. } = *connecting;
     let agreed = auth_initiator::Agreed {

@@ -186,7 +186,8 @@ pub fn answer(
     let spi_i = message.header.initiator_spi;
     let spis = Spis { initiator: spi_i, responder: placed.spi_r };
     let detected = detect(payloads, Spis { initiator: spi_i, responder: 0 }, path);
-    let natt = detected.is_some();
+    let natt =
+        detected.is_some() && ctx.profiles.values().any(|profile| profile.accepts && profile.paths.nat_traversal);
     let answer = write_answer(ctx, path, spis, &chosen, &pair, &nonce_r, natt)?;
     ctx.counters.init_answered += 1;
     ctx.send(path, Arc::clone(&answer));
@@ -200,7 +201,7 @@ pub fn answer(
         request: bytes.into(),
         answer,
         nonce_r,
-        nat: detected.map(|detected| detected.nat).unwrap_or_default(),
+        nat: detected.filter(|_| natt).map(|detected| detected.nat).unwrap_or_default(),
         natt,
         secret: Secret::Pair(pair),
         refusal: None,

@@ -19,10 +19,10 @@ use crate::id::Generation;
 use crate::profile::ReturnRoutability;
 use crate::sa::context::Context;
 use crate::sa::established::{Established, Mobility};
-use crate::sa::exchange::addresses;
 use crate::sa::exchange::informational::{Request, detected};
+use crate::sa::exchange::{addresses, retrial};
 use crate::sa::window::{Ask, Outstanding};
-use crate::wire::{Cookie2, MobikeNotify, NotifyType, Payloads, WireError};
+use crate::wire::{Cookie2, MobikeNotify, NoNatsAllowed, NotifyType, Payloads, WireError};
 use crate::{Nanos, Path};
 
 /// MOBIKE notifications of a request, all of the right form.
@@ -30,7 +30,10 @@ use crate::{Nanos, Path};
 pub struct Notes<'a> {
     /// COOKIE2, to be copied into the answer.
     pub cookie2: Option<Cookie2<'a>>,
-    update: bool,
+    /// NO_NATS_ALLOWED: the addresses as the sender meant them.
+    pub no_nats: Option<NoNatsAllowed>,
+    /// UPDATE_SA_ADDRESSES.
+    pub update: bool,
 }
 
 impl<'a> Notes<'a> {
@@ -41,10 +44,10 @@ impl<'a> Notes<'a> {
             match notify? {
                 MobikeNotify::Cookie2(cookie) => notes.cookie2 = Some(cookie),
                 MobikeNotify::UpdateSaAddresses => notes.update = true,
+                MobikeNotify::NoNatsAllowed(meant) => notes.no_nats = Some(meant),
                 MobikeNotify::MobikeSupported
                 | MobikeNotify::AdditionalAddress(_)
                 | MobikeNotify::NoAdditionalAddresses
-                | MobikeNotify::NoNatsAllowed(_)
                 | MobikeNotify::UnexpectedNatDetected
                 | MobikeNotify::UnacceptableAddresses => {}
             }
@@ -60,8 +63,12 @@ pub fn on_request(
     now: Nanos,
     request: &Request,
     notes: &Notes<'_>,
+    refused: Option<NotifyType>,
     payloads: &Payloads<'_>,
 ) {
+    if refused == Some(NotifyType::UNEXPECTED_NAT_DETECTED) {
+        return;
+    }
     if sa.is_closing() {
         // The peer moved before our Delete reached it: the Delete follows.
         if notes.update && matches!(sa.mobility, Mobility::Responder { .. }) {
@@ -74,7 +81,7 @@ pub fn on_request(
     {
         replace_list(sa, ctx, request.id, list);
     }
-    if notes.update {
+    if notes.update && refused.is_none() {
         on_update(sa, ctx, now, request, payloads);
     }
 }
@@ -103,8 +110,13 @@ fn on_update(sa: &mut Established, ctx: &mut Context, now: Nanos, request: &Requ
     ctx.counters.updates_taken += 1;
     let moved = sa.path != request.path;
     let policy = sa.profile.return_routability;
+    let proof_wanted = match policy {
+        ReturnRoutability::Before | ReturnRoutability::After => true,
+        ReturnRoutability::Untrusted => !sa.profile.paths.trusts(request.path.remote.ip()),
+        ReturnRoutability::Never => false,
+    };
     // The same path again, and proven before: nothing new to prove.
-    let check = policy != ReturnRoutability::Never && (moved || *checking);
+    let check = proof_wanted && (moved || *checking);
     *checking = check;
     if let Some(detected) = detected(sa, payloads, request.path) {
         sa.set_nat(now, detected.nat);
@@ -194,6 +206,7 @@ pub fn order_move(
         _ => None,
     });
     sa.generation = generation;
+    sa.retrial = None;
     sa.re_aim(ctx, now, path);
     let addresses = addresses.or(unsent).or(in_flight);
     sa.ask_first(ctx, now, Ask::Update { generation, addresses }, |ask| matches!(ask, Ask::Update { .. }));
@@ -221,6 +234,9 @@ pub fn on_update_answer(
     }
     let generation = *generation;
     if let Some(error) = payloads.notifies().find(|notify| notify.kind.is_error()) {
+        if error.kind == NotifyType::UNEXPECTED_NAT_DETECTED && retrial::begin(sa, ctx, now, request) {
+            return;
+        }
         let kind = error.kind;
         if kind != NotifyType::UNACCEPTABLE_ADDRESSES {
             ctx.notice(now, sa.about(), NoticeKind::PeerError, || format!("UPDATE_SA_ADDRESSES answered with {kind}"));
@@ -232,18 +248,31 @@ pub fn on_update_answer(
         sa.set_nat(now, detected.nat);
         sa.seen_as = detected.seen_as;
     }
+    sa.retrial = None;
     let rtt = now.since(request.retry.sent);
     ctx.events.push_back(Event::Moved { sa: sa.id, path: request.path, generation, nat: sa.nat, rtt });
 }
 
 /// Our list was answered. One that went out from several addresses is sent afresh (M3.6-3).
-pub fn on_announce_answer(sa: &mut Established, ctx: &mut Context, now: Nanos, request: Outstanding) {
+pub fn on_announce_answer(
+    sa: &mut Established,
+    ctx: &mut Context,
+    now: Nanos,
+    request: Outstanding,
+    payloads: &Payloads<'_>,
+) {
     let newer = |ask: &Ask| match ask {
         Ask::Announce { .. } => true,
         Ask::Update { addresses, .. } => addresses.is_some(),
         _ => false,
     };
-    if !addresses::proves_nothing(&request) || sa.requests.waiting().any(newer) {
+    if sa.requests.waiting().any(newer) {
+        return;
+    }
+    if !addresses::proves_nothing(&request) {
+        if payloads.has(NotifyType::UNEXPECTED_NAT_DETECTED) {
+            retrial::begin(sa, ctx, now, &request);
+        }
         return;
     }
     if let Ask::Announce { addresses, generation, .. } = request.ask {

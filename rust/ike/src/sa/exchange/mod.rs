@@ -6,10 +6,12 @@
 //! informational    liveness, delete, probes; what comes in and what it settles
 //! create_child     the peer replaces a Child SA
 //! mobike           UPDATE_SA_ADDRESSES, return routability, address lists
+//! admission        what of it policy refuses           retrial          what is asked anew after a NAT was seen
 //! offers           SA payloads against our suites         traffic          TS payloads and inner addresses
 //! ```
 
 pub mod addresses;
+pub mod admission;
 pub mod auth_initiator;
 pub mod auth_responder;
 pub mod create_child;
@@ -18,4 +20,5 @@ pub mod init_initiator;
 pub mod init_responder;
 pub mod mobike;
 pub mod offers;
+pub mod retrial;
 pub mod traffic;
