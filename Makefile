@@ -81,7 +81,7 @@ requirements:  ## every row of docs/requirements.md with the tests that prove it
 
 .PHONY: bench
 bench: $(STAMP)  ## all benches: criterion, then the fleet against strongSwan
-	cargo bench --workspace
+	cargo bench --workspace -- --warm-up-time 1 --measurement-time 2
 	@$(MAKE) --no-print-directory bench-fleet
 
 .PHONY: bench-fleet
