@@ -19,8 +19,10 @@ from mobike.events import (
     RoutesChanged,
 )
 from mobike.fleet import Fleet
+from mobike.fleet import fleet as fleet_module
 from mobike.fleet.fleet import LOOK_INTERVAL, LOOKS_PER_TURN
 from mobike.fleet.turn import NOTES_OF_A_KIND
+from mobike.mobility.machine import can_step_together
 from mobike.policy.choose import Decision, OrderedPolicy, RankedPair, Situation
 from mobike.policy.connection import ConnectionPolicy
 from tests.fleet.host import GATEWAY, MS, PHONE, SECOND, Host, gateway, path, phone, up
@@ -317,3 +319,40 @@ def test_an_sa_of_a_connection_that_nobody_configured_is_still_looked_after() ->
 
 def host_generation(n: int) -> Generation:
     return Generation(n)
+
+
+@pytest.mark.req("D5.1-1", "D5.3-1")
+@pytest.mark.parametrize("role", Role)
+def test_many_that_step_together_do_what_each_would_do_alone(role: Role, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Different connections, pins, lists, NATs, states and families, all on the address that dies."""
+
+    def run(*, together: bool) -> tuple[list[str], list[str], list[str]]:
+        monkeypatch.setattr(fleet_module, "can_step_together", can_step_together if together else lambda _: False)
+        initiates = role is Role.INITIATOR
+        names = ("one", "two")
+        host = Host(tuple(ConnectionPolicy(name, initiates, (OFFICE, OFFICE_B) if initiates else ()) for name in names))
+        host.hears(AddressAdded(WIFI, "eth0"), AddressAdded(CELLULAR, "eth1"))
+        for n in range(80):
+            listed = (OFFICE_B,) if n % 5 == 0 else ()
+            remote = OFFICE if initiates else OFFICE + n
+            host.hears(
+                up(
+                    n + 1,
+                    connection=names[n % 2],
+                    role=role,
+                    on=path(remote=remote),
+                    mobike=n % 7 != 0,
+                    peer_addresses=listed,
+                )
+            )
+            if n % 11 == 0:
+                host.hears(OperatorMove(SaId(n + 1), WIFI, None))
+        host.passes(SECOND)
+        host.leaves(WIFI, "eth0")
+        in_use = [repr(host.fleet.row(SaId(n + 1))) for n in range(80)]
+        host.leaves(CELLULAR, "eth1")
+        host.joins(WIFI, "eth0")
+        host.passes(SECOND)
+        return sorted(map(repr, host.commands)), sorted(map(repr, host.operations)), in_use
+
+    assert run(together=True) == run(together=False)

@@ -1,5 +1,6 @@
 """A stage for one session: surroundings made of plain values, and short words for what happens on it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from mobike.address import Endpoint, Generation, Ip, Nanos, Pair, Path, SaId
@@ -83,6 +84,10 @@ class Stage:
 
     def tell(self, said: Said, session: Session, text: str, to_path: Path | None = None) -> None:
         self.said.append((said, text))
+
+    def tell_all(self, said: Said, sessions: Sequence[Session], text: str, to_path: Path | None = None) -> None:
+        for session in sessions:
+            self.tell(said, session, text, to_path)
 
     # --- words of the stories ---
 

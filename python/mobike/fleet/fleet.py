@@ -39,13 +39,13 @@ from mobike.events import (
 from mobike.fleet.addresses import UNKNOWN_LINK
 from mobike.fleet.notes import NO_DATA, Datum, Note
 from mobike.fleet.scouts import JITTER_PERCENT, Scouts
-from mobike.fleet.turn import Turn
+from mobike.fleet.turn import Turn, situation_key
 from mobike.fleet.upkeep import Upkeep, pairs_of, situation_of
 from mobike.fleet.window import Window
 from mobike.mobility.causes import Cause, LocalLost, LookAgain, TimeUp
 from mobike.mobility.common import MOST_PEER_ADDRESSES
 from mobike.mobility.folded import fold_child, fold_session, unfold_session, without_child
-from mobike.mobility.machine import NoSuchTransition, step
+from mobike.mobility.machine import NoSuchTransition, can_step_together, lose_together, step
 from mobike.mobility.session import Session
 from mobike.mobility.states import Stable, Updating, Waiting
 from mobike.mobility.surroundings import NOTHING_TRIED
@@ -205,10 +205,24 @@ class Fleet(Window):
             self._ask_routes(upkeep)
 
     def _lose(self, sessions: Iterable[Session], ip: Ip, turn: Turn) -> None:
+        """Sessions in the same situation step together: what is said of a hundred thousand is worked out once."""
         lost = LocalLost(ip)
+        groups: dict[tuple[object, ...], list[Session]] = {}
         for session in sessions:
             self._to_look.pop(session.sa, None)
-            self._step(session, lost, turn)
+            if not can_step_together(session):
+                self._step(session, lost, turn)
+                continue
+            key = situation_key(session)
+            group = groups.get(key)
+            if group is None:
+                groups[key] = [session]
+            else:
+                group.append(session)
+        for group in groups.values():
+            was = group[0].path.local
+            lose_together(group, lost, turn)
+            self._sessions.moved_together(group, was)
 
     def _route_answer(self, event: RouteAnswer, turn: Turn) -> None:
         if not self._facts.route(event.pair, reachable=event.reachable, now=turn.now):

@@ -1,7 +1,7 @@
 """All sessions: by id, by local address, and in pages. Nothing here grows with anything but the number of SAs."""
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 
 from mobike.address import Endpoint, Ip, Pair, Path, SaId
@@ -84,6 +84,16 @@ class Sessions:
             self._leave(was, session.sa)
         if was_to is not was and was_to is not now and was_to is not now_to:
             self._leave(was_to, session.sa)
+
+    def moved_together(self, group: Sequence[Session], was: Endpoint) -> None:
+        """The same for sessions that were stable on one local end, and stepped alike."""
+        now, to = group[0].path.local, (group[0].target or group[0].path).local
+        ids = [session.sa for session in group]
+        for end in (now, to):
+            if end is not was:
+                self._users.setdefault(id(end), set()).update(ids)
+        if was is not now and was is not to:
+            self._users[id(was)].difference_update(ids)
 
     def page(self, after: SaId | None, limit: int, connection: str | None) -> tuple[list[Session], SaId | None]:
         """At most `limit` sessions behind `after`, in order of id; and where the next page begins behind."""

@@ -1,5 +1,6 @@
 """One `handle`: what the machines see of the fleet, and where their outputs are collected."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from mobike.address import Endpoint, Ip, Nanos, Pair, Path
@@ -63,12 +64,7 @@ class Turn:
     def choose(self, session: Session, *, current: Current, excluded: frozenset[Pair] = NOTHING_TRIED) -> Decision:
         """Policy is asked once for all sessions that share connection, path in use, peer's list and pin."""
         path, target = session.path, session.target
-        key: tuple[object, ...]
-        if _is_alone(session):  # such peers differ in nothing that policy weighs, but for their family
-            key = (id(session.connection), id(path.local), type(path.remote.ip), current)
-        else:
-            shared = (id(session.connection), id(path), id(target), current)
-            key = (*shared, session.peer_addresses, session.pin, excluded)
+        key = (*situation_key(session), id(target), current, excluded)
         known = self._decisions.get(key)
         if known is None:
             decision = session.connection.policy.choose(self.situation(session, current=current, excluded=excluded))
@@ -164,6 +160,13 @@ class Turn:
             data["why"] = session.last_move.why
         self.notes.append(Note(said.value, text, (), session.sa, session.connection.name, data))
 
+    def tell_all(self, said: Said, sessions: Sequence[Session], text: str, to_path: Path | None = None) -> None:
+        for session in sessions[:NOTES_OF_A_KIND]:
+            self.tell(said, session, text, to_path)
+        rest = len(sessions) - NOTES_OF_A_KIND
+        if rest > 0:
+            self._more[said, sessions[0].connection.name] += rest
+
     def finish(self) -> None:
         """Say how many notes were not written."""
         for (kind, connection), count in self._more.items():
@@ -171,6 +174,14 @@ class Turn:
                 more = count - NOTES_OF_A_KIND
                 text = f"The same ({kind}) for {more:,} more SAs of connection {connection}"
                 self.notes.append(Note(kind.value, text, (), None, connection, {"sas": more}))
+
+
+def situation_key(session: Session) -> tuple[object, ...]:
+    """The same for sessions about which policy is asked the same, as long as these objects live."""
+    path = session.path
+    if _is_alone(session):  # such peers differ in nothing that policy weighs, but for their family
+        return id(session.connection), id(path.local), type(path.remote.ip)
+    return id(session.connection), id(path), session.peer_addresses, session.pin
 
 
 def _is_alone(session: Session) -> bool:

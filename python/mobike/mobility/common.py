@@ -1,6 +1,6 @@
 """Transitions that both roles share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from mobike.commands import Announce
@@ -16,6 +16,10 @@ MOST_PEER_ADDRESSES = 32
 
 Handler: TypeAlias = Callable[[Session, Any, Surroundings], None]
 """One line of a table. `Any`: the table says which cause it is, and the test of the table that it is the right one."""
+
+
+GroupHandler: TypeAlias = Callable[[Sequence[Session], Surroundings], None]
+"""The same transition for very many sessions that are in one situation: decided once, then nothing but outputs."""
 
 
 def nothing(session: Session, cause: Cause, around: Surroundings) -> None:

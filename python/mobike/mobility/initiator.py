@@ -11,11 +11,11 @@ The old pair carries traffic until the new one has answered. Two exceptions, eac
 address is known to be dead, so nothing can be lost by leaving it; or the operator's policy says `at-once`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from mobike.address import Nanos, Pair, Path
+from mobike.address import Generation, Nanos, Pair, Path
 from mobike.commands import Close, Move
 from mobike.dataplane.operations import MoveSa
 from mobike.events import (
@@ -54,6 +54,31 @@ from mobike.policy.knowledge import Reach
 def _leave_dead_pair(session: Session, cause: LocalLost, around: Surroundings) -> None:
     """A local failure is certain: act at once (RFC 4621 section 5.1)."""
     _search(session, around)
+
+
+def leave_dead_pair_together(sessions: Sequence[Session], around: Surroundings) -> None:
+    """As `_leave_dead_pair` for each. They share connection, path, state, pin and the peer's list."""
+    first = sessions[0]
+    match around.choose(first, current=Current.IN_USE):
+        case Choice(pair, why) if _switch_now(first, around):
+            _ask_together(sessions, around, around.path(first, pair), why)
+        case Choice() | Keep() | NoPair():
+            for session in sessions:
+                _search(session, around)
+
+
+def _ask_together(sessions: Sequence[Session], around: Surroundings, path: Path, why: str) -> None:
+    """The loop that 100,000 SAs pass: two objects each. Traffic follows at once, for what it leaves is dead."""
+    addresses, command, operate = around.addresses, around.command, around.operate
+    known = around.is_translated(path)
+    for session in sessions:
+        encap = is_encapsulated(session.nat) if known is None else known
+        session.generation = generation = Generation(session.generation + 1)
+        command(Move(session.sa, path, generation, None if session.told == addresses else addresses))
+        session.told = addresses
+        operate(MoveSa(session.sa, path, encap))
+        session.state = around.updating(path, why, encap)
+    around.tell_all(Said.MOVING, sessions, why, path)
 
 
 def _consider(session: Session, cause: LookAgain, around: Surroundings) -> None:

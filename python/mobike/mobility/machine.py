@@ -1,14 +1,14 @@
 """One step of one session: look up (state, cause) in the table of its role, and do what stands there."""
 
-from collections.abc import Mapping
-from typing import TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Final, TypeAlias
 
 from mobike.events import Role
 from mobike.mobility import fixed, initiator, responder
-from mobike.mobility.causes import Cause
-from mobike.mobility.common import Handler
+from mobike.mobility.causes import Cause, LocalLost
+from mobike.mobility.common import GroupHandler, Handler
 from mobike.mobility.session import Session
-from mobike.mobility.states import State
+from mobike.mobility.states import STABLE, State
 from mobike.mobility.surroundings import Surroundings
 
 Table: TypeAlias = Mapping[tuple[type[State], type[Cause]], Handler]
@@ -33,3 +33,22 @@ def step(session: Session, cause: Cause, around: Surroundings) -> None:
             f"{type(cause).__name__} does there"
         )
     handler(session, cause, around)
+
+
+_TOGETHER: Final[Mapping[Role, GroupHandler]] = {
+    Role.INITIATOR: initiator.leave_dead_pair_together,
+    Role.RESPONDER: responder.leave_dead_address_together,
+}
+
+
+def can_step_together(session: Session) -> bool:
+    """May it take a lost address together with others of its role that are in the same situation?"""
+    return session.state is STABLE and session.mobike
+
+
+def lose_together(sessions: Sequence[Session], cause: LocalLost, around: Surroundings) -> None:
+    """One step of many sessions in the same situation: what `step` does for each, at a fraction of the cost."""
+    if len(sessions) == 1:
+        step(sessions[0], cause, around)
+        return
+    _TOGETHER[sessions[0].role](sessions, around)

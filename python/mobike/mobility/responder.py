@@ -7,13 +7,14 @@ It never sends UPDATE_SA_ADDRESSES. When its own address dies it may move its Ch
 the initiator then moves the IKE SA.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from mobike.address import Pair
+from mobike.address import Endpoint, Generation, Pair, Path
 from mobike.commands import Announce
 from mobike.dataplane.operations import MoveSa
 from mobike.events import (
+    Nat,
     NatChanged,
     OperatorMove,
     PathChecked,
@@ -38,6 +39,8 @@ from mobike.mobility.states import STABLE, Stable, State, Waiting
 from mobike.mobility.surroundings import Current, Said, Surroundings
 from mobike.policy.choose import Choice, Keep, NoPair
 
+_NO_NAT: Final = Nat.NONE
+
 
 def _follow_peer(session: Session, cause: PeerMoved, around: Surroundings) -> None:
     """All Child SAs follow, together, to where the packet came from. The core has asked for COOKIE2 where it must."""
@@ -60,6 +63,32 @@ def _leave_dead_address(session: Session, cause: LocalLost, around: Surroundings
         case NoPair(why):
             session.state = Waiting(around.now, why)
             around.tell(Said.WAITING, session, f"Nothing to move to: {why}")
+
+
+def leave_dead_address_together(sessions: Sequence[Session], around: Surroundings) -> None:
+    """As `_leave_dead_address` for each. They share connection, local end and state, and list no further addresses."""
+    first = sessions[0]
+    match around.choose(first, current=Current.IN_USE):
+        case Choice(pair, why):
+            _speak_from_together(sessions, around, around.path(first, pair).local, why)
+        case Keep() | NoPair():
+            for session in sessions:
+                _leave_dead_address(session, LocalLost(session.path.local.ip), around)
+
+
+def _speak_from_together(sessions: Sequence[Session], around: Surroundings, local: Endpoint, why: str) -> None:
+    """The loop that 100,000 SAs pass: four objects each, and no call that could be made before."""
+    now, addresses, command, operate = around.now, around.addresses, around.command, around.operate
+    for session in sessions:
+        before = session.path
+        session.path = path = Path(local, before.remote)
+        session.generation = generation = Generation(session.generation + 1)
+        session.told = addresses
+        session.last_move = MoveRecord(now, before, path, why, None)
+        session.moves += 1
+        command(Announce(session.sa, addresses, path, generation))
+        operate(MoveSa(session.sa, path, session.nat is not _NO_NAT))
+    around.tell_all(Said.MOVED, sessions, why)
 
 
 def _leave_when_possible(session: Session, cause: LookAgain, around: Surroundings) -> None:

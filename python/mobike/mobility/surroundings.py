@@ -1,5 +1,6 @@
 """All that a machine may ask and say. The fleet is behind it in the daemon; in a test it is a handful of values."""
 
+from collections.abc import Sequence
 from enum import IntEnum, StrEnum
 from typing import Protocol
 
@@ -90,4 +91,8 @@ class Surroundings(Protocol):
 
     def tell(self, said: Said, session: Session, text: str, to_path: Path | None = None) -> None:
         """A note, in a full sentence; `to_path` where it is about another path than the one in use."""
+        ...
+
+    def tell_all(self, said: Said, sessions: Sequence[Session], text: str, to_path: Path | None = None) -> None:
+        """The same note about each of these; sessions of one connection."""
         ...
