@@ -142,6 +142,20 @@ fn a_dead_gateway_is_noticed_by_silence_and_given_up() {
     assert_eq!(pair.client().engine.population(), NOTHING);
 }
 
+#[test]
+fn a_dead_gateway_is_given_up_however_many_links_are_tried() {
+    let mut pair = Pair::new(1).client_profile(|profile| profile.liveness = secs(10)).established();
+    pair.net.unplug(WAN);
+    for turn in 0..20 {
+        pair.run_for(secs(10));
+        if pair.client().downs().is_empty() {
+            pair.order_move(Pair::path(if turn % 2 == 0 { LTE } else { WIFI }, WAN));
+        }
+    }
+    assert!(matches!(pair.client().downs()[0].1, DownReason::PeerSilent(span) if span >= secs(120)));
+    assert_eq!(pair.client().engine.population(), NOTHING);
+}
+
 // req: M3.11-1
 #[test]
 fn a_gateway_keeps_trying_for_five_minutes_before_it_gives_a_client_up() {

@@ -327,7 +327,12 @@ impl Established {
             request.many_paths |= request.path != path;
             request.path = path;
             request.generation = self.generation;
-            request.retry = Retry::begin(now, &policy, &mut ctx.random);
+            request.retry = match self.channel.role {
+                // Trying other paths is no sign of life, or a client with two links would ask a dead peer for ever.
+                Role::Initiator => request.retry.elsewhere(now, &policy, &mut ctx.random),
+                // The peer moved us, so it lives.
+                Role::Responder => Retry::begin(now, &policy, &mut ctx.random),
+            };
             ctx.counters.retransmissions += 1;
             ctx.send(path, Arc::clone(&request.bytes));
         }
@@ -337,14 +342,15 @@ impl Established {
         let (patience, policy) = (patience(&self.profile.retransmit, self.channel.role), self.profile.retransmit);
         let (here, closing) = (self.path, self.is_closing());
         for request in self.requests.outstanding_mut().iter_mut().filter(|request| request.retry.next <= now) {
-            let unanswered_for = now.since(request.retry.started);
-            if unanswered_for >= patience {
-                return Some(DownReason::PeerSilent(unanswered_for));
+            let silent_for = now.since(request.retry.asked);
+            if silent_for >= patience {
+                return Some(DownReason::PeerSilent(silent_for));
             }
+            let unanswered_for = now.since(request.retry.started);
             if matches!(request.ask, Ask::Probe { .. }) && request.path != here && request.retry.tries >= PROBE_TRIES {
                 request.path = here;
                 request.many_paths = true;
-                request.retry = Retry::begin(now, &policy, &mut ctx.random);
+                request.retry = request.retry.elsewhere(now, &policy, &mut ctx.random);
             } else {
                 request.retry.again(now, &policy, &mut ctx.random);
             }

@@ -9,6 +9,8 @@ use crate::profile::Retransmit;
 /// The clock of one unanswered request.
 #[derive(Debug, Clone, Copy)]
 pub struct Retry {
+    /// First transmission over any path: silence is measured from here, however often we look for a path that works.
+    pub asked: Nanos,
     /// First transmission over the present path.
     pub started: Nanos,
     /// Latest transmission.
@@ -25,7 +27,13 @@ impl Retry {
     #[must_use]
     pub fn begin(now: Nanos, policy: &Retransmit, random: &mut impl Random) -> Retry {
         let interval = policy.initial.max(SHORTEST);
-        Retry { started: now, sent: now, next: now + jitter(interval, policy, random), tries: 1, interval }
+        Retry { asked: now, started: now, sent: now, next: now + jitter(interval, policy, random), tries: 1, interval }
+    }
+
+    /// Sent for the first time over a new path that we chose.
+    #[must_use]
+    pub fn elsewhere(&self, now: Nanos, policy: &Retransmit, random: &mut impl Random) -> Retry {
+        Retry { asked: self.asked, ..Retry::begin(now, policy, random) }
     }
 
     /// Sent once more.
