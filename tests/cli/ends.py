@@ -66,8 +66,8 @@ remote_id = "gw.example.net"
 psk = "{client_key}"
 virtual_ip = ["ipv4"]
 start = "{start}"
-retransmit = {{ initial = "100ms" }}
-"""
+retransmit = {{ initial = "100ms", give_up_initiator = "{give_up}" }}
+{more}"""
 
 
 @dataclass
@@ -114,12 +114,14 @@ class Ends:
 
 
 @contextmanager
-def two_ends(folder: Path, *, client_key: str = KEY, start: str = "auto") -> Iterator[Ends]:
-    """Both, until the end of the block; then no log may hold an error."""
+def two_ends(
+    folder: Path, *, client_key: str = KEY, start: str = "auto", more: str = "", give_up: str = "2m45s"
+) -> Iterator[Ends]:
+    """Both, until the end of the block; then no log may hold an error. `more` is for the client's connection."""
     names = ("gateway_ike", "gateway_natt", "client_ike", "client_natt")
     values: dict[str, object] = dict(zip(names, free_ports(4, socket.SOCK_DGRAM), strict=True))
     values |= dict(zip(("gateway_api", "client_api"), free_ports(2, socket.SOCK_STREAM), strict=True))
-    values |= {"folder": folder, "key": KEY, "client_key": client_key, "start": start}
+    values |= {"folder": folder, "key": KEY, "client_key": client_key, "start": start, "more": more, "give_up": give_up}
     gateway = start_daemon(folder / "gateway", GATEWAY.format(**values), f"http://127.0.0.1:{values['gateway_api']}")
     try:
         client = start_daemon(folder / "client", CLIENT.format(**values), f"http://127.0.0.1:{values['client_api']}")
@@ -147,21 +149,36 @@ def start_daemon(folder: Path, text: str, url: str) -> End:
     config, log = folder.with_suffix(".toml"), folder.with_suffix(".log")
     config.write_text(text)
     config.chmod(0o600)
-    with log.open("wb") as output:
-        command = [sys.executable, "-m", "mobike.cli", "run", "--config", str(config)]
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
-    end = End(folder, config, log, process, url)
-
-    def alive() -> bool:
-        assert process.poll() is None, log.read_text()
-        try:
-            with end.api() as api:
-                return api.get("/livez").status_code == httpx.codes.OK
-        except httpx.TransportError:
-            return False
-
-    until(lambda: end.socket.exists() and alive(), f"{folder.name} answers")
+    log.write_bytes(b"")
+    end = End(folder, config, log, _launch(config, log), url)
+    _until_it_answers(end)
     return end
+
+
+def restart(end: End) -> None:
+    """Once more, with whatever its configuration is by now; the log goes on."""
+    assert end.process.poll() is not None, "it still runs"
+    end.process = _launch(end.config, end.log)
+    _until_it_answers(end)
+
+
+def _launch(config: Path, log: Path) -> subprocess.Popen[bytes]:
+    with log.open("ab") as output:
+        command = [sys.executable, "-m", "mobike.cli", "run", "--config", str(config)]
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+
+
+def _until_it_answers(end: End) -> None:
+    def answers() -> bool:
+        assert end.process.poll() is None, end.log.read_text()
+        # A daemon that was killed leaves its socket behind, and httpx does not close one that nobody answers on.
+        with socket.socket(socket.AF_UNIX) as probe:
+            if probe.connect_ex(str(end.socket)):
+                return False
+        with end.api() as api:
+            return api.get("/livez").status_code == httpx.codes.OK
+
+    until(lambda: end.socket.exists() and answers(), f"{end.folder.name} answers")
 
 
 def end_daemon(end: End) -> None:

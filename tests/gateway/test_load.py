@@ -136,6 +136,7 @@ def test_a_fleet_comes_moves_and_goes_and_leaves_nothing_behind(tmp_path: Path) 
             for _ in range(ROUNDS):
                 with pages(one) as took:
                     _round(one, fleet)
+                # One in twenty may wait for a turn full of events.
                 assert sorted(took)[len(took) * 95 // 100] < PAGE_S, sorted(took)
                 memory.append(one.rss())
         # The first round makes room that is kept; from then on nothing grows.
