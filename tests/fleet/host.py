@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from mobike.address import ChildId, Endpoint, Ip, Nanos, Pair, Path, SaId, Token
+from mobike.address import ChildId, Endpoint, Generation, Ip, Nanos, Pair, Path, SaId, Token
 from mobike.commands import Announce, Close, Command, Connect, Move, SetLocalAddresses
 from mobike.dataplane.operations import MoveSa, Operation
 from mobike.events import AddressAdded, AddressRemoved, ChildUp, Event, IkeSaUp, Moved, Nat, Role
@@ -77,6 +77,13 @@ class Host:
     def answer(self, sa: SaId) -> Moved:
         move = [each for each in self.commands if isinstance(each, Move) and each.sa == sa][-1]
         return Moved(sa, move.path, move.generation, Nat.NONE, Nanos(MS))
+
+    def answer_generation(self, sa: SaId) -> Generation:
+        """Of the latest decision about it."""
+        return max(
+            (each.generation for each in self.commands if isinstance(each, Move) and each.sa == sa),
+            default=Generation(0),
+        )
 
     def kinds(self) -> list[str]:
         return [note.kind for note in self.notes]

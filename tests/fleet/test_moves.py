@@ -356,3 +356,30 @@ def test_many_that_step_together_do_what_each_would_do_alone(role: Role, monkeyp
         return sorted(map(repr, host.commands)), sorted(map(repr, host.operations)), in_use
 
     assert run(together=True) == run(together=False)
+
+
+@pytest.mark.req("A5.1-1", "D2-2")
+def test_an_address_without_any_route_to_the_peers_is_taken_from_the_list_and_put_back_when_there_is_one() -> None:
+    host = Host((ConnectionPolicy("office", initiates=True, remotes=(OFFICE, OFFICE_B), links=PHONE.links),))
+    host.hears(AddressAdded(WIFI, "wlan0"), AddressAdded(CELLULAR, "wwan0"))
+    host.hears(up(token=host.connects()[0].token))
+    host.passes(SECOND)
+    host.hears(RouteAnswer(Pair(CELLULAR, OFFICE), reachable=False))
+    assert host.lists()[-1] == (WIFI, CELLULAR), "the other address of the peer may still be reached from it"
+    host.hears(RouteAnswer(Pair(CELLULAR, OFFICE_B), reachable=False))
+    assert host.lists()[-1] == (WIFI,)
+    assert [each.addresses for each in host.announces()] == [(WIFI,)]
+    host.hears(RouteAnswer(Pair(CELLULAR, OFFICE_B), reachable=False))
+    assert len(host.announces()) == 1, "told once"
+    host.hears(RouteAnswer(Pair(CELLULAR, OFFICE), reachable=True))
+    host.passes(SECOND)
+    assert host.lists()[-1] == (WIFI, CELLULAR)
+    assert host.announces()[-1].addresses == (WIFI, CELLULAR)
+
+
+@pytest.mark.req("A5.1-1", "D2-2")
+def test_where_peers_come_to_us_a_missing_route_to_one_says_nothing_of_the_others() -> None:
+    host = Host((GATEWAY, PHONE))
+    host.hears(AddressAdded(WIFI, "wlan0"), AddressAdded(CELLULAR, "wwan0"))
+    host.hears(RouteAnswer(ON_CELLULAR, reachable=False))
+    assert host.lists()[-1] == (WIFI, CELLULAR)

@@ -7,7 +7,7 @@ import pytest
 from mobike.address import Nanos, Pair, Path, SaId
 from mobike.commands import Move
 from mobike.events import AddressAdded, IkeSaDown, PathSilent
-from mobike.fleet.fleet import MOVES_PER_TURN
+from mobike.fleet.paths import MOVES_PER_TURN
 from mobike.fleet.scouts import REMEMBERED
 from mobike.policy.connection import ConnectionPolicy
 from tests.fleet.host import MS, SECOND, Host, path, phone, up

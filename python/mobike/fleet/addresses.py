@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from mobike.address import Ip, Nanos
+from mobike.mobility.address_machine import TABLE, AddressEvent, AddressState, Tell, after
 from mobike.policy.connection import ConnectionPolicy
 from mobike.policy.links import Candidate, LinkRule, rule_for
 
@@ -17,12 +18,20 @@ _UNJUDGED = LinkRule(UNKNOWN_LINK)
 """Until its name is known, no link is preferred to it."""
 
 
+_NEW = after(AddressState.UNKNOWN, AddressEvent.ASSIGNED, AddressEvent.USABLE)
+"""A link event names addresses whose link is up; that no route leads from one is only known when the kernel says so."""
+
+
 @dataclass(frozen=True, slots=True)
 class LocalAddress:
     ip: Ip
     link: str
-    available: bool
+    state: AddressState
     since: Nanos
+
+    @property
+    def available(self) -> bool:
+        return self.state is not AddressState.UNKNOWN
 
 
 class AddressBook:
@@ -59,7 +68,7 @@ class AddressBook:
         if known is not None and known.available and known.link == UNKNOWN_LINK:
             self._set(replace(known, link=link))
             return True
-        self._set(LocalAddress(ip, link, available=True, since=now))
+        self._set(LocalAddress(ip, link, _NEW, now))
         return True
 
     def remove(self, ip: Ip, link: str, now: Nanos) -> bool:
@@ -67,11 +76,21 @@ class AddressBook:
         known = self._all.get(ip)
         if known is None or not known.available or known.link not in (link, UNKNOWN_LINK):
             return False
-        self._set(LocalAddress(ip, link, available=False, since=now))
+        self._set(LocalAddress(ip, link, after(known.state, AddressEvent.GONE), now))
         gone = [each.ip for each in self._all.values() if not each.available]
         for oldest in gone[: max(0, len(gone) - MOST_GONE)]:
             del self._all[oldest]
         return True
+
+    def note_routes(self, ip: Ip, *, usable: bool) -> bool:
+        """What the kernel says of routes from an address that we have. True if peers must learn of it."""
+        known = self._all.get(ip)
+        if known is None:
+            return False
+        line = TABLE[known.state, AddressEvent.USABLE if usable else AddressEvent.UNUSABLE]
+        if line.after is not known.state:
+            self._set(replace(known, state=line.after))
+        return line.tell is not Tell.NOBODY
 
     def add_inner(self, ips: Iterable[Ip]) -> None:
         """Addresses inside our own tunnels: never a path for one (RFC 4621 section 2)."""
@@ -120,14 +139,19 @@ class AddressBook:
 
     def _refresh(self) -> None:
         self._candidates.clear()
-        usable = [each for each in self._all.values() if each.available and self._is_announced(each)]
+        usable = [each for each in self._all.values() if self._is_announced(each)]
         own = (each.ip for each in sorted(usable, key=self._preference))
         announced = tuple(dict.fromkeys((*self._public, *own)))
         if announced != self.announced:
             self.announced = announced
 
     def _is_announced(self, each: LocalAddress) -> bool:
-        if each.link == UNKNOWN_LINK or each.ip in self._inner or each.ip.is_link_local:
+        if (
+            each.state is not AddressState.OPERATIONAL
+            or each.link == UNKNOWN_LINK
+            or each.ip in self._inner
+            or each.ip.is_link_local
+        ):
             return False
         return any(rule_for(each.link, rules).allowed for rules in self._rules)
 

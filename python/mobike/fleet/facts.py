@@ -10,12 +10,39 @@ from mobike.policy.knowledge import UNTRIED, NatCost, PairFact, Reach
 MOST_PAIRS = 65_536
 """Pairs remembered; the one without news for longest is forgotten first."""
 
+MOST_ROUTES = 4_096
+"""Destinations remembered for one local address."""
+
 _COST: Final[Mapping[Nat, NatCost]] = {
     Nat.NONE: NatCost.NONE,
     Nat.WE_ARE_BEHIND: NatCost.TRANSLATED,
     Nat.PEER_IS_BEHIND: NatCost.TRANSLATED,
     Nat.BOTH_ARE_BEHIND: NatCost.TRANSLATED,
 }
+
+
+class Routes:
+    """What the kernel said of routes, by local address."""
+
+    def __init__(self) -> None:
+        self._missing: dict[Ip, dict[Ip, bool]] = {}
+
+    def ask(self, pair: Pair) -> None:
+        """Until the answer is there, a route counts as one."""
+        answers = self._missing.setdefault(pair.local, {})
+        if len(answers) < MOST_ROUTES:
+            answers.setdefault(pair.remote, False)
+
+    def answer(self, pair: Pair, *, reachable: bool) -> bool:
+        """Note the answer. Can the local address be used towards anybody who was asked for?"""
+        self.ask(pair)
+        answers = self._missing[pair.local]
+        if pair.remote in answers:
+            answers[pair.remote] = not reachable
+        return reachable or not all(answers.values())
+
+    def forget(self, local: Ip) -> None:
+        self._missing.pop(local, None)
 
 
 class PairFacts:

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from heapq import heappop, heappush
+from heapq import heappush
 from itertools import islice
 from typing import Any, Final, TypeAlias
 
-from mobike.address import Ip, Nanos, Pair, Path, SaId
+from mobike.address import Ip, Nanos, Pair, Path
 from mobike.commands import Close, Command, SetLocalAddresses
 from mobike.dataplane.operations import Operation
 from mobike.events import (
@@ -37,19 +37,17 @@ from mobike.events import (
     SaMoved,
 )
 from mobike.fleet.addresses import UNKNOWN_LINK
+from mobike.fleet.facts import Routes
 from mobike.fleet.notes import NO_DATA, Datum, Note
-from mobike.fleet.scouts import JITTER_PERCENT, Scouts
+from mobike.fleet.paths import Paths
 from mobike.fleet.turn import Turn, situation_key
 from mobike.fleet.upkeep import Upkeep, pairs_of, situation_of
-from mobike.fleet.window import Window
-from mobike.mobility.causes import Cause, LocalLost, LookAgain, TimeUp
+from mobike.mobility.causes import Cause, LocalLost, LookAgain
 from mobike.mobility.common import MOST_PEER_ADDRESSES
 from mobike.mobility.folded import fold_child, fold_session, unfold_session, without_child
 from mobike.mobility.machine import NoSuchTransition, can_step_together, lose_together, step
 from mobike.mobility.session import Session
-from mobike.mobility.states import Stable, Updating, Waiting
-from mobike.mobility.surroundings import NOTHING_TRIED
-from mobike.policy.chance import Chance
+from mobike.mobility.states import Updating
 from mobike.policy.connection import ConnectionPolicy
 from mobike.policy.knowledge import Reach
 
@@ -58,12 +56,6 @@ LOOKS_PER_TURN = 4_096
 
 LOOK_INTERVAL = 20_000_000
 """Nanoseconds until the next of them: 200,000 a second at most, and other work in between."""
-
-MOVES_PER_TURN = 256
-"""Sessions that follow a scout in one turn, away from a pair that fell silent under them."""
-
-MOVE_INTERVAL = 20_000_000
-"""Nanoseconds until the next of them, give or take: 12,800 a second."""
 
 QUESTIONS_PER_TURN = 256
 """Routes asked of the kernel in one turn: some 10 us each."""
@@ -99,7 +91,7 @@ class Decided:
     questions: Sequence[RouteQuestion]
 
 
-class Fleet(Window):
+class Fleet(Paths):
     """All sessions and all connections of this host."""
 
     def __init__(self, connections: Iterable[ConnectionPolicy], *, public: Iterable[Ip] = (), seed: int = 0) -> None:
@@ -107,17 +99,10 @@ class Fleet(Window):
 
         `seed`: all chance comes from it; the same seed and the same events lead to the same decisions.
         """
-        super().__init__(tuple(connections), tuple(public))
-        self._to_look: dict[SaId, None] = {}
-        self._look_at: Nanos | None = None
-        """When the next sessions look; None: none has to."""
-        self._chance = Chance(seed)
-        self._scouts = Scouts(self._chance)
-        self._to_follow: dict[SaId, PathSilent | None] = {}
-        """Who leaves a silent pair, now that a way is found; with its own silence, if it told of one."""
-        self._follow_at: Nanos | None = None
-        self._tests: list[tuple[Nanos, SaId]] = []
-        """A heap: when tests have had their time."""
+        super().__init__(tuple(connections), tuple(public), seed)
+        self._routes = Routes()
+        self._calls_all = all(each.policy.initiates for each in self._upkeeps)
+        """No peer comes to us by itself."""
         self._settles: set[Nanos] = set()
         self._to_ask: dict[Pair, None] = {}
         self._told_core: tuple[Ip, ...] = ()
@@ -139,6 +124,7 @@ class Fleet(Window):
         self._send_scouts(turn)
         self._follow(turn)
         self._look(turn)
+        self._retest(turn)
         self._connect(turn)
         turn.finish()
         return Decided(turn.commands, turn.operations, turn.notes, self._questions())
@@ -154,6 +140,7 @@ class Fleet(Window):
             (self._look_at, "sessions look at what has changed"),
             (self._tests[0][0] if self._tests else None, "a test of a pair has had its time"),
             (self._scouts.next_due(), "one more SA looks for a way round a silent pair"),
+            (self._retest_at, "pairs that are not in use are tested"),
             (self._follow_at, "sessions leave a silent pair"),
             (self._now if self._to_ask else None, "routes are asked for"),
             (min(self._settles, default=None), "an address has been there long enough"),
@@ -191,6 +178,7 @@ class Fleet(Window):
         if not self._addresses.add(event.ip, event.link, turn.now):
             return False
         self._facts.forget_local(event.ip)
+        self._routes.forget(event.ip)
         self._settles.update(Nanos(turn.now + each.policy.moves.settle) for each in self._upkeeps)
         turn.notes.append(_address_note("address-added", event, f"{event.ip} ({event.link}) can be used"))
         return True
@@ -225,6 +213,7 @@ class Fleet(Window):
             self._sessions.moved_together(group, was)
 
     def _route_answer(self, event: RouteAnswer, turn: Turn) -> None:
+        self._note_operational(event, turn)
         if not self._facts.route(event.pair, reachable=event.reachable, now=turn.now):
             return
         turn.look_anew()
@@ -233,8 +222,14 @@ class Fleet(Window):
             self._lose((each for each in users if each.role is Role.INITIATOR), event.pair.local, turn)
             return
         self._upkeeps.something_changed(turn.now)
-        self._to_look.update(dict.fromkeys(each.sa for each in self._sessions if each.role is Role.INITIATOR))
-        self._look_at = self._look_at or turn.now
+        self._look_all(turn)
+
+    def _note_operational(self, event: RouteAnswer, turn: Turn) -> None:
+        """An address from which nobody can be reached is not announced. Where peers come to us, routes to the few that
+        we call say nothing about the many that call us."""
+        usable = self._routes.answer(event.pair, reachable=event.reachable)
+        if self._calls_all:
+            self._addresses.note_routes(event.pair.local, usable=usable)
 
     def _routes_changed(self, event: RoutesChanged, turn: Turn) -> None:
         for upkeep in self._upkeeps:
@@ -244,7 +239,9 @@ class Fleet(Window):
         """Per destination, and only for connections that we begin: a gateway's peers are too many to ask for."""
         if upkeep.policy.initiates:
             candidates = self._addresses.candidates(upkeep.policy, self._now)
-            self._to_ask.update(dict.fromkeys(pairs_of(upkeep, candidates)))
+            for pair in pairs_of(upkeep, candidates):
+                self._to_ask[pair] = None
+                self._routes.ask(pair)
 
     def _questions(self) -> tuple[RouteQuestion, ...]:
         pairs = list(islice(self._to_ask, QUESTIONS_PER_TURN))
@@ -258,6 +255,7 @@ class Fleet(Window):
         upkeep = self._upkeeps.take_token(event.token) or self._upkeeps.get(event.connection)
         if upkeep is None:
             upkeep = self._upkeeps.add(ConnectionPolicy(event.connection, initiates=False))
+            self._calls_all = False
         session = self._new_session(event, upkeep.policy, turn)
         self._sessions.add(session)
         up_on = (event.peer_id, session.path)
@@ -292,6 +290,7 @@ class Fleet(Window):
         if not upkeep.wanted and event.token is not None:
             turn.command(Close(event.sa, "the operator took the connection down while it was coming up"))
             return
+        self._watch_spares(session, turn)
         self._upkeeps.settle(upkeep)
         self._note_peer_list(upkeep, session.peer_addresses)
 
@@ -371,65 +370,10 @@ class Fleet(Window):
             turn.notes.append(Note("internal-error", str(bug), (), session.sa, session.connection.name))
         if session.path is not path or session.state is not state:
             self._sessions.moved(session, path, state)
+            if session.role is Role.INITIATOR:
+                self._watch_spares(session, turn)
             if isinstance(session.state, Updating) and session.state.due is not None:
                 heappush(self._tests, (session.state.due, session.sa))
-
-    # --- silence ---
-
-    def _path_silent(self, event: PathSilent, turn: Turn) -> None:
-        """The first to tell of a pair searches at once, and for all others who use it."""
-        session = self._sessions.get(event.sa)
-        if session is None or not _would_search(session, event):
-            self._concerns(event, turn)
-        elif self._scouts.is_left(event.path.pair):
-            self._to_follow[event.sa] = event
-            self._follow_at = self._follow_at or turn.now
-        elif self._scouts.may_search(event, turn.now):
-            self._step(session, event, turn)
-
-    def _path_answers(self, event: Moved | PathChecked, turn: Turn) -> None:
-        """Proof of one pair. Where it was found by leaving a silent one, all who are still there follow."""
-        session = self._sessions.get(event.sa)
-        if session is None:
-            return
-        before, tried = session.path, session.state.tried if isinstance(session.state, Updating) else NOTHING_TRIED
-        self._step(session, event, turn)
-        self._scouts.answers_again(event.path.pair)
-        if session.path is before:
-            return
-        for pair in (before.pair, *sorted(tried - {before.pair}, key=str)):
-            if pair != session.pair and self._scouts.found_a_way(pair):
-                users = (each for each in self._sessions.on_pair(pair) if each.role is Role.INITIATOR)
-                self._to_follow.update(dict.fromkeys(each.sa for each in users))
-                self._follow_at = self._follow_at or turn.now
-
-    def _follow(self, turn: Turn) -> None:
-        if self._follow_at is None or self._follow_at > turn.now:
-            return
-        look = LookAgain()
-        for sa in list(islice(self._to_follow, MOVES_PER_TURN)):
-            silence = self._to_follow.pop(sa)
-            session = self._sessions.get(sa)
-            if session is None:
-                continue
-            path, state = session.path, session.state
-            self._step(session, look, turn)
-            if silence is not None and session.path is path and session.state is state:
-                self._step(session, silence, turn)  # the way that was found is none for this one
-        wait = self._chance.around(MOVE_INTERVAL, JITTER_PERCENT)
-        self._follow_at = Nanos(turn.now + wait) if self._to_follow else None
-
-    def _send_scouts(self, turn: Turn) -> None:
-        for event in self._scouts.due(turn.now):
-            self._concerns(event, turn)
-
-    def _end_tests(self, turn: Turn) -> None:
-        up = TimeUp()
-        while self._tests and self._tests[0][0] <= turn.now:
-            due, sa = heappop(self._tests)
-            session = self._sessions.get(sa)
-            if session is not None and isinstance(session.state, Updating) and session.state.due == due:
-                self._step(session, up, turn)
 
     # --- time ---
 
@@ -512,19 +456,6 @@ class Fleet(Window):
 
     def _nothing(self, event: Event, turn: Turn) -> None:
         """Addresses are taken before all else."""
-
-
-def _would_search(session: Session, event: PathSilent) -> bool:
-    """Would this silence make an initiator begin to search? One that searches already goes on by itself."""
-    if session.role is not Role.INITIATOR or not session.mobike:
-        return False
-    match session.state:
-        case Stable():
-            return event.path.pair == session.pair
-        case Updating(path=path, test=test):
-            return test == 0 and event.path.pair == path.pair and event.generation == session.generation
-        case Waiting():
-            return False
 
 
 def _address_note(kind: str, event: AddressAdded | AddressRemoved, text: str) -> Note:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 
 from mobike.address import Endpoint, Ip, Pair, Path, SaId
+from mobike.events import Role
 from mobike.mobility.session import Session
 from mobike.mobility.states import State, Updating
 
@@ -24,6 +25,8 @@ class Sessions:
         self._users: dict[int, set[SaId]] = {}
         """By identity of a local endpoint: hashing an address costs as much as all the rest of a step."""
         self._counts: dict[str, int] = {}
+        self._initiators: dict[str, dict[SaId, None]] = {}
+        """Our own SAs by connection."""
         self._in_order: list[SaId] | None = None
         self._paths: dict[Path, Path] = {}
         self._words: dict[str, str] = {}
@@ -46,6 +49,11 @@ class Sessions:
     def of_connection(self, connection: str) -> list[Session]:
         return [each for each in self._by_id.values() if each.connection.name == connection]
 
+    def an_initiator(self, connection: str) -> Session | None:
+        """The oldest SA that we began there."""
+        ours = self._initiators.get(connection)
+        return self._by_id[next(iter(ours))] if ours else None
+
     def users(self, ip: Ip) -> list[Session]:
         """Sessions that use this local address, or are moving to it."""
         ours = [self._users.get(id(each), _NOBODY) for each in self._locals if each.ip == ip]
@@ -59,6 +67,8 @@ class Sessions:
         name = session.connection.name
         self._counts[name] = self._counts.get(name, 0) + 1
         self._use(session.path.local, session.sa)
+        if session.role is Role.INITIATOR:
+            self._initiators.setdefault(name, {})[session.sa] = None
         self._in_order = None
 
     def remove(self, sa: SaId) -> Session | None:
@@ -66,6 +76,8 @@ class Sessions:
         if session is None:
             return None
         self._counts[session.connection.name] -= 1
+        if session.role is Role.INITIATOR:
+            del self._initiators[session.connection.name][sa]
         self._leave(session.path.local, sa)
         if session.target is not None:
             self._leave(session.target.local, sa)
