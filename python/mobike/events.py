@@ -255,6 +255,21 @@ class OperatorMove:
     remote: Ip | None
 
 
+@dataclass(frozen=True, slots=True)
+class OperatorUnpin:
+    """Take an `OperatorMove` back: policy chooses again."""
+
+    sa: SaId
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorAvoid:
+    """Use this link only where nothing else is left; or, with `avoid` false, as the rules say again."""
+
+    link: str
+    avoid: bool
+
+
 CoreEvent: TypeAlias = (
     IkeSaUp
     | IkeSaDown
@@ -272,5 +287,5 @@ CoreEvent: TypeAlias = (
 )
 LinkEvent: TypeAlias = AddressAdded | AddressRemoved | RouteAnswer | RoutesChanged
 PlaneEvent: TypeAlias = SaMoved | PlaneRefused
-OperatorEvent: TypeAlias = OperatorUp | OperatorDown | OperatorClose | OperatorMove
+OperatorEvent: TypeAlias = OperatorUp | OperatorDown | OperatorClose | OperatorMove | OperatorUnpin | OperatorAvoid
 Event: TypeAlias = CoreEvent | LinkEvent | PlaneEvent | OperatorEvent

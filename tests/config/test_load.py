@@ -180,6 +180,12 @@ rule = [{ match = "eth*" }]
     assert policy.links == (LinkRule("wlan*", 3),)
 
 
+def test_a_policy_that_cannot_be_loaded_is_named_with_its_key_and_what_is_missing() -> None:
+    assert _wrong(OFFICE + 'policy = "mobike.policy.choose:Mine"\n') == [
+        "mobike.toml:8: connections.office.policy: module mobike.policy.choose has no class Mine"
+    ]
+
+
 def test_a_state_dir_of_ones_own_holds_the_socket_too() -> None:
     settings = parse('[daemon]\nstate_dir = "here"\n', Judge(), base=Path("/etc/mobike")).settings
     assert settings.api.socket == Path("/etc/mobike/here/api.sock")

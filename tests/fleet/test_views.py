@@ -6,7 +6,17 @@ from ipaddress import ip_address
 import pytest
 
 from mobike.address import ChildId, SaId
-from mobike.events import AddressAdded, ChildDown, Nat, NatChanged, Notice, OperatorMove, Role
+from mobike.events import (
+    AddressAdded,
+    ChildDown,
+    Nat,
+    NatChanged,
+    Notice,
+    OperatorAvoid,
+    OperatorMove,
+    OperatorUnpin,
+    Role,
+)
 from tests.fleet.host import SECOND, Host, child_up, gateway, path, phone, up
 from tests.policy.words import CELLULAR, OFFICE, ON_CELLULAR, ON_WIFI, WIFI
 
@@ -173,3 +183,51 @@ def test_an_address_that_no_link_named_yet_is_no_reason_to_move() -> None:
     assert host.lists() == [(CELLULAR,)]
     host.joins(WIFI, "wlan0")
     assert host.lists()[-1] == (WIFI, CELLULAR)
+
+
+@pytest.mark.req("D3-3")
+def test_what_would_happen_if_a_link_died_is_told_and_nothing_happens() -> None:
+    host = phone()
+    supposed = host.fleet.suppose(ONE, "wlan0")
+    assert supposed is not None
+    assert supposed.moves_to == ON_CELLULAR
+    assert supposed.why.startswith("192.0.2.7 (wlan0) is gone; 198.51.100.2 (wwan0) is the only usable pair")
+    assert [(row.pair, row.usable) for row in supposed.pairs] == [(ON_CELLULAR, True), (ON_WIFI, False)]
+    assert host.fleet.suppose(ONE, str(CELLULAR)) == host.fleet.suppose(ONE, "wwan0")
+    spare = host.fleet.suppose(ONE, "wwan0")
+    assert spare is not None
+    assert spare.moves_to is None
+    assert host.fleet.suppose(SaId(9), "wlan0") is None
+    assert not host.hears().commands
+    # And it is what happens.
+    host.leaves(WIFI, "wlan0")
+    assert host.moves() == [(ONE, supposed.moves_to)]
+
+
+@pytest.mark.req("D3-3")
+def test_a_link_that_the_operator_avoids_is_left_and_used_only_where_nothing_else_is() -> None:
+    host = phone()
+    host.hears(OperatorAvoid("wlan0", avoid=True))
+    assert host.moves() == [(ONE, ON_CELLULAR)]
+    assert "the operator avoids wlan0" in host.notes[-1].text
+    host.hears(host.answer(ONE))
+    host.leaves(CELLULAR, "wwan0")
+    assert host.moves()[-1] == (ONE, ON_WIFI)
+    host.hears(host.answer(ONE))
+    host.hears(OperatorAvoid("wlan0", avoid=False), OperatorAvoid("eth7", avoid=True))
+    assert host.kinds()[-1] == "order-refused"
+    detail = host.fleet.view(ONE)
+    assert detail is not None
+    assert "avoided" not in detail.why
+
+
+@pytest.mark.req("D3-3")
+def test_a_pin_is_taken_back_and_policy_chooses_again() -> None:
+    host = phone()
+    host.hears(OperatorMove(ONE, CELLULAR, None))
+    host.hears(host.answer(ONE))
+    host.passes(SECOND)
+    assert len(host.moves()) == 1
+    host.hears(OperatorUnpin(ONE), OperatorUnpin(ONE))
+    assert host.moves()[1:] == [(ONE, ON_WIFI)]
+    assert host.kinds().count("unpinned") == 1

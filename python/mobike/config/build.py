@@ -20,6 +20,7 @@ from mobike.config.models import (
     RetransmitTable,
     Table,
 )
+from mobike.config.plug import PlugError, load_policy
 from mobike.config.secrets import Secret, SecretError, read_psk
 from mobike.config.settings import (
     ApiSettings,
@@ -36,6 +37,7 @@ from mobike.config.settings import (
     Settings,
 )
 from mobike.places import default_socket, default_state_dir
+from mobike.policy.choose import Policy
 from mobike.policy.connection import ConnectionPolicy, MovePolicy, OnRefusal, Ports, Reconnect, Start, Switch
 from mobike.policy.links import LinkRule
 from mobike.policy.pairs import PairRules
@@ -77,11 +79,16 @@ def build_connection(name: str, table: ConnectionTable, base: Path, environ: Map
             problems.append(ConnectionProblem((problem.key,), str(problem)))
         else:
             problems += [ConnectionProblem((secret.key,), warning, harmless=True) for warning in secret.warnings]
-    if secret is None or not all(problem.harmless for problem in problems):
+    policy: Policy | None = None
+    try:
+        policy = load_policy(table.policy)
+    except PlugError as problem:
+        problems.append(ConnectionProblem(("policy",), str(problem)))
+    if secret is None or policy is None or not all(problem.harmless for problem in problems):
         return BuiltConnection(None, tuple(problems))
     connection = Connection(
         profile=_profile(name, table, secret.octets),
-        policy=_policy(name, table),
+        policy=_policy(name, table, policy),
         addresses=tuple(table.addresses),
     )
     return BuiltConnection(connection, tuple(problems))
@@ -151,7 +158,7 @@ def _of_responder(table: ConnectionTable) -> Iterator[ConnectionProblem]:
         yield ConnectionProblem(("start",), "only an initiator begins; a responder listens")
 
 
-def _policy(name: str, table: ConnectionTable) -> ConnectionPolicy:
+def _policy(name: str, table: ConnectionTable, plug: Policy) -> ConnectionPolicy:
     """The part of a connection that the control plane keeps to; `build_settings` puts in what the whole file says."""
     return ConnectionPolicy(
         name=name,
@@ -167,6 +174,7 @@ def _policy(name: str, table: ConnectionTable) -> ConnectionPolicy:
         start=_STARTS[table.start],
         moves=MovePolicy(Switch(table.switch), OnRefusal(table.on_refusal), table.settle),
         reconnect=Reconnect(table.reconnect.initial, table.reconnect.max),
+        policy=plug,
     )
 
 

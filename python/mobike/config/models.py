@@ -17,6 +17,7 @@ from mobike.config.fields import (
     Port,
     TcpAddress,
 )
+from mobike.config.plug import SHIPPED
 from mobike.config.settings import DataplaneSettings, LimitSettings
 from mobike.policy.connection import MovePolicy, Reconnect
 
@@ -157,6 +158,7 @@ class ConnectionTable(Table):
     switch: Literal["proven", "at-once"] = "proven"
     on_refusal: Literal["try-next", "keep-old", "close"] = "try-next"
     settle: Duration = _MOVES.settle
+    policy: str = SHIPPED
     reconnect: ReconnectTable = ReconnectTable()
 
 

@@ -11,7 +11,16 @@ same situation; every queue has a limit, and what is left over gets a deadline.
 
 from mobike.fleet.fleet import Decided, Fleet, RouteQuestion
 from mobike.fleet.notes import Note
-from mobike.fleet.views import AddressRow, ConnectionRow, MoveRow, PairRow, SessionDetail, SessionPage, SessionRow
+from mobike.fleet.views import (
+    AddressRow,
+    ConnectionRow,
+    MoveRow,
+    PairRow,
+    SessionDetail,
+    SessionPage,
+    SessionRow,
+    Supposition,
+)
 
 __all__ = [
     "AddressRow",
@@ -25,4 +34,5 @@ __all__ = [
     "SessionDetail",
     "SessionPage",
     "SessionRow",
+    "Supposition",
 ]

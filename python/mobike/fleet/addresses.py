@@ -46,6 +46,7 @@ class AddressBook:
         """The different sets of rules: few, however many connections share them."""
         self._all: dict[Ip, LocalAddress] = {}
         self._inner: dict[Ip, int] = {}
+        self._avoided: set[str] = set()
         self._candidates: dict[str, tuple[Candidate, ...]] = {}
         self.announced: tuple[Ip, ...] = public
         """Our list as peers are told it, most preferred first; the same object until it changes."""
@@ -115,6 +116,14 @@ class AddressBook:
             self._candidates[connection.name] = known
         return known
 
+    def avoid(self, link: str, *, avoid: bool) -> bool:
+        """The operator's word about a link. True if that is news."""
+        if (link in self._avoided) is avoid or (avoid and link not in {each.link for each in self._all.values()}):
+            return False
+        (self._avoided.add if avoid else self._avoided.discard)(link)
+        self._candidates.clear()
+        return True
+
     def settle(self) -> None:
         """Time has passed: addresses may count as settled now."""
         self._candidates.clear()
@@ -129,6 +138,7 @@ class AddressBook:
             allowed=rule.allowed,
             available=each.available,
             settled=now - each.since >= connection.moves.settle,
+            avoided=each.link in self._avoided,
             tunnel=each.ip in self._inner,
         )
 

@@ -22,9 +22,11 @@ from mobike.events import (
     MoveRefused,
     NatChanged,
     Notice,
+    OperatorAvoid,
     OperatorClose,
     OperatorDown,
     OperatorMove,
+    OperatorUnpin,
     OperatorUp,
     PathChecked,
     PathSilent,
@@ -446,6 +448,23 @@ class Fleet(Paths):
         if self._sessions.get(event.sa) is not None:
             turn.command(Close(event.sa, "the operator closed it"))
 
+    def _operator_unpin(self, event: OperatorUnpin, turn: Turn) -> None:
+        session = self._sessions.get(event.sa)
+        if session is not None and session.pin is not None:
+            text = f"The operator's {session.pin} does not hold any more"
+            turn.notes.append(Note("unpinned", text, (), event.sa, session.connection.name))
+            session.pin = None
+            self._step(session, LookAgain(), turn)
+
+    def _operator_avoid(self, event: OperatorAvoid, turn: Turn) -> None:
+        if not self._addresses.avoid(event.link, avoid=event.avoid):
+            text = "nothing changes: there is no such link, or that was said before"
+            turn.notes.append(Note("order-refused", text, (), None, None, {"link": event.link}))
+            return
+        text = f"Link {event.link} is {'avoided' if event.avoid else 'used as the rules say again'}"
+        turn.notes.append(Note("link-avoided", text, (), None, None, {"link": event.link, "avoid": event.avoid}))
+        self._something_changed(turn)
+
     # --- the rest ---
 
     def _notice(self, event: Notice, turn: Turn) -> None:
@@ -486,4 +505,6 @@ _HANDLERS: Final[Mapping[type[Event], Callable[[Fleet, Any, Turn], None]]] = {
     OperatorDown: Fleet._operator_down,
     OperatorClose: Fleet._operator_close,
     OperatorMove: Fleet._concerns,
+    OperatorUnpin: Fleet._operator_unpin,
+    OperatorAvoid: Fleet._operator_avoid,
 }

@@ -69,6 +69,16 @@ class SessionDetail:
 
 
 @dataclass(frozen=True, slots=True)
+class Supposition:
+    """What one IKE SA would do in a case that has not happened."""
+
+    moves_to: Pair | None
+    """None: it would stay, or have nothing to move to."""
+    why: str
+    pairs: tuple[PairRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SessionPage:
     """A page of rows; the next one begins behind `after`, None at the end."""
 

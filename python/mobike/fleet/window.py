@@ -1,5 +1,7 @@
 """The window of the fleet: looking in decides nothing and changes nothing."""
 
+from dataclasses import replace
+
 from mobike.address import Ip, Nanos, SaId
 from mobike.events import Role
 from mobike.fleet import views
@@ -11,7 +13,7 @@ from mobike.fleet.upkeep import Upkeep, Upkeeps
 from mobike.mobility.states import Waiting
 from mobike.mobility.surroundings import Current
 from mobike.policy.chance import Chance
-from mobike.policy.choose import Pin
+from mobike.policy.choose import Choice, Pin
 from mobike.policy.connection import ConnectionPolicy
 
 
@@ -47,6 +49,24 @@ class Window:
         """Which pairs this session has, ranked, and why; nothing for a session that is not there."""
         detail = self.view(sa)
         return () if detail is None else detail.pairs
+
+    def suppose(self, sa: SaId, dies: str) -> views.Supposition | None:
+        """What this session would do if a link (`eth0`) or an address (`192.0.2.1`) of ours died now."""
+        session = self._sessions.get(sa)
+        if session is None:
+            return None
+        known = self._silent_turn().situation(session, current=Current.IN_USE)
+        candidates = tuple(
+            replace(each, available=each.available and dies not in (each.link, str(each.ip)))
+            for each in known.candidates
+        )
+        supposed = replace(known, candidates=candidates)
+        decision = session.connection.policy.choose(supposed)
+        return views.Supposition(
+            moves_to=decision.pair if isinstance(decision, Choice) else None,
+            why=decision.why,
+            pairs=views.pair_rows(session.connection.policy.rank(supposed), session.pair),
+        )
 
     def row(self, sa: SaId) -> views.SessionRow | None:
         session = self._sessions.get(sa)

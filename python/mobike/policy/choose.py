@@ -12,7 +12,7 @@ from mobike.address import Ip, Nanos, Pair
 from mobike.policy.knowledge import UNTRIED, Knowledge, Reach
 from mobike.policy.links import Candidate
 from mobike.policy.pairs import ANY_PAIR, PairRules, objection
-from mobike.policy.score import Score, score
+from mobike.policy.score import Score, Standing, score
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +196,8 @@ def _why_preferred(current: RankedPair, better: RankedPair) -> str:
     if better.score.pinned < current.score.pinned:
         return "the operator pinned another pair"
     if better.score.standing < current.score.standing:
+        if current.score.standing is Standing.AVOIDED:
+            return f"the operator avoids {current.link}"
         return f"{current.pair.local} is deprecated"
     return f"{better.link} is preferred to {current.link}"
 

@@ -46,6 +46,8 @@ class Candidate:
     """It has been there long enough to leave a working pair for it."""
     deprecated: bool = False
     """IPv6: its preferred lifetime is over; used last (RFC 6724 section 5, rule 3)."""
+    avoided: bool = False
+    """The operator wants it left alone for now: used where nothing else is left."""
     tunnel: bool = False
     """It is an inner address of one of our own tunnels: never a path for one (RFC 4621 section 2)."""
 

@@ -20,6 +20,8 @@ class Standing(IntEnum):
 
     PREFERRED = 0
     DEPRECATED = 1
+    AVOIDED = 2
+    """The operator's word for the moment: behind all that may be used instead."""
 
 
 class Pinned(IntEnum):
@@ -78,6 +80,7 @@ class Score:
         said = [self.reach.name.lower(), f"link rank {self.rank}"]
         said += ["pinned by the operator"] if self.pinned is Pinned.YES else []
         said += ["deprecated address"] if self.standing is Standing.DEPRECATED else []
+        said += ["avoided by the operator"] if self.standing is Standing.AVOIDED else []
         said += [f"cost {self.cost}"] if self.cost else []
         said += ["behind a NAT"] if self.nat is NatCost.TRANSLATED else []
         return ", ".join(said)
@@ -103,7 +106,7 @@ def score(
     return Score(
         reach=reach,
         failed_at=fact.at if reach.is_bad else Nanos(0),
-        standing=Standing.DEPRECATED if candidate.deprecated else Standing.PREFERRED,
+        standing=_standing(candidate),
         pinned=Pinned.YES if pinned else Pinned.NO,
         rank=candidate.rank,
         cost=candidate.cost,
@@ -115,3 +118,9 @@ def score(
         peer_order=peer_order,
         tie=(int(local), int(remote)),
     )
+
+
+def _standing(candidate: Candidate) -> Standing:
+    if candidate.avoided:
+        return Standing.AVOIDED
+    return Standing.DEPRECATED if candidate.deprecated else Standing.PREFERRED
