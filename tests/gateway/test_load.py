@@ -30,7 +30,7 @@ ROUNDS = 10 if SOAK else 3
 WINDOW = 128
 """SAs that are set up at a time."""
 PAGE_S = 0.25
-"""A page of 100 while the fleet comes and moves. On two idle cores it takes 15 ms, 50 at most; test machines are busy."""
+"""A page of 100 while the fleet comes and moves: on two idle cores 15 ms, 50 at most; tests run on busy ones."""
 STALL_S = 2.0
 """No reader waits so long, however busy the machine."""
 LEAK = 4 << 20
