@@ -100,7 +100,12 @@ class End:
         """The one IKE SA of this end, in full; None while there is none."""
         items = self.get("ike-sas")["items"]
         assert len(items) <= 1
-        return self.get(f"ike-sas/{items[0]['id']}") if items else None
+        if not items:
+            return None
+        with self.api() as api:
+            answer = api.get(f"/api/v1/ike-sas/{items[0]['id']}")
+        # It may have gone down since it was listed.
+        return None if answer.status_code == httpx.codes.NOT_FOUND else answer.raise_for_status().json()
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
