@@ -34,6 +34,13 @@ def test_a_ping_that_dies_with_its_cable_is_excused() -> None:
     assert (verdict.sent, verdict.lost, verdict.lost_in_act) == (200, 2, [2])
 
 
+def test_the_way_back_may_be_lost_until_the_gateway_has_its_proof() -> None:
+    act = break_before_make()
+    act.followed = Nanos(1_030 * MS)
+    assert judge([act], stream(1_020, 1_030), repeated=0).good
+    assert not judge([act], stream(1_040), repeated=0).good
+
+
 def test_a_ping_lost_after_the_move_was_agreed_is_not() -> None:
     verdict = judge([break_before_make()], stream(1_020), repeated=0)
     assert not verdict.good

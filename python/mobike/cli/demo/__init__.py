@@ -75,6 +75,7 @@ class Director:
         self._console = console
         self._samples: dict[int, Sample] = {}
         self._moves: asyncio.Queue[tuple[Nanos, dict[str, Any]]] = asyncio.Queue()
+        self._follows: asyncio.Queue[tuple[Nanos, str]] = asyncio.Queue()
         self._up = asyncio.Event()
         self._pings = asyncio.Event()
         self._daemons: list[Daemon] = []
@@ -88,7 +89,11 @@ class Director:
             watchers = [tasks.create_task(self._tick())]
             gateway = await self._start(stack, "gateway", "mobike.cli", files.gateway, files.gateway_socket)
             client = await self._start(stack, "client", "mobike.cli.demo.client", files.client, files.client_socket)
-            watchers += [tasks.create_task(self._watch_pings(client)), tasks.create_task(self._watch_events(client))]
+            watchers += [
+                tasks.create_task(self._watch_pings(client)),
+                tasks.create_task(self._watch_events(client)),
+                tasks.create_task(self._watch_gateway(gateway)),
+            ]
             self.screen.plugged.add(WIFI.address)
             async with asyncio.timeout(STEP_DEADLINE_S):
                 await self._up.wait()
@@ -172,7 +177,12 @@ class Director:
                 at, event = await self._moves.get()
                 if _local_of(event["data"]["path"]) == act.goal.address:
                     break
+            while True:
+                followed, remote = await self._follows.get()
+                if remote == act.goal.address:
+                    break
         act.moved, act.took_ms, act.why = at, event["data"]["duration_ms"], event["data"]["why"]
+        act.followed = followed
 
     async def _agree(self, client: Daemon, gateway: Daemon) -> None:
         (ours,) = (await client.get("/ike-sas"))["items"]
@@ -214,6 +224,14 @@ class Director:
                     self._say(event["text"], "", at)
                 case _:
                     pass
+
+    async def _watch_gateway(self, gateway: Daemon) -> None:
+        async for event in gateway.events():
+            if event["kind"] == "peer-moved":
+                at = Nanos(int(event["at"] * 1e9) + self._epoch)
+                remote = str(Endpoint.parse(event["data"]["path"].split(" -> ")[1]).ip)
+                self._follows.put_nowait((at, remote))
+                self._say(f"The gateway has proof of {remote} and follows", "green", at)
 
     async def _tick(self) -> None:
         while True:

@@ -13,6 +13,9 @@ PINGS_PER_SECOND = 100
 IN_FLIGHT = 50_000_000
 """Nanoseconds a ping may be under way on this machine: one sent so long before its cable is pulled may die with it."""
 
+FOLLOWING = 5_000_000
+"""Nanoseconds from an end's decision until its data plane has followed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Network:
@@ -48,14 +51,17 @@ class Act:
     """When the cable of `start` was pulled."""
     moved: Nanos | None = None
     """When the gateway had answered the client's update."""
+    followed: Nanos | None = None
+    """When the gateway had its cookie back from there, and began to send its own traffic there."""
     took_ms: float | None = None
     why: str = ""
 
     def may_lose(self, sent: Nanos) -> bool:
-        """May a ping sent then be lost? Only while the old network is dead and the new one not agreed."""
+        """May a ping sent then be lost? Only while the old network is dead and not both ends use the new one."""
         if self.kind is Kind.MAKE_BEFORE_BREAK or self.pulled is None or self.moved is None:
             return False
-        return self.pulled - IN_FLIGHT <= sent <= self.moved
+        agreed = max(self.moved, self.followed or self.moved)
+        return self.pulled - IN_FLIGHT <= sent <= agreed + FOLLOWING
 
 
 @dataclass(frozen=True, slots=True)
