@@ -68,6 +68,10 @@ class Profile:
     """The same of the peer's outer address, as its packets show it."""
     families: tuple[int, ...] = (4, 6)
     """IP versions that may be used outside."""
+    detection_floor: int = SECOND // 4
+    """Data without echo for so many nanoseconds and three round trips makes an initiator test its path; 0: never."""
+    window: int = 1
+    """Requests of the peer served at a time, 1 to 32 (SET_WINDOW_SIZE, RFC 7296 section 2.3)."""
     nat_traversal: bool = True
     """Go through NATs; if not, packets whose addresses were rewritten are refused (RFC 4555 section 3.9)."""
 

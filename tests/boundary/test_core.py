@@ -33,6 +33,7 @@ SOMEWHERE = Path(Endpoint(IPv4Address("127.0.1.1"), 4500), Endpoint(IPv4Address(
         ("return_routability", "perhaps"),
         ("trusted", ("10.0.0.1/8",)),
         ("families", (5,)),
+        ("window", 0),
         ("allow_remote", ("nowhere",)),
         ("retransmit", Retransmit(jitter_percent=300)),
         ("accepts", 1),

@@ -202,6 +202,7 @@ def _profile(name: str, table: ConnectionTable, psk: bytes) -> Profile:
         mobike=table.mobike,
         liveness=table.liveness,
         retransmit=_retransmit(table.retransmit),
+        detection_floor=table.detection_floor,
         nat_keepalive=table.nat_keepalive,
         return_routability=table.return_routability,
         trusted=tuple(table.trusted),
@@ -209,6 +210,7 @@ def _profile(name: str, table: ConnectionTable, psk: bytes) -> Profile:
         allow_remote=tuple(table.allow_remote),
         families=tuple(int(family.removeprefix("ipv")) for family in table.families),
         nat_traversal=table.nat_traversal,
+        window=table.window,
     )
 
 

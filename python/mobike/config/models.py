@@ -144,11 +144,13 @@ class ConnectionTable(Table):
     mobike: bool = True
     initial_contact: bool = True
     liveness: Duration = 30_000_000_000
+    detection_floor: Duration = 250_000_000
     nat_keepalive: Duration = 20_000_000_000
     retransmit: RetransmitTable = RetransmitTable()
     return_routability: Literal["before", "after", "never", "untrusted"] = "before"
     trusted: list[Network] = []
     nat_traversal: bool = True
+    window: Annotated[int, Field(ge=1, le=32)] = 1
     start: Literal["auto", "manual"] = "auto"
     addresses: list[Address] = []
     link: list[LinkRuleTable] = []

@@ -5,13 +5,15 @@ use crate::limits::{LAST_SEQUENCE, LATE_SEQUENCE};
 use crate::packet::{self, NEXT_IPV4, NEXT_IPV6, Trailer};
 use crate::pair::Pair;
 use crate::route::Slot;
-use crate::{EspEvent, EspTable, Flow, Nanos, OuterPath, SaPairId, SealError};
+use crate::{EspEvent, EspTable, Flow, GroupId, Nanos, OuterPath, SaPairId, SealError};
 
 /// A sealed packet, at the start of the buffer that was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sealed {
     /// The pair that carries it.
     pub id: SaPairId,
+    /// The group of that pair.
+    pub group: GroupId,
     /// Its length from SPI to ICV.
     pub len: usize,
     /// Where to send it.
@@ -67,12 +69,12 @@ impl EspTable {
         let (sequence, event) = pair.next_sequence()?;
         let sealed = pair.write(now, sequence, inner, flow, out);
         let newly_warm = pair.warm_at.is_none();
-        let (id, outer) = (pair.id, pair.outer);
+        let (id, group, outer) = (pair.id, pair.group, pair.outer);
         if newly_warm {
             self.note_warm(now, slot);
         }
         self.events.extend(event);
-        sealed.map(|()| Sealed { id, len, outer })
+        sealed.map(|()| Sealed { id, group, len, outer })
     }
 }
 
@@ -110,7 +112,7 @@ impl Pair {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{GroupId, Install, Keys, Selector, SequenceNumbers, Suite};
+    use crate::{Install, Keys, Selector, SequenceNumbers, Suite};
 
     #[test]
     fn sealing_warns_late_and_stops_at_the_last_sequence_number() {

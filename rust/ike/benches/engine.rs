@@ -63,6 +63,7 @@ fn profile(local: &str, remote: IdentityPattern) -> Profile {
         return_routability: ReturnRoutability::Before,
         install: Install::Inline,
         always_encap: false,
+        window: 1,
         paths: PathOrders::default(),
     }
 }

@@ -141,6 +141,8 @@ counters! {
     commands_refused,
     /// Notices not reported because there were too many.
     notices_suppressed,
+    /// Data went out and nothing came back, so that the path was tested at once.
+    paths_suspected,
     /// Timers that woke for nothing.
     idle_wakeups,
 }

@@ -1,6 +1,7 @@
 //! Standing orders about addresses and paths: what an operator allows, what needs no proof.
 
 use core::net::IpAddr;
+use core::time::Duration;
 
 use crate::Path;
 use crate::selector::Selector;
@@ -22,6 +23,8 @@ pub struct PathOrders {
     /// Go through NATs (RFC 7296 section 2.23). If not, a packet whose addresses were rewritten is refused (RFC 4555
     /// section 3.9).
     pub nat_traversal: bool,
+    /// Data that gets no echo for this long and three round trips makes the initiator test the path; zero: never.
+    pub detection_floor: Duration,
 }
 
 impl Default for PathOrders {
@@ -33,6 +36,7 @@ impl Default for PathOrders {
             v6: true,
             trusted: Vec::new(),
             nat_traversal: true,
+            detection_floor: Duration::from_millis(250),
         }
     }
 }

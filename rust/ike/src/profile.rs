@@ -50,6 +50,8 @@ pub struct Profile {
     pub install: Install,
     /// Wrap ESP in UDP even where no NAT was seen (a userspace plane without raw sockets needs it).
     pub always_encap: bool,
+    /// Requests of the peer served at a time (SET_WINDOW_SIZE, RFC 7296 section 2.3), 1 to 32.
+    pub window: u8,
     /// Which addresses may be used, and how.
     pub paths: PathOrders,
 }

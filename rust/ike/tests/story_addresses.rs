@@ -191,3 +191,24 @@ fn without_mobike_no_list_is_told_and_none_is_believed() {
     assert!(pair.gateway().peer_lists().is_empty() && pair.gateway().peer_moves().is_empty());
     assert_eq!(pair.gateway().count("updates_unexpected"), 1);
 }
+
+// req: M3.6-4, M3.5-10
+#[test]
+fn a_gateway_that_lost_its_address_tries_every_place_the_client_may_be() {
+    // the client lists lte; wan and wifi die together: wan2 -> wifi, in vain; wan2 -> lte, heard
+    let mut pair = Pair::new(1);
+    have(&mut pair, CLIENT, &[WIFI, LTE]);
+    let mut pair = pair.established();
+    pair.net.unplug(WAN);
+    pair.net.unplug(WIFI);
+    pair.announce(GATEWAY, &[WAN2], Some(Pair::path(WIFI, WAN2).reversed()));
+    pair.run_for(secs(3));
+    let none: &[IpAddr] = &[];
+    assert_eq!(pair.client().peer_lists().first(), Some(&none), "the packet came from wan2, and there is no other");
+    let tries: Vec<_> = pair.requests_of(GATEWAY).iter().map(|told| (told.path, told.arrived())).collect();
+    assert_eq!(tries[0], (Pair::path(WIFI, WAN2).reversed(), false));
+    assert_eq!(tries[1], (Pair::path(LTE, WAN2).reversed(), true));
+    let last = pair.requests_of(GATEWAY).last().map(|told| (told.path, told.copies_before));
+    assert_eq!(last, Some((Pair::path(LTE, WAN2).reversed(), 0)), "and a fresh one proves the pair");
+    assert_eq!(pair.client().path(), Pair::path(WIFI, WAN), "the client decides");
+}

@@ -239,6 +239,7 @@ fn profiles(ike: &str, esp: &str) -> Failable<(Profile, Profile)> {
         return_routability: ReturnRoutability::Before,
         install: InstallWhen::Inline,
         always_encap: true,
+        window: 1,
         paths: PathOrders::default(),
     };
     let leased = PHONE_INSIDE.parse()?;

@@ -7,6 +7,7 @@ use mobike_esp::{OuterPath, SealError};
 use mobike_ike::{Command, Engine, Nanos, Path, Transmit};
 
 use crate::plane::Plane;
+use crate::seen::Seen;
 use crate::words::{Event, Operation};
 
 /// One engine with its Child SAs.
@@ -15,6 +16,8 @@ pub(crate) struct Join {
     pub(crate) plane: Plane,
     /// Events that nobody took yet.
     pub(crate) held: VecDeque<Event>,
+    /// What ESP did since the engine was last told.
+    seen: Seen,
 }
 
 /// Why an inner packet stays.
@@ -29,7 +32,7 @@ pub(crate) enum Stays {
 
 impl Join {
     pub(crate) fn new(engine: Engine, plane: Plane) -> Join {
-        Join { engine, plane, held: VecDeque::new() }
+        Join { engine, plane, held: VecDeque::new(), seen: Seen::default() }
     }
 
     pub(crate) fn command(&mut self, now: Nanos, command: Command) {
@@ -52,6 +55,8 @@ impl Join {
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Nanos) {
+        // Before the timers: an answer that is in already must not count as missing.
+        self.tell(now);
         if self.engine.poll_timeout().is_some_and(|at| at <= now) {
             self.engine.handle_timeout(now);
         }
@@ -60,9 +65,15 @@ impl Join {
         }
     }
 
+    /// The engine hears what ESP did. Costs next to nothing if that was nothing.
+    pub(crate) fn tell(&mut self, now: Nanos) {
+        self.seen.tell(now, &mut self.engine);
+    }
+
     /// Events become news, the data plane first. A Child SA that cannot be installed is closed, which makes more of both.
     /// To be called before `poll_transmit`.
     pub(crate) fn settle(&mut self, now: Nanos) {
+        self.tell(now);
         while let Some(event) = self.engine.poll_event() {
             self.act_on(now, event);
         }
@@ -99,7 +110,11 @@ impl Join {
     pub(crate) fn open(&mut self, now: Nanos, path: Path, bytes: &mut [u8]) -> Result<Option<Range<usize>>, Stays> {
         let Some(esp) = &mut self.plane.esp else { return Err(Stays::NoPlane) };
         let from = OuterPath { local: path.local, remote: path.remote, encap: true };
-        Ok(esp.open(mobike_esp::Nanos(now.0), &from, bytes).ok().map(|opened| opened.inner))
+        let Ok(opened) = esp.open(mobike_esp::Nanos(now.0), &from, bytes) else { return Ok(None) };
+        if opened.path_matches {
+            self.seen.heard(opened.group);
+        }
+        Ok(Some(opened.inner))
     }
 
     /// An inner packet sealed into `out`: how long it is there, and which way it goes.
@@ -109,6 +124,7 @@ impl Join {
         if !sealed.outer.encap {
             return Err(Stays::Plain);
         }
+        self.seen.sent(sealed.group);
         Ok((Path { local: sealed.outer.local, remote: sealed.outer.remote }, sealed.len))
     }
 }

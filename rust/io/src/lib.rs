@@ -33,6 +33,7 @@ mod packets;
 mod plane;
 mod plug;
 mod pool;
+mod seen;
 mod shard;
 mod sockaddr;
 pub mod socket;

@@ -155,6 +155,7 @@ impl Solo {
         match self.join.seal(now, packet, &mut self.scratch) {
             Ok((path, length)) => {
                 self.counters.inner_out += 1;
+                self.join.tell(now);
                 let bytes = self.scratch.get(..length).unwrap_or_default().to_vec();
                 self.send(Outgoing { path, bytes, carries: Carries::Esp });
                 return true;

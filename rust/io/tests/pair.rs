@@ -118,6 +118,7 @@ fn profile(name: &str, local: &str, remote: &str) -> Profile {
         return_routability: ReturnRoutability::Before,
         install: Install::Inline,
         always_encap: true,
+        window: 1,
         paths: PathOrders::default(),
     }
 }

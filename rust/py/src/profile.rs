@@ -54,8 +54,18 @@ fn read(from: &Bound<'_, PyAny>, name: &str, plane: Plane) -> PyResult<Profile> 
         return_routability: return_routability(&text(intern!(py, "return_routability"))?)?,
         install: Install::Inline,
         always_encap: plane.always_encap,
+        window: window(from)?,
         paths: paths(from)?,
     })
+}
+
+/// As many as the engine can remember answers for.
+fn window(from: &Bound<'_, PyAny>) -> PyResult<u8> {
+    let window: u8 = field(from, intern!(from.py(), "window"))?;
+    if !(1..=32).contains(&window) {
+        return Err(wrong("window", "from 1 to 32"));
+    }
+    Ok(window)
 }
 
 /// Which addresses may be used, and how.
@@ -73,6 +83,7 @@ fn paths(from: &Bound<'_, PyAny>) -> PyResult<PathOrders> {
         v6: families.contains(&6),
         trusted: prefixes(intern!(py, "trusted"))?,
         nat_traversal: field(from, intern!(py, "nat_traversal"))?,
+        detection_floor: span(from, intern!(py, "detection_floor"))?,
     })
 }
 

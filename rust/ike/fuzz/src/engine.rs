@@ -90,6 +90,7 @@ fn made(now: Nanos, accepts: bool) -> Engine {
         return_routability: ReturnRoutability::Before,
         install: Install::Inline,
         always_encap: false,
+        window: 1,
         paths: PathOrders::default(),
     };
     let mut engine = Engine::new(Settings::default(), [7; 32]);

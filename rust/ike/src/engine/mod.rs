@@ -11,6 +11,7 @@ use crate::event::{DownReason, Event};
 use crate::id::{MAX_SLOTS, SaId};
 use crate::sa::context::Context;
 use crate::sa::exchange::{auth_initiator, init_initiator, init_responder};
+use crate::sa::watch::Traffic;
 use crate::sa::{Sa, established};
 use crate::settings::Settings;
 use crate::table::cookie_gate::CookieGate;
@@ -65,6 +66,16 @@ impl Engine {
             self.wake(now, place);
         }
         self.due = due;
+    }
+
+    /// What the data plane saw of an IKE SA's ESP. Costs a look into the table; call it once per SA and batch.
+    pub fn note_traffic(&mut self, now: Nanos, sa: SaId, traffic: Traffic) {
+        let Some(place) = self.place_of(sa) else { return };
+        if let Some(Sa::Established(sa)) = self.table.get_mut(place)
+            && sa.note_traffic(now, traffic)
+        {
+            self.wheel.arm(place, sa.deadline());
+        }
     }
 
     fn wake(&mut self, now: Nanos, place: u32) {

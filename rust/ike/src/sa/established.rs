@@ -1,6 +1,6 @@
 //! An IKE SA whose ends proved who they are: its requests, its clock, its end.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 use std::sync::Arc;
 
@@ -17,12 +17,15 @@ use crate::sa::exchange::retrial::{self, Retrial};
 use crate::sa::exchange::traffic::{self, Leases};
 use crate::sa::path::NatHashes;
 use crate::sa::timers::{Retry, patience};
-use crate::sa::window::{Answers, Ask, Outstanding, Requests};
+use crate::sa::watch::Watch;
+use crate::sa::window::{Answers, Ask, MAX_WINDOW, Outstanding, Requests};
 use crate::selector::Selector;
 use crate::transmit::Transmit;
 use crate::wire::mobike::SCRATCH_LEN;
 use crate::wire::natt::KEEPALIVE;
-use crate::wire::{Cookie2, Delete, ExchangeType, MobikeNotify, NoNatsAllowed, Payload, ProtocolId, SkWriter};
+use crate::wire::{
+    Cookie2, Delete, ExchangeType, MobikeNotify, NoNatsAllowed, NotifyType, Payload, ProtocolId, SkWriter,
+};
 use crate::{Nanos, Path};
 
 /// An established IKE SA.
@@ -46,6 +49,8 @@ pub struct Established {
     pub path: Path,
     /// The decision that put it there.
     pub generation: Generation,
+    /// The peer has answered the UPDATE that carries out this decision.
+    pub settled: bool,
     /// NATs on the path.
     pub nat: NatView,
     /// NAT traversal is on: both ends said so in IKE_SA_INIT.
@@ -69,6 +74,8 @@ pub struct Established {
     pub family: Family,
     /// When the peer last proved to be alive.
     pub heard: Nanos,
+    /// Whether the path is alive.
+    pub watch: Watch,
     keepalive_at: Nanos,
     forget_at: Nanos,
     /// Reported as down already; only the Delete is still on its way, and only until then.
@@ -121,6 +128,8 @@ pub struct Setup {
     pub nat: NatView,
     /// NAT traversal is on.
     pub natt: bool,
+    /// Round-trip time, if one was measured.
+    pub round_trip: Option<Duration>,
     /// Moving.
     pub mobility: Mobility,
     /// The peer's other addresses.
@@ -154,6 +163,7 @@ impl Established {
             Role::Initiator => (2, 0),
             Role::Responder => (0, 1),
         };
+        let window = setup.profile.window.into();
         let mut established = Established {
             id: setup.id,
             channel: setup.channel,
@@ -166,17 +176,19 @@ impl Established {
             path: setup.path,
             generation: Generation::default(),
             nat: NatView::default(),
+            settled: true,
             natt: setup.natt,
             retrial: None,
             seen_as: 0,
             requests: Requests::new(ours),
-            answers: Answers::new(theirs, 1),
+            answers: Answers::new(theirs, window),
             mobility: setup.mobility,
             last_list: None,
             peer_addresses: setup.peer_addresses.into_boxed_slice(),
             leases: setup.leases,
             family: setup.family,
             heard: setup.now,
+            watch: Watch::new(setup.round_trip),
             keepalive_at: Nanos::NEVER,
             forget_at: Nanos::NEVER,
             closing_until: Nanos::NEVER,
@@ -244,6 +256,7 @@ impl Established {
         self.requests
             .deadline()
             .min(self.liveness_at())
+            .min(self.suspect_at())
             .min(self.keepalive_at)
             .min(self.retrial.as_ref().map_or(Nanos::NEVER, |retrial| retrial.deadline()))
             .min(self.forget_at)
@@ -321,6 +334,9 @@ impl Established {
 
     /// Put the SA on another path: unanswered requests go on from there with the same bytes, at once (M3.5-3).
     pub fn re_aim(&mut self, ctx: &mut Context, now: Nanos, path: Path) {
+        if self.path != path {
+            self.forget_path();
+        }
         self.path = path;
         let policy = self.profile.retransmit;
         for request in self.requests.outstanding_mut() {
@@ -338,9 +354,22 @@ impl Established {
         }
     }
 
+    /// Where a list is told to while the path in use is dead (RFC 4555 section 3.6): only the responder must look, since
+    /// the initiator moves.
+    fn places_of_peer(&self) -> Vec<SocketAddr> {
+        let telling = |request: &Outstanding| matches!(request.ask, Ask::Announce { path: Some(_), .. });
+        if self.channel.role == Role::Initiator || !self.requests.outstanding().iter().any(telling) {
+            return Vec::new();
+        }
+        let port = self.path.remote.port();
+        let listed = self.peer_addresses.iter().map(|ip| SocketAddr::new(*ip, port));
+        core::iter::once(self.path.remote).chain(listed).collect()
+    }
+
     fn repeat_due(&mut self, ctx: &mut Context, now: Nanos) -> Option<DownReason> {
         let (patience, policy) = (patience(&self.profile.retransmit, self.channel.role), self.profile.retransmit);
         let (here, closing) = (self.path, self.is_closing());
+        let peers = self.places_of_peer();
         for request in self.requests.outstanding_mut().iter_mut().filter(|request| request.retry.next <= now) {
             let silent_for = now.since(request.retry.asked);
             if silent_for >= patience {
@@ -353,6 +382,10 @@ impl Established {
                 request.retry = request.retry.elsewhere(now, &policy, &mut ctx.random);
             } else {
                 request.retry.again(now, &policy, &mut ctx.random);
+                if let Some(next) = addresses::next_pair(request, &peers) {
+                    request.many_paths |= next != request.path;
+                    request.path = next;
+                }
             }
             ctx.counters.retransmissions += 1;
             ctx.send(request.path, Arc::clone(&request.bytes));
@@ -424,6 +457,7 @@ pub fn on_timeout(sa: &mut Sa, ctx: &mut Context, now: Nanos) {
     if established.liveness_at() <= now {
         established.ask(ctx, now, Ask::Liveness);
     }
+    established.suspect(ctx, now);
     retrial::on_timeout(established, ctx, now);
     established.keep_nat_awake(ctx, now);
     if established.forget_at <= now {
@@ -481,6 +515,14 @@ fn write(writer: &mut SkWriter, ask: &Ask, path: Path, behind_nat: bool, hashes:
             let spis = [spi_in.to_be_bytes()];
             writer.push(&Payload::Delete(Delete::ChildSas { protocol: ProtocolId::ESP, spis: &spis }));
         }
+    }
+}
+
+/// SET_WINDOW_SIZE, if it is not what goes without saying.
+pub fn push_window(writer: &mut SkWriter, profile: &Profile) {
+    let window = u32::from(profile.window).clamp(1, MAX_WINDOW);
+    if window > 1 {
+        writer.push(&Payload::notify(NotifyType::SET_WINDOW_SIZE, &window.to_be_bytes()));
     }
 }
 

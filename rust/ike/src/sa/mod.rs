@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Beside them: `channel` opens and seals, `window` knows message ids, `timers` when a request is repeated, `path` NAT
-//! detection, `child` the Child SA pairs, `context` what all SAs of an engine share.
+//! detection, `watch` whether the path is alive, `child` the Child SA pairs, `context` what all SAs of an engine share.
 
 pub mod channel;
 pub mod child;
@@ -17,6 +17,7 @@ pub mod established;
 pub mod exchange;
 pub mod path;
 pub mod timers;
+pub mod watch;
 pub mod window;
 
 use crate::Nanos;

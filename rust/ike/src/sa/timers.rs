@@ -20,6 +20,11 @@ pub struct Retry {
     /// Transmissions over the present path.
     pub tries: u32,
     interval: Duration,
+    /// It is, or was, repeated in a hurry.
+    hurried: bool,
+    /// Repetitions still to be sent so, this long apart.
+    quick: u8,
+    pace: Duration,
 }
 
 impl Retry {
@@ -27,7 +32,17 @@ impl Retry {
     #[must_use]
     pub fn begin(now: Nanos, policy: &Retransmit, random: &mut impl Random) -> Retry {
         let interval = policy.initial.max(SHORTEST);
-        Retry { asked: now, started: now, sent: now, next: now + jitter(interval, policy, random), tries: 1, interval }
+        Retry {
+            asked: now,
+            started: now,
+            sent: now,
+            next: now + jitter(interval, policy, random),
+            tries: 1,
+            interval,
+            hurried: false,
+            quick: 0,
+            pace: Duration::ZERO,
+        }
     }
 
     /// Sent for the first time over a new path that we chose.
@@ -38,13 +53,50 @@ impl Retry {
 
     /// Sent once more.
     pub fn again(&mut self, now: Nanos, policy: &Retransmit, random: &mut impl Random) {
-        let grown = self.interval.saturating_mul(policy.factor_percent.max(100).into()) / 100;
-        self.interval = grown.min(policy.max_interval.max(SHORTEST));
         self.tries += 1;
         self.sent = now;
+        if self.quick > 1 {
+            self.quick -= 1;
+            self.next = now + jitter(self.pace, policy, random);
+            return;
+        }
+        self.quick = 0;
+        let grown = self.interval.saturating_mul(policy.factor_percent.max(100).into()) / 100;
+        self.interval = grown.min(policy.max_interval.max(SHORTEST));
         self.next = now + jitter(self.interval, policy, random);
     }
+
+    /// Repeat it a few times in quick succession. `false` if that was done already.
+    pub fn hurry(&mut self, now: Nanos, pace: Duration) -> bool {
+        if self.hurried {
+            return false;
+        }
+        self.hurried = true;
+        self.quick = QUICK;
+        self.pace = pace.max(SHORTEST);
+        // One that was sent just now waits its turn; one that waits already is repeated at once.
+        self.next = self.next.min((self.sent + self.pace).max(now));
+        true
+    }
+
+    /// Was it repeated in a hurry?
+    #[must_use]
+    pub fn is_hurried(&self) -> bool {
+        self.hurried
+    }
+
+    /// No more hurry.
+    pub fn calm_down(&mut self, now: Nanos) {
+        if self.hurried {
+            self.hurried = false;
+            self.quick = 0;
+            self.next = now + self.interval;
+        }
+    }
 }
+
+/// Repetitions in a hurry: within a second at the usual pace of an eighth of one.
+const QUICK: u8 = 6;
 
 /// No profile makes us send more often than this.
 const SHORTEST: Duration = Duration::from_millis(10);

@@ -99,8 +99,8 @@ impl Requests {
     /// The peer's SET_WINDOW_SIZE. It never shrinks (RFC 7296 section 2.3).
     pub fn widen(&mut self, window: u32) {
         /// More would only be a way to make us remember more.
-        const MAX_WINDOW: u32 = 16;
-        self.window = self.window.max(window.min(MAX_WINDOW));
+        const MOST_USED: u32 = 16;
+        self.window = self.window.max(window.min(MOST_USED));
     }
 
     /// Is there nothing unanswered and nothing waiting?
@@ -195,6 +195,9 @@ pub enum Standing {
     Outside,
 }
 
+/// As many answers as [`Answers`] can tell apart.
+pub const MAX_WINDOW: u32 = 32;
+
 /// The peer's requests and our answers.
 #[derive(Debug)]
 pub struct Answers {
@@ -212,7 +215,7 @@ impl Answers {
     /// The peer's first request will have this id; `window` is what we told it (1 if nothing), at most 32.
     #[must_use]
     pub fn new(next: u32, window: u32) -> Answers {
-        Answers { next, ahead: 0, window: window.clamp(1, 32), cached: Vec::new() }
+        Answers { next, ahead: 0, window: window.clamp(1, MAX_WINDOW), cached: Vec::new() }
     }
 
     /// What a request with this id is.

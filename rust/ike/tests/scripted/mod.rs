@@ -65,6 +65,7 @@ pub fn profile() -> Profile {
         return_routability: ReturnRoutability::Before,
         install: Install::Inline,
         always_encap: false,
+        window: 1,
         paths: PathOrders::default(),
     }
 }

@@ -252,6 +252,7 @@ fn profile(local: &str, remote: &str, local_ts: Selector, remote_ts: Selector) -
         return_routability: ReturnRoutability::Before,
         install: Install::Inline,
         always_encap: false,
+        window: 1,
         paths: PathOrders::default(),
     }
 }

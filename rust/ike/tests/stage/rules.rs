@@ -14,9 +14,6 @@ use mobike_ike::{ChildId, Event, Nanos, SaId};
 use super::arrows::Told;
 use super::host::{Host, HostId};
 
-/// Nobody announces a wider window yet.
-const WINDOW: u32 = 1;
-
 /// What one end of one IKE SA calls itself.
 type End = (HostId, u64);
 
@@ -25,6 +22,8 @@ type End = (HostId, u64);
 pub struct Rules {
     octets: BTreeMap<(End, bool, u32), Vec<u8>>,
     answered: BTreeMap<End, BTreeSet<u32>>,
+    /// The widest window that anybody announces; nothing is 1.
+    pub window: Option<u32>,
     counters: BTreeMap<HostId, Vec<(&'static str, u64)>>,
     lives: BTreeMap<(HostId, SaId), Life>,
     /// Broken rules, told.
@@ -69,7 +68,10 @@ impl Rules {
     fn window(&mut self, host: &Host, told: &Told, end: End, header: &Header) {
         let answered = self.answered.get(&end);
         let first = u32::from(header.flags.initiator);
-        let Some(bound) = header.message_id.checked_sub(WINDOW).filter(|bound| *bound >= first) else { return };
+        let Some(bound) = header.message_id.checked_sub(self.window.unwrap_or(1)).filter(|bound| *bound >= first)
+        else {
+            return;
+        };
         if !answered.is_some_and(|ids| ids.contains(&bound)) {
             self.broken(host, format_args!("beyond the window, {bound} is unanswered: {told}"));
         }

@@ -153,6 +153,11 @@ impl World {
         }
     }
 
+    /// A profile of this story has a wider window.
+    pub fn allow_window(&mut self, window: u8) {
+        self.rules.window = Some(window.into());
+    }
+
     /// Messages put out so far that fit.
     pub fn said<'a>(&'a self, fits: impl Fn(&Told) -> bool + 'a) -> impl Iterator<Item = &'a Told> + 'a {
         self.told.iter().filter(move |told| fits(told))

@@ -17,7 +17,7 @@ use crate::sa::Sa;
 use crate::sa::channel::{Channel, Outgoing};
 use crate::sa::child::{Family, Reserved};
 use crate::sa::context::{About, Context};
-use crate::sa::established::{Established, Mobility, Setup, push_no_nats};
+use crate::sa::established::{Established, Mobility, Setup, push_no_nats, push_window};
 use crate::sa::exchange::informational::window_of;
 use crate::sa::exchange::init_initiator::Order;
 use crate::sa::exchange::traffic::{self, Leases};
@@ -134,6 +134,7 @@ fn prepare(
     let natt = detected.is_some();
     let sealed = channel.seal(&mut ctx.buffer, message, |writer| {
         asking.write(writer, child, &proposed);
+        push_window(writer, asking.profile);
         if asking.profile.mobike {
             write_mobike(writer, &local_addresses, path);
             if !natt {
@@ -371,7 +372,7 @@ fn establish(
     payloads: &Payloads<'_>,
 ) -> Established {
     let child = asking.child(payloads);
-    let Authenticating { order, id, suite, channel, path, nat, natt, child: reserved, .. } = asking;
+    let Authenticating { order, id, suite, channel, path, nat, natt, child: reserved, retry, .. } = asking;
     let mobike = order.profile.mobike && payloads.has(NotifyType::MOBIKE_SUPPORTED);
     let leases = payloads.configuration().map(Leases::read).unwrap_or_default();
     let peer_addresses = addresses::read(payloads).unwrap_or_default();
@@ -420,6 +421,7 @@ fn establish(
         path,
         nat,
         natt,
+        round_trip: (retry.tries == 1).then(|| now.since(retry.sent)),
         mobility: if mobike { Mobility::Initiator } else { Mobility::Off },
         peer_addresses,
         leases,

@@ -12,7 +12,7 @@ use crate::sa::Sa;
 use crate::sa::channel::Outgoing;
 use crate::sa::child::{Family, Reserved};
 use crate::sa::context::{About, Context};
-use crate::sa::established::{Established, Mobility, Setup};
+use crate::sa::established::{Established, Mobility, Setup, push_window};
 use crate::sa::exchange::auth_initiator::{esp_suites, id_body, received_id_body, with_id, write_mobike};
 use crate::sa::exchange::informational::window_of;
 use crate::sa::exchange::init_responder::{HalfOpen, Secret};
@@ -180,6 +180,7 @@ fn accept(
             Ok(None) => {}
             Err(refusal) => writer.push(&Payload::notify(refusal.kind(), &[])),
         }
+        push_window(writer, &profile);
         if mobike {
             write_mobike(writer, &local_addresses, path);
         }
@@ -222,6 +223,7 @@ fn accept(
         path,
         nat,
         natt,
+        round_trip: None,
         mobility: if mobike { Mobility::responder() } else { Mobility::Off },
         peer_addresses,
         leases,

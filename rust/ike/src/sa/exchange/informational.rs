@@ -69,7 +69,10 @@ fn on_request(
         }
         Standing::New | Standing::Outside => {}
     }
-    sa.heard = now;
+    // From elsewhere it shows that the peer lives, but not that the path does (D5.5-3).
+    if path == sa.path {
+        sa.heard = now;
+    }
     let request = Request { id: header.message_id, exchange: header.exchange, path };
     match opened.payloads {
         Ok(payloads) => serve(sa, ctx, now, &request, &payloads),
@@ -242,7 +245,7 @@ fn on_answer(
     }
     let opened = open(sa, ctx, bytes)?;
     let request = sa.requests.settle(header.message_id)?;
-    sa.heard = now;
+    sa.note_answer(now, &request);
     let payloads = opened.payloads.unwrap_or_else(|error| {
         ctx.notice(now, sa.about(), NoticeKind::Malformed, || format!("answer of an established peer: {error}"));
         Payloads::default()
@@ -278,7 +281,7 @@ fn settle(
             }
         }
         Ask::Update { .. } => mobike::on_update_answer(sa, ctx, now, path, &request, payloads),
-        Ask::Announce { .. } => mobike::on_announce_answer(sa, ctx, now, request, payloads),
+        Ask::Announce { .. } => mobike::on_announce_answer(sa, ctx, now, path, request, payloads),
         Ask::Check { cookie } => {
             let came = payloads.notify(NotifyType::COOKIE2).map_or(&[][..], |notify| notify.data);
             return mobike::on_check_answer(sa, ctx, now, &request, cookie.ct_eq(came).into());

@@ -206,6 +206,7 @@ pub fn order_move(
         _ => None,
     });
     sa.generation = generation;
+    sa.settled = false;
     sa.retrial = None;
     sa.re_aim(ctx, now, path);
     let addresses = addresses.or(unsent).or(in_flight);
@@ -226,15 +227,21 @@ pub fn on_update_answer(
         // Overtaken: no MOBIKE processing (M3.5-4), and an answer that proves no path asks for another request (M3.7-4).
         ctx.counters.moves_overtaken += 1;
         let newer = |ask: &Ask| matches!(ask, Ask::Update { .. });
-        if !sa.requests.waiting().any(newer) && !sa.requests.outstanding().iter().any(|other| newer(&other.ask)) {
+        // With a wider window the newer one may have been answered before.
+        if !sa.settled
+            && !sa.requests.waiting().any(newer)
+            && !sa.requests.outstanding().iter().any(|other| newer(&other.ask))
+        {
             let (generation, addresses) = (sa.generation, addresses.clone());
             sa.ask_first(ctx, now, Ask::Update { generation, addresses }, newer);
         }
         return;
     }
     let generation = *generation;
+    sa.settled = true;
     if let Some(error) = payloads.notifies().find(|notify| notify.kind.is_error()) {
         if error.kind == NotifyType::UNEXPECTED_NAT_DETECTED && retrial::begin(sa, ctx, now, request) {
+            sa.settled = false;
             return;
         }
         let kind = error.kind;
@@ -258,6 +265,7 @@ pub fn on_announce_answer(
     sa: &mut Established,
     ctx: &mut Context,
     now: Nanos,
+    path: Path,
     request: Outstanding,
     payloads: &Payloads<'_>,
 ) {
@@ -276,7 +284,9 @@ pub fn on_announce_answer(
         return;
     }
     if let Ask::Announce { addresses, generation, .. } = request.ask {
-        sa.ask(ctx, now, Ask::Announce { addresses, path: None, generation });
+        // Over the pair that answered, which need not be the one in use.
+        let path = (path != sa.path).then_some(path);
+        sa.ask(ctx, now, Ask::Announce { addresses, path, generation });
     }
 }
 

@@ -1,0 +1,162 @@
+//! Is the path alive? Told by the data that takes it, and asked only where data goes out and nothing comes back.
+//!
+//! ```text
+//! ESP in on the agreed path     life: the liveness timer starts anew, nothing is sent
+//! ESP out, ESP in within 3 round trips + floor       nothing is sent
+//! ESP out, nothing in           a liveness test now, repeated quickly; PathSilent after the second repetition
+//! the test is answered          a stream that goes one way only: the next test waits longer, up to four times as long
+//! ```
+//!
+//! Only the initiator hurries: it is the one who can move (RFC 4555 section 3.11).
+
+use core::time::Duration;
+
+use crate::Nanos;
+use crate::crypto::Role;
+use crate::sa::context::Context;
+use crate::sa::established::Established;
+use crate::sa::window::{Ask, Outstanding};
+
+/// ESP of one IKE SA since the last time it was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Traffic {
+    /// An authenticated packet came in on the agreed outer addresses (RFC 4555 section 3.12).
+    pub heard: bool,
+    /// A packet went out.
+    pub sent: bool,
+}
+
+/// What is known of the path in use.
+#[derive(Debug)]
+pub struct Watch {
+    /// Smoothed round-trip time, in microseconds; 0 while none was measured on this path.
+    srtt: u32,
+    /// ESP went out then, and none came in since.
+    unheard_since: Nanos,
+    /// Tests answered since ESP last came in.
+    answered: u8,
+}
+
+/// Assumed until one is measured: across a continent.
+const UNKNOWN_ROUND_TRIP: Duration = Duration::from_millis(100);
+/// Tests of a stream that goes one way only become this many doublings rarer.
+const MOST_DOUBLINGS: u8 = 2;
+
+impl Watch {
+    /// Nothing seen; `round_trip` as measured while setting up.
+    #[must_use]
+    pub fn new(round_trip: Option<Duration>) -> Watch {
+        let mut watch = Watch { srtt: 0, unheard_since: Nanos::NEVER, answered: 0 };
+        if let Some(sample) = round_trip {
+            watch.measured(sample);
+        }
+        watch
+    }
+
+    /// One exchange took so long; smoothed as RFC 6298 section 2 does.
+    fn measured(&mut self, sample: Duration) {
+        let sample = u32::try_from(sample.as_micros()).unwrap_or(u32::MAX).max(1);
+        self.srtt = match self.srtt {
+            0 => sample,
+            before => (before - before / 8).saturating_add(sample / 8).max(1),
+        };
+    }
+
+    /// Smoothed round-trip time of the path in use.
+    #[must_use]
+    pub fn round_trip(&self) -> Duration {
+        if self.srtt == 0 { UNKNOWN_ROUND_TRIP } else { Duration::from_micros(self.srtt.into()) }
+    }
+}
+
+impl Established {
+    /// ESP came or went. `true` if it may have to be woken earlier than before.
+    pub fn note_traffic(&mut self, now: Nanos, traffic: Traffic) -> bool {
+        if self.is_moving() {
+            // The data plane is not where the IKE SA is: its packets say nothing about the new path.
+            return false;
+        }
+        if traffic.heard {
+            self.heard = now;
+            self.watch.unheard_since = Nanos::NEVER;
+            self.watch.answered = 0;
+            self.calm_down(now);
+            return false;
+        }
+        if traffic.sent && self.hurries() && self.watch.unheard_since == Nanos::NEVER {
+            self.watch.unheard_since = now;
+            return true;
+        }
+        false
+    }
+
+    /// When data that gets no echo becomes suspicious.
+    #[must_use]
+    pub fn suspect_at(&self) -> Nanos {
+        let Watch { unheard_since, answered, .. } = self.watch;
+        let asking = || self.requests.outstanding().iter().any(|request| request.retry.is_hurried());
+        if unheard_since == Nanos::NEVER || !self.hurries() || asking() {
+            return Nanos::NEVER;
+        }
+        let wait = self.profile.paths.detection_floor + 3 * self.watch.round_trip();
+        unheard_since + wait * (1 << answered.min(MOST_DOUBLINGS))
+    }
+
+    /// Data gets no echo: ask for a sign of life, quickly. A request that is out already will do.
+    pub fn suspect(&mut self, ctx: &mut Context, now: Nanos) {
+        if self.suspect_at() > now {
+            return;
+        }
+        ctx.counters.paths_suspected += 1;
+        if self.requests.is_idle() {
+            self.ask(ctx, now, Ask::Liveness);
+        }
+        let pace = (2 * self.watch.round_trip()).max(self.profile.paths.detection_floor / 2);
+        let here = self.path;
+        let mut fresh = false;
+        for request in self.requests.outstanding_mut().iter_mut().filter(|request| request.path == here) {
+            fresh |= request.retry.hurry(now, pace);
+        }
+        if !fresh {
+            // Everything unanswered is about another path, and answers will come or be given up there.
+            self.watch.unheard_since = now;
+        }
+    }
+
+    /// An answer came over the path in use.
+    pub fn note_answer(&mut self, now: Nanos, request: &Outstanding) {
+        if request.path != self.path {
+            return;
+        }
+        self.heard = now;
+        if request.retry.tries == 1 && !request.many_paths {
+            self.watch.measured(now.since(request.retry.sent));
+        }
+        if self.watch.unheard_since != Nanos::NEVER {
+            self.watch.unheard_since = Nanos::NEVER;
+            self.watch.answered = self.watch.answered.saturating_add(1);
+        }
+    }
+
+    /// The path is another one: nothing is known about it.
+    pub fn forget_path(&mut self) {
+        self.watch = Watch::new(None);
+    }
+
+    fn hurries(&self) -> bool {
+        let floor = self.profile.paths.detection_floor;
+        self.channel.role == Role::Initiator && self.speaks_mobike() && !floor.is_zero() && !self.is_closing()
+    }
+
+    fn is_moving(&self) -> bool {
+        let moves = |ask: &Ask| matches!(ask, Ask::Update { .. });
+        self.requests.waiting().any(moves) || self.requests.outstanding().iter().any(|request| moves(&request.ask))
+    }
+
+    /// The path carries data after all: what was asked in a hurry has time.
+    fn calm_down(&mut self, now: Nanos) {
+        for request in self.requests.outstanding_mut() {
+            request.retry.calm_down(now);
+        }
+    }
+}
