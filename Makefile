@@ -77,6 +77,13 @@ test-python: $(STAMP)  ## the Python tests, interop with strongSwan among them
 requirements:  ## every row of docs/requirements.md with the tests that prove it; fails while one is open
 	@$(PYTHON) -m tests.requirements
 
+SEEDS ?= 1000
+SEED ?= 1
+
+.PHONY: soak
+soak: $(STAMP)  ## many seeds of chaos in the simulated world: SEEDS=n, SEED=first
+	@$(BIN)/python -m tests.sim.soak --seeds $(SEEDS) --first $(SEED)
+
 # --- numbers --------------------------------------------------------------------------------------------------------
 
 .PHONY: bench

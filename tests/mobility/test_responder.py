@@ -50,12 +50,17 @@ def test_a_gateway_without_any_address_waits_and_speaks_up_when_it_has_one() -> 
 
 
 @pytest.mark.req("M3.5-10", "D3-2", "M3.6-4")
-def test_a_client_that_listed_another_family_is_reached_there() -> None:
+def test_a_client_that_listed_another_family_is_asked_there_to_move_and_gets_no_traffic_before() -> None:
     stage, it = Stage(), session(Role.RESPONDER)
     stage.happens(it, PeerAddresses(SA, (OFFICE6,)))
     stage.candidates = (wifi(), candidate(WIFI6, "eth0", 1))
     stage.lose(it, WIFI)
-    assert stage.plane_path() == path(WIFI6, OFFICE6).pair
+    # It only lists that address: nobody has seen it answer from there (RFC 4555 section 3.7).
+    assert [each.path for each in stage.commands if isinstance(each, Announce)] == [path(WIFI6, OFFICE6)]
+    assert stage.plane_path() is None
+    assert isinstance(it.state, Waiting)
+    stage.happens(it, PeerMoved(SA, path(WIFI6, OFFICE6), Nat.NONE, verified=True))
+    assert stage.plane_path() == path(WIFI6, OFFICE6).pair and it.state is STABLE
 
 
 @pytest.mark.req("A5.1-1")

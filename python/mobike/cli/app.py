@@ -155,6 +155,33 @@ def demo(
     sys.exit(run_demo(stay=stay))
 
 
+simulate = typer.Typer(help="Watch engine and fleet in a simulated network, held to their rules.", no_args_is_help=True)
+app.add_typer(simulate, name="sim")
+
+
+@simulate.command("list")
+def list_scenarios() -> None:
+    """Say which scenarios there are."""
+    from mobike.cli import simulate as sim  # noqa: PLC0415 - engine and world are for this command alone
+
+    print(sim.listing())
+
+
+@simulate.command("run")
+def run_scenario(
+    name: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A shipped scenario, or a file with one.")],
+    seed: Annotated[int | None, typer.Option(min=0, help="Makes the same things happen again.")] = None,
+    sas: Annotated[
+        int | None, typer.Option(min=1, max=1_000_000, help="The size of a crowd, where it has one.")
+    ] = None,
+    timeline: Annotated[bool, typer.Option(help="Print what happens while it does.")] = True,
+) -> None:
+    """Run a scenario; ends with 1 if a rule was broken."""
+    from mobike.cli import simulate as sim  # noqa: PLC0415
+
+    sys.exit(sim.run(name, seed, sas=sas, timeline=timeline))
+
+
 @app.command()
 def version() -> None:
     """Say which version this is."""

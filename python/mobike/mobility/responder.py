@@ -92,17 +92,24 @@ def _speak_from_together(sessions: Sequence[Session], around: Surroundings, loca
 
 
 def _leave_when_possible(session: Session, cause: LookAgain, around: Surroundings) -> None:
-    match around.choose(session, current=Current.NONE):
+    match around.choose(session, current=Current.IN_USE):
         case Choice(pair, why):
             _speak_from(session, around, pair, why)
-        case Keep() | NoPair():
+        case Keep(why):
+            _speak_from(session, around, session.pair, why)
+        case NoPair():
             pass
 
 
 def _speak_from(session: Session, around: Surroundings, pair: Pair, why: str) -> None:
+    """Traffic follows only where the peer is: an address that it merely lists may be a victim's (section 3.7)."""
     path = around.path(session, pair)
     session.told = around.addresses
     around.command(Announce(session.sa, around.addresses, path, session.next_generation()))
+    if path.remote != session.path.remote:
+        session.state = Waiting(around.now, why)
+        around.tell(Said.WAITING, session, f"The peer is asked to move, from {path}: {why}", path)
+        return
     around.operate(MoveSa(session.sa, path, is_encapsulated(session.nat)))
     record_move(session, MoveRecord(around.now, session.path, path, why, None))
     session.state = STABLE

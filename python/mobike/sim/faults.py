@@ -1,0 +1,186 @@
+"""All that may happen to a world, as one vocabulary: scenario files and chance both speak it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Final
+
+from mobike.config.durations import parse_duration
+from mobike.events import OperatorMove
+from mobike.sim.network import CALM, Weather
+from mobike.sim.stage import Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something happens at this moment (nanoseconds since the beginning)."""
+
+    at: int
+    do: str
+    to: str = ""
+    """A link (`phone wlan0`), a NAT, or a host."""
+    by: str = ""
+    """The rest: another link, a time, an address, a direction."""
+    quiet: bool = False
+    """Not told in the timeline, and no row of the result."""
+
+    def __str__(self) -> str:
+        return " ".join(word for word in (self.do, self.to, self.by) if word)
+
+
+def happen(stage: Stage, fault: Fault) -> None:
+    """Let it happen now."""
+    _ACTS[fault.do](stage, fault)
+
+
+def problem(stage: Stage, fault: Fault) -> str | None:
+    """What is wrong with it, in one line."""
+    if fault.do not in _ACTS:
+        return f"{fault.do!r} is none of {', '.join(_ACTS)}"
+    known = {"link": tuple(stage.network.links), "nat": tuple(stage.nats), "host": tuple(stage.hosts)}
+    if fault.to not in known[_NAMES[fault.do]]:
+        return f"{fault.do}: there is no {_NAMES[fault.do]} {fault.to!r}"
+    return None
+
+
+def heal(stage: Stage) -> None:
+    """Faults stop: what is silent speaks, what refuses obeys, the weather is calm. Addresses that went stay gone."""
+    stage.network.heal()
+    for link in stage.network.links.values():
+        link.weather = Weather(latency=link.weather.latency, mtu=CALM.mtu)
+    for host in stage.hosts.values():
+        host.plane.refuses = False
+        host.plane.delay = 0
+
+
+# --- links ---
+
+
+def _down(stage: Stage, fault: Fault) -> None:
+    host, link = stage.split(fault.to)
+    host.link_source.set_up(link, up=False)
+
+
+def _up(stage: Stage, fault: Fault) -> None:
+    host, link = stage.split(fault.to)
+    host.link_source.set_up(link, up=True)
+
+
+def _silence(stage: Stage, fault: Fault) -> None:
+    link = stage.network.links[fault.to]
+    link.lost_out |= fault.by in ("", "both", "out")
+    link.lost_in |= fault.by in ("", "both", "in")
+
+
+def _restore(stage: Stage, fault: Fault) -> None:
+    link = stage.network.links[fault.to]
+    link.lost_in = link.lost_out = False
+
+
+def _cut(stage: Stage, fault: Fault) -> None:
+    stage.network.cut(fault.to, fault.by)
+    stage.network.cut(fault.by, fault.to)
+
+
+def _cut_one_way(stage: Stage, fault: Fault) -> None:
+    stage.network.cut(fault.to, fault.by)
+
+
+def _mend(stage: Stage, fault: Fault) -> None:
+    stage.network.mend(fault.to, fault.by)
+    stage.network.mend(fault.by, fault.to)
+
+
+def _weather(stage: Stage, fault: Fault) -> None:
+    stage.network.links[fault.to].weather = read_weather(fault.by)
+
+
+# --- translators ---
+
+
+def _reboot_nat(stage: Stage, fault: Fault) -> None:
+    stage.nats[fault.to].forget()
+
+
+def _renumber_nat(stage: Stage, fault: Fault) -> None:
+    stage.network.renumber(stage.nats[fault.to], ip_address(fault.by))
+
+
+# --- hosts ---
+
+
+def _stall(stage: Stage, fault: Fault) -> None:
+    stage.hosts[fault.to].stall(parse_duration(fault.by))
+
+
+def _restart(stage: Stage, fault: Fault) -> None:
+    stage.hosts[fault.to].boot()
+
+
+def _refuse(stage: Stage, fault: Fault) -> None:
+    stage.hosts[fault.to].plane.refuses = True
+
+
+def _obey(stage: Stage, fault: Fault) -> None:
+    stage.hosts[fault.to].plane.refuses = False
+
+
+def _delay(stage: Stage, fault: Fault) -> None:
+    stage.hosts[fault.to].plane.delay = parse_duration(fault.by or "0")
+
+
+def _move(stage: Stage, fault: Fault) -> None:
+    host = stage.hosts[fault.to]
+    for up in host.initiated():
+        host.order(OperatorMove(up.sa, ip_address(fault.by), None))
+
+
+_ACTS: Final[Mapping[str, Callable[[Stage, Fault], None]]] = {
+    "down": _down,
+    "up": _up,
+    "silence": _silence,
+    "restore": _restore,
+    "cut": _cut,
+    "cut-one-way": _cut_one_way,
+    "mend": _mend,
+    "weather": _weather,
+    "reboot-nat": _reboot_nat,
+    "renumber-nat": _renumber_nat,
+    "stall": _stall,
+    "restart": _restart,
+    "refuse": _refuse,
+    "obey": _obey,
+    "delay": _delay,
+    "move": _move,
+}
+_NAMES: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("down", "up", "silence", "restore", "cut", "cut-one-way", "mend", "weather"), "link"),
+    **dict.fromkeys(("reboot-nat", "renumber-nat"), "nat"),
+    **dict.fromkeys(("stall", "restart", "refuse", "obey", "delay", "move"), "host"),
+}
+"""What `to` names."""
+
+
+def read_weather(text: str) -> Weather:
+    """`latency=20ms jitter=5ms loss=0.01 duplicate=0 reorder=0 mtu=1500`; ValueError says what is wrong."""
+    spans: dict[str, int] = {}
+    chances: dict[str, float] = {}
+    for word in text.split():
+        name, _, value = word.partition("=")
+        match name:
+            case "latency" | "jitter":
+                spans[name] = parse_duration(value)
+            case "mtu":
+                spans[name] = int(value)
+            case "loss" | "duplicate" | "reorder":
+                chances[name] = float(value)
+            case _:
+                raise ValueError(f"{name!r} is no part of the weather")
+    return Weather(
+        latency=spans.get("latency", CALM.latency),
+        jitter=spans.get("jitter", 0),
+        mtu=spans.get("mtu", CALM.mtu),
+        loss=chances.get("loss", 0.0),
+        duplicate=chances.get("duplicate", 0.0),
+        reorder=chances.get("reorder", 0.0),
+    )

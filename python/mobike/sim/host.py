@@ -1,0 +1,271 @@
+"""One end: the real core without sockets, the real fleet, and the real turn, woken by the world's clock."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from ipaddress import IPv4Address
+from typing import Final, Protocol
+
+from mobike import _core
+from mobike.address import Endpoint, Ip, Nanos, Pair, Path, SaId, Token
+from mobike.commands import Command, Connect, SetProfile
+from mobike.config import Connection
+from mobike.dataplane.operations import Operation
+from mobike.events import Event, IkeSaDown, IkeSaUp, OperatorEvent, Role
+from mobike.fleet import Decided, Fleet
+from mobike.gateway.heart import Heart
+from mobike.inner import echo
+from mobike.inner.pinger import Pinger
+from mobike.sim.links import SimLinks
+from mobike.sim.network import Link, Network
+from mobike.sim.plane import SimPlane
+from mobike.sim.world import MS
+
+CORE_GAP: Final = 2 * MS
+"""Turns that only the core asks for are so far apart, as in the daemon."""
+
+CROWD_TOKENS: Final = 1 << 40
+"""Tokens of a crowd begin here, far above those that a fleet gives out."""
+
+CROWD_PACE: Final = MS // 2
+"""Between the SAs of a crowd when they are set up."""
+
+INNER_AT_ONCE: Final = 4096
+
+
+class Watcher(Protocol):
+    """Who sees everything."""
+
+    def booted(self, host: "Host") -> None: ...
+
+    def sent(self, host: "Host", path: Path, data: bytes, carries: str) -> None: ...
+
+    def received(self, host: "Host", path: Path, data: bytes) -> None: ...
+
+    def turned(self, host: "Host", events: Sequence[Event], decided: Decided) -> None: ...
+
+
+class Host:
+    """A gateway or a client."""
+
+    def __init__(
+        self,
+        name: str,
+        network: Network,
+        watcher: Watcher,
+        connections: Sequence[Connection],
+        *,
+        crowd: int,
+        carries: bool,
+    ) -> None:
+        """`crowd`: SAs of the first connection beside the one that the fleet keeps up. `carries`: ESP is done here."""
+        self.name = name
+        self.world = network.world
+        self.connections = tuple(connections)
+        self.links: dict[str, Link] = {}
+        """By the name that the host itself calls them."""
+        self.crowd = crowd
+        self.carries = carries
+        self.boots = 0
+        self.pingers: dict[SaId, Pinger] = {}
+        self.ups: dict[SaId, IkeSaUp] = {}
+        """SAs that are up, as they came up."""
+        self.orders_since: dict[Token, Nanos] = {}
+        """When each `Connect` that is not settled was given."""
+        self._network = network
+        self._watcher = watcher
+        self._ways: dict[Ip, Link] = {}
+
+    # --- life ---
+
+    def attach(self, name: str, link: Link) -> None:
+        self.links[name] = link
+        self._ways.update(dict.fromkeys(link.addresses, link))
+
+    def boot(self) -> None:
+        """Begin anew: nothing is remembered of earlier lives."""
+        self.boots += 1
+        seed = self.world.chance(f"{self.name}/{self.boots}").randbytes(32)
+        self.core = _core.SimCore(seed=seed, plane="userspace" if self.carries else "null")
+        self.fleet = Fleet(
+            (each.policy for each in self.connections),
+            public=dict.fromkeys(ip for each in self.connections for ip in each.addresses),
+        )
+        self.link_source = SimLinks(self.links, self.wake)
+        self.plane = SimPlane(self.world, self.submit, self.wake)
+        self._heart = Heart(self, self.link_source, self.plane, self.fleet, self._watch)
+        self.stalled_until = 0
+        self._turn_at: int | None = None
+        self._last_turn = -CORE_GAP
+        self._timer_at: int | None = None
+        self.pingers = {}
+        self.ups = {}
+        self.orders_since = {}
+        self._watcher.booted(self)
+        self.submit([SetProfile(each.profile) for each in self.connections])
+        self.wake()
+        for number in range(self.crowd):
+            self._soon((number + 1) * CROWD_PACE, partial(self._one_more, number))
+
+    def wake(self) -> None:
+        """Take a turn as soon as the control plane can."""
+        self._turn_by(self.world.now)
+
+    def order(self, order: OperatorEvent) -> None:
+        self._heart.order(order)
+        self.wake()
+
+    def stall(self, span: int) -> None:
+        """The control plane does nothing for so long; the core goes on."""
+        self.stalled_until = max(self.stalled_until, self.world.now + span)
+
+    def _one_more(self, number: int) -> None:
+        """A crowd shares one connection: the fleet learns of its SAs when they are up, like a gateway of its peers'."""
+        if not self.connections:
+            return
+        connection = self.connections[0]
+        ports = connection.policy.ports
+        paths = tuple(
+            Path(Endpoint(local, ports.local_ike), Endpoint(remote, ports.remote_ike))
+            for link in self.links.values()
+            if link.up
+            for local in link.addresses
+            for remote in connection.policy.remotes
+            if local.version == remote.version
+        )
+        connect = Connect(Token(CROWD_TOKENS + number), connection.profile.name, paths, ports.remote_natt)
+        self.submit([connect])
+
+    # --- what the heart and the data plane ask of a core ---
+
+    def submit(self, orders: Sequence[Command | Operation], /) -> None:
+        for each in orders:
+            if isinstance(each, Connect):
+                self.orders_since[each.token] = self.world.now
+        self.core.submit(orders, self.world.now)
+        self._drain()
+
+    def take_events(self, limit: int, /) -> Sequence[Event]:
+        return self.core.take_events(limit)
+
+    # --- packets ---
+
+    def receive(self, local: Endpoint, remote: Endpoint, data: bytes) -> None:
+        over = Path(local, remote)
+        self._watcher.received(self, over, data)
+        self.core.handle_datagram(self.world.now, over, data)
+        self._drain()
+        packets = self.core.inner_take(INNER_AT_ONCE)
+        if packets:
+            self._take_inner(packets)
+
+    def send_inner(self, packets: Sequence[bytes]) -> int:
+        """Plain packets into the tunnels."""
+        found = self.core.inner_send(self.world.now, packets)
+        self._drain()
+        return found
+
+    def _take_inner(self, packets: Sequence[bytes]) -> None:
+        for pinger in self.pingers.values():
+            pinger.handle(packets, self.world.now)
+        answers = echo.answers(packets)
+        if answers:
+            self.send_inner(answers)
+
+    def pinger(self, sa: SaId, to: IPv4Address) -> Pinger | None:
+        """Who pings through this SA; None if it has no inner IPv4 address."""
+        known = self.pingers.get(sa)
+        if known is None and sa in self.ups:
+            inner = next((ip for ip in self.ups[sa].virtual_ips if isinstance(ip, IPv4Address)), None)
+            if inner is not None:
+                known = self.pingers[sa] = Pinger(inner, to, len(self.pingers))
+        return known
+
+    # --- time ---
+
+    def _drain(self) -> None:
+        for path, data, carries in self.core.take_transmits():
+            self._watcher.sent(self, path, data, carries)
+            way = self._ways.get(path.local.ip)
+            if way is None:
+                self._network.lost["from an address of nobody"] += 1
+            else:
+                self._network.send(way, path.local, path.remote, data)
+        if self.core.has_events():
+            self._turn_by(max(self.world.now, self._last_turn + CORE_GAP))
+        timeout = self.core.poll_timeout()
+        if timeout is not None and (self._timer_at is None or timeout < self._timer_at):
+            self._timer_at = timeout
+            self.world.at(timeout, partial(self._timer, self.boots, timeout))
+
+    def _timer(self, boot: int, due: int) -> None:
+        if boot != self.boots or self._timer_at != due:
+            return
+        self._timer_at = None
+        self.core.handle_timeout(self.world.now)
+        self._drain()
+
+    def _turn_by(self, when: int) -> None:
+        when = max(when, self.stalled_until)
+        if self._turn_at is None or when < self._turn_at:
+            self._turn_at = when
+            self.world.at(when, partial(self._turn, self.boots, when))
+
+    def _turn(self, boot: int, due: int) -> None:
+        if boot != self.boots or self._turn_at != due:
+            return
+        self._turn_at = None
+        if self.world.now < self.stalled_until:
+            self._turn_by(self.stalled_until)
+            return
+        self._last_turn = self.world.now
+        more = self._heart.turn(self.world.now)
+        if more:
+            self.wake()
+            return
+        deadline = self.fleet.poll_deadline()
+        if deadline is not None:
+            self._turn_by(max(deadline, self.world.now))
+
+    def _watch(self, events: Sequence[Event], decided: Decided) -> None:
+        for event in events:
+            if isinstance(event, IkeSaUp):
+                self.ups[event.sa] = event
+            elif isinstance(event, IkeSaDown):
+                self.ups.pop(event.sa, None)
+                self.pingers.pop(event.sa, None)
+        self._watcher.turned(self, events, decided)
+
+    def _soon(self, span: int, step: object) -> None:
+        boot = self.boots
+
+        def if_alive() -> None:
+            if boot == self.boots and callable(step):
+                step()
+
+        self.world.after(span, if_alive)
+
+    # --- for who looks ---
+
+    @property
+    def forgets_events(self) -> bool:
+        """Events wait, and no turn will take them."""
+        return self.core.has_events() and self._turn_at is None
+
+    def initiated(self) -> list[IkeSaUp]:
+        return [up for up in self.ups.values() if up.role is Role.INITIATOR]
+
+    def working_pairs(self, peer: "Host", remotes: Mapping[Ip, None]) -> list[Pair]:
+        """Pairs to this peer that work now, of those that may be known here."""
+        return [
+            Pair(local, remote)
+            for ours in self.links.values()
+            for theirs in peer.links.values()
+            if self._network.works(ours, theirs)
+            for local in ours.addresses
+            for remote in peer.reached_at(theirs)
+            if local.version == remote.version and remote in remotes
+        ]
+
+    def reached_at(self, link: Link) -> Sequence[Ip]:
+        """Under which addresses others reach this link."""
+        return link.addresses if link.nat is None else (link.nat.outside,)

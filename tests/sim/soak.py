@@ -1,0 +1,53 @@
+"""A long run of chaos in as many processes as there are processors: `make soak SEEDS=10000 SEED=1`."""
+
+import argparse
+import os
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+
+from mobike.sim import chaos, story
+
+PORTION = 25
+"""Seeds that one process takes at once."""
+
+
+def violations(first: int, count: int) -> list[tuple[int, str, int]]:
+    """(seed, first violation or nothing, nanoseconds until settled) of some seeds."""
+    found = []
+    for seed in range(first, first + count):
+        try:
+            outcome = story.run(chaos.chaos(seed), seed)
+        except Exception as bug:
+            found.append((seed, f"{type(bug).__name__}: {bug}", 0))
+            continue
+        found.append((seed, outcome.violations[0] if outcome.violations else "", outcome.settled_after or 0))
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=1000)
+    parser.add_argument("--first", type=int, default=1)
+    arguments = parser.parse_args()
+    began, done, bad, worst = time.monotonic(), 0, 0, (0, 0)
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        end = arguments.first + arguments.seeds
+        portions = [(at, min(PORTION, end - at)) for at in range(arguments.first, end, PORTION)]
+        for future in as_completed([pool.submit(violations, *portion) for portion in portions]):
+            for seed, violation, settled in future.result():
+                done += 1
+                worst = max(worst, (settled, seed))
+                if violation:
+                    bad += 1
+                    print(f"\rseed {seed}: {violation}")
+            print(f"\r{done} of {arguments.seeds} seeds, {bad} bad", end="", flush=True)
+    seconds = time.monotonic() - began
+    print(f"\n{done / seconds:.1f} seeds/s; the slowest to settle was seed {worst[1]}: {worst[0] / 1e9:.1f} s")
+    if bad:
+        print("again, with every step told: mobike sim run chaos --seed N")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

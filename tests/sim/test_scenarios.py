@@ -1,0 +1,58 @@
+"""Each shipped scenario, with several seeds: all rules hold, and what its story promises comes true."""
+
+import pytest
+
+from mobike.sim import scenario, story
+from mobike.sim.story import Outcome
+
+SEEDS = (1, 2, 3)
+SHIPPED = scenario.shipped()
+CROWD = 50
+"""SAs of a crowd where the story does not need more."""
+MS = 1_000_000
+SECOND = 1_000 * MS
+
+
+READ = {name: scenario.read(name, text, sas=CROWD) for name, text in SHIPPED.items()}
+
+
+def outcome_of(name: str, seed: int) -> Outcome:
+    outcome = story.run(READ[name], seed)
+    assert outcome.violations == (), f"mobike sim run {name} --seed {seed}"
+    return outcome
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("name", sorted(SHIPPED))
+def test_all_rules_hold_in_a_shipped_scenario(name: str, seed: int) -> None:
+    outcome = outcome_of(name, seed)
+    assert outcome.sas > 0 and outcome.pings > 0 and outcome.settled_after is not None
+
+
+def test_the_same_seed_tells_the_same_story_and_another_seed_another() -> None:
+    first, again, other = (outcome_of("train-tunnel", seed) for seed in (5, 5, 6))
+    assert first == again
+    assert first.timeline != other.timeline
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_handover_costs_less_than_a_fifth_of_a_second_when_the_kernel_tells_of_it(seed: int) -> None:
+    for name in ("train-tunnel", "rfc4621-handover", "v4-to-v6"):
+        for recovery in outcome_of(name, seed).recoveries:
+            if recovery.what.startswith("down"):
+                assert recovery.recovered is not None and recovery.recovered < 200 * MS, (name, recovery)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_victim_of_bombing_gets_no_traffic_but_a_few_questions(seed: int) -> None:
+    outcome = outcome_of("bombing", seed)
+    # The gateway asks the spoofed address for its cookie, again and again until it gives up; the flood never comes.
+    assert 0 < outcome.bystanders["victim"] < 6_000, outcome.bystanders
+    assert outcome.sent["esp"] * 100 > 20 * outcome.bystanders["victim"]
+
+
+def test_a_crowd_leaves_a_dead_uplink_together() -> None:
+    outcome = story.run(scenario.read("uplink", SHIPPED["uplink"], sas=300), 1)
+    assert outcome.violations == () and outcome.sas == 301
+    lost = next(each for each in outcome.recoveries if each.what.startswith("down"))
+    assert len(lost.moves) >= 300 and max(lost.moves) < 10 * SECOND
