@@ -383,3 +383,17 @@ def test_where_peers_come_to_us_a_missing_route_to_one_says_nothing_of_the_other
     host.hears(AddressAdded(WIFI, "wlan0"), AddressAdded(CELLULAR, "wwan0"))
     host.hears(RouteAnswer(ON_CELLULAR, reachable=False))
     assert host.lists()[-1] == (WIFI, CELLULAR)
+
+
+def test_a_list_that_leaves_out_the_address_it_came_from_does_not_end_a_move_to_there() -> None:
+    host = phone()
+    host.hears(PeerAddresses(ONE, (OFFICE_B,)))
+    host.leaves(WIFI, "wlan0")
+    host.hears(OperatorMove(ONE, None, OFFICE_B))
+    asked = host.moves()[-1]
+    assert asked == (ONE, Pair(CELLULAR, OFFICE_B))
+    # It answers from OFFICE_B, and a list never repeats the address it is sent from (RFC 4555 section 3.4).
+    host.hears(PeerAddresses(ONE, ()))
+    assert host.moves()[-1] == asked
+    host.hears(host.answer(ONE))
+    assert host.plane()[ONE] == Pair(CELLULAR, OFFICE_B)

@@ -36,11 +36,18 @@ def test_the_same_seed_tells_the_same_story_and_another_seed_another() -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_handover_costs_less_than_a_fifth_of_a_second_when_the_kernel_tells_of_it(seed: int) -> None:
+def test_a_handover_costs_less_than_half_a_second_when_the_kernel_tells_of_it(seed: int) -> None:
     for name in ("train-tunnel", "rfc4621-handover", "v4-to-v6"):
         for recovery in outcome_of(name, seed).recoveries:
             if recovery.what.startswith("down"):
-                assert recovery.recovered is not None and recovery.recovered < 200 * MS, (name, recovery)
+                assert recovery.recovered is not None and recovery.recovered < 500 * MS, (name, recovery)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_ends_that_lose_their_addresses_together_find_each_other(seed: int) -> None:
+    # The gateway's list comes from the address that the phone is asking for, and does not repeat it.
+    lost = outcome_of("both-move", seed).recoveries[0]
+    assert lost.what.startswith("down") and lost.recovered is not None and lost.recovered < 3 * SECOND, lost
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -190,13 +190,15 @@ def _is_alone(session: Session) -> bool:
 
 
 def remotes_of(session: Session) -> tuple[Ip, ...]:
-    """Where the peer may be: as configured first, then as it says itself, then where it is.
+    """Where the peer may be: as configured first, then as it says itself, then where it is asked for, and where it is.
 
     A configured address that the peer did not list stays: some gateways list nothing (RFC 4555 section 3.4 lets them).
+    So does the one asked for: a list that comes from there does not repeat it.
     """
     if session.role is Role.RESPONDER:
         return (session.path.remote.ip, *session.peer_addresses)
-    return tuple(dict.fromkeys((*session.connection.remotes, *session.peer_addresses, session.path.remote.ip)))
+    asked = () if session.target is None else (session.target.remote.ip,)
+    return tuple(dict.fromkeys((*session.connection.remotes, *session.peer_addresses, *asked, session.path.remote.ip)))
 
 
 def _pair(session: Session, current: Current) -> Pair | None:

@@ -28,6 +28,8 @@ PROOF_PINGS: Final = 3
 PROVEN_SAS: Final = 256
 """SAs of one host through which the last pings go."""
 PING_PATIENCE: Final = SECOND
+IN_A_ROW: Final = 5
+"""Pings that must pass one after the other before a fault counts as overcome."""
 MANY: Final = 1_000
 """SAs from which on the world is asked less often."""
 AROUND: Final = 250 * MS
@@ -281,12 +283,23 @@ class Story:
             lost = [ping for ping in among if ping.answered is None]
             recovered: int | None = 0
             if lost and lost[0].sent <= fault.at + AROUND:
-                later = [ping.answered for ping in among if ping.answered and ping.sent > lost[0].sent]
-                recovered = max(0, min(later) - fault.at) if later else None
+                again = _passes_again(among, lost[0].sent)
+                recovered = None if again is None else max(0, again - fault.at)
             moves = tuple(at - fault.at for at, _, _ in self.rules.moved_at if fault.at <= at < end)
             packets = sum(fault.at <= at < end for at in self.rules.ike_at)
             found.append(Recovery(fault.at, str(fault), recovered, len(lost), moves, packets))
         return found
+
+
+def _passes_again(pings: Sequence[Ping], since: int) -> int | None:
+    """When the first of some pings in a row was answered; a single one that slips through proves nothing."""
+    row: list[int] = []
+    for ping in pings:
+        if ping.sent > since:
+            row = [] if ping.answered is None else [*row, ping.answered]
+            if len(row) == IN_A_ROW:
+                return row[0]
+    return None
 
 
 def run(scenario: Scenario, seed: int, tell: Callable[[Line], None] = lambda _: None) -> Outcome:
