@@ -146,10 +146,14 @@ class PeerMoved:
 
 @dataclass(frozen=True, slots=True)
 class PeerAddresses:
-    """The peer's list of further addresses, most preferred first; it replaces the one before."""
+    """The peer's list of further addresses, most preferred first; it replaces the one before.
+
+    `source`, where it came from, is one more address of the peer, which the list leaves out (RFC 4555 section 3.6).
+    """
 
     sa: SaId
     addresses: tuple[Ip, ...]
+    source: Ip
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,8 +47,8 @@ def test_a_tunnel_for_everything_does_not_swallow_the_way_to_its_own_gateway() -
     facts = [change.fact for change in changes]
     assert facts.index(OuterExemption(GATEWAY)) < facts.index(InnerRoute(ip_network("0.0.0.0/0"), VIRTUAL))
     second = ip_address("198.51.100.1")
-    assert net.handle([PeerAddresses(SaId(1), (second,))]) == [Change(OuterExemption(second), wanted=True)]
-    assert net.handle([PeerAddresses(SaId(1), ())]) == [], "an address in use may be missing from the list"
+    assert net.handle([PeerAddresses(SaId(1), (second,), GATEWAY)]) == [Change(OuterExemption(second), wanted=True)]
+    assert net.handle([PeerAddresses(SaId(1), (), second)]) == [], "an address in use may be missing from the list"
 
 
 def test_a_gateway_routes_its_pool_once_and_no_client_by_client() -> None:

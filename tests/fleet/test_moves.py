@@ -141,11 +141,11 @@ def test_routes_are_asked_per_pair_and_a_missing_one_moves_the_sa_at_once() -> N
 def test_addresses_that_the_peer_lists_are_pairs_and_their_routes_are_asked() -> None:
     host = phone()
     host.questions.clear()
-    host.hears(PeerAddresses(ONE, (OFFICE_B,)))
+    host.hears(PeerAddresses(ONE, (OFFICE_B,), OFFICE))
     assert Pair(WIFI, OFFICE_B) in {question.pair for question in host.questions}
     detail = host.fleet.view(ONE)
     assert detail is not None
-    assert detail.peer_addresses == (OFFICE_B,)
+    assert detail.peer_addresses == (OFFICE, OFFICE_B)
     assert Pair(CELLULAR, OFFICE_B) in {row.pair for row in detail.pairs}
 
 
@@ -387,13 +387,13 @@ def test_where_peers_come_to_us_a_missing_route_to_one_says_nothing_of_the_other
 
 def test_a_list_that_leaves_out_the_address_it_came_from_does_not_end_a_move_to_there() -> None:
     host = phone()
-    host.hears(PeerAddresses(ONE, (OFFICE_B,)))
+    host.hears(PeerAddresses(ONE, (OFFICE_B,), OFFICE))
     host.leaves(WIFI, "wlan0")
     host.hears(OperatorMove(ONE, None, OFFICE_B))
     asked = host.moves()[-1]
     assert asked == (ONE, Pair(CELLULAR, OFFICE_B))
     # It answers from OFFICE_B, and a list never repeats the address it is sent from (RFC 4555 section 3.4).
-    host.hears(PeerAddresses(ONE, ()))
+    host.hears(PeerAddresses(ONE, (), OFFICE_B))
     assert host.moves()[-1] == asked
     host.hears(host.answer(ONE))
     assert host.plane()[ONE] == Pair(CELLULAR, OFFICE_B)

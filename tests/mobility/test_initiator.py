@@ -116,7 +116,7 @@ def test_the_answer_to_an_older_update_changes_nothing() -> None:
 @pytest.mark.req("M3.5-8", "M3.5-2")
 def test_a_refused_pair_is_never_a_success_and_the_next_one_is_tried() -> None:
     stage, it = Stage(), phone()
-    stage.happens(it, PeerAddresses(SA, (OFFICE_B,)))
+    stage.happens(it, PeerAddresses(SA, (OFFICE_B,), OFFICE))
     stage.lose(it, WIFI)
     assert stage.moves() == [ON_CELLULAR]
     # <-- UNACCEPTABLE_ADDRESSES
@@ -171,7 +171,7 @@ def test_a_pair_that_falls_silent_is_left_though_its_address_is_well() -> None:
 @pytest.mark.req("D5.1-1", "D5.1-2", "D5.1-3")
 def test_while_all_pairs_are_silent_they_are_tried_in_turn_one_for_each_silence() -> None:
     stage, it = Stage(), phone()
-    stage.happens(it, PeerAddresses(SA, (OFFICE_B,)))
+    stage.happens(it, PeerAddresses(SA, (OFFICE_B,), OFFICE))
     for _ in range(12):
         stage.happens(it, silence(it))
         stage.happens(it, TimeUp(), after_ms=2_500)

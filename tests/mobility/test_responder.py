@@ -52,7 +52,7 @@ def test_a_gateway_without_any_address_waits_and_speaks_up_when_it_has_one() -> 
 @pytest.mark.req("M3.5-10", "D3-2", "M3.6-4")
 def test_a_client_that_listed_another_family_is_asked_there_to_move_and_gets_no_traffic_before() -> None:
     stage, it = Stage(), session(Role.RESPONDER)
-    stage.happens(it, PeerAddresses(SA, (OFFICE6,)))
+    stage.happens(it, PeerAddresses(SA, (OFFICE6,), OFFICE))
     stage.candidates = (wifi(), candidate(WIFI6, "eth0", 1))
     stage.lose(it, WIFI)
     # It only lists that address: nobody has seen it answer from there (RFC 4555 section 3.7).
@@ -76,10 +76,12 @@ def test_a_changed_list_is_announced_once_and_moves_nothing() -> None:
 @pytest.mark.req("M3.6-1")
 def test_the_peers_list_replaces_the_old_one_and_is_cut_where_it_grows_too_long() -> None:
     stage, it = Stage(), session(Role.RESPONDER)
-    stage.happens(it, PeerAddresses(SA, (OFFICE, OFFICE_B)))
-    stage.happens(it, PeerAddresses(SA, ()))
+    stage.happens(it, PeerAddresses(SA, (OFFICE + 2, OFFICE_B), OFFICE))
+    stage.happens(it, PeerAddresses(SA, (), OFFICE))
     assert it.peer_addresses == ()
-    stage.happens(it, PeerAddresses(SA, tuple(OFFICE + n for n in range(200))))
+    stage.happens(it, PeerAddresses(SA, (), OFFICE_B))
+    assert it.peer_addresses == (OFFICE_B,), "where a list comes from is an address of the peer, though never in it"
+    stage.happens(it, PeerAddresses(SA, tuple(OFFICE + n for n in range(200)), OFFICE))
     assert len(it.peer_addresses) == MOST_PEER_ADDRESSES
     assert stage.commands == []
 

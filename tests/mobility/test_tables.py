@@ -24,7 +24,7 @@ from mobike.mobility.causes import CAUSES, Cause, LocalLost, LookAgain, TimeUp
 from mobike.mobility.machine import NoSuchTransition, table_of
 from mobike.mobility.states import STABLE, Stable, State, Updating, Waiting
 from tests.mobility.stage import MS, SA, Stage, path, session
-from tests.policy.words import CELLULAR, OFFICE_B, WIFI
+from tests.policy.words import CELLULAR, OFFICE, OFFICE_B, WIFI
 
 NOW: Final = Generation(0)
 CAUSE: Final[dict[type[Cause], Cause]] = {
@@ -37,7 +37,7 @@ CAUSE: Final[dict[type[Cause], Cause]] = {
     PathSilent: PathSilent(SA, path(), NOW, 2, Nanos(MS)),
     PathChecked: PathChecked(SA, path(), NOW, Nanos(MS)),
     PeerMoved: PeerMoved(SA, path(remote=OFFICE_B), Nat.NONE, verified=True),
-    PeerAddresses: PeerAddresses(SA, (OFFICE_B,)),
+    PeerAddresses: PeerAddresses(SA, (OFFICE_B,), OFFICE),
     NatChanged: NatChanged(SA, path(), Nat.WE_ARE_BEHIND),
     SaMoved: SaMoved(SA, path()),
     PlaneRefused: PlaneRefused(SA, "no memory"),

@@ -94,7 +94,7 @@ class InnerNet:
                 case PeerAddresses() if (tunnel := self._tunnels.get(event.sa)) is not None:
                     before = tuple(self._facts(tunnel))
                     # Addresses once announced stay exempt: the one in use may not be listed (RFC 4555 section 3.6).
-                    tunnel.outer = tuple(dict.fromkeys((*tunnel.outer, *event.addresses)))
+                    tunnel.outer = tuple(dict.fromkeys((*tunnel.outer, event.source, *event.addresses)))
                     changes += self._replace(before, tuple(self._facts(tunnel)))
                 case IkeSaDown() if (tunnel := self._tunnels.pop(event.sa, None)) is not None:
                     changes += self._replace(tuple(self._facts(tunnel)), ())

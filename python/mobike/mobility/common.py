@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from mobike.commands import Announce
-from mobike.events import Nat, PathChecked, PeerAddresses, PlaneRefused
+from mobike.events import Nat, PathChecked, PeerAddresses, PlaneRefused, Role
 from mobike.mobility.causes import Cause
 from mobike.mobility.session import MoveRecord, Session
 from mobike.mobility.states import Stable
@@ -36,9 +36,11 @@ def note_plane_refused(session: Session, cause: PlaneRefused, around: Surroundin
 
 
 def store_peer_list(session: Session, cause: PeerAddresses, around: Surroundings) -> None:
-    """A list replaces the whole old one (RFC 4555 section 3.6)."""
-    session.peer_addresses = cause.addresses[:MOST_PEER_ADDRESSES]
-    listed = ", ".join(map(str, session.peer_addresses)) or "none"
+    """A list replaces the whole old one; where it came from belongs to it unlisted (RFC 4555 section 3.6)."""
+    known = session.role is Role.RESPONDER and cause.source == session.path.remote.ip
+    whole = cause.addresses if known else tuple(dict.fromkeys((cause.source, *cause.addresses)))
+    session.peer_addresses = whole[:MOST_PEER_ADDRESSES]
+    listed = ", ".join(map(str, cause.addresses[:MOST_PEER_ADDRESSES])) or "none"
     around.tell(Said.PEER_ADDRESSES, session, f"The peer's further addresses are now: {listed}")
 
 

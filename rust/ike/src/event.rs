@@ -116,6 +116,8 @@ pub enum Event {
         sa: SaId,
         /// The whole list, in the peer's order.
         addresses: Vec<IpAddr>,
+        /// Where the list came from: an address of the peer too, though not listed (RFC 4555 section 3.6).
+        source: IpAddr,
     },
     /// The NAT on the path is another one, or gives us another address, than before.
     NatChanged {

@@ -112,8 +112,8 @@ impl<'py> Writer<'py, '_> {
             Ike::PeerMoved { sa, path, nat, verified } => {
                 classes.peer_moved.bind(py).call1((sa.0, self.path(path)?, self.nat(nat), verified))
             }
-            Ike::PeerAddresses { sa, addresses } => {
-                classes.peer_addresses.bind(py).call1((sa.0, self.addresses(&addresses)?))
+            Ike::PeerAddresses { sa, addresses, source } => {
+                classes.peer_addresses.bind(py).call1((sa.0, self.addresses(&addresses)?, self.address(source)?))
             }
             Ike::NatChanged { sa, path, nat } => {
                 classes.nat_changed.bind(py).call1((sa.0, self.path(path)?, self.nat(nat)))

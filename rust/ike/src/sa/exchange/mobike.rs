@@ -79,7 +79,7 @@ pub fn on_request(
     if sa.speaks_mobike()
         && let Some(list) = addresses::read(payloads)
     {
-        replace_list(sa, ctx, request.id, list);
+        replace_list(sa, ctx, request, list);
     }
     if notes.update && refused.is_none() {
         on_update(sa, ctx, now, request, payloads);
@@ -87,13 +87,13 @@ pub fn on_request(
 }
 
 /// The newest list wins, whatever order they arrive in (M3.6-1, M3.6-2).
-fn replace_list(sa: &mut Established, ctx: &mut Context, id: u32, list: Vec<IpAddr>) {
-    if sa.last_list.is_some_and(|last| last >= id) {
+fn replace_list(sa: &mut Established, ctx: &mut Context, request: &Request, list: Vec<IpAddr>) {
+    if sa.last_list.is_some_and(|last| last >= request.id) {
         return;
     }
-    sa.last_list = Some(id);
+    sa.last_list = Some(request.id);
     sa.peer_addresses = list.clone().into_boxed_slice();
-    ctx.events.push_back(Event::PeerAddresses { sa: sa.id, addresses: list });
+    ctx.events.push_back(Event::PeerAddresses { sa: sa.id, addresses: list, source: request.path.remote.ip() });
 }
 
 /// UPDATE_SA_ADDRESSES: the addresses and ports are those of the datagram (M3.5-7).
