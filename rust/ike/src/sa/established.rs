@@ -1,6 +1,6 @@
 //! An IKE SA whose ends proved who they are: its requests, its clock, its end.
 
-use core::net::{IpAddr, SocketAddr};
+use core::net::IpAddr;
 use core::time::Duration;
 use std::sync::Arc;
 
@@ -9,23 +9,20 @@ use crate::event::{DownReason, Event, NatView, NoticeKind};
 use crate::id::{ChildId, Generation, Identity, ProfileId, SaId, Token};
 use crate::profile::Profile;
 use crate::sa::Sa;
+use crate::sa::asked;
 use crate::sa::channel::{Channel, Outgoing};
 use crate::sa::child::Family;
 use crate::sa::context::{About, Context};
-use crate::sa::exchange::addresses;
 use crate::sa::exchange::retrial::{self, Retrial};
 use crate::sa::exchange::traffic::{self, Leases};
 use crate::sa::path::NatHashes;
-use crate::sa::timers::{Retry, patience};
+use crate::sa::timers::Retry;
 use crate::sa::watch::Watch;
-use crate::sa::window::{Answers, Ask, MAX_WINDOW, Outstanding, Requests};
+use crate::sa::window::{Answers, Ask, Outstanding, Requests};
 use crate::selector::Selector;
 use crate::transmit::Transmit;
-use crate::wire::mobike::SCRATCH_LEN;
+use crate::wire::ExchangeType;
 use crate::wire::natt::KEEPALIVE;
-use crate::wire::{
-    Cookie2, Delete, ExchangeType, MobikeNotify, NoNatsAllowed, NotifyType, Payload, ProtocolId, SkWriter,
-};
 use crate::{Nanos, Path};
 
 /// An established IKE SA.
@@ -147,12 +144,6 @@ const REMEMBER: Duration = Duration::from_secs(180);
 
 /// After we reported an IKE SA as down, its Delete is repeated for so long.
 const CLOSING: Duration = Duration::from_secs(10);
-
-/// A probe of another path holds up other requests no longer than so many transmissions (D6.2-1).
-const PROBE_TRIES: u32 = 3;
-
-/// Silence is reported from the second repetition on.
-const SILENT_TRIES: u32 = 3;
 
 impl Established {
     /// Begin.
@@ -315,7 +306,7 @@ impl Established {
         let nat_hashes = self.natt.then(|| NatHashes::of(self.channel.spis, path));
         let message = Outgoing { exchange: ExchangeType::INFORMATIONAL, id, response: false };
         let sealed = self.channel.seal(&mut ctx.buffer, message, |writer| {
-            write(writer, &ask, path, natted, nat_hashes.as_ref());
+            asked::write(writer, &ask, path, natted, nat_hashes.as_ref());
         });
         let Ok(bytes) = sealed else {
             ctx.counters.dropped_crypto += 1;
@@ -330,71 +321,6 @@ impl Established {
         let retry = Retry::begin(now, &self.profile.retransmit, &mut ctx.random);
         self.requests.sent(Outstanding { id, ask, bytes, path, generation, retry, many_paths: false });
         true
-    }
-
-    /// Put the SA on another path: unanswered requests go on from there with the same bytes, at once (M3.5-3).
-    pub fn re_aim(&mut self, ctx: &mut Context, now: Nanos, path: Path) {
-        if self.path != path {
-            self.forget_path();
-        }
-        self.path = path;
-        let policy = self.profile.retransmit;
-        for request in self.requests.outstanding_mut() {
-            request.many_paths |= request.path != path;
-            request.path = path;
-            request.generation = self.generation;
-            request.retry = match self.channel.role {
-                // Trying other paths is no sign of life, or a client with two links would ask a dead peer for ever.
-                Role::Initiator => request.retry.elsewhere(now, &policy, &mut ctx.random),
-                // The peer moved us, so it lives.
-                Role::Responder => Retry::begin(now, &policy, &mut ctx.random),
-            };
-            ctx.counters.retransmissions += 1;
-            ctx.send(path, Arc::clone(&request.bytes));
-        }
-    }
-
-    /// Where a list is told to while the path in use is dead (RFC 4555 section 3.6): only the responder must look, since
-    /// the initiator moves.
-    fn places_of_peer(&self) -> Vec<SocketAddr> {
-        let telling = |request: &Outstanding| matches!(request.ask, Ask::Announce { path: Some(_), .. });
-        if self.channel.role == Role::Initiator || !self.requests.outstanding().iter().any(telling) {
-            return Vec::new();
-        }
-        let port = self.path.remote.port();
-        let listed = self.peer_addresses.iter().map(|ip| SocketAddr::new(*ip, port));
-        core::iter::once(self.path.remote).chain(listed).collect()
-    }
-
-    fn repeat_due(&mut self, ctx: &mut Context, now: Nanos) -> Option<DownReason> {
-        let (patience, policy) = (patience(&self.profile.retransmit, self.channel.role), self.profile.retransmit);
-        let (here, closing) = (self.path, self.is_closing());
-        let peers = self.places_of_peer();
-        for request in self.requests.outstanding_mut().iter_mut().filter(|request| request.retry.next <= now) {
-            let silent_for = now.since(request.retry.asked);
-            if silent_for >= patience {
-                return Some(DownReason::PeerSilent(silent_for));
-            }
-            let unanswered_for = now.since(request.retry.started);
-            if matches!(request.ask, Ask::Probe { .. }) && request.path != here && request.retry.tries >= PROBE_TRIES {
-                request.path = here;
-                request.many_paths = true;
-                request.retry = request.retry.elsewhere(now, &policy, &mut ctx.random);
-            } else {
-                request.retry.again(now, &policy, &mut ctx.random);
-                if let Some(next) = addresses::next_pair(request, &peers) {
-                    request.many_paths |= next != request.path;
-                    request.path = next;
-                }
-            }
-            ctx.counters.retransmissions += 1;
-            ctx.send(request.path, Arc::clone(&request.bytes));
-            if request.retry.tries >= SILENT_TRIES && !closing {
-                let (path, generation, tries) = (request.path, request.generation, request.retry.tries);
-                ctx.events.push_back(Event::PathSilent { sa: self.id, path, generation, unanswered_for, tries });
-            }
-        }
-        None
     }
 
     fn keep_nat_awake(&mut self, ctx: &mut Context, now: Nanos) {
@@ -470,66 +396,5 @@ pub fn on_timeout(sa: &mut Sa, ctx: &mut Context, now: Nanos) {
 pub fn end(sa: &mut Sa, ctx: &mut Context, why: DownReason) {
     if let Sa::Established(established) = core::mem::replace(sa, Sa::Ended) {
         established.end(ctx, why);
-    }
-}
-
-/// `hashes` are there while NAT traversal is on.
-fn write(writer: &mut SkWriter, ask: &Ask, path: Path, behind_nat: bool, hashes: Option<&NatHashes>) {
-    let mut scratch = [0; SCRATCH_LEN];
-    let nat = |writer: &mut SkWriter| {
-        hashes.iter().flat_map(|hashes| hashes.payloads()).for_each(|payload| writer.push(&payload));
-    };
-    // Where NATs are prohibited, everything that can change addresses says which it was sent with (M3.9-1).
-    let no_nats = |writer: &mut SkWriter| {
-        if hashes.is_none() {
-            push_no_nats(writer, path);
-        }
-    };
-    match ask {
-        Ask::Liveness => {
-            if behind_nat {
-                nat(writer);
-            }
-        }
-        Ask::Probe { .. } => {}
-        Ask::Update { addresses: list, .. } => {
-            writer.push(&Payload::Notify(MobikeNotify::UpdateSaAddresses.notify(&mut scratch)));
-            nat(writer);
-            no_nats(writer);
-            if let Some(list) = list {
-                addresses::write(writer, list, path.local.ip());
-            }
-        }
-        Ask::Announce { addresses: list, .. } => {
-            addresses::write(writer, list, path.local.ip());
-            no_nats(writer);
-        }
-        Ask::Check { cookie } => {
-            if let Some(cookie) = Cookie2::new(cookie) {
-                writer.push(&Payload::Notify(MobikeNotify::Cookie2(cookie).notify(&mut scratch)));
-            }
-            nat(writer);
-        }
-        Ask::DeleteIke => writer.push(&Payload::Delete(Delete::IkeSa)),
-        Ask::DeleteChild { spi_in } => {
-            let spis = [spi_in.to_be_bytes()];
-            writer.push(&Payload::Delete(Delete::ChildSas { protocol: ProtocolId::ESP, spis: &spis }));
-        }
-    }
-}
-
-/// SET_WINDOW_SIZE, if it is not what goes without saying.
-pub fn push_window(writer: &mut SkWriter, profile: &Profile) {
-    let window = u32::from(profile.window).clamp(1, MAX_WINDOW);
-    if window > 1 {
-        writer.push(&Payload::notify(NotifyType::SET_WINDOW_SIZE, &window.to_be_bytes()));
-    }
-}
-
-/// NO_NATS_ALLOWED for a message that takes this path.
-pub fn push_no_nats(writer: &mut SkWriter, path: Path) {
-    if let Some(ends) = NoNatsAllowed::new(path.local, path.remote) {
-        let mut scratch = [0; SCRATCH_LEN];
-        writer.push(&Payload::Notify(MobikeNotify::NoNatsAllowed(ends).notify(&mut scratch)));
     }
 }

@@ -7,15 +7,18 @@
 //! Established      both sides proved who they are            exchange::informational, mobike
 //! ```
 //!
-//! Beside them: `channel` opens and seals, `window` knows message ids, `timers` when a request is repeated, `path` NAT
+//! Beside them: `channel` opens and seals, `asked` writes our requests, `window` knows message ids, `repeat` and `timers` when
+//! a request is sent again, `path` NAT
 //! detection, `watch` whether the path is alive, `child` the Child SA pairs, `context` what all SAs of an engine share.
 
+pub mod asked;
 pub mod channel;
 pub mod child;
 pub mod context;
 pub mod established;
 pub mod exchange;
 pub mod path;
+pub mod repeat;
 pub mod timers;
 pub mod watch;
 pub mod window;

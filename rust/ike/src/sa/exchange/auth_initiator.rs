@@ -14,10 +14,11 @@ use crate::event::{AuthRefusal, ChildInstall, ConnectError, Event, IkeSaUp, NatV
 use crate::id::{Identity, IdentityPattern, SaId};
 use crate::profile::Profile;
 use crate::sa::Sa;
+use crate::sa::asked::{push_no_nats, push_window};
 use crate::sa::channel::{Channel, Outgoing};
 use crate::sa::child::{Family, Reserved};
 use crate::sa::context::{About, Context};
-use crate::sa::established::{Established, Mobility, Setup, push_no_nats, push_window};
+use crate::sa::established::{Established, Mobility, Setup};
 use crate::sa::exchange::informational::window_of;
 use crate::sa::exchange::init_initiator::Order;
 use crate::sa::exchange::traffic::{self, Leases};

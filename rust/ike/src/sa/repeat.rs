@@ -1,0 +1,87 @@
+//! Repeating unanswered requests: the same octets until an answer comes, over the path in use then.
+
+use core::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::crypto::Role;
+use crate::event::{DownReason, Event};
+use crate::sa::context::Context;
+use crate::sa::established::Established;
+use crate::sa::exchange::addresses;
+use crate::sa::timers::{Retry, patience};
+use crate::sa::window::{Ask, Outstanding};
+use crate::{Nanos, Path};
+
+/// A probe of another path holds up other requests no longer than so many transmissions (D6.2-1).
+const PROBE_TRIES: u32 = 3;
+
+/// Silence is reported from the second repetition on.
+const SILENT_TRIES: u32 = 3;
+
+impl Established {
+    /// Put the SA on another path: unanswered requests go on from there with the same bytes, at once (M3.5-3).
+    pub fn re_aim(&mut self, ctx: &mut Context, now: Nanos, path: Path) {
+        if self.path != path {
+            self.forget_path();
+        }
+        self.path = path;
+        let policy = self.profile.retransmit;
+        for request in self.requests.outstanding_mut() {
+            request.many_paths |= request.path != path;
+            request.path = path;
+            request.generation = self.generation;
+            request.retry = match self.channel.role {
+                // Trying other paths is no sign of life, or a client with two links would ask a dead peer for ever.
+                Role::Initiator => request.retry.elsewhere(now, &policy, &mut ctx.random),
+                // The peer moved us, so it lives.
+                Role::Responder => Retry::begin(now, &policy, &mut ctx.random),
+            };
+            ctx.counters.retransmissions += 1;
+            ctx.send(path, Arc::clone(&request.bytes));
+        }
+    }
+
+    /// Where a list is told to while the path in use is dead (RFC 4555 section 3.6): only the responder must look, since
+    /// the initiator moves.
+    fn places_of_peer(&self) -> Vec<SocketAddr> {
+        let telling = |request: &Outstanding| matches!(request.ask, Ask::Announce { path: Some(_), .. });
+        if self.channel.role == Role::Initiator || !self.requests.outstanding().iter().any(telling) {
+            return Vec::new();
+        }
+        let port = self.path.remote.port();
+        let listed = self.peer_addresses.iter().map(|ip| SocketAddr::new(*ip, port));
+        core::iter::once(self.path.remote).chain(listed).collect()
+    }
+
+    /// Send again what is due to be. `Some` when the peer has used up its patience.
+    pub fn repeat_due(&mut self, ctx: &mut Context, now: Nanos) -> Option<DownReason> {
+        let (patience, policy) = (patience(&self.profile.retransmit, self.channel.role), self.profile.retransmit);
+        let (here, closing) = (self.path, self.is_closing());
+        let peers = self.places_of_peer();
+        for request in self.requests.outstanding_mut().iter_mut().filter(|request| request.retry.next <= now) {
+            let silent_for = now.since(request.retry.asked);
+            if silent_for >= patience {
+                return Some(DownReason::PeerSilent(silent_for));
+            }
+            let unanswered_for = now.since(request.retry.started);
+            if matches!(request.ask, Ask::Probe { .. }) && request.path != here && request.retry.tries >= PROBE_TRIES {
+                request.path = here;
+                request.many_paths = true;
+                request.retry = request.retry.elsewhere(now, &policy, &mut ctx.random);
+            } else {
+                request.retry.again(now, &policy, &mut ctx.random);
+                if let Some(next) = addresses::next_pair(request, &peers) {
+                    request.many_paths |= next != request.path;
+                    request.path = next;
+                }
+            }
+            ctx.counters.retransmissions += 1;
+            ctx.send(request.path, Arc::clone(&request.bytes));
+            if request.retry.tries >= SILENT_TRIES && !closing {
+                let (path, generation, tries) = (request.path, request.generation, request.retry.tries);
+                ctx.events.push_back(Event::PathSilent { sa: self.id, path, generation, unanswered_for, tries });
+            }
+        }
+        None
+    }
+}
