@@ -19,7 +19,7 @@ from mobike.events import (
     RoutesChanged,
 )
 from mobike.fleet import Fleet
-from mobike.fleet import fleet as fleet_module
+from mobike.fleet import links as links_module
 from mobike.fleet.fleet import LOOK_INTERVAL, LOOKS_PER_TURN
 from mobike.fleet.turn import NOTES_OF_A_KIND
 from mobike.mobility.machine import can_step_together
@@ -327,7 +327,7 @@ def test_many_that_step_together_do_what_each_would_do_alone(role: Role, monkeyp
     """Different connections, pins, lists, NATs, states and families, all on the address that dies."""
 
     def run(*, together: bool) -> tuple[list[str], list[str], list[str]]:
-        monkeypatch.setattr(fleet_module, "can_step_together", can_step_together if together else lambda _: False)
+        monkeypatch.setattr(links_module, "can_step_together", can_step_together if together else lambda _: False)
         initiates = role is Role.INITIATOR
         names = ("one", "two")
         host = Host(tuple(ConnectionPolicy(name, initiates, (OFFICE, OFFICE_B) if initiates else ()) for name in names))

@@ -6,8 +6,8 @@ from heapq import heappush
 from itertools import islice
 from typing import Any, Final, TypeAlias
 
-from mobike.address import Ip, Nanos, Pair, Path
-from mobike.commands import Close, Command, SetLocalAddresses
+from mobike.address import Ip, Nanos, Path
+from mobike.commands import Close, Command
 from mobike.dataplane.operations import Operation
 from mobike.events import (
     AddressAdded,
@@ -39,15 +39,15 @@ from mobike.events import (
     SaMoved,
 )
 from mobike.fleet.addresses import UNKNOWN_LINK
-from mobike.fleet.facts import Routes
+from mobike.fleet.links import RouteQuestion
 from mobike.fleet.notes import NO_DATA, Datum, Note
-from mobike.fleet.paths import Paths
-from mobike.fleet.turn import Turn, situation_key
-from mobike.fleet.upkeep import Upkeep, pairs_of, situation_of
+from mobike.fleet.orders import Orders
+from mobike.fleet.turn import Turn
+from mobike.fleet.upkeep import Upkeep, situation_of
 from mobike.mobility.causes import Cause, LocalLost, LookAgain
 from mobike.mobility.common import MOST_PEER_ADDRESSES
 from mobike.mobility.folded import fold_child, fold_session, unfold_session, without_child
-from mobike.mobility.machine import NoSuchTransition, can_step_together, lose_together, step
+from mobike.mobility.machine import NoSuchTransition, step
 from mobike.mobility.session import Session
 from mobike.mobility.states import Updating
 from mobike.policy.connection import ConnectionPolicy
@@ -58,9 +58,6 @@ LOOKS_PER_TURN = 4_096
 
 LOOK_INTERVAL = 20_000_000
 """Nanoseconds until the next of them: 200,000 a second at most, and other work in between."""
-
-QUESTIONS_PER_TURN = 256
-"""Routes asked of the kernel in one turn: some 10 us each."""
 
 _OfOneSa: TypeAlias = (
     OperatorMove
@@ -77,13 +74,6 @@ _OfOneSa: TypeAlias = (
 
 
 @dataclass(frozen=True, slots=True)
-class RouteQuestion:
-    """Ask the kernel whether it has a route for this pair; the answer comes back as `RouteAnswer`."""
-
-    pair: Pair
-
-
-@dataclass(frozen=True, slots=True)
 class Decided:
     """All that one turn leads to. No part depends on another."""
 
@@ -93,7 +83,7 @@ class Decided:
     questions: Sequence[RouteQuestion]
 
 
-class Fleet(Paths):
+class Fleet(Orders):
     """All sessions and all connections of this host."""
 
     def __init__(self, connections: Iterable[ConnectionPolicy], *, public: Iterable[Ip] = (), seed: int = 0) -> None:
@@ -102,12 +92,6 @@ class Fleet(Paths):
         `seed`: all chance comes from it; the same seed and the same events lead to the same decisions.
         """
         super().__init__(tuple(connections), tuple(public), seed)
-        self._routes = Routes()
-        self._calls_all = all(each.policy.initiates for each in self._upkeeps)
-        """No peer comes to us by itself."""
-        self._settles: set[Nanos] = set()
-        self._to_ask: dict[Pair, None] = {}
-        self._told_core: tuple[Ip, ...] = ()
 
     # --- in ---
 
@@ -149,107 +133,6 @@ class Fleet(Paths):
             (self._upkeeps.next_retry(), "a connection is tried again"),
         )
         return min(((at, why) for at, why in named if at is not None), default=None)
-
-    # --- addresses, links and routes ---
-
-    def _take_addresses(self, events: Sequence[Event], turn: Turn) -> None:
-        """All address events of the turn at once: the core learns the list first, then those who lost theirs move."""
-        news = False
-        gone: dict[Ip, None] = {}
-        for event in events:
-            if isinstance(event, AddressAdded):
-                news |= self._address_added(event, turn)
-            elif isinstance(event, AddressRemoved) and self._addresses.remove(event.ip, event.link, turn.now):
-                news = True
-                gone[event.ip] = None
-                turn.notes.append(_address_note("address-removed", event, f"{event.ip} ({event.link}) is gone"))
-        self._tell_core(turn)
-        if news:
-            self._something_changed(turn)
-        for ip in gone:
-            if not self._addresses.is_available(ip):
-                self._lose(self._sessions.users(ip), ip, turn)
-
-    def _tell_core(self, turn: Turn) -> None:
-        """What IKE_AUTH announces from now on. Sessions that are up tell their peers when they look."""
-        if self._told_core is not self._addresses.announced:
-            self._told_core = self._addresses.announced
-            turn.command(SetLocalAddresses(self._told_core))
-
-    def _address_added(self, event: AddressAdded, turn: Turn) -> bool:
-        if not self._addresses.add(event.ip, event.link, turn.now):
-            return False
-        self._facts.forget_local(event.ip)
-        self._routes.forget(event.ip)
-        self._settles.update(Nanos(turn.now + each.policy.moves.settle) for each in self._upkeeps)
-        turn.notes.append(_address_note("address-added", event, f"{event.ip} ({event.link}) can be used"))
-        return True
-
-    def _something_changed(self, turn: Turn) -> None:
-        turn.look_anew()
-        self._to_look = dict.fromkeys(self._sessions.ids())
-        if self._look_at is None and self._to_look:
-            self._look_at = turn.now
-        self._upkeeps.something_changed(turn.now)
-        for upkeep in self._upkeeps:
-            self._ask_routes(upkeep)
-
-    def _lose(self, sessions: Iterable[Session], ip: Ip, turn: Turn) -> None:
-        """Sessions in the same situation step together: what is said of a hundred thousand is worked out once."""
-        lost = LocalLost(ip)
-        groups: dict[tuple[object, ...], list[Session]] = {}
-        for session in sessions:
-            self._to_look.pop(session.sa, None)
-            if not can_step_together(session):
-                self._step(session, lost, turn)
-                continue
-            key = situation_key(session)
-            group = groups.get(key)
-            if group is None:
-                groups[key] = [session]
-            else:
-                group.append(session)
-        for group in groups.values():
-            was = group[0].path.local
-            lose_together(group, lost, turn)
-            self._sessions.moved_together(group, was)
-
-    def _route_answer(self, event: RouteAnswer, turn: Turn) -> None:
-        self._note_operational(event, turn)
-        if not self._facts.route(event.pair, reachable=event.reachable, now=turn.now):
-            return
-        turn.look_anew()
-        if not event.reachable:
-            users = self._sessions.on_pair(event.pair)
-            self._lose((each for each in users if each.role is Role.INITIATOR), event.pair.local, turn)
-            return
-        self._upkeeps.something_changed(turn.now)
-        self._look_all(turn)
-
-    def _note_operational(self, event: RouteAnswer, turn: Turn) -> None:
-        """An address from which nobody can be reached is not announced. Where peers come to us, routes to the few that
-        we call say nothing about the many that call us."""
-        usable = self._routes.answer(event.pair, reachable=event.reachable)
-        if self._calls_all:
-            self._addresses.note_routes(event.pair.local, usable=usable)
-
-    def _routes_changed(self, event: RoutesChanged, turn: Turn) -> None:
-        for upkeep in self._upkeeps:
-            self._ask_routes(upkeep)
-
-    def _ask_routes(self, upkeep: Upkeep) -> None:
-        """Per destination, and only for connections that we begin: a gateway's peers are too many to ask for."""
-        if upkeep.policy.initiates:
-            candidates = self._addresses.candidates(upkeep.policy, self._now)
-            for pair in pairs_of(upkeep, candidates):
-                self._to_ask[pair] = None
-                self._routes.ask(pair)
-
-    def _questions(self) -> tuple[RouteQuestion, ...]:
-        pairs = list(islice(self._to_ask, QUESTIONS_PER_TURN))
-        for pair in pairs:
-            del self._to_ask[pair]
-        return tuple(map(RouteQuestion, pairs))
 
     # --- sessions ---
 
@@ -379,14 +262,6 @@ class Fleet(Paths):
 
     # --- time ---
 
-    def _settle(self, turn: Turn) -> None:
-        """Addresses that have been there long enough now may be preferred to a pair that works."""
-        due = {at for at in self._settles if at <= turn.now}
-        if due:
-            self._settles -= due
-            self._addresses.settle()
-            self._something_changed(turn)
-
     def _look(self, turn: Turn) -> None:
         if self._look_at is None or self._look_at > turn.now:
             return
@@ -427,44 +302,6 @@ class Fleet(Paths):
         text = f"Cannot connect: {event.why}{again}"
         turn.notes.append(Note("connect-failed", text, (), None, upkeep.policy.name, {"tried": len(event.tried)}))
 
-    def _operator_up(self, event: OperatorUp, turn: Turn) -> None:
-        upkeep = self._upkeeps.get(event.connection)
-        if upkeep is None or not upkeep.policy.initiates:
-            text = "There is no such connection" if upkeep is None else "The peer begins this connection, not we"
-            turn.notes.append(Note("order-refused", text, (), None, event.connection))
-            return
-        upkeep.wanted = True
-        if upkeep.token is None and not self._sessions.count(event.connection):
-            self._upkeeps.want(upkeep, turn.now)
-
-    def _operator_down(self, event: OperatorDown, turn: Turn) -> None:
-        upkeep = self._upkeeps.get(event.connection)
-        if upkeep is not None:
-            self._upkeeps.drop(upkeep)
-        for session in self._sessions.of_connection(event.connection):
-            turn.command(Close(session.sa, "the operator took the connection down"))
-
-    def _operator_close(self, event: OperatorClose, turn: Turn) -> None:
-        if self._sessions.get(event.sa) is not None:
-            turn.command(Close(event.sa, "the operator closed it"))
-
-    def _operator_unpin(self, event: OperatorUnpin, turn: Turn) -> None:
-        session = self._sessions.get(event.sa)
-        if session is not None and session.pin is not None:
-            text = f"The operator's {session.pin} does not hold any more"
-            turn.notes.append(Note("unpinned", text, (), event.sa, session.connection.name))
-            session.pin = None
-            self._step(session, LookAgain(), turn)
-
-    def _operator_avoid(self, event: OperatorAvoid, turn: Turn) -> None:
-        if not self._addresses.avoid(event.link, avoid=event.avoid):
-            text = "nothing changes: there is no such link, or that was said before"
-            turn.notes.append(Note("order-refused", text, (), None, None, {"link": event.link}))
-            return
-        text = f"Link {event.link} is {'avoided' if event.avoid else 'used as the rules say again'}"
-        turn.notes.append(Note("link-avoided", text, (), None, None, {"link": event.link, "avoid": event.avoid}))
-        self._something_changed(turn)
-
     # --- the rest ---
 
     def _notice(self, event: Notice, turn: Turn) -> None:
@@ -475,10 +312,6 @@ class Fleet(Paths):
 
     def _nothing(self, event: Event, turn: Turn) -> None:
         """Addresses are taken before all else."""
-
-
-def _address_note(kind: str, event: AddressAdded | AddressRemoved, text: str) -> Note:
-    return Note(kind, text, (), None, None, {"ip": str(event.ip), "link": event.link})
 
 
 _HANDLERS: Final[Mapping[type[Event], Callable[[Fleet, Any, Turn], None]]] = {

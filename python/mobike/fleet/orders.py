@@ -1,0 +1,52 @@
+"""What an operator orders. An order that cannot be obeyed is answered with the reason."""
+
+from abc import ABC
+
+from mobike.commands import Close
+from mobike.events import OperatorAvoid, OperatorClose, OperatorDown, OperatorUnpin, OperatorUp
+from mobike.fleet.links import Links
+from mobike.fleet.notes import Note
+from mobike.fleet.turn import Turn
+from mobike.mobility.causes import LookAgain
+
+
+class Orders(Links, ABC):
+    """The part of the fleet that obeys. `OperatorMove` is a cause like any other: the machines take it."""
+
+    def _operator_up(self, event: OperatorUp, turn: Turn) -> None:
+        upkeep = self._upkeeps.get(event.connection)
+        if upkeep is None or not upkeep.policy.initiates:
+            text = "There is no such connection" if upkeep is None else "The peer begins this connection, not we"
+            turn.notes.append(Note("order-refused", text, (), None, event.connection))
+            return
+        upkeep.wanted = True
+        if upkeep.token is None and not self._sessions.count(event.connection):
+            self._upkeeps.want(upkeep, turn.now)
+
+    def _operator_down(self, event: OperatorDown, turn: Turn) -> None:
+        upkeep = self._upkeeps.get(event.connection)
+        if upkeep is not None:
+            self._upkeeps.drop(upkeep)
+        for session in self._sessions.of_connection(event.connection):
+            turn.command(Close(session.sa, "the operator took the connection down"))
+
+    def _operator_close(self, event: OperatorClose, turn: Turn) -> None:
+        if self._sessions.get(event.sa) is not None:
+            turn.command(Close(event.sa, "the operator closed it"))
+
+    def _operator_unpin(self, event: OperatorUnpin, turn: Turn) -> None:
+        session = self._sessions.get(event.sa)
+        if session is not None and session.pin is not None:
+            text = f"The operator's {session.pin} does not hold any more"
+            turn.notes.append(Note("unpinned", text, (), event.sa, session.connection.name))
+            session.pin = None
+            self._step(session, LookAgain(), turn)
+
+    def _operator_avoid(self, event: OperatorAvoid, turn: Turn) -> None:
+        if not self._addresses.avoid(event.link, avoid=event.avoid):
+            text = "nothing changes: there is no such link, or that was said before"
+            turn.notes.append(Note("order-refused", text, (), None, None, {"link": event.link}))
+            return
+        text = f"Link {event.link} is {'avoided' if event.avoid else 'used as the rules say again'}"
+        turn.notes.append(Note("link-avoided", text, (), None, None, {"link": event.link, "avoid": event.avoid}))
+        self._something_changed(turn)
