@@ -72,6 +72,8 @@ class Profile:
     """Data without echo for so many nanoseconds and three round trips makes an initiator test its path; 0: never."""
     window: int = 1
     """Requests of the peer served at a time, 1 to 32 (SET_WINDOW_SIZE, RFC 7296 section 2.3)."""
+    extensions: tuple[str, ...] = ()
+    """Private extensions offered to peers that know them: `path-probes`, `away` (docs/extensions/)."""
     nat_traversal: bool = True
     """Go through NATs; if not, packets whose addresses were rewritten are refused (RFC 4555 section 3.9)."""
 

@@ -48,6 +48,8 @@ class IkeSaUp:
     spi_i: int
     spi_r: int
     suite: str
+    extensions: tuple[str, ...] = ()
+    """Private extensions that both ends offered."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -211,6 +211,7 @@ def _profile(name: str, table: ConnectionTable, psk: bytes) -> Profile:
         families=tuple(int(family.removeprefix("ipv")) for family in table.families),
         nat_traversal=table.nat_traversal,
         window=table.window,
+        extensions=tuple(table.extensions),
     )
 
 

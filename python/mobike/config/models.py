@@ -151,6 +151,7 @@ class ConnectionTable(Table):
     trusted: list[Network] = []
     nat_traversal: bool = True
     window: Annotated[int, Field(ge=1, le=32)] = 1
+    extensions: list[Literal["path-probes", "away"]] = ["path-probes", "away"]
     start: Literal["auto", "manual"] = "auto"
     addresses: list[Address] = []
     link: list[LinkRuleTable] = []

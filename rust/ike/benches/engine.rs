@@ -13,8 +13,8 @@ use mobike_ike::crypto::SecretBytes;
 use mobike_ike::profile::{Install, Pool, RequestVip, Retransmit, ReturnRoutability};
 use mobike_ike::sa::established::Established;
 use mobike_ike::{
-    Command, Engine, Event, Generation, Identity, IdentityPattern, Nanos, NattPorts, Path, PathOrders, Profile,
-    ProfileId, SaId, Selector, Settings, Token,
+    Command, Engine, Event, Extensions, Generation, Identity, IdentityPattern, Nanos, NattPorts, Path, PathOrders,
+    Profile, ProfileId, SaId, Selector, Settings, Token,
 };
 
 /// Octets allocated and not given back.
@@ -64,6 +64,7 @@ fn profile(local: &str, remote: IdentityPattern) -> Profile {
         install: Install::Inline,
         always_encap: false,
         window: 1,
+        extensions: Extensions::NONE,
         paths: PathOrders::default(),
     }
 }

@@ -9,6 +9,7 @@ use crate::Path;
 use crate::crypto::{DirectionKeys, EspSuite, IkeSuite};
 use crate::id::{ChildId, Generation, Identity, ProfileId, Role, SaId, Token};
 use crate::selector::Selector;
+use crate::wire::Extensions;
 
 /// One fact.
 #[derive(Debug)]
@@ -160,6 +161,8 @@ pub struct IkeSaUp {
     pub peer_id: Identity,
     /// Both sides said MOBIKE_SUPPORTED.
     pub mobike: bool,
+    /// Private extensions that both sides offered.
+    pub extensions: Extensions,
     /// The peer's other addresses, in its order.
     pub peer_addresses: Vec<IpAddr>,
     /// Inner addresses leased to us (initiator) or by us (responder).

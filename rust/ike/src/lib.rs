@@ -41,3 +41,4 @@ pub use selector::Selector;
 pub use settings::{HalfOpenLimits, Settings};
 pub use time::Nanos;
 pub use transmit::Transmit;
+pub use wire::Extensions;

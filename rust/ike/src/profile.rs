@@ -8,6 +8,7 @@ use crate::crypto::{EspSuite, IkeSuite};
 use crate::id::{Identity, IdentityPattern};
 use crate::paths::PathOrders;
 use crate::selector::Selector;
+use crate::wire::Extensions;
 
 /// Standing orders of one connection.
 #[derive(Debug, Clone)]
@@ -52,6 +53,8 @@ pub struct Profile {
     pub always_encap: bool,
     /// Requests of the peer served at a time (SET_WINDOW_SIZE, RFC 7296 section 2.3), 1 to 32.
     pub window: u8,
+    /// Private extensions offered to peers that know them.
+    pub extensions: Extensions,
     /// Which addresses may be used, and how.
     pub paths: PathOrders,
 }

@@ -23,8 +23,8 @@ use mobike_ike::crypto::capture::KeysInTheClear;
 use mobike_ike::crypto::{Encr, SecretBytes};
 use mobike_ike::profile::{Install as InstallWhen, Pool, RequestVip, Retransmit, ReturnRoutability};
 use mobike_ike::{
-    ChildInstall, Command, Engine, Event, Generation, Identity, IdentityPattern, Nanos, NattPorts, Path, PathOrders,
-    Profile, ProfileId, SaId, Settings, Token, Transmit,
+    ChildInstall, Command, Engine, Event, Extensions, Generation, Identity, IdentityPattern, Nanos, NattPorts, Path,
+    PathOrders, Profile, ProfileId, SaId, Settings, Token, Transmit,
 };
 
 type Failable<T = ()> = Result<T, Box<dyn Error>>;
@@ -240,6 +240,7 @@ fn profiles(ike: &str, esp: &str) -> Failable<(Profile, Profile)> {
         install: InstallWhen::Inline,
         always_encap: true,
         window: 1,
+        extensions: Extensions::NONE,
         paths: PathOrders::default(),
     };
     let leased = PHONE_INSIDE.parse()?;

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use mobike_ike::crypto::{EspSuite, IkeSuite};
 use mobike_ike::profile::{Install, Pool, Profile, PskSecret, RequestVip, Retransmit, ReturnRoutability};
 use mobike_ike::{
-    ChildId, Command, Generation, Identity, IdentityPattern, IkeSaUp, NattPorts, Path, PathOrders, ProfileId, SaId,
-    Selector, Token,
+    ChildId, Command, Extensions, Generation, Identity, IdentityPattern, IkeSaUp, NattPorts, Path, PathOrders,
+    ProfileId, SaId, Selector, Token,
 };
 use mobike_io::{ChildUp, Core, CoreConfig, Event, InnerConfig, Operation, Order, PlaneConfig};
 
@@ -119,6 +119,7 @@ fn profile(name: &str, local: &str, remote: &str) -> Profile {
         install: Install::Inline,
         always_encap: true,
         window: 1,
+        extensions: Extensions::NONE,
         paths: PathOrders::default(),
     }
 }

@@ -128,7 +128,7 @@ impl<'py> Writer<'py, '_> {
     fn ike_sa_up(&mut self, up: IkeSaUp) -> PyResult<Object<'py>> {
         let (py, classes) = (self.py, self.events);
         // Twelve elements are what a Rust tuple can be.
-        let fields: [Object<'py>; 13] = [
+        let fields: [Object<'py>; 14] = [
             up.sa.0.into_pyobject(py)?.into_any(),
             up.token.map(|token| token.0).into_pyobject(py)?,
             self.names.name(py, up.profile).into_pyobject(py)?,
@@ -142,6 +142,7 @@ impl<'py> Writer<'py, '_> {
             up.spi_i.into_pyobject(py)?.into_any(),
             up.spi_r.into_pyobject(py)?.into_any(),
             self.text(&up.suite.to_string()).into_any(),
+            PyTuple::new(py, up.extensions.names().map(|name| self.text(name)).collect::<Vec<_>>())?.into_any(),
         ];
         classes.ike_sa_up.bind(py).call1(PyTuple::new(py, fields)?)
     }

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use mobike_ike::profile::{Install, Pool, Profile, PskSecret, RequestVip, Retransmit, ReturnRoutability};
-use mobike_ike::{PathOrders, Prefix, Selector};
+use mobike_ike::{Extensions, PathOrders, Prefix, Selector};
 
 use crate::identity;
 use crate::read::{each, field, span, wrong};
@@ -55,8 +55,19 @@ fn read(from: &Bound<'_, PyAny>, name: &str, plane: Plane) -> PyResult<Profile> 
         install: Install::Inline,
         always_encap: plane.always_encap,
         window: window(from)?,
+        extensions: extensions(from)?,
         paths: paths(from)?,
     })
+}
+
+/// Names of private extensions.
+fn extensions(from: &Bound<'_, PyAny>) -> PyResult<Extensions> {
+    let named = |item: &Bound<'_, PyAny>| {
+        let name = string(item)?;
+        Extensions::named(&name).ok_or_else(|| format!("there is no extension {name:?}"))
+    };
+    let all: Vec<Extensions> = each(from, intern!(from.py(), "extensions"), named)?;
+    Ok(all.into_iter().fold(Extensions::NONE, Extensions::with))
 }
 
 /// As many as the engine can remember answers for.

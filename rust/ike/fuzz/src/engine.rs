@@ -14,8 +14,8 @@ use std::sync::Arc;
 use mobike_ike::crypto::SecretBytes;
 use mobike_ike::profile::{Install, RequestVip, Retransmit, ReturnRoutability};
 use mobike_ike::{
-    Command, Engine, Event, Identity, IdentityPattern, Nanos, NattPorts, Path, PathOrders, Profile, ProfileId,
-    Selector, Settings, Token,
+    Command, Engine, Event, Extensions, Identity, IdentityPattern, Nanos, NattPorts, Path, PathOrders, Profile,
+    ProfileId, Selector, Settings, Token,
 };
 
 /// Hand the input to two fresh engines.
@@ -91,6 +91,7 @@ fn made(now: Nanos, accepts: bool) -> Engine {
         install: Install::Inline,
         always_encap: false,
         window: 1,
+        extensions: Extensions::NONE,
         paths: PathOrders::default(),
     };
     let mut engine = Engine::new(Settings::default(), [7; 32]);

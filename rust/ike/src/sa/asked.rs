@@ -6,7 +6,9 @@ use crate::sa::exchange::addresses;
 use crate::sa::path::NatHashes;
 use crate::sa::window::{Ask, MAX_WINDOW};
 use crate::wire::mobike::SCRATCH_LEN;
-use crate::wire::{Cookie2, Delete, MobikeNotify, NoNatsAllowed, NotifyType, Payload, ProtocolId, SkWriter};
+use crate::wire::{
+    Cookie2, Delete, Extensions, MobikeNotify, NoNatsAllowed, NotifyType, Payload, Payloads, ProtocolId, SkWriter,
+};
 
 /// The payloads of `ask` over `path`. `hashes` are there while NAT traversal is on.
 pub fn write(writer: &mut SkWriter, ask: &Ask, path: Path, behind_nat: bool, hashes: Option<&NatHashes>) {
@@ -59,6 +61,12 @@ pub fn push_window(writer: &mut SkWriter, profile: &Profile) {
     if window > 1 {
         writer.push(&Payload::notify(NotifyType::SET_WINDOW_SIZE, &window.to_be_bytes()));
     }
+}
+
+/// The private extensions that both ends offer. They build on MOBIKE, so there are none without it.
+#[must_use]
+pub fn agreed_extensions(mobike: bool, profile: &Profile, payloads: &Payloads<'_>) -> Extensions {
+    if mobike { profile.extensions & Extensions::read(payloads) } else { Extensions::NONE }
 }
 
 /// NO_NATS_ALLOWED for a message that takes this path.

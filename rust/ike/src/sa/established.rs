@@ -21,8 +21,8 @@ use crate::sa::watch::Watch;
 use crate::sa::window::{Answers, Ask, Outstanding, Requests};
 use crate::selector::Selector;
 use crate::transmit::Transmit;
-use crate::wire::ExchangeType;
 use crate::wire::natt::KEEPALIVE;
+use crate::wire::{ExchangeType, Extensions};
 use crate::{Nanos, Path};
 
 /// An established IKE SA.
@@ -62,6 +62,8 @@ pub struct Established {
     pub answers: Answers,
     /// Moving.
     pub mobility: Mobility,
+    /// Private extensions that both ends offered.
+    pub extensions: Extensions,
     /// Message id of the newest list of addresses the peer sent.
     pub last_list: Option<u32>,
     /// The peer's other addresses.
@@ -129,6 +131,8 @@ pub struct Setup {
     pub round_trip: Option<Duration>,
     /// Moving.
     pub mobility: Mobility,
+    /// Private extensions that both ends offered.
+    pub extensions: Extensions,
     /// The peer's other addresses.
     pub peer_addresses: Vec<IpAddr>,
     /// Inner addresses.
@@ -174,6 +178,7 @@ impl Established {
             requests: Requests::new(ours),
             answers: Answers::new(theirs, window),
             mobility: setup.mobility,
+            extensions: setup.extensions,
             last_list: None,
             peer_addresses: setup.peer_addresses.into_boxed_slice(),
             leases: setup.leases,

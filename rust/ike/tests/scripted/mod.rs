@@ -19,8 +19,8 @@ use mobike_ike::wire::{
     TrafficSelector, Transform, TsPayload,
 };
 use mobike_ike::{
-    Command, Engine, Event, Identity, IdentityPattern, Nanos, NattPorts, Path, PathOrders, Profile, ProfileId, SaId,
-    Selector, Settings, Token,
+    Command, Engine, Event, Extensions, Identity, IdentityPattern, Nanos, NattPorts, Path, PathOrders, Profile,
+    ProfileId, SaId, Selector, Settings, Token,
 };
 
 const PSK: &[u8] = b"correct horse battery staple";
@@ -66,6 +66,7 @@ pub fn profile() -> Profile {
         install: Install::Inline,
         always_encap: false,
         window: 1,
+        extensions: Extensions::NONE,
         paths: PathOrders::default(),
     }
 }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use mobike_ike::profile::{Install, PskSecret, RequestVip, Retransmit, ReturnRoutability};
 use mobike_ike::wire::{ExchangeType, Payload};
 use mobike_ike::{
-    Command, Generation, Identity, IdentityPattern, NattPorts, Path, PathOrders, Profile, ProfileId, SaId, Selector,
-    Settings, Token,
+    Command, Extensions, Generation, Identity, IdentityPattern, NattPorts, Path, PathOrders, Profile, ProfileId, SaId,
+    Selector, Settings, Token,
 };
 
 use super::arrows::Told;
@@ -253,6 +253,7 @@ fn profile(local: &str, remote: &str, local_ts: Selector, remote_ts: Selector) -
         install: Install::Inline,
         always_encap: false,
         window: 1,
+        extensions: Extensions::NONE,
         paths: PathOrders::default(),
     }
 }

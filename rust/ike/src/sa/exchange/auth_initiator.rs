@@ -14,7 +14,7 @@ use crate::event::{AuthRefusal, ChildInstall, ConnectError, Event, IkeSaUp, NatV
 use crate::id::{Identity, IdentityPattern, SaId};
 use crate::profile::Profile;
 use crate::sa::Sa;
-use crate::sa::asked::{push_no_nats, push_window};
+use crate::sa::asked::{agreed_extensions, push_no_nats, push_window};
 use crate::sa::channel::{Channel, Outgoing};
 use crate::sa::child::{Family, Reserved};
 use crate::sa::context::{About, Context};
@@ -138,6 +138,7 @@ fn prepare(
         push_window(writer, asking.profile);
         if asking.profile.mobike {
             write_mobike(writer, &local_addresses, path);
+            asking.profile.extensions.write(writer);
             if !natt {
                 push_no_nats(writer, path);
             }
@@ -375,6 +376,7 @@ fn establish(
     let child = asking.child(payloads);
     let Authenticating { order, id, suite, channel, path, nat, natt, child: reserved, retry, .. } = asking;
     let mobike = order.profile.mobike && payloads.has(NotifyType::MOBIKE_SUPPORTED);
+    let extensions = agreed_extensions(mobike, &order.profile, payloads);
     let leases = payloads.configuration().map(Leases::read).unwrap_or_default();
     let peer_addresses = addresses::read(payloads).unwrap_or_default();
     let spis = channel.spis;
@@ -389,6 +391,7 @@ fn establish(
         nat,
         peer_id: peer_id.clone(),
         mobike,
+        extensions,
         peer_addresses: peer_addresses.clone(),
         virtual_ips: leases.iter().collect(),
         spi_i: spis.initiator,
@@ -424,6 +427,7 @@ fn establish(
         natt,
         round_trip: (retry.tries == 1).then(|| now.since(retry.sent)),
         mobility: if mobike { Mobility::Initiator } else { Mobility::Off },
+        extensions,
         peer_addresses,
         leases,
         family,

@@ -9,7 +9,7 @@ use crate::event::{AuthRefusal, ChildInstall, Event, IkeSaUp, NoticeKind};
 use crate::id::{Identity, ProfileId};
 use crate::profile::{Profile, PskSecret};
 use crate::sa::Sa;
-use crate::sa::asked::push_window;
+use crate::sa::asked::{agreed_extensions, push_window};
 use crate::sa::channel::Outgoing;
 use crate::sa::child::{Family, Reserved};
 use crate::sa::context::{About, Context};
@@ -163,6 +163,7 @@ fn accept(
     let mut leases = wants_address.map(|cp| Leases::take(ctx, profile_id, &profile, cp)).unwrap_or_default();
     let child = offer_child(ctx, &half, path, &profile, &leases, wants_address.is_some(), payloads);
     let mobike = profile.mobike && payloads.has(NotifyType::MOBIKE_SUPPORTED);
+    let extensions = agreed_extensions(mobike, &profile, payloads);
     if child.is_err() {
         core::mem::take(&mut leases).give_back(ctx, profile_id, &profile);
     }
@@ -184,6 +185,7 @@ fn accept(
         push_window(writer, &profile);
         if mobike {
             write_mobike(writer, &local_addresses, path);
+            extensions.write(writer);
         }
     });
     let Ok(bytes) = sealed else {
@@ -205,6 +207,7 @@ fn accept(
         nat,
         peer_id: peer_id.clone(),
         mobike,
+        extensions,
         peer_addresses: peer_addresses.clone(),
         virtual_ips: leases.iter().collect(),
         spi_i: spis.initiator,
@@ -226,6 +229,7 @@ fn accept(
         natt,
         round_trip: None,
         mobility: if mobike { Mobility::responder() } else { Mobility::Off },
+        extensions,
         peer_addresses,
         leases,
         family,
