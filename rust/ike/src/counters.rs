@@ -135,6 +135,12 @@ counters! {
     cookie2_passed,
     /// Return routability checks failed.
     cookie2_failed,
+    /// ESP of a peer behind a NAT came from elsewhere, and the peer was looked for there.
+    repairs_begun,
+    /// The peer was there, and was followed.
+    repairs_made,
+    /// ESP came over another path than agreed, and the peer was asked about it.
+    strays_asked_about,
     /// Commands for SAs that are gone.
     stale_commands,
     /// Commands refused because too many wait already.

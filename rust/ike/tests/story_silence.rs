@@ -5,24 +5,19 @@ mod stage;
 use core::time::Duration;
 
 use mobike_ike::Traffic;
-use stage::{CLIENT, GATEWAY, HostId, LTE, Nanos, Pair, WAN, WIFI, ms, secs};
+use stage::{CLIENT, GATEWAY, LTE, Nanos, Pair, WAN, WIFI, ms, secs};
 
-const SENT: Traffic = Traffic { heard: false, sent: true };
-const HEARD: Traffic = Traffic { heard: true, sent: false };
-
-fn note(pair: &mut Pair, who: HostId, traffic: Traffic) {
-    let (now, sa) = (pair.now, pair.host(who).sa());
-    pair.hosts[who.0].engine.note_traffic(now, sa, traffic);
-}
+const SENT: Traffic = Traffic { heard: false, sent: true, elsewhere: None };
+const HEARD: Traffic = Traffic { heard: true, sent: false, elsewhere: None };
 
 /// A packet each way every so often, as long as nothing is unplugged; else the client sends in vain.
 fn ping(pair: &mut Pair, every: Duration, span: Duration, echo: bool) {
     let end = pair.now + span;
     while pair.now < end {
-        note(pair, CLIENT, SENT);
+        pair.note(CLIENT, SENT);
         pair.run_for(ms(10));
         if echo {
-            note(pair, CLIENT, HEARD);
+            pair.note(CLIENT, HEARD);
         }
         pair.run_for(every - ms(10));
     }
@@ -80,7 +75,7 @@ fn one_lost_test_is_no_alarm_and_data_that_returns_ends_the_hurry() {
     ping(&mut pair, ms(20), ms(400), false);
     pair.net.plug(WAN);
     assert!(requests_since(&pair, cut) >= 1);
-    note(&mut pair, CLIENT, HEARD);
+    pair.note(CLIENT, HEARD);
     let before = pair.told.len();
     ping(&mut pair, ms(20), ms(200), true);
     assert_eq!(pair.told.len(), before, "the test has time now");
@@ -105,7 +100,7 @@ fn the_gateway_never_hurries() {
     let mut pair = Pair::new(1).established();
     pair.net.unplug(WIFI);
     for _ in 0..100 {
-        note(&mut pair, GATEWAY, SENT);
+        pair.note(GATEWAY, SENT);
         pair.run_for(ms(20));
     }
     assert!(pair.requests_of(GATEWAY).is_empty());
@@ -131,7 +126,7 @@ fn data_on_the_old_path_says_nothing_while_a_move_is_unanswered() {
     pair.run_for(secs(1));
     let repeated = pair.client().count("retransmissions");
     for _ in 0..100 {
-        note(&mut pair, CLIENT, HEARD);
+        pair.note(CLIENT, HEARD);
         pair.run_for(ms(20));
     }
     assert!(pair.client().count("retransmissions") > repeated, "the update goes on being repeated");

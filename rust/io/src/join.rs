@@ -113,6 +113,8 @@ impl Join {
         let Ok(opened) = esp.open(mobike_esp::Nanos(now.0), &from, bytes) else { return Ok(None) };
         if opened.path_matches {
             self.seen.heard(opened.group);
+        } else {
+            self.seen.heard_elsewhere(opened.group, path);
         }
         Ok(Some(opened.inner))
     }

@@ -1,7 +1,7 @@
 //! What ESP did in one turn, for the engine: life is told by data first. No Python on the way.
 
 use mobike_esp::GroupId;
-use mobike_ike::{Engine, Nanos, SaId, Traffic};
+use mobike_ike::{Engine, Nanos, Path, SaId, Traffic};
 
 /// IKE SAs whose ESP came or went since the engine was last told. Runs of packets of one SA, which is what batches are
 /// made of, take one entry.
@@ -17,6 +17,11 @@ impl Seen {
     /// A packet went out.
     pub(crate) fn sent(&mut self, group: GroupId) {
         self.entry(group).sent = true;
+    }
+
+    /// An authenticated packet came in over another path.
+    pub(crate) fn heard_elsewhere(&mut self, group: GroupId, path: Path) {
+        self.entry(group).elsewhere = Some(path);
     }
 
     fn entry(&mut self, group: GroupId) -> &mut Traffic {

@@ -10,7 +10,7 @@ use crate::crypto::capture::KeysInTheClear;
 use crate::event::{DownReason, Event};
 use crate::id::{MAX_SLOTS, SaId};
 use crate::sa::context::Context;
-use crate::sa::exchange::{auth_initiator, init_initiator, init_responder};
+use crate::sa::exchange::{auth_initiator, init_initiator, init_responder, repair};
 use crate::sa::watch::Traffic;
 use crate::sa::{Sa, established};
 use crate::settings::Settings;
@@ -71,9 +71,10 @@ impl Engine {
     /// What the data plane saw of an IKE SA's ESP. Costs a look into the table; call it once per SA and batch.
     pub fn note_traffic(&mut self, now: Nanos, sa: SaId, traffic: Traffic) {
         let Some(place) = self.place_of(sa) else { return };
-        if let Some(Sa::Established(sa)) = self.table.get_mut(place)
-            && sa.note_traffic(now, traffic)
-        {
+        let Some(Sa::Established(sa)) = self.table.get_mut(place) else { return };
+        let watched = sa.note_traffic(now, traffic);
+        let asked = traffic.elsewhere.is_some_and(|path| repair::on_stray_esp(sa, &mut self.ctx, now, path));
+        if watched || asked {
             self.wheel.arm(place, sa.deadline());
         }
     }

@@ -41,7 +41,7 @@ pub fn write(writer: &mut SkWriter, ask: &Ask, path: Path, behind_nat: bool, has
             addresses::write(writer, list, path.local.ip());
             no_nats(writer);
         }
-        Ask::Check { cookie } => {
+        Ask::Check { cookie } | Ask::Repair { cookie, .. } => {
             if let Some(cookie) = Cookie2::new(cookie) {
                 writer.push(&Payload::Notify(MobikeNotify::Cookie2(cookie).notify(&mut scratch)));
             }

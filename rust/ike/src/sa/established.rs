@@ -13,6 +13,7 @@ use crate::sa::asked;
 use crate::sa::channel::{Channel, Outgoing};
 use crate::sa::child::Family;
 use crate::sa::context::{About, Context};
+use crate::sa::exchange::repair::Strays;
 use crate::sa::exchange::retrial::{self, Retrial};
 use crate::sa::exchange::traffic::{self, Leases};
 use crate::sa::path::NatHashes;
@@ -75,6 +76,8 @@ pub struct Established {
     pub heard: Nanos,
     /// Whether the path is alive.
     pub watch: Watch,
+    /// ESP on other paths.
+    pub strays: Strays,
     keepalive_at: Nanos,
     forget_at: Nanos,
     /// Reported as down already; only the Delete is still on its way, and only until then.
@@ -185,6 +188,7 @@ impl Established {
             family: setup.family,
             heard: setup.now,
             watch: Watch::new(setup.round_trip),
+            strays: Strays::default(),
             keepalive_at: Nanos::NEVER,
             forget_at: Nanos::NEVER,
             closing_until: Nanos::NEVER,
@@ -302,6 +306,7 @@ impl Established {
             Ask::Probe { path, generation } | Ask::Announce { path, generation, .. } => {
                 (path.unwrap_or(self.path), *generation)
             }
+            Ask::Repair { path, .. } => (*path, self.generation),
             Ask::Update { generation, .. } => (self.path, *generation),
             Ask::Liveness | Ask::Check { .. } | Ask::DeleteIke | Ask::DeleteChild { .. } => {
                 (self.path, self.generation)
@@ -319,7 +324,7 @@ impl Established {
         };
         match &ask {
             Ask::Update { .. } => ctx.counters.updates_sent += 1,
-            Ask::Check { .. } => ctx.counters.cookie2_sent += 1,
+            Ask::Check { .. } | Ask::Repair { .. } => ctx.counters.cookie2_sent += 1,
             Ask::Liveness | Ask::Probe { .. } | Ask::Announce { .. } | Ask::DeleteIke | Ask::DeleteChild { .. } => {}
         }
         ctx.send(path, Arc::clone(&bytes));

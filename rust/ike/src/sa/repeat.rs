@@ -64,7 +64,10 @@ impl Established {
                 return Some(DownReason::PeerSilent(silent_for));
             }
             let unanswered_for = now.since(request.retry.started);
-            if matches!(request.ask, Ask::Probe { .. }) && request.path != here && request.retry.tries >= PROBE_TRIES {
+            if matches!(request.ask, Ask::Probe { .. } | Ask::Repair { .. })
+                && request.path != here
+                && request.retry.tries >= PROBE_TRIES
+            {
                 request.path = here;
                 request.many_paths = true;
                 request.retry = request.retry.elsewhere(now, &policy, &mut ctx.random);

@@ -11,11 +11,11 @@
 
 use core::time::Duration;
 
-use crate::Nanos;
 use crate::crypto::Role;
 use crate::sa::context::Context;
 use crate::sa::established::Established;
 use crate::sa::window::{Ask, Outstanding};
+use crate::{Nanos, Path};
 
 /// ESP of one IKE SA since the last time it was told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -24,6 +24,8 @@ pub struct Traffic {
     pub heard: bool,
     /// A packet went out.
     pub sent: bool,
+    /// Another authenticated packet came in over this path, which is not the agreed one.
+    pub elsewhere: Option<Path>,
 }
 
 /// What is known of the path in use.
@@ -148,7 +150,9 @@ impl Established {
         self.channel.role == Role::Initiator && self.speaks_mobike() && !floor.is_zero() && !self.is_closing()
     }
 
-    fn is_moving(&self) -> bool {
+    /// Is an UPDATE of ours unanswered?
+    #[must_use]
+    pub fn is_moving(&self) -> bool {
         let moves = |ask: &Ask| matches!(ask, Ask::Update { .. });
         self.requests.waiting().any(moves) || self.requests.outstanding().iter().any(|request| moves(&request.ask))
     }

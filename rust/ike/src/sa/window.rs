@@ -44,6 +44,13 @@ pub enum Ask {
         /// What must come back.
         cookie: [u8; 16],
     },
+    /// Is the peer where its ESP comes from?
+    Repair {
+        /// From where it comes.
+        path: Path,
+        /// What must come back.
+        cookie: [u8; 16],
+    },
     /// The end of the IKE SA.
     DeleteIke,
     /// The end of a Child SA.

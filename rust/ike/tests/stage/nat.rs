@@ -64,6 +64,12 @@ impl Nat {
         Some(SocketAddr::new(self.outside, port))
     }
 
+    /// A packet leaves that must pass here: its source as others see it.
+    #[track_caller]
+    pub fn seen_as(&mut self, now: Nanos, source: SocketAddr) -> SocketAddr {
+        self.translate(now, source).expect("who sends stands behind this NAT")
+    }
+
     /// A packet came to the outside address: to whom it goes inside.
     pub fn inward(&self, now: Nanos, destination: SocketAddr) -> Option<SocketAddr> {
         if let Some(inside) = self.fixed {

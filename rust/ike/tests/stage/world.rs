@@ -5,7 +5,7 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 
 use mobike_ike::wire::{ExchangeType, Header};
-use mobike_ike::{Command, Engine, Event, Nanos, Path, Settings};
+use mobike_ike::{Command, Engine, Event, Nanos, Path, Settings, Traffic};
 
 use super::arrows::{Outcome, Told};
 use super::forger::{Forger, read_clear};
@@ -78,6 +78,15 @@ impl World {
     pub fn order(&mut self, id: HostId, command: Command) {
         let now = self.now;
         self.hosts[id.0].engine.handle_command(now, command);
+        self.drain(id, None);
+        self.check();
+    }
+
+    /// The data plane tells the engine what the ESP of its latest IKE SA did.
+    #[track_caller]
+    pub fn note(&mut self, id: HostId, traffic: Traffic) {
+        let (now, sa) = (self.now, self.host(id).sa());
+        self.hosts[id.0].engine.note_traffic(now, sa, traffic);
         self.drain(id, None);
         self.check();
     }

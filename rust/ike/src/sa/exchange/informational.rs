@@ -10,7 +10,7 @@ use crate::sa::Sa;
 use crate::sa::channel::{Opened, Outgoing};
 use crate::sa::context::Context;
 use crate::sa::established::{self, Established};
-use crate::sa::exchange::{admission, create_child, mobike};
+use crate::sa::exchange::{admission, create_child, mobike, repair};
 use crate::sa::path::{NatHashes, detect};
 use crate::sa::window::{Ask, Outstanding, Standing};
 use crate::wire::mobike::{MAX_COOKIE2, SCRATCH_LEN};
@@ -285,6 +285,11 @@ fn settle(
         Ask::Check { cookie } => {
             let came = payloads.notify(NotifyType::COOKIE2).map_or(&[][..], |notify| notify.data);
             return mobike::on_check_answer(sa, ctx, now, &request, cookie.ct_eq(came).into());
+        }
+        Ask::Repair { cookie, .. } => {
+            let came = payloads.notify(NotifyType::COOKIE2).map_or(&[][..], |notify| notify.data);
+            let same = cookie.ct_eq(came).into();
+            return repair::on_answer(sa, ctx, now, path, &request, same, payloads);
         }
         Ask::DeleteIke => return Some(DownReason::PeerDeleted),
         Ask::DeleteChild { .. } => {}

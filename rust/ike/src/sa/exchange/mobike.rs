@@ -108,6 +108,7 @@ fn on_update(sa: &mut Established, ctx: &mut Context, now: Nanos, request: &Requ
     }
     *last_update = Some(request.id);
     ctx.counters.updates_taken += 1;
+    sa.strays.agreed(now);
     let moved = sa.path != request.path;
     let policy = sa.profile.return_routability;
     let proof_wanted = match policy {
@@ -134,7 +135,8 @@ fn on_update(sa: &mut Established, ctx: &mut Context, now: Nanos, request: &Requ
     begin_check(sa, ctx, now);
 }
 
-fn report_move(sa: &Established, ctx: &mut Context, verified: bool) {
+/// Traffic may follow the peer.
+pub fn report_move(sa: &Established, ctx: &mut Context, verified: bool) {
     ctx.events.push_back(Event::PeerMoved { sa: sa.id, path: sa.path, nat: sa.nat, verified });
 }
 
@@ -256,6 +258,7 @@ pub fn on_update_answer(
         sa.seen_as = detected.seen_as;
     }
     sa.retrial = None;
+    sa.strays.agreed(now);
     let rtt = now.since(request.retry.sent);
     ctx.events.push_back(Event::Moved { sa: sa.id, path: request.path, generation, nat: sa.nat, rtt });
 }

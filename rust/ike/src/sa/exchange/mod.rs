@@ -7,6 +7,7 @@
 //! create_child     the peer replaces a Child SA
 //! mobike           UPDATE_SA_ADDRESSES, return routability, address lists
 //! admission        what of it policy refuses           retrial          what is asked anew after a NAT was seen
+//! repair           ESP over another path than agreed: asked about first, followed after
 //! offers           SA payloads against our suites         traffic          TS payloads and inner addresses
 //! ```
 
@@ -20,5 +21,6 @@ pub mod init_initiator;
 pub mod init_responder;
 pub mod mobike;
 pub mod offers;
+pub mod repair;
 pub mod retrial;
 pub mod traffic;

@@ -1,0 +1,153 @@
+//! ESP that authenticates but comes over another path than the agreed one. It is no sign of life there (RFC 4555 section
+//! 3.12), and nothing follows it unasked; but it is a reason to ask.
+//!
+//! ```text
+//! responder   the peer sits behind a NAT, which may have forgotten it: is the peer where its ESP comes from?
+//!             over that path             <--   HDR, SK { N(COOKIE2), N(NATD).. }
+//!             HDR, SK { N(COOKIE2), N(NATD).. }   -->      the right answer, from that path alone: follow
+//! initiator   does the peer know which path is agreed?
+//!             HDR, SK { [N(NATD)..] }   -->      answered, and still such ESP:   HDR, SK { N(UPDATE_SA_ADDRESSES), .. }   -->
+//! ```
+//!
+//! IKE requests start none of this: one without UPDATE_SA_ADDRESSES is a test, whose sender wants nothing moved (section 3.8).
+
+use core::time::Duration;
+use std::sync::Arc;
+
+use crate::crypto::Random;
+use crate::event::DownReason;
+use crate::sa::context::Context;
+use crate::sa::established::{Established, Mobility};
+use crate::sa::exchange::informational::detected;
+use crate::sa::exchange::mobike;
+use crate::sa::window::{Ask, Outstanding};
+use crate::wire::Payloads;
+use crate::{Nanos, Path};
+
+/// After both ends agreed on a path, ESP of the one before may still be on its way for so long.
+const LATE: Duration = Duration::from_secs(3);
+
+/// Between two reactions, at first; doubled each time.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The longest pause is this many doublings long: about a minute. Whoever repeats ESP from many places (an attacker who
+/// can read it, a NAT gone mad) gets no more than that out of us.
+const MOST_DOUBLINGS: u8 = 6;
+
+/// How often ESP on other paths was reacted to, and when it may be next.
+#[derive(Debug, Default)]
+pub struct Strays {
+    not_before: Nanos,
+    /// Initiator: when the peer was asked because of it.
+    asked: Nanos,
+    doublings: u8,
+}
+
+impl Strays {
+    /// Both ends agree on a path from now on.
+    pub fn agreed(&mut self, now: Nanos) {
+        self.not_before = self.not_before.max(now + LATE);
+        self.asked = Nanos::default();
+    }
+
+    fn is_due(&mut self, now: Nanos) -> bool {
+        if now < self.not_before {
+            return false;
+        }
+        let longest = PAUSE * (1 << MOST_DOUBLINGS);
+        if now.since(self.not_before) > longest {
+            self.doublings = 0;
+        }
+        self.not_before = now + PAUSE * (1 << self.doublings);
+        self.doublings = (self.doublings + 1).min(MOST_DOUBLINGS);
+        true
+    }
+}
+
+/// ESP came over `path`, which is not where the data plane sends. `true` if something was done.
+pub fn on_stray_esp(sa: &mut Established, ctx: &mut Context, now: Nanos, path: Path) -> bool {
+    // The engine is ahead of the data plane, or the IKE SA is about to be elsewhere anyway.
+    if path == sa.path || sa.is_closing() || sa.is_moving() {
+        return false;
+    }
+    match sa.mobility {
+        Mobility::Off => false,
+        Mobility::Initiator => ask_whether_agreed(sa, ctx, now),
+        Mobility::Responder { checking, .. } => !checking && look_for_peer(sa, ctx, now, path),
+    }
+}
+
+/// A NAT changes what the peer's address looks like, and nothing else; and policy holds for that address too.
+fn may_be_rebound(sa: &Established, path: Path) -> bool {
+    sa.natt && sa.nat.peer_is_behind && path.local == sa.path.local && sa.profile.paths.judge(path).is_ok()
+}
+
+fn look_for_peer(sa: &mut Established, ctx: &mut Context, now: Nanos, path: Path) -> bool {
+    let goes_there = |request: &Outstanding| {
+        matches!(&request.ask, Ask::Repair { path: asked, .. } if *asked == path) && !request.many_paths
+    };
+    if !may_be_rebound(sa, path) || sa.requests.outstanding().iter().any(goes_there) || !sa.strays.is_due(now) {
+        return false;
+    }
+    ctx.counters.repairs_begun += 1;
+    // What was asked over the path in use may never be answered, and would keep the window closed.
+    for request in sa.requests.outstanding_mut().iter_mut().filter(|request| request.path != path) {
+        request.many_paths = true;
+        ctx.counters.retransmissions += 1;
+        ctx.send(path, Arc::clone(&request.bytes));
+    }
+    let mut cookie = [0; 16];
+    ctx.random.fill(&mut cookie);
+    sa.ask_first(ctx, now, Ask::Repair { path, cookie }, |ask| matches!(ask, Ask::Repair { .. }));
+    true
+}
+
+/// The peer was looked for, and this came over `path`; `same` says whether the cookie is ours.
+pub fn on_answer(
+    sa: &mut Established,
+    ctx: &mut Context,
+    now: Nanos,
+    path: Path,
+    request: &Outstanding,
+    same: bool,
+    payloads: &Payloads<'_>,
+) -> Option<DownReason> {
+    if !same {
+        ctx.counters.cookie2_failed += 1;
+        return Some(DownReason::WrongCookie2);
+    }
+    let Mobility::Responder { checking, .. } = &mut sa.mobility else { return None };
+    if request.many_paths || path != request.path || path == sa.path {
+        // It proves no path (M3.7-4), or an update was faster. If the peer is there, more of its ESP will say so.
+        return None;
+    }
+    *checking = false;
+    ctx.counters.repairs_made += 1;
+    if let Some(detected) = detected(sa, payloads, path) {
+        sa.set_nat(now, detected.nat);
+    }
+    sa.re_aim(ctx, now, path);
+    mobike::report_move(sa, ctx, true);
+    None
+}
+
+/// The peer may not have processed our latest update, or it lost the address that we send to.
+fn ask_whether_agreed(sa: &mut Established, ctx: &mut Context, now: Nanos) -> bool {
+    if !sa.strays.is_due(now) {
+        return false;
+    }
+    ctx.counters.strays_asked_about += 1;
+    if sa.strays.asked == Nanos::default() || sa.heard < sa.strays.asked {
+        sa.strays.asked = now;
+        if sa.requests.is_idle() {
+            sa.ask(ctx, now, Ask::Liveness);
+        }
+    } else {
+        // The agreed path works, and yet the peer sends elsewhere: tell it again.
+        sa.strays.asked = Nanos::default();
+        let again = Ask::Update { generation: sa.generation, addresses: None };
+        sa.settled = false;
+        sa.ask_first(ctx, now, again, |ask| matches!(ask, Ask::Update { .. }));
+    }
+    true
+}
