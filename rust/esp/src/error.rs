@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::{Malformed, SaPairId};
+use crate::{Malformed, OuterPath, SaPairId};
 
 /// Why a pair of SAs was not installed. Nothing changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +51,13 @@ pub enum SealError {
     Malformed(Malformed),
     /// The pair has not agreed to carry this packet.
     Selector,
+    /// Longer than its path takes.
+    TooLong {
+        /// The longest inner packet that it takes, in bytes.
+        most: usize,
+        /// The path.
+        outer: OuterPath,
+    },
     /// The output is too short; this many bytes are needed.
     NoRoom(usize),
     /// All sequence numbers are used (RFC 4303 section 3.3.3).
@@ -111,6 +118,7 @@ impl fmt::Display for SealError {
             Self::NoRoute => write!(f, "no Child SA carries this packet"),
             Self::Malformed(what) => write!(f, "inner packet: {what}"),
             Self::Selector => write!(f, "outside the agreed selectors"),
+            Self::TooLong { most, outer } => write!(f, "{outer} takes inner packets of {most} bytes at most"),
             Self::NoRoom(need) => write!(f, "{need} bytes of room needed"),
             Self::SequenceExhausted => write!(f, "sequence numbers exhausted"),
             Self::Cipher => write!(f, "the cipher refused"),

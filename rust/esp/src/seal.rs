@@ -26,12 +26,37 @@ impl EspTable {
     /// # Errors
     /// When no pair carries it, and as for [`EspTable::seal`].
     pub fn seal_routed(&mut self, now: Nanos, inner: &[u8], out: &mut [u8]) -> Result<Sealed, SealError> {
-        self.seal_on_route(now, inner, out).inspect_err(|why| self.totals.not_sealed(*why))
+        self.seal_routed_within(now, inner, out, |_| usize::MAX)
     }
 
-    fn seal_on_route(&mut self, now: Nanos, inner: &[u8], out: &mut [u8]) -> Result<Sealed, SealError> {
+    /// The same, unless the packet is longer than `most` says for the path it would take.
+    ///
+    /// # Errors
+    /// As for [`EspTable::seal_routed`], and [`SealError::TooLong`]; no sequence number is spent then.
+    pub fn seal_routed_within(
+        &mut self,
+        now: Nanos,
+        inner: &[u8],
+        out: &mut [u8],
+        most: impl FnOnce(&OuterPath) -> usize,
+    ) -> Result<Sealed, SealError> {
+        self.seal_on_route(now, inner, out, most).inspect_err(|why| self.totals.not_sealed(*why))
+    }
+
+    fn seal_on_route(
+        &mut self,
+        now: Nanos,
+        inner: &[u8],
+        out: &mut [u8],
+        most: impl FnOnce(&OuterPath) -> usize,
+    ) -> Result<Sealed, SealError> {
         let flow = Flow::parse(inner).map_err(SealError::Malformed)?;
         let slot = self.route_flow(&flow).ok_or(SealError::NoRoute)?;
+        let outer = self.pair_mut(slot).ok_or(SealError::UnknownPair)?.outer;
+        let most = most(&outer);
+        if flow.len > most {
+            return Err(SealError::TooLong { most, outer });
+        }
         self.seal_flow(now, slot, &inner[..flow.len], &flow, out)
     }
 

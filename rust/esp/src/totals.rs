@@ -44,6 +44,8 @@ counters! {
     no_route,
     /// Outbound, not sound IP.
     malformed_out,
+    /// Outbound, longer than the path takes.
+    too_long,
     /// Outbound, on a pair whose sequence numbers are used up.
     exhausted,
     /// Outbound, for another reason: a pair that is gone, selectors, room, cipher.
@@ -68,6 +70,7 @@ impl TableCounters {
         let counter = match why {
             SealError::NoRoute => &mut self.no_route,
             SealError::Malformed(_) => &mut self.malformed_out,
+            SealError::TooLong { .. } => &mut self.too_long,
             SealError::SequenceExhausted => &mut self.exhausted,
             SealError::UnknownPair | SealError::Selector | SealError::NoRoom(_) | SealError::Cipher => {
                 &mut self.not_sealed

@@ -79,6 +79,12 @@ counters! {
         inner_full,
         /// Dropped: the TUN device refused it.
         inner_refused,
+        /// Dropped: longer than the path takes, and the sender was told so (ICMP).
+        inner_too_big,
+        /// Dropped for the same reason, and the sender not told: too many were, or it is one that must not be answered.
+        inner_too_big_untold,
+        /// The kernel was asked how long a packet a path takes.
+        widths_asked,
         /// Dropped: not encapsulated, and this plane has no raw socket.
         esp_plain,
         /// Orders taken from the mailbox.

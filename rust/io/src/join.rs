@@ -120,9 +120,16 @@ impl Join {
     }
 
     /// An inner packet sealed into `out`: how long it is there, and which way it goes.
-    pub(crate) fn seal(&mut self, now: Nanos, packet: &[u8], out: &mut [u8]) -> Result<(Path, usize), Stays> {
+    /// `most` says how long an inner packet may be on a path.
+    pub(crate) fn seal(
+        &mut self,
+        now: Nanos,
+        packet: &[u8],
+        out: &mut [u8],
+        most: impl FnOnce(&OuterPath) -> usize,
+    ) -> Result<(Path, usize), Stays> {
         let Some(esp) = &mut self.plane.esp else { return Err(Stays::NoPlane) };
-        let sealed = esp.seal_routed(mobike_esp::Nanos(now.0), packet, out).map_err(Stays::Refused)?;
+        let sealed = esp.seal_routed_within(mobike_esp::Nanos(now.0), packet, out, most).map_err(Stays::Refused)?;
         if !sealed.outer.encap {
             return Err(Stays::Plain);
         }

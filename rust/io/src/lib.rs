@@ -8,6 +8,7 @@
 //! classify    IKE, ESP or keepalive, and whose                      plane           Child SAs into mobike_esp
 //! socket      UDP sockets     batch   recvmmsg, sendmmsg            sockaddr        what the kernel writes
 //! inner       where inner packets go: port, TUN, nowhere            tun, packets
+//! width       how long a packet each path takes                    too_big         who sent a longer one is told so
 //! mailbox     between threads: orders in, events out                plug            addresses treated as gone
 //! pool        each shard's part of an address pool                  clock, entropy, sys
 //! ```
@@ -16,7 +17,8 @@
 //! - A Child SA is installed before the answer that announces it leaves; its keys go from the engine into the ESP table and
 //!   nowhere else.
 //! - No event is lost. Whoever reads them too slowly makes IKE wait, not memory grow (see [`mailbox`](self)).
-//! - Nothing the kernel says about one datagram stops the others; ICMP is unreliable news and changes nothing.
+//! - Nothing the kernel says about one datagram stops the others; ICMP is unreliable news: all
+//!   it can do is to make the kernel think a path narrower than it is, and then packets of 552 bytes still pass.
 //! - No allocation per packet on the way of ESP, except where a packet changes shards.
 
 pub mod batch;
@@ -39,7 +41,9 @@ mod sockaddr;
 pub mod socket;
 mod solo;
 mod sys;
+mod too_big;
 pub mod tun;
+mod width;
 mod words;
 
 pub use self::core::Core;

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use mobike_esp::{Counters as ChildCounters, SaPairId, SealError, TableCounters};
+use mobike_esp::{Counters as ChildCounters, OuterPath, SaPairId, SealError, TableCounters};
 use mobike_ike::{ChildId, Counters, Engine, Nanos, Path};
 
 use crate::batch::{BATCH, DATAGRAM, ReceiveBatch, SendBatch, send_parts};
@@ -29,7 +29,9 @@ use crate::plane::Plane;
 use crate::plug::Plugs;
 use crate::socket::UdpSocket;
 use crate::sys;
-use crate::words::{Event, Order};
+use crate::too_big::{Teller, may_be_cut};
+use crate::width::{SHORT, Widths};
+use crate::words::{Event, Operation, Order};
 
 /// Datagrams and packets that other shards may leave waiting here; beyond that they are dropped and counted.
 const HANDED_OVER: usize = 4096;
@@ -131,6 +133,8 @@ struct Outside {
     sockets: Vec<UdpSocket>,
     send: SendBatch,
     plugs: Plugs,
+    widths: Widths,
+    teller: Teller,
     natt_port: u16,
     counters: IoCounters,
 }
@@ -156,6 +160,8 @@ impl Shard {
             sockets,
             send: SendBatch::new(),
             plugs: Plugs::default(),
+            widths: Widths::default(),
+            teller: Teller::default(),
             natt_port,
             counters: IoCounters::default(),
         };
@@ -253,7 +259,11 @@ impl Shard {
         self.outside.counters.orders += 1;
         match order {
             Order::Engine(command) => self.inside.join.command(now, command),
-            Order::Plane(operation) => self.inside.join.operate(&operation),
+            Order::Plane(operation) => {
+                let Operation::MoveSa { path, .. } = &operation;
+                self.outside.widths.forget(path.local.ip(), path.remote.ip());
+                self.inside.join.operate(&operation);
+            }
             Order::Plug { address, up } => {
                 // What was ordered before leaves before the cable is pulled.
                 self.settle(now);
@@ -383,8 +393,16 @@ impl Outside {
         if self.send.is_full() {
             self.send.flush(&self.sockets, &mut self.counters);
         }
-        let (path, length) = match inside.join.seal(now, packet, self.send.buffer()) {
+        let Outside { send, widths, counters, .. } = self;
+        let most = |outer: &OuterPath| {
+            let fits = packet.len() <= SHORT || may_be_cut(packet);
+            if fits { usize::MAX } else { widths.most_inner(now, outer, counters) }
+        };
+        let (path, length) = match inside.join.seal(now, packet, send.buffer(), most) {
             Ok(sealed) => sealed,
+            Err(Stays::Refused(SealError::TooLong { most, outer })) => {
+                return self.refuse_long(now, inside, packet, most, &outer);
+            }
             Err(Stays::Refused(SealError::NoRoute)) if usize::from(tried) + 1 < links.mailboxes.len() => {
                 let next = (usize::from(links.index) + 1) % links.mailboxes.len();
                 let letter = Letter::Inner { tried: tried + 1, packet: packet.into() };
@@ -408,5 +426,20 @@ impl Outside {
         }
         self.counters.inner_out += 1;
         self.send.push(&self.sockets, path, length, &mut self.counters);
+    }
+
+    /// An inner packet is longer than its path takes: its sender learns it as from any router (RFC 4301 section 8.2).
+    fn refuse_long(&mut self, now: Nanos, inside: &mut Inside, packet: &[u8], most: usize, outer: &OuterPath) {
+        match self.teller.tell(now, packet, most) {
+            Some(answer) => {
+                self.counters.inner_too_big += 1;
+                inside.inner.deliver(&answer, &mut self.counters);
+            }
+            None => self.counters.inner_too_big_untold += 1,
+        }
+        if let Some(mtu) = self.widths.news(outer) {
+            let text = format!("{outer} takes packets of {mtu} bytes: inner packets of up to {most} pass");
+            inside.join.held.push_back(Event::Notice { kind: "path_mtu", text });
+        }
     }
 }

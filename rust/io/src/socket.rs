@@ -41,6 +41,7 @@ impl UdpSocket {
             }
         };
         set(&socket, level, option, 1)?;
+        learn_widths(&socket, listens)?;
         enlarge(&socket);
         socket.bind(&listens.into())?;
         let listens = socket.local_addr()?.as_socket().unwrap_or(listens);
@@ -77,6 +78,15 @@ pub(crate) fn find(sockets: &[UdpSocket], source: SocketAddr) -> Option<usize> {
 
 fn same_address(one: IpAddr, other: IpAddr) -> bool {
     other.is_unspecified() || one == other
+}
+
+/// Datagrams leave with DF set, and what is too long for a path the kernel has learned about is cut, whatever the system's
+/// default is: IKE messages must get through at any length.
+fn learn_widths(socket: &Socket, listens: SocketAddr) -> io::Result<()> {
+    match listens {
+        SocketAddr::V4(_) => set(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_WANT),
+        SocketAddr::V6(_) => set(socket, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_WANT),
+    }
 }
 
 /// Best effort: a small buffer loses datagrams that peers repeat, which is no reason not to start.

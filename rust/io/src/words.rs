@@ -58,7 +58,7 @@ pub enum Event {
     },
     /// Something odd in the shell itself.
     Notice {
-        /// What kind of thing: `child_sequence` or `tun`.
+        /// What kind of thing: `child_sequence`, `path_mtu` or `tun`.
         kind: &'static str,
         /// One line for people.
         text: String,
