@@ -39,7 +39,7 @@ remote_id = "*@example.net"
 psk = "{key}"
 local_ts = ["10.1.0.1/32"]
 pool = ["10.99.0.0/24"]
-"""
+{gateway_more}"""
 
 CLIENT = """\
 [daemon]
@@ -120,13 +120,21 @@ class Ends:
 
 @contextmanager
 def two_ends(
-    folder: Path, *, client_key: str = KEY, start: str = "auto", more: str = "", give_up: str = "2m45s"
+    folder: Path,
+    *,
+    client_key: str = KEY,
+    start: str = "auto",
+    more: str = "",
+    gateway_more: str = "",
+    give_up: str = "2m45s",
 ) -> Iterator[Ends]:
-    """Both, until the end of the block; then no log may hold an error. `more` is for the client's connection."""
+    """Both, until the end of the block; then no log may hold an error. `more` is for the client's connection,
+    `gateway_more` for the gateway's."""
     names = ("gateway_ike", "gateway_natt", "client_ike", "client_natt")
     values: dict[str, object] = dict(zip(names, free_ports(4, socket.SOCK_DGRAM), strict=True))
     values |= dict(zip(("gateway_api", "client_api"), free_ports(2, socket.SOCK_STREAM), strict=True))
-    values |= {"folder": folder, "key": KEY, "client_key": client_key, "start": start, "more": more, "give_up": give_up}
+    values |= {"folder": folder, "key": KEY, "client_key": client_key, "start": start, "give_up": give_up}
+    values |= {"more": more, "gateway_more": gateway_more}
     gateway = start_daemon(folder / "gateway", GATEWAY.format(**values), f"http://127.0.0.1:{values['gateway_api']}")
     try:
         client = start_daemon(folder / "client", CLIENT.format(**values), f"http://127.0.0.1:{values['client_api']}")

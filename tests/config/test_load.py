@@ -18,6 +18,7 @@ from mobike.config import (
     parse,
 )
 from mobike.config.models import SECTIONS, ConnectionTable
+from mobike.config.settings import HookSettings
 from mobike.places import default_socket
 from mobike.policy.connection import MovePolicy, OnRefusal, Ports, Reconnect, Start, Switch
 from mobike.policy.links import LinkRule
@@ -178,6 +179,23 @@ rule = [{ match = "eth*" }]
     assert policy.reconnect == Reconnect(2 * SECOND, 60 * SECOND)
     assert policy.start is Start.NONE
     assert policy.links == (LinkRule("wlan*", 3),)
+
+
+@pytest.mark.req("A4-1")
+def test_a_connection_names_programs_to_be_told() -> None:
+    loaded = _read(OFFICE + 'on_move = ["/bin/sh", "-c", "true"]\non_down = ["/no/such"]\nhook_timeout = "1m"\n')
+    (connection,) = loaded.settings.connections
+    assert connection.hooks == HookSettings((), ("/no/such",), ("/bin/sh", "-c", "true"), 60 * SECOND)
+    (warning,) = map(str, loaded.warnings)
+    assert warning.endswith("connections.office.on_down: /no/such is no program that we may run now")
+    for wrong, why in (
+        ('on_up = "/bin/true"', 'must be a list of strings like ["/usr/local/bin/moved", "--quietly"]'),
+        ('on_up = ["true"]', "'true' is no absolute path; a program is not searched for"),
+        ('on_up = ["/bin/true", "a\\u0000b"]', "has a NUL character"),
+        ('hook_timeout = "0"', "must be more than nothing"),
+    ):
+        (problem,) = _wrong(OFFICE + wrong)
+        assert problem.endswith(why)
 
 
 def test_a_policy_that_cannot_be_loaded_is_named_with_its_key_and_what_is_missing() -> None:

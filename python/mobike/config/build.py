@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_network
 from itertools import pairwise
+from os import X_OK, access
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -27,6 +28,7 @@ from mobike.config.settings import (
     Connection,
     DaemonSettings,
     DataplaneSettings,
+    HookSettings,
     Inner,
     LimitSettings,
     LinkSettings,
@@ -90,6 +92,7 @@ def build_connection(name: str, table: ConnectionTable, base: Path, environ: Map
         profile=_profile(name, table, secret.octets),
         policy=_policy(name, table, policy),
         addresses=tuple(table.addresses),
+        hooks=HookSettings(table.on_up, table.on_down, table.on_move, table.hook_timeout),
     )
     return BuiltConnection(connection, tuple(problems))
 
@@ -118,6 +121,7 @@ def _contradictions(table: ConnectionTable) -> Iterator[ConnectionProblem]:
         )
     if table.trusted and table.return_routability != "untrusted":
         yield ConnectionProblem(("trusted",), 'is used with return_routability = "untrusted" only')
+    yield from _of_hooks(table)
     if table.retransmit.give_up_responder < _RESPONDER_FLOOR:
         yield ConnectionProblem(
             ("retransmit", "give_up_responder"),
@@ -129,6 +133,15 @@ def _contradictions(table: ConnectionTable) -> Iterator[ConnectionProblem]:
     ):
         if not 0 < initial <= greatest:
             yield ConnectionProblem((times, "initial"), "must be more than nothing and not above the greatest wait")
+
+
+def _of_hooks(table: ConnectionTable) -> Iterator[ConnectionProblem]:
+    for key in ("on_up", "on_down", "on_move"):
+        command: tuple[str, ...] = getattr(table, key)
+        if command and not access(command[0], X_OK):
+            yield ConnectionProblem((key,), f"{command[0]} is no program that we may run now", harmless=True)
+    if table.hook_timeout <= 0:
+        yield ConnectionProblem(("hook_timeout",), "must be more than nothing")
 
 
 def _of_initiator(table: ConnectionTable) -> Iterator[ConnectionProblem]:

@@ -112,6 +112,17 @@ def _read_tcp(text: str) -> tuple[str, int] | None:
     return str(address), int(port)
 
 
+def _read_command(value: Any) -> tuple[str, ...]:  # noqa: ANN401 - whatever TOML holds
+    """A program and its arguments, run as they are: no shell takes them apart."""
+    if not isinstance(value, (list, tuple)) or not all(isinstance(word, str) for word in value):
+        raise ValueError('must be a list of strings like ["/usr/local/bin/moved", "--quietly"]')
+    if value and not value[0].startswith("/"):
+        raise ValueError(f"{value[0]!r} is no absolute path; a program is not searched for")
+    if any("\0" in word for word in value):
+        raise ValueError("has a NUL character")
+    return tuple(value)
+
+
 Address: TypeAlias = Annotated[Ip, _text(read_address)]
 Network: TypeAlias = Annotated[str, _text(read_network)]
 PoolRange: TypeAlias = Annotated[Pool, _text(read_pool)]
@@ -121,4 +132,5 @@ IkeProposal: TypeAlias = Annotated[str, _judged(lambda checks, text: checks.chec
 EspProposal: TypeAlias = Annotated[str, _judged(lambda checks, text: checks.check_esp_proposal(text))]
 IdentityText: TypeAlias = Annotated[str, _judged(lambda checks, text: checks.check_identity(text))]
 PatternText: TypeAlias = Annotated[str, _judged(lambda checks, text: checks.check_identity_pattern(text))]
+HookCommand: TypeAlias = Annotated[tuple[str, ...], PlainValidator(_read_command)]
 Port: TypeAlias = Annotated[int, Field(ge=1, le=0xFFFF)]

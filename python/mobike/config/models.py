@@ -9,6 +9,7 @@ from mobike.config.fields import (
     Address,
     Duration,
     EspProposal,
+    HookCommand,
     IdentityText,
     IkeProposal,
     Network,
@@ -18,12 +19,13 @@ from mobike.config.fields import (
     TcpAddress,
 )
 from mobike.config.plug import SHIPPED
-from mobike.config.settings import DataplaneSettings, LimitSettings
+from mobike.config.settings import DataplaneSettings, HookSettings, LimitSettings
 from mobike.policy.connection import MovePolicy, Reconnect
 
 _RETRANSMIT = Retransmit()
 _DATAPLANE = DataplaneSettings()
 _LIMITS = LimitSettings()
+_HOOKS = HookSettings()
 _MOVES = MovePolicy()
 _RECONNECT = Reconnect()
 
@@ -162,6 +164,10 @@ class ConnectionTable(Table):
     on_refusal: Literal["try-next", "keep-old", "close"] = "try-next"
     settle: Duration = _MOVES.settle
     policy: str = SHIPPED
+    on_up: HookCommand = ()
+    on_down: HookCommand = ()
+    on_move: HookCommand = ()
+    hook_timeout: Duration = _HOOKS.timeout
     reconnect: ReconnectTable = ReconnectTable()
 
 

@@ -112,6 +112,21 @@ class LimitSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class HookSettings:
+    """Programs to run when something happens to a connection: a path and its arguments, or nothing."""
+
+    on_up: tuple[str, ...] = ()
+    on_down: tuple[str, ...] = ()
+    on_move: tuple[str, ...] = ()
+    timeout: int = 10_000_000_000
+    """Nanoseconds each may take."""
+
+    @property
+    def any(self) -> bool:
+        return bool(self.on_up or self.on_down or self.on_move)
+
+
+@dataclass(frozen=True, slots=True)
 class Connection:
     """One connection: standing orders for the core, and what the control plane keeps to."""
 
@@ -119,6 +134,7 @@ class Connection:
     policy: ConnectionPolicy
     addresses: tuple[Ip, ...] = ()
     """Addresses of ours to announce beside those of our links, e.g. the public ones of a static NAT."""
+    hooks: HookSettings = HookSettings()
 
     @property
     def name(self) -> str:

@@ -52,6 +52,7 @@ class Desk:
         core: CoreCounts,
         journal: Journal,
         *,
+        hooks: Callable[[], dict[str, int]],
         order: Callable[[OperatorEvent], None],
         plug: Plug | None,
         troubles: Callable[[], Sequence[str]],
@@ -59,6 +60,7 @@ class Desk:
         self._fleet = fleet
         self._core = core
         self._journal = journal
+        self._hooks = hooks
         self._order = order
         self._plug = plug
         self._troubles = troubles
@@ -71,7 +73,7 @@ class Desk:
         return Health(True, not reasons, reasons, version("mobike"), time.monotonic() - self._began)
 
     def counters(self) -> dict[str, int]:
-        return self._core.counters()
+        return self._core.counters() | self._hooks()
 
     def connections(self) -> tuple[ConnectionView, ...]:
         return tuple(

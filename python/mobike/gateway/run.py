@@ -21,6 +21,7 @@ from mobike.facade import Facade
 from mobike.fleet import Decided, Fleet
 from mobike.gateway.chronicle import Chronicle
 from mobike.gateway.desk import Desk
+from mobike.gateway.hooks import Hooks
 from mobike.gateway.journal import Journal
 from mobike.gateway.shell import Shell
 from mobike.inner import echo
@@ -37,6 +38,8 @@ INNER_PER_WAKE = 256
 GOODBYE_S = 2.0
 """How long peers have to answer our deletes when the daemon ends."""
 GOODBYE_STEP_S = 0.02
+HOOKS_GOODBYE_S = 5.0
+"""How long hooks that still run have, when the daemon ends."""
 
 GC_YOUNG, GC_MIDDLE, GC_OLD = 50_000, 20, 100
 """Objects made before the collector looks at young ones, and how seldom it looks at older ones (`gc.set_threshold`)."""
@@ -68,6 +71,7 @@ class Daemon:
         )
         self._journal = Journal()
         self._chronicle = Chronicle(self._journal)
+        self._hooks = Hooks({connection.name: connection.hooks for connection in settings.connections})
         self._links = self._make_links()
         self._shell = Shell(self._core, self._links, self._make_plane(), self._fleet, self._watch)
         self._inner_net = InnerNet(connection.profile for connection in settings.connections)
@@ -78,6 +82,7 @@ class Daemon:
             self._fleet,
             self._core,
             self._journal,
+            hooks=self._hooks.counters,
             order=self._shell.order,
             plug=self._plug if isinstance(self._links, ManualLinks) else None,
             troubles=self._troubles,
@@ -106,6 +111,7 @@ class Daemon:
     async def __aexit__(self, *_: object) -> None:
         self.stopping.set()
         await self._say_goodbye()
+        await self._hooks.close(HOOKS_GOODBYE_S)
         await self._stack.aclose()
 
     async def virtual_ip(self) -> Ip:
@@ -142,6 +148,7 @@ class Daemon:
 
     def _watch(self, events: Sequence[Event], decided: Decided) -> None:
         self._chronicle.write(decided.notes)
+        self._hooks.see(events, decided.notes)
         if self._tun is not None:
             self._tun.apply(self._inner_net.handle(events))
         if not self._virtual_ip.done():
