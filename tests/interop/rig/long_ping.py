@@ -16,7 +16,7 @@ PATIENCE_S = 2.0
 
 
 def checksum(packet: bytes) -> int:
-    total = sum(struct.unpack(f"!{len(packet) // 2}H", packet))
+    total: int = sum(struct.unpack(f"!{len(packet) // 2}H", packet))
     while total > 0xFFFF:
         total = (total & 0xFFFF) + (total >> 16)
     return ~total & 0xFFFF
