@@ -139,6 +139,17 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
+class Watch:
+    """Poll these pairs by path probes every so many nanoseconds, and no others (docs/extensions/path-probes.md)."""
+
+    sa: SaId
+    paths: tuple[Path, ...]
+    """At most eight."""
+    interval: int
+    """0: none is polled."""
+
+
+@dataclass(frozen=True, slots=True)
 class Close:
     """Delete an IKE SA and everything under it."""
 
@@ -154,5 +165,5 @@ class CloseChild:
 
 
 Command: TypeAlias = (
-    SetProfile | RemoveProfile | SetLocalAddresses | Connect | Move | Announce | Probe | Close | CloseChild
+    SetProfile | RemoveProfile | SetLocalAddresses | Connect | Move | Announce | Probe | Watch | Close | CloseChild
 )

@@ -137,6 +137,20 @@ class PathChecked:
 
 
 @dataclass(frozen=True, slots=True)
+class PairSeen:
+    """What path probes tell of a pair: news, or the same again now and then (docs/extensions/path-probes.md)."""
+
+    sa: SaId
+    path: Path
+    forward: bool
+    """What we send there arrives."""
+    backward: bool
+    """What the peer sends from there arrives."""
+    rtt: Nanos | None
+    loss_permille: int
+
+
+@dataclass(frozen=True, slots=True)
 class PeerMoved:
     """The initiator moved the SA here; `verified` says whether it has echoed our COOKIE2 from there."""
 
@@ -286,6 +300,7 @@ CoreEvent: TypeAlias = (
     | MoveRefused
     | PathSilent
     | PathChecked
+    | PairSeen
     | PeerMoved
     | PeerAddresses
     | NatChanged

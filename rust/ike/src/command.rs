@@ -1,6 +1,7 @@
 //! Orders from the control plane to the engine.
 
 use core::net::IpAddr;
+use core::time::Duration;
 use std::sync::Arc;
 
 use crate::Path;
@@ -77,6 +78,16 @@ pub enum Command {
         path: Option<Path>,
         /// The decision.
         generation: Generation,
+    },
+    /// Poll these pairs by path probes, and no others (docs/extensions/path-probes.md); told as `PairSeen`. Only where both
+    /// ends offered the extension.
+    Watch {
+        /// Which.
+        sa: SaId,
+        /// The pairs; those behind [`MOST_PLACES`](crate::sa::probe::MOST_PLACES) are left out.
+        paths: Arc<[Path]>,
+        /// How often each is polled; zero: not at all.
+        interval: Duration,
     },
     /// Delete the IKE SA and all its Child SAs.
     Close {

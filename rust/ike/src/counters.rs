@@ -149,6 +149,20 @@ counters! {
     notices_suppressed,
     /// Data went out and nothing came back, so that the path was tested at once.
     paths_suspected,
+    /// Path probes sent of our own accord.
+    probe_polls_sent,
+    /// Path probes sent because a peer polled.
+    probe_echoes_sent,
+    /// Path probes of peers taken.
+    probes_heard,
+    /// Dropped: a path probe that came before, or too long ago to tell.
+    probes_replayed,
+    /// Dropped: a path probe over a path that policy forbids.
+    probes_refused,
+    /// Path probes not sent, not answered or not taken because there are too many.
+    probes_over_budget,
+    /// Moves of a peer to an address that path probes had proven before.
+    moves_proven_before,
     /// Timers that woke for nothing.
     idle_wakeups,
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::Path;
 use crate::crypto::{DirectionKeys, EspSuite, IkeSuite};
 use crate::id::{ChildId, Generation, Identity, ProfileId, Role, SaId, Token};
+use crate::sa::probe::place::Seen as PairSeen;
 use crate::selector::Selector;
 use crate::wire::Extensions;
 
@@ -99,6 +100,15 @@ pub enum Event {
         generation: Generation,
         /// From its last transmission to the answer.
         rtt: Duration,
+    },
+    /// What path probes tell of a pair: news, or the same again now and then.
+    PairSeen {
+        /// Which.
+        sa: SaId,
+        /// The pair.
+        path: Path,
+        /// What is known of it.
+        seen: PairSeen,
     },
     /// The peer moved.
     PeerMoved {

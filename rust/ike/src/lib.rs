@@ -36,6 +36,7 @@ pub use id::{ChildId, Generation, Identity, IdentityPattern, ProfileId, Role, Sa
 pub use path::Path;
 pub use paths::{PathOrders, Prefix};
 pub use profile::Profile;
+pub use sa::probe::place::Seen as PairSeen;
 pub use sa::watch::Traffic;
 pub use selector::Selector;
 pub use settings::{HalfOpenLimits, Settings};

@@ -115,6 +115,7 @@ impl Core {
                 Command::Move { sa, .. }
                 | Command::Announce { sa, .. }
                 | Command::Probe { sa, .. }
+                | Command::Watch { sa, .. }
                 | Command::Close { sa, .. } => sa.shard().into(),
                 Command::CloseChild { child } => child.shard().into(),
             },

@@ -33,6 +33,7 @@ classes! {
         move_: "Move",
         announce: "Announce",
         probe: "Probe",
+        watch: "Watch",
         close: "Close",
         close_child: "CloseChild",
     }
@@ -51,6 +52,7 @@ classes! {
         move_refused: "MoveRefused",
         path_silent: "PathSilent",
         path_checked: "PathChecked",
+        pair_seen: "PairSeen",
         peer_moved: "PeerMoved",
         peer_addresses: "PeerAddresses",
         nat_changed: "NatChanged",

@@ -109,6 +109,11 @@ impl<'py> Writer<'py, '_> {
             Ike::PathChecked { sa, path, generation, rtt } => {
                 classes.path_checked.bind(py).call1((sa.0, self.path(path)?, generation.0, nanos(rtt)))
             }
+            Ike::PairSeen { sa, path, seen } => {
+                let args =
+                    (sa.0, self.path(path)?, seen.forward, seen.backward, seen.rtt.map(nanos), seen.loss_permille);
+                classes.pair_seen.bind(py).call1(args)
+            }
             Ike::PeerMoved { sa, path, nat, verified } => {
                 classes.peer_moved.bind(py).call1((sa.0, self.path(path)?, self.nat(nat), verified))
             }

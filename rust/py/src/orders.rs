@@ -12,7 +12,7 @@ use mobike_io::{Operation, Order};
 use crate::classes::{Commands, Operations};
 use crate::names::Names;
 use crate::profile::{self, Plane};
-use crate::read::{addresses, field, optional, path, path_field};
+use crate::read::{addresses, field, optional, path, path_field, span};
 
 /// What translating takes.
 pub(crate) struct Reader<'a> {
@@ -37,6 +37,10 @@ impl Reader<'_> {
         } else if class.is(&commands.probe) {
             let path = optional(from, intern!(py, "path"), path)?;
             Command::Probe { sa: sa(from)?, path, generation: generation(from)? }
+        } else if class.is(&commands.watch) {
+            let paths = from.getattr(intern!(py, "paths"))?;
+            let paths = paths.try_iter()?.map(|item| path(&item?)).collect::<PyResult<Vec<_>>>()?;
+            Command::Watch { sa: sa(from)?, paths: Arc::from(paths), interval: span(from, intern!(py, "interval"))? }
         } else if class.is(&commands.announce) {
             Command::Announce {
                 sa: sa(from)?,

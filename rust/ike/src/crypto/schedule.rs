@@ -5,6 +5,7 @@
 //! Nonces + SharedSecret + old SkD  -> SkeySeed::rekeyed    (section 2.18)
 //! SkeySeed + Nonces + Spis + suite -> IkeKeys + AuthKeys   (section 2.14)
 //! SkD + Nonces [+ SharedSecret]    -> ChildKeys            (section 2.17)
+//! SkD + Spis                       -> IkeKeys::for_probes  (docs/extensions/path-probes.md)
 //! ```
 //!
 //! [`AuthKeys`] (SK_pi, SK_pr) are apart because they can be dropped once IKE_AUTH is done.
@@ -84,13 +85,9 @@ impl SkeySeed {
         let seed: [&[u8]; 4] = [nonces.initiator, nonces.responder, &spi_i, &spi_r];
         let (prf, cipher) = (suite.prf(), suite.cipher());
         let mut stream = prf.plus(self.0.expose(), &seed);
-        let sk_d = SkD { prf, key: stream.take(prf.output_len())? };
-        let [sk_ai, sk_ar] = [integ_key(&mut stream, cipher)?, integ_key(&mut stream, cipher)?];
-        let [sk_ei, sk_er] = [stream.take(cipher.encr().key_len())?, stream.take(cipher.encr().key_len())?];
+        let keys = IkeKeys::take(prf, cipher, &mut stream)?;
         let auth = AuthKeys { prf, pi: stream.take(prf.output_len())?, pr: stream.take(prf.output_len())? };
-        let from_initiator = DirectionKeys { encr: sk_ei, integ: sk_ai };
-        let from_responder = DirectionKeys { encr: sk_er, integ: sk_ar };
-        Ok((IkeKeys { cipher, sk_d, from_initiator, from_responder }, auth))
+        Ok((keys, auth))
     }
 }
 
@@ -153,6 +150,27 @@ pub struct IkeKeys {
 }
 
 impl IkeKeys {
+    /// Keys that protect nothing but path probes (docs/extensions/path-probes.md), so that neither nonces nor message ids
+    /// of one kind can meet those of the other: {SK_d' | SK_ai' | SK_ar' | SK_ei' | SK_er'} = prf+(SK_d, label | SPIi |
+    /// SPIr). Shorter than any Ni | Nr, the seed is that of no Child SA (section 2.17). SK_d' is the root of nothing.
+    pub fn for_probes(&self, spis: Spis) -> Result<IkeKeys, CryptoError> {
+        const LABEL: &[u8; 15] = b"mobike probes 1";
+        let (spi_i, spi_r) = (spis.initiator.to_be_bytes(), spis.responder.to_be_bytes());
+        let seed: [&[u8]; 3] = [LABEL, &spi_i, &spi_r];
+        let mut stream = self.sk_d.prf.plus(self.sk_d.key.expose(), &seed);
+        IkeKeys::take(self.sk_d.prf, self.cipher, &mut stream)
+    }
+
+    /// In the order of section 2.14.
+    fn take(prf: Prf, cipher: PayloadCipher, stream: &mut PrfPlus<'_>) -> Result<IkeKeys, CryptoError> {
+        let sk_d = SkD { prf, key: stream.take(prf.output_len())? };
+        let [sk_ai, sk_ar] = [integ_key(stream, cipher)?, integ_key(stream, cipher)?];
+        let [sk_ei, sk_er] = [stream.take(cipher.encr().key_len())?, stream.take(cipher.encr().key_len())?];
+        let from_initiator = DirectionKeys { encr: sk_ei, integ: sk_ai };
+        let from_responder = DirectionKeys { encr: sk_er, integ: sk_ar };
+        Ok(IkeKeys { cipher, sk_d, from_initiator, from_responder })
+    }
+
     /// How messages are protected; for the sizes of IV, ICV and padding.
     #[must_use]
     pub fn cipher(&self) -> PayloadCipher {

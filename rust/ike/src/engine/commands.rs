@@ -10,6 +10,7 @@ use crate::sa::context::Context;
 use crate::sa::established::Established;
 use crate::sa::exchange::init_initiator::{self, MAX_PATHS, Order};
 use crate::sa::exchange::mobike;
+use crate::sa::probe;
 use crate::sa::window::Ask;
 use crate::table::spi;
 
@@ -51,6 +52,9 @@ impl Engine {
             Command::Probe { sa, path, generation } => self.with(now, sa, |sa, ctx| {
                 sa.ask(ctx, now, Ask::Probe { path, generation });
             }),
+            Command::Watch { sa, paths, interval } => {
+                self.with(now, sa, |sa, ctx| probe::order_watch(sa, ctx, now, &paths, interval));
+            }
             Command::Close { sa, why } => self.close(now, sa, why),
             Command::CloseChild { child } => self.close_child(now, child),
         }

@@ -9,8 +9,10 @@ use crate::sa::Sa;
 use crate::sa::context::{About, Context};
 use crate::sa::exchange::init_responder::{Placed, Verdict};
 use crate::sa::exchange::{auth_initiator, auth_responder, informational, init_initiator, init_responder};
+use crate::sa::probe;
 use crate::table::cookie_gate::{Gate, Stranger};
 use crate::table::spi;
+use crate::wire::probe::PATH_PROBE;
 use crate::wire::{ExchangeType, Header, Message, NotifyType, WireErrorKind};
 use crate::{Nanos, Path};
 
@@ -131,6 +133,9 @@ impl Engine {
             return;
         };
         match sa {
+            Sa::Established(sa) if header.exchange == PATH_PROBE && sa.probes() => {
+                probe::on_message(sa, ctx, now, path, header, bytes);
+            }
             Sa::Established(_) => informational::on_message(sa, ctx, now, path, header, bytes),
             Sa::AwaitAuth(_) if is_auth(header, false) => on_auth_request(sa, ctx, now, path, bytes),
             Sa::AwaitAuthAnswer(_) if is_auth(header, true) => on_auth_answer(sa, ctx, now, bytes),

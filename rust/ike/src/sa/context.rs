@@ -12,6 +12,7 @@ use crate::id::{ProfileId, SaId};
 use crate::profile::Profile;
 use crate::sa::channel::Unopened;
 use crate::sa::child::Children;
+use crate::sa::probe::Budgets;
 use crate::table::half_open::HalfOpenTable;
 use crate::table::identities::Identities;
 use crate::table::pools::Pools;
@@ -47,6 +48,8 @@ pub struct Context {
     pub half_open: HalfOpenTable,
     /// SAs whose peer says that they are dead; the engine looks closer and closes them.
     pub replaced: Vec<u32>,
+    /// What path probes may cost.
+    pub probes: Budgets,
     notices: NoticeBudget,
 }
 
@@ -69,6 +72,7 @@ impl Context {
             identities: Identities::default(),
             half_open: HalfOpenTable::default(),
             replaced: Vec::new(),
+            probes: Budgets::default(),
             notices: NoticeBudget { until: Nanos(0), left: 0 },
         }
     }

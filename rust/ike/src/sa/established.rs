@@ -17,6 +17,7 @@ use crate::sa::exchange::repair::Strays;
 use crate::sa::exchange::retrial::{self, Retrial};
 use crate::sa::exchange::traffic::{self, Leases};
 use crate::sa::path::NatHashes;
+use crate::sa::probe::{self, Probing};
 use crate::sa::timers::Retry;
 use crate::sa::watch::Watch;
 use crate::sa::window::{Answers, Ask, Outstanding, Requests};
@@ -78,6 +79,8 @@ pub struct Established {
     pub watch: Watch,
     /// ESP on other paths.
     pub strays: Strays,
+    /// What path probes know, and need.
+    pub probing: Option<Box<Probing>>,
     keepalive_at: Nanos,
     forget_at: Nanos,
     /// Reported as down already; only the Delete is still on its way, and only until then.
@@ -189,6 +192,7 @@ impl Established {
             heard: setup.now,
             watch: Watch::new(setup.round_trip),
             strays: Strays::default(),
+            probing: None,
             keepalive_at: Nanos::NEVER,
             forget_at: Nanos::NEVER,
             closing_until: Nanos::NEVER,
@@ -257,6 +261,7 @@ impl Established {
             .deadline()
             .min(self.liveness_at())
             .min(self.suspect_at())
+            .min(self.probes_at())
             .min(self.keepalive_at)
             .min(self.retrial.as_ref().map_or(Nanos::NEVER, |retrial| retrial.deadline()))
             .min(self.forget_at)
@@ -393,7 +398,11 @@ pub fn on_timeout(sa: &mut Sa, ctx: &mut Context, now: Nanos) {
     if established.liveness_at() <= now {
         established.ask(ctx, now, Ask::Liveness);
     }
+    if established.suspect_at() <= now {
+        probe::hurry(established, now);
+    }
     established.suspect(ctx, now);
+    probe::on_timeout(established, ctx, now);
     retrial::on_timeout(established, ctx, now);
     established.keep_nat_awake(ctx, now);
     if established.forget_at <= now {

@@ -9,7 +9,7 @@
 //!
 //! Beside them: `channel` opens and seals, `asked` writes our requests, `window` knows message ids, `repeat` and `timers` when
 //! a request is sent again, `path` NAT
-//! detection, `watch` whether the path is alive, `child` the Child SA pairs, `context` what all SAs of an engine share.
+//! detection, `watch` whether the path is alive, `probe` what is known of all pairs, `child` the Child SA pairs, `context` what all SAs of an engine share.
 
 pub mod asked;
 pub mod channel;
@@ -18,6 +18,7 @@ pub mod context;
 pub mod established;
 pub mod exchange;
 pub mod path;
+pub mod probe;
 pub mod repeat;
 pub mod timers;
 pub mod watch;

@@ -35,6 +35,7 @@ mod nonce;
 mod notify;
 mod numbers;
 pub mod payload;
+pub mod probe;
 pub mod sa;
 mod sequence;
 pub mod sk;

@@ -3,7 +3,7 @@
 use core::net::IpAddr;
 
 use mobike_ike::event::{ConnectError, DownReason, IkeSaUp};
-use mobike_ike::{ChildId, ChildInstall, Engine, Event, Generation, Nanos, NatView, Path, SaId};
+use mobike_ike::{ChildId, ChildInstall, Engine, Event, Generation, Nanos, NatView, PairSeen, Path, SaId};
 
 /// Which host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -158,6 +158,21 @@ impl Host {
     pub fn silences(&self) -> Vec<(Path, u32)> {
         self.pick(|event| if let Event::PathSilent { path, tries, .. } = event { Some((*path, *tries)) } else { None })
             .collect()
+    }
+
+    /// What path probes told of pairs, with when.
+    pub fn seen(&self) -> Vec<(Nanos, Path, PairSeen)> {
+        let pick = |(at, event): &(Nanos, Event)| match event {
+            Event::PairSeen { path, seen, .. } => Some((*at, *path, *seen)),
+            _ => None,
+        };
+        self.events.iter().filter_map(pick).collect()
+    }
+
+    /// What path probes told last of a pair: forward, backward.
+    pub fn ways(&self, path: Path) -> Option<(bool, bool)> {
+        let last = self.seen().into_iter().rev().find(|(_, told, _)| *told == path);
+        last.map(|(_, _, seen)| (seen.forward, seen.backward))
     }
 
     /// NAT changes seen.

@@ -1,6 +1,7 @@
 //! What must hold after every step, whatever the story.
 //!
 //! - One message id and direction of an IKE SA always carries the same octets, whatever path each copy takes (RFC 7296 section 2.1).
+//! - A path probe is never repeated: each has a number of its own.
 //! - No more requests are unanswered than the peer's window allows (section 2.3).
 //! - After a timer was served, the next one lies in the future: no busy loop.
 //! - Counters only grow. What is sent leaves from an address the host has, and its length field tells the truth.
@@ -8,6 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use mobike_ike::wire::probe::PATH_PROBE;
 use mobike_ike::wire::{ExchangeType, Header};
 use mobike_ike::{ChildId, Event, Nanos, SaId};
 
@@ -21,6 +23,7 @@ type End = (HostId, u64);
 #[derive(Default)]
 pub struct Rules {
     octets: BTreeMap<(End, bool, u32), Vec<u8>>,
+    probes: BTreeSet<(HostId, u64, u32)>,
     answered: BTreeMap<End, BTreeSet<u32>>,
     /// The widest window that anybody announces; nothing is 1.
     pub window: Option<u32>,
@@ -49,6 +52,12 @@ impl Rules {
         let Some(header) = told.header() else { return };
         if header.length as usize != told.bytes.len() {
             self.broken(host, format_args!("length field of {} says {}", told.title(), header.length));
+        }
+        if header.exchange == PATH_PROBE {
+            if !self.probes.insert((told.from, header.initiator_spi, header.message_id)) {
+                self.broken(host, format_args!("a probe number twice: {told}"));
+            }
+            return;
         }
         // In IKE_SA_INIT a request may change (COOKIE, another key exchange), and nobody is bound by an answer.
         if header.exchange == ExchangeType::IKE_SA_INIT {
@@ -102,6 +111,7 @@ impl Rules {
             Event::MoveRefused { sa, .. } => (*sa, "MoveRefused"),
             Event::PathSilent { sa, .. } => (*sa, "PathSilent"),
             Event::PathChecked { sa, .. } => (*sa, "PathChecked"),
+            Event::PairSeen { sa, .. } => (*sa, "PairSeen"),
             Event::PeerMoved { sa, .. } => (*sa, "PeerMoved"),
             Event::PeerAddresses { sa, .. } => (*sa, "PeerAddresses"),
             Event::NatChanged { sa, .. } => (*sa, "NatChanged"),

@@ -98,6 +98,7 @@ fn replace_list(sa: &mut Established, ctx: &mut Context, request: &Request, list
 
 /// UPDATE_SA_ADDRESSES: the addresses and ports are those of the datagram (M3.5-7).
 fn on_update(sa: &mut Established, ctx: &mut Context, now: Nanos, request: &Request, payloads: &Payloads<'_>) {
+    let proven_before = sa.is_proven(request.path, now);
     let Mobility::Responder { last_update, checking } = &mut sa.mobility else {
         ctx.counters.updates_unexpected += 1;
         return;
@@ -117,8 +118,9 @@ fn on_update(sa: &mut Established, ctx: &mut Context, now: Nanos, request: &Requ
         ReturnRoutability::Never => false,
     };
     // The same path again, and proven before: nothing new to prove.
-    let check = proof_wanted && (moved || *checking);
+    let check = proof_wanted && (moved || *checking) && !proven_before;
     *checking = check;
+    ctx.counters.moves_proven_before += u64::from(proof_wanted && moved && proven_before);
     if let Some(detected) = detected(sa, payloads, request.path) {
         sa.set_nat(now, detected.nat);
     }
