@@ -1,25 +1,13 @@
 """Writes what happened into the log and the journal: one line each, by its kind."""
 
-import logging
 import time
 from collections.abc import Sequence
-from typing import Final
 
 import structlog
 
 from mobike.fleet import Note
 from mobike.gateway.journal import Journal
-
-LOUD: Final = frozenset({"internal-error"})
-"""A fault of ours."""
-WARNINGS: Final = frozenset(
-    {"connect-failed", "move-refused", "move-failed", "waiting", "path-silent", "plane-refused"}
-)
-"""Worth a look."""
-NOTICE: Final = "notice-"
-"""The core refused a packet or a peer."""
-QUIET: Final = frozenset({"child-up", "child-down", "kept"})
-"""Seen in the journal; in the log only for who asks for details."""
+from mobike.gateway.loudness import level_of
 
 
 class Chronicle:
@@ -41,12 +29,3 @@ class Chronicle:
                 path = note.data.get("path")
                 who = {} if path is None else {"path": path}
                 self._log.log(level, note.kind, text=note.text, sa=sa, connection=note.connection, **who)
-
-
-def level_of(kind: str) -> int:
-    """How loudly a note of this kind is logged."""
-    if kind in LOUD:
-        return logging.ERROR
-    if kind in WARNINGS or kind.startswith(NOTICE):
-        return logging.WARNING
-    return logging.DEBUG if kind in QUIET else logging.INFO

@@ -41,6 +41,10 @@ class Watcher(Protocol):
 
     def received(self, host: "Host", path: Path, data: bytes) -> None: ...
 
+    def told(self, host: "Host", events: Sequence[Event]) -> None: ...
+
+    def ordered(self, host: "Host", orders: Sequence[Command | Operation]) -> None: ...
+
     def turned(self, host: "Host", events: Sequence[Event], decided: Decided) -> None: ...
 
 
@@ -65,6 +69,8 @@ class Host:
         """By the name that the host itself calls them."""
         self.crowd = crowd
         self.carries = carries
+        self.secrets = tuple({each.profile.psk for each in connections})
+        self.secret_words = tuple(each.decode(errors="replace") for each in self.secrets)
         self.boots = 0
         self.pingers: dict[SaId, Pinger] = {}
         self.ups: dict[SaId, IkeSaUp] = {}
@@ -85,7 +91,7 @@ class Host:
         """Begin anew: nothing is remembered of earlier lives."""
         self.boots += 1
         seed = self.world.chance(f"{self.name}/{self.boots}").randbytes(32)
-        self.core = _core.SimCore(seed=seed, plane="userspace" if self.carries else "null")
+        self.core = self.make_core(seed)
         self.fleet = Fleet(
             (each.policy for each in self.connections),
             public=dict.fromkeys(ip for each in self.connections for ip in each.addresses),
@@ -105,6 +111,10 @@ class Host:
         self.wake()
         for number in range(self.crowd):
             self._soon((number + 1) * CROWD_PACE, partial(self._one_more, number))
+
+    def make_core(self, seed: bytes) -> _core.SimCore:
+        """The real one, without sockets."""
+        return _core.SimCore(seed=seed, plane="userspace" if self.carries else "null")
 
     def wake(self) -> None:
         """Take a turn as soon as the control plane can."""
@@ -141,11 +151,14 @@ class Host:
         for each in orders:
             if isinstance(each, Connect):
                 self.orders_since[each.token] = self.world.now
+        self._watcher.ordered(self, orders)
         self.core.submit(orders, self.world.now)
         self._drain()
 
     def take_events(self, limit: int, /) -> Sequence[Event]:
-        return self.core.take_events(limit)
+        events = self.core.take_events(limit)
+        self._watcher.told(self, events)
+        return events
 
     # --- packets ---
 

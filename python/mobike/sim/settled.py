@@ -8,7 +8,6 @@ from mobike.address import Ip, Pair
 from mobike.events import IkeSaUp
 from mobike.policy.connection import ConnectionPolicy
 from mobike.sim.host import Host
-from mobike.sim.rules import Rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +34,18 @@ class _Ends(NamedTuple):
     other: IkeSaUp | None
 
 
-def complaints(peers: Peers, rules: Rules) -> Iterator[str]:
+def complaints(peers: Peers) -> Iterator[str]:
     """Why the world is not settled yet; nothing if it is."""
     for host in peers.hosts:
         for connection in host.connections:
             if connection.policy.initiates:
-                yield from _of_connection(host, connection.policy, peers, rules)
+                yield from _of_connection(host, connection.policy, peers)
     for host in peers.hosts:
         if host.forgets_events:
             yield f"{host.name}: events wait that nobody will take"
 
 
-def _of_connection(host: Host, policy: ConnectionPolicy, peers: Peers, rules: Rules) -> Iterator[str]:
+def _of_connection(host: Host, policy: ConnectionPolicy, peers: Peers) -> Iterator[str]:
     peer = peers.of(policy)
     if peer is None:
         return
@@ -58,12 +57,12 @@ def _of_connection(host: Host, policy: ConnectionPolicy, peers: Peers, rules: Ru
         yield f"{host.name}: {len(ups)} of {wanted} SAs of {policy.name} are up, though {pairs[0]} works"
     ends = {(up.spi_i, up.spi_r): up for up in peer.ups.values()}
     for up in ups:
-        complaint = _of_sa(_Ends(host, up, peer, ends.get((up.spi_i, up.spi_r))), known, rules)
+        complaint = _of_sa(_Ends(host, up, peer, ends.get((up.spi_i, up.spi_r))), known)
         if complaint is not None:
             yield f"{host.name}: SA {up.sa:#x} {complaint}"
 
 
-def _of_sa(ends: _Ends, remotes: dict[Ip, None], rules: Rules) -> str | None:
+def _of_sa(ends: _Ends, remotes: dict[Ip, None]) -> str | None:
     host, up, peer, other = ends
     row = host.fleet.row(up.sa)
     if row is None:
@@ -80,10 +79,10 @@ def _of_sa(ends: _Ends, remotes: dict[Ip, None], rules: Rules) -> str | None:
         return f"is on {row.path}, which does not work, though {_listed(pairs)} does"
     if other is None:
         return f"does not exist at {peer.name}"
-    return _of_ends(host, up, peer, other, rules)
+    return _of_ends(host, up, peer, other)
 
 
-def _of_ends(host: Host, up: IkeSaUp, peer: Host, other: IkeSaUp, rules: Rules) -> str | None:
+def _of_ends(host: Host, up: IkeSaUp, peer: Host, other: IkeSaUp) -> str | None:
     row, theirs = host.fleet.row(up.sa), peer.fleet.row(other.sa)
     if row is None or theirs is None:
         return f"is unknown to the fleet of {peer.name}"
@@ -96,8 +95,7 @@ def _of_ends(host: Host, up: IkeSaUp, peer: Host, other: IkeSaUp, rules: Rules) 
         at = end.fleet.row(sa)
         plane = end.core.plane_path(sa)
         if at is not None and plane is not None and plane.pair != at.path.pair:
-            refused = " (it refused)" if rules.is_refused(end, sa) else ""
-            return f"is on {at.path} at {end.name}, but its traffic goes {plane}{refused}"
+            return f"is on {at.path} at {end.name}, but its traffic goes {plane}"
     return None
 
 

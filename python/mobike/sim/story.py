@@ -154,6 +154,7 @@ class Story:
             settled_after = self._settle()
         except TimeStandsStill as bug:
             self.rules.violations.append(str(bug))
+        self.rules.ended(self.stage.all_hosts())
         return self._outcome(settled_after)
 
     # --- how it goes ---
@@ -200,7 +201,7 @@ class Story:
         look = LOOK if len(self.rules.moved_at) + sum(len(host.ups) for host in peers.hosts) < MANY else SECOND
         good_since: int | None = None
         while True:
-            wrong = list(settled.complaints(peers, self.rules))
+            wrong = list(settled.complaints(peers))
             if wrong:
                 good_since = None
             elif good_since is None:

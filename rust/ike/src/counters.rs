@@ -141,7 +141,7 @@ counters! {
     repairs_made,
     /// ESP came over another path than agreed, and the peer was asked about it.
     strays_asked_about,
-    /// Commands for SAs that are gone.
+    /// Commands for SAs that are gone, or older than one obeyed.
     stale_commands,
     /// Commands refused because too many wait already.
     commands_refused,

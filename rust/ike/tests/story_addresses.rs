@@ -124,6 +124,21 @@ fn a_list_that_left_from_two_addresses_is_told_afresh() {
     assert_eq!(requests.len(), 4);
 }
 
+// req: M3.6-3
+#[test]
+fn a_client_tells_its_list_afresh_from_where_it_is_not_from_where_it_was() {
+    // The answer to the first copy arrives on the pair that the client has left meanwhile.
+    let mut pair = Pair::new(1).established();
+    pair.net.set_latency(GATEWAY, ms(200));
+    pair.announce(CLIENT, &[WIFI, LTE], None);
+    pair.run_for(ms(100));
+    pair.order_move(Pair::path(LTE, WAN2));
+    pair.settle();
+    let from: Vec<_> = pair.requests_of(CLIENT).iter().skip(1).map(|told| told.path).collect();
+    assert_eq!(from.len(), 3, "the list once more, the update, the list afresh");
+    assert!(from.iter().all(|path| *path == Pair::path(LTE, WAN2)), "{from:?}");
+}
+
 // req: M3.6-3, M3.6-5
 #[test]
 fn a_list_in_an_update_that_was_overtaken_travels_with_the_next() {

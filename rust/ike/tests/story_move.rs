@@ -417,3 +417,25 @@ fn many_moves_one_after_the_other_leave_no_trace_but_the_last() {
     assert_eq!(pair.gateway().count("cookie2_passed"), 40);
     assert_eq!(pair.client().count("retransmissions"), 0);
 }
+
+#[test]
+fn an_order_older_than_one_obeyed_is_counted_and_does_nothing() {
+    let mut pair = Pair::new(1).established();
+    let sa = pair.client().sa();
+    let older = pair.order_move(Pair::path(LTE, WAN));
+    pair.settle();
+    pair.announce(CLIENT, &[WIFI, LTE], None);
+    pair.settle();
+    pair.announce(GATEWAY, &[WAN, WAN2], None);
+    pair.settle();
+    let said = pair.told.len();
+    pair.order(CLIENT, Command::Move { sa, path: Pair::path(WIFI, WAN), generation: older, addresses: None });
+    pair.order(CLIENT, Command::Probe { sa, path: None, generation: older });
+    pair.order(CLIENT, Command::Announce { sa, addresses: [WIFI].into(), path: None, generation: older });
+    let gateways = pair.gateway().sa();
+    pair.order(GATEWAY, Command::Announce { sa: gateways, addresses: [WAN2].into(), path: None, generation: older });
+    pair.settle();
+    agree(&pair, LTE, WAN);
+    assert_eq!((pair.told.len(), pair.client().count("stale_commands")), (said, 3));
+    assert_eq!(pair.gateway().count("stale_commands"), 1);
+}

@@ -4,7 +4,7 @@ use crate::Nanos;
 use crate::command::Command;
 use crate::engine::Engine;
 use crate::event::{ConnectError, Event};
-use crate::id::{ChildId, SaId};
+use crate::id::{ChildId, Generation, SaId};
 use crate::sa::Sa;
 use crate::sa::context::Context;
 use crate::sa::established::Established;
@@ -44,12 +44,16 @@ impl Engine {
                 }
             }
             Command::Move { sa, path, generation, addresses } => {
-                self.with(now, sa, |sa, ctx| mobike::order_move(sa, ctx, now, path, generation, addresses));
+                self.with_news(now, sa, generation, |sa, ctx| {
+                    mobike::order_move(sa, ctx, now, path, generation, addresses);
+                });
             }
             Command::Announce { sa, addresses, path, generation } => {
-                self.with(now, sa, |sa, ctx| mobike::order_announce(sa, ctx, now, addresses, path, generation));
+                self.with_news(now, sa, generation, |sa, ctx| {
+                    mobike::order_announce(sa, ctx, now, addresses, path, generation);
+                });
             }
-            Command::Probe { sa, path, generation } => self.with(now, sa, |sa, ctx| {
+            Command::Probe { sa, path, generation } => self.with_news(now, sa, generation, |sa, ctx| {
                 sa.ask(ctx, now, Ask::Probe { path, generation });
             }),
             Command::Watch { sa, paths, interval } => {
@@ -91,6 +95,23 @@ impl Engine {
         if let Some(place) = place {
             self.settle(now, place);
         }
+    }
+
+    /// The same, unless a newer decision was obeyed already: a stale order is refused by its number.
+    fn with_news(
+        &mut self,
+        now: Nanos,
+        id: SaId,
+        generation: Generation,
+        act: impl FnOnce(&mut Established, &mut Context),
+    ) {
+        self.with(now, id, |sa, ctx| {
+            if generation < sa.generation {
+                ctx.counters.stale_commands += 1;
+            } else {
+                act(sa, ctx);
+            }
+        });
     }
 
     fn close(&mut self, now: Nanos, id: SaId, why: std::sync::Arc<str>) {

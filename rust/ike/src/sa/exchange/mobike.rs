@@ -289,8 +289,9 @@ pub fn on_announce_answer(
         return;
     }
     if let Ask::Announce { addresses, generation, .. } = request.ask {
-        // Over the pair that answered, which need not be the one in use.
-        let path = (path != sa.path).then_some(path);
+        // A responder over the pair that answered, which need not be the one in use. An initiator knows where it is: this
+        // may be the answer to a copy from a pair that it has left.
+        let path = (path != sa.path && sa.channel.role == Role::Responder).then_some(path);
         sa.ask(ctx, now, Ask::Announce { addresses, path, generation });
     }
 }
@@ -307,6 +308,12 @@ pub fn order_announce(
     if !sa.speaks_mobike() {
         ctx.notice(now, sa.about(), NoticeKind::NotServed, || "cannot announce addresses: no MOBIKE".into());
         return;
+    }
+    // The answer to an update must still name the decision behind it.
+    let is_update = |ask: &Ask| matches!(ask, Ask::Update { .. });
+    let unanswered = sa.requests.outstanding().iter().map(|request| &request.ask);
+    if !unanswered.chain(sa.requests.waiting()).any(is_update) {
+        sa.generation = generation;
     }
     let announce = Ask::Announce { addresses, path, generation };
     sa.ask_first(ctx, now, announce, |ask| matches!(ask, Ask::Announce { .. }));

@@ -1,0 +1,14 @@
+"""What must hold after every step, whatever the story.
+
+    wire       one message id, the same octets; no more requests than the window; no secret in clear
+    orders     no stale command is applied; an older update never wins
+    traffic    the data plane is where the session is; no traffic to where nobody has proven, or policy forbids
+    told       events make sense and none is lost; no secret and no ERROR in what is told to people
+
+Each rule is a class that sees everything (`base.Rule`) and says what was wrong, with when and where. What must hold in
+the end, when faults have stopped, stands in `settled`. Every rule has a test that breaks it on purpose.
+"""
+
+from mobike.sim.rules.watch import Rules
+
+__all__ = ["Rules"]

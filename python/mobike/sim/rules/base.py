@@ -1,0 +1,140 @@
+"""What every rule sees, and the SAs that are up: the part that all of them need."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from struct import Struct
+from typing import ClassVar, Final, NamedTuple, TypeAlias
+
+from mobike.address import Path, SaId
+from mobike.commands import Command, Profile
+from mobike.dataplane.operations import Operation
+from mobike.events import Event, IkeSaDown, IkeSaUp
+from mobike.fleet import Decided
+from mobike.sim.host import Host
+
+NATT_PORT: Final = 4500
+IKE_SA_INIT: Final = 34
+IKE_AUTH: Final = 35
+INFORMATIONAL: Final = 37
+REMEMBERED: Final = 64
+"""Messages, orders and packets of one end of one SA that a rule remembers."""
+
+_FRAGMENT: Final = 53
+_HEADER: Final = Struct("!QQBBBBII")
+_RESPONSE: Final = 0x20
+
+Broken: TypeAlias = Callable[[Host, str], None]
+"""Says that a rule was broken at this host."""
+
+
+class Message(NamedTuple):
+    """The clear part of an IKE message."""
+
+    spi: int
+    """The initiator's."""
+    exchange: int
+    response: bool
+    number: int
+    fragment: int
+    octets: bytes
+    length: int
+    """As its header says."""
+
+    def __str__(self) -> str:
+        what = "response" if self.response else "request"
+        return f"{what} {self.number} of exchange {self.exchange} in IKE SA {self.spi:016x}"
+
+
+def read(data: bytes, port: int) -> Message | None:
+    """The message in a datagram from or to this port of ours; None if it is something else."""
+    octets = data
+    if port == NATT_PORT:
+        if data[:4] != bytes(4):
+            return None
+        octets = data[4:]
+    if len(octets) < _HEADER.size:
+        return None
+    spi, _, first, _, exchange, flags, number, length = _HEADER.unpack_from(octets)
+    fragment = int.from_bytes(octets[32:34], "big") if first == _FRAGMENT else 0
+    return Message(spi, exchange, bool(flags & _RESPONSE), number, fragment, octets, length)
+
+
+@dataclass(slots=True)
+class Life:
+    """One IKE SA as one end tells of it."""
+
+    up: IkeSaUp
+    profile: Profile | None
+
+
+class Lives:
+    """The SAs that are up now, of all hosts, as their fleets were told."""
+
+    def __init__(self) -> None:
+        self._by_host: dict[str, dict[SaId, Life]] = {}
+        self._by_spi: dict[tuple[str, int], SaId] = {}
+
+    def booted(self, host: Host) -> None:
+        self._by_host[host.name] = {}
+        for key in [key for key in self._by_spi if key[0] == host.name]:
+            del self._by_spi[key]
+
+    def told(self, host: Host, event: Event) -> None:
+        match event:
+            case IkeSaUp():
+                profile = next(
+                    (each.profile for each in host.connections if each.profile.name == event.connection), None
+                )
+                self._by_host[host.name][event.sa] = Life(event, profile)
+                self._by_spi[host.name, event.spi_i] = event.sa
+            case IkeSaDown():
+                life = self._by_host[host.name].pop(event.sa, None)
+                if life is not None:
+                    self._by_spi.pop((host.name, life.up.spi_i), None)
+            case _:
+                pass
+
+    def get(self, host: Host, sa: SaId) -> Life | None:
+        return self._by_host[host.name].get(sa)
+
+    def of_spi(self, host: Host, spi: int) -> Life | None:
+        """By the initiator's SPI of the IKE SA."""
+        sa = self._by_spi.get((host.name, spi))
+        return None if sa is None else self._by_host[host.name].get(sa)
+
+
+class Rule:
+    """Overrides what it needs to see."""
+
+    name: ClassVar[str]
+
+    def __init__(self, lives: Lives, broken: Broken) -> None:
+        self.lives = lives
+        self._broken = broken
+
+    def broken(self, host: Host, what: str) -> None:
+        self._broken(host, f"{self.name}: {what}")
+
+    def booted(self, host: Host) -> None:
+        """A host begins anew."""
+
+    def ike_sent(self, host: Host, path: Path, message: Message) -> None:
+        """An IKE message leaves."""
+
+    def ike_received(self, host: Host, path: Path, message: Message) -> None:
+        """An IKE message has come, and is about to be handled."""
+
+    def esp_sent(self, host: Host, path: Path, spi: int) -> None:
+        """An ESP packet leaves."""
+
+    def told(self, host: Host, events: Sequence[Event]) -> None:
+        """The core tells these events; `lives` does not know them yet."""
+
+    def ordered(self, host: Host, orders: Sequence[Command | Operation]) -> None:
+        """These orders are about to be obeyed."""
+
+    def turned(self, host: Host, events: Sequence[Event], decided: Decided) -> None:
+        """A turn is over."""
+
+    def ended(self, hosts: Sequence[Host]) -> None:
+        """The run is over."""

@@ -1,0 +1,156 @@
+"""Orders and their answers: the newest decision wins, at both ends (RFC 4555 sections 3.5 and 3.6)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Final
+
+from mobike.address import Generation, Path, SaId
+from mobike.commands import Announce, Command, Move, Probe
+from mobike.dataplane.operations import Operation
+from mobike.events import Event, IkeSaUp, Moved, MoveRefused, PathSilent, PeerMoved, Role
+from mobike.sim.host import Host
+from mobike.sim.rules.base import INFORMATIONAL, REMEMBERED, Broken, Lives, Message, Rule
+
+_NONE: Final = Generation(-1)
+
+
+@dataclass(slots=True)
+class _Orders:
+    """What one end was ordered to do with one SA."""
+
+    moves: dict[Generation, Path] = field(default_factory=dict)
+    newest: Generation = _NONE
+    settled: Generation = _NONE
+    where: Path | None = None
+    """Of the newest Move."""
+    also: dict[Path, None] = field(default_factory=dict)
+    """Where else it may ask: probes and lists have paths of their own."""
+
+
+class _OfOrders(Rule):
+    def __init__(self, lives: Lives, broken: Broken) -> None:
+        super().__init__(lives, broken)
+        self._orders: dict[str, dict[SaId, _Orders]] = {}
+
+    def booted(self, host: Host) -> None:
+        self._orders[host.name] = {}
+
+    def ordered(self, host: Host, orders: Sequence[Command | Operation]) -> None:
+        known = self._orders[host.name]
+        for each in orders:
+            if isinstance(each, Move | Announce | Probe):
+                self._take(host, known.setdefault(each.sa, _Orders()), each)
+
+    def told(self, host: Host, events: Sequence[Event]) -> None:
+        for event in events:
+            if isinstance(event, IkeSaUp):
+                self._orders[host.name].pop(event.sa, None)
+
+    def _take(self, host: Host, orders: _Orders, each: Move | Announce | Probe) -> None:
+        orders.newest = max(orders.newest, each.generation)
+        if isinstance(each, Move):
+            orders.moves[each.generation] = orders.where = each.path
+            while len(orders.moves) > REMEMBERED:
+                del orders.moves[next(iter(orders.moves))]
+        elif each.path is not None:
+            orders.also.pop(each.path, None)
+            orders.also[each.path] = None
+            while len(orders.also) > REMEMBERED:
+                del orders.also[next(iter(orders.also))]
+
+
+class Answers(_OfOrders):
+    """Generations grow; an answer names the path that was ordered with its generation; no older one comes after."""
+
+    name: ClassVar[str] = "an answer fits its order"
+
+    def told(self, host: Host, events: Sequence[Event]) -> None:
+        for event in events:
+            if isinstance(event, IkeSaUp):
+                self._orders[host.name].pop(event.sa, None)
+            elif isinstance(event, Moved | MoveRefused):
+                self._answered(host, self._orders[host.name].setdefault(event.sa, _Orders()), event)
+            elif isinstance(event, PathSilent):
+                orders = self._orders[host.name].get(event.sa)
+                if orders is not None and event.generation > orders.newest >= 0:
+                    self.broken(host, f"{event} is of a generation that was never ordered")
+
+    def _answered(self, host: Host, orders: _Orders, event: Moved | MoveRefused) -> None:
+        ordered = orders.moves.get(event.generation)
+        if ordered is None or ordered != event.path:
+            self.broken(host, f"{event} does not fit the order of its generation: {ordered}")
+        if event.generation < orders.settled:
+            self.broken(host, f"{event} comes after an answer to generation {orders.settled}")
+        orders.settled = max(orders.settled, event.generation)
+
+    def _take(self, host: Host, orders: _Orders, each: Move | Announce | Probe) -> None:
+        if each.generation < orders.newest or (isinstance(each, Move) and each.generation == orders.newest):
+            self.broken(host, f"{each} comes after generation {orders.newest}")
+        super()._take(host, orders, each)
+
+
+class Directions(_OfOrders):
+    """No stale command is applied: an initiator asks where the newest order sent it, or where a probe is to go."""
+
+    name: ClassVar[str] = "no stale command"
+
+    def ike_sent(self, host: Host, path: Path, message: Message) -> None:
+        if message.response or message.exchange != INFORMATIONAL:
+            return
+        life = self.lives.of_spi(host, message.spi)
+        if life is None or life.up.role is not Role.INITIATOR:
+            return
+        orders = self._orders[host.name].get(life.up.sa)
+        where = life.up.path if orders is None or orders.where is None else orders.where
+        if path != where and (orders is None or path not in orders.also):
+            self.broken(host, f"{message} goes over {path}, though the newest order is {where}")
+
+
+@dataclass(slots=True)
+class _Heard:
+    """What one end has heard from a peer."""
+
+    requests: dict[Path, list[int]] = field(default_factory=dict)
+    """Ids of the requests that came over each path, in order."""
+    basis: int = 0
+    """The oldest request by which the newest move can have come about."""
+
+
+class OlderUpdate(Rule):
+    """An older update never wins: each move of a peer has a request of its own that came from there, newer than the one
+    behind the move before.
+    """
+
+    name: ClassVar[str] = "the newest update wins"
+
+    def __init__(self, lives: Lives, broken: Broken) -> None:
+        super().__init__(lives, broken)
+        self._heard: dict[tuple[str, int, int], _Heard] = {}
+
+    def ike_received(self, host: Host, path: Path, message: Message) -> None:
+        if message.response or message.exchange != INFORMATIONAL:
+            return
+        heard = self._heard.setdefault((host.name, host.boots, message.spi), _Heard())
+        known = heard.requests.setdefault(path, [])
+        if not known or message.number > known[-1]:
+            known.append(message.number)
+            del known[:-REMEMBERED]
+        while len(heard.requests) > REMEMBERED:
+            del heard.requests[next(iter(heard.requests))]
+
+    def told(self, host: Host, events: Sequence[Event]) -> None:
+        for event in events:
+            life = self.lives.get(host, event.sa) if isinstance(event, PeerMoved) else None
+            if isinstance(event, PeerMoved) and life is not None:
+                heard = self._heard.setdefault((host.name, host.boots, life.up.spi_i), _Heard())
+                self._moved(host, heard, event)
+
+    def _moved(self, host: Host, heard: _Heard, event: PeerMoved) -> None:
+        known = heard.requests.get(event.path, [])
+        by = next((number for number in known if number >= heard.basis), None)
+        if by is not None:
+            heard.basis = by
+        elif known:
+            self.broken(host, f"{event} by request {known[-1]} at best, after a move by request {heard.basis}")
+        else:
+            self.broken(host, f"{event}, but no request has come from there")

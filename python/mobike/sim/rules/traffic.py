@@ -1,0 +1,198 @@
+"""Where traffic goes."""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from ipaddress import ip_network
+from typing import ClassVar, Final
+
+from mobike.address import Endpoint, Ip, Path, SaId
+from mobike.commands import Command, Profile
+from mobike.dataplane.operations import MoveSa, Operation
+from mobike.events import ChildUp, Event, IkeSaDown, IkeSaUp, PeerMoved, PlaneRefused, Role
+from mobike.fleet import Decided
+from mobike.sim.host import Host
+from mobike.sim.rules.base import IKE_SA_INIT, REMEMBERED, Broken, Life, Lives, Message, Rule
+
+FIRST_OF_OURS: Final = 64
+"""Ids of requests whose destinations are remembered, counted back from the newest."""
+
+
+class _OfEsp(Rule):
+    """Knows whose ESP a packet is, also when it leaves before the fleet has heard of its Child SA."""
+
+    def __init__(self, lives: Lives, broken: Broken) -> None:
+        super().__init__(lives, broken)
+        self._owners: dict[str, dict[int, SaId]] = {}
+        """By host and the SPI of its outgoing ESP."""
+        self._early: dict[str, deque[tuple[int, Path]]] = {}
+
+    def booted(self, host: Host) -> None:
+        self._owners[host.name] = {}
+        self._early[host.name] = deque(maxlen=REMEMBERED)
+
+    def esp_sent(self, host: Host, path: Path, spi: int) -> None:
+        owner = self._owners[host.name].get(spi)
+        if owner is None:
+            self._early[host.name].append((spi, path))
+            return
+        life = self.lives.get(host, owner)
+        if life is not None:
+            self.judge(host, life, path)
+
+    def told(self, host: Host, events: Sequence[Event]) -> None:
+        ups = {event.sa: event for event in events if isinstance(event, IkeSaUp)}
+        for event in events:
+            if isinstance(event, ChildUp):
+                self._owners[host.name][event.spi_out] = event.sa
+                life = self.lives.get(host, event.sa) or self._new(host, ups.get(event.sa))
+                for path in [path for spi, path in self._early[host.name] if spi == event.spi_out]:
+                    if life is not None:
+                        self.judge(host, life, path)
+
+    def _new(self, host: Host, up: IkeSaUp | None) -> Life | None:
+        if up is None:
+            return None
+        profile = next((each.profile for each in host.connections if each.profile.name == up.connection), None)
+        return Life(up, profile)
+
+    def judge(self, host: Host, life: Life, path: Path) -> None:
+        """An ESP packet of this SA leaves over this path."""
+        raise NotImplementedError
+
+
+@dataclass(slots=True)
+class _Proof:
+    """What one end of one IKE SA has seen of its peer's addresses, by looking at packets alone."""
+
+    asked: dict[int, set[Endpoint]] = field(default_factory=dict)
+    """Where the copies of each request were sent."""
+    proven: set[Endpoint] = field(default_factory=set)
+
+
+class Proven(_OfEsp):
+    """A gateway that proves addresses before it uses them sends no traffic to others (RFC 4555 section 3.7).
+
+    It believes no event: an address is proven where the SA came up, and where a request was answered of which no copy
+    was sent elsewhere.
+    """
+
+    name: ClassVar[str] = "no traffic to an unproven address"
+
+    def __init__(self, lives: Lives, broken: Broken) -> None:
+        super().__init__(lives, broken)
+        self._proofs: dict[tuple[str, int, int], _Proof] = {}
+
+    def ike_sent(self, host: Host, path: Path, message: Message) -> None:
+        if not message.response and message.exchange != IKE_SA_INIT:
+            asked = self._proof(host, message.spi).asked
+            asked.setdefault(message.number, set()).add(path.remote)
+            while len(asked) > FIRST_OF_OURS:
+                del asked[next(iter(asked))]
+
+    def ike_received(self, host: Host, path: Path, message: Message) -> None:
+        if message.response:
+            proof = self._proofs.get((host.name, host.boots, message.spi))
+            to = set() if proof is None else proof.asked.pop(message.number, set())
+            if proof is not None and len(to) == 1:
+                proof.proven |= to
+
+    def judge(self, host: Host, life: Life, path: Path) -> None:
+        if self._is_unproven(host, life, path.remote):
+            self.broken(host, f"ESP of SA {life.up.sa:#x} goes to {path.remote}, which nobody has proven")
+
+    def told(self, host: Host, events: Sequence[Event]) -> None:
+        super().told(host, events)
+        for event in events:
+            if isinstance(event, PeerMoved) and event.verified:
+                life = self.lives.get(host, event.sa)
+                if life is not None and self._is_unproven(host, life, event.path.remote):
+                    self.broken(host, f"{event}, but nobody has proven that address")
+
+    def _is_unproven(self, host: Host, life: Life, to: Endpoint) -> bool:
+        if life.up.role is not Role.RESPONDER or not _proves_first(life.profile, to.ip):
+            return False
+        return to != life.up.path.remote and to not in self._proof(host, life.up.spi_i).proven
+
+    def _proof(self, host: Host, spi: int) -> _Proof:
+        return self._proofs.setdefault((host.name, host.boots, spi), _Proof())
+
+
+def _proves_first(profile: Profile | None, ip: Ip) -> bool:
+    if profile is None:
+        return False
+    match profile.return_routability:
+        case "before":
+            return True
+        case "untrusted":
+            return not _is_in(ip, profile.trusted)
+        case _:
+            return False
+
+
+class Allowed(_OfEsp):
+    """No traffic leaves from or to an address that the profile forbids: prefixes, families."""
+
+    name: ClassVar[str] = "no traffic that policy forbids"
+
+    def judge(self, host: Host, life: Life, path: Path) -> None:
+        profile = life.profile
+        if profile is None:
+            return
+        for ip, prefixes in ((path.local.ip, profile.allow_local), (path.remote.ip, profile.allow_remote)):
+            if ip.version not in profile.families or (prefixes and not _is_in(ip, prefixes)):
+                self.broken(host, f"ESP of SA {life.up.sa:#x} goes over {path}, but policy forbids {ip}")
+
+
+def _is_in(ip: Ip, prefixes: Sequence[str]) -> bool:
+    return any(ip in ip_network(each) for each in prefixes)
+
+
+class Agreement(_OfEsp):
+    """Once a session is stable, the data plane sends where the session is."""
+
+    name: ClassVar[str] = "the data plane agrees"
+
+    def __init__(self, lives: Lives, broken: Broken) -> None:
+        super().__init__(lives, broken)
+        self._refused: dict[str, set[SaId]] = {}
+
+    def booted(self, host: Host) -> None:
+        super().booted(host)
+        self._refused[host.name] = set()
+
+    def ordered(self, host: Host, orders: Sequence[Command | Operation]) -> None:
+        for each in orders:
+            if isinstance(each, MoveSa):
+                self._refused[host.name].discard(each.sa)
+
+    def judge(self, host: Host, life: Life, path: Path) -> None:
+        row = host.fleet.row(life.up.sa)
+        if self._is_stable(host, life.up.sa) and row is not None and path.pair != row.path.pair:
+            self.broken(host, f"SA {life.up.sa:#x} is stable on {row.path}, but its traffic goes {path}")
+
+    def turned(self, host: Host, events: Sequence[Event], decided: Decided) -> None:
+        refused = self._refused[host.name]
+        touched: dict[SaId, None] = {}
+        for event in events:
+            sa: SaId | None = getattr(event, "sa", None)
+            if sa is None:
+                continue
+            touched[sa] = None
+            if isinstance(event, PlaneRefused):
+                refused.add(sa)
+            elif isinstance(event, IkeSaDown):
+                refused.discard(sa)
+        touched |= dict.fromkeys(each.sa for each in decided.operations)
+        for sa in touched:
+            if self._is_stable(host, sa):
+                row, plane = host.fleet.row(sa), host.core.plane_path(sa)
+                if row is not None and plane is not None and plane.pair != row.path.pair:
+                    self.broken(host, f"SA {sa:#x} is stable on {row.path}, but its traffic goes {plane}")
+
+    def _is_stable(self, host: Host, sa: SaId) -> bool:
+        """Nothing is on its way to the data plane, and it has refused nothing."""
+        if host.plane.awaited or host.plane.refuses or sa in self._refused[host.name]:
+            return False
+        row = host.fleet.row(sa)
+        return row is not None and self.lives.get(host, sa) is not None and row.state == "established"

@@ -1,0 +1,98 @@
+"""All rules at once."""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from mobike.address import Path
+from mobike.commands import Command
+from mobike.dataplane.operations import Operation
+from mobike.events import Event
+from mobike.fleet import Decided
+from mobike.sim.host import Host
+from mobike.sim.rules.base import Lives, Rule, read
+from mobike.sim.rules.orders import Answers, Directions, OlderUpdate
+from mobike.sim.rules.told import Log, NothingLost, Sense
+from mobike.sim.rules.traffic import Agreement, Allowed, Proven
+from mobike.sim.rules.wire import SameOctets, Secrets, Window
+from mobike.sim.world import SECOND, World
+
+MOST_TOLD: Final = 50
+"""Violations kept: the first ones say what is wrong."""
+
+ALL: Final[Sequence[type[Rule]]] = (
+    *(SameOctets, Window, Secrets),
+    *(Answers, Directions, OlderUpdate),
+    *(Proven, Allowed, Agreement),
+    *(Sense, NothingLost, Log),
+)
+
+
+class Rules:
+    """Sees everything (`host.Watcher`) and shows it to each rule; `violations` says what was wrong, when and where."""
+
+    def __init__(self, world: World) -> None:
+        self.violations: list[str] = []
+        self._world = world
+        self.lives = Lives()
+        rules = [rule(self.lives, self.broken) for rule in ALL]
+        self._booted = _who_cares(rules, "booted")
+        self._ike_sent = _who_cares(rules, "ike_sent")
+        self._ike_received = _who_cares(rules, "ike_received")
+        self._esp_sent = _who_cares(rules, "esp_sent")
+        self._told = _who_cares(rules, "told")
+        self._ordered = _who_cares(rules, "ordered")
+        self._turned = _who_cares(rules, "turned")
+        self._ended = _who_cares(rules, "ended")
+
+    def broken(self, host: Host, what: str) -> None:
+        if len(self.violations) < MOST_TOLD:
+            self.violations.append(f"{self._world.now / SECOND:.6f} s, {host.name}: {what}")
+
+    # --- what hosts show ---
+
+    def booted(self, host: Host) -> None:
+        self.lives.booted(host)
+        for see in self._booted:
+            see(host)
+
+    def sent(self, host: Host, path: Path, data: bytes, carries: str) -> None:
+        if carries == "esp":
+            spi = int.from_bytes(data[:4], "big")
+            for see in self._esp_sent:
+                see(host, path, spi)
+        elif carries == "ike":
+            message = read(data, path.local.port)
+            if message is None:
+                self.broken(host, f"no IKE message, though it is to be one: {data[:32].hex()}")
+                return
+            for see in self._ike_sent:
+                see(host, path, message)
+
+    def received(self, host: Host, path: Path, data: bytes) -> None:
+        message = read(data, path.local.port)
+        if message is not None:
+            for see in self._ike_received:
+                see(host, path, message)
+
+    def told(self, host: Host, events: Sequence[Event]) -> None:
+        for see in self._told:
+            see(host, events)
+        for event in events:
+            self.lives.told(host, event)
+
+    def ordered(self, host: Host, orders: Sequence[Command | Operation]) -> None:
+        for see in self._ordered:
+            see(host, orders)
+
+    def turned(self, host: Host, events: Sequence[Event], decided: Decided) -> None:
+        for see in self._turned:
+            see(host, events, decided)
+
+    def ended(self, hosts: Sequence[Host]) -> None:
+        for see in self._ended:
+            see(hosts)
+
+
+def _who_cares(rules: Sequence[Rule], method: str) -> list[Callable[..., None]]:
+    """The rules that look at this: most look at little, and packets are many."""
+    return [getattr(rule, method) for rule in rules if getattr(type(rule), method) is not getattr(Rule, method)]
