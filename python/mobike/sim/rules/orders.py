@@ -76,12 +76,20 @@ class Answers(_OfOrders):
                     self.broken(host, f"{event} is of a generation that was never ordered")
 
     def _answered(self, host: Host, orders: _Orders, event: Moved | MoveRefused) -> None:
-        ordered = orders.moves.get(event.generation)
-        if ordered is None or ordered != event.path:
+        ordered = self._in_force(host, orders, event)
+        if event.generation > max(orders.newest, 0) or ordered != event.path:
             self.broken(host, f"{event} does not fit the order of its generation: {ordered}")
         if event.generation < orders.settled:
             self.broken(host, f"{event} comes after an answer to generation {orders.settled}")
         orders.settled = max(orders.settled, event.generation)
+
+    def _in_force(self, host: Host, orders: _Orders, event: Moved | MoveRefused) -> Path:
+        """Where the newest move up to this generation sent it. To repair a mapping the engine asks without an order."""
+        known = [generation for generation in orders.moves if generation <= event.generation]
+        if known:
+            return orders.moves[max(known)]
+        life = self.lives.get(host, event.sa)
+        return event.path if life is None else life.up.path
 
     def _take(self, host: Host, orders: _Orders, each: Move | Announce | Probe) -> None:
         if each.generation < orders.newest or (isinstance(each, Move) and each.generation == orders.newest):
@@ -114,11 +122,13 @@ class _Heard:
     """Ids of the requests that came over each path, in order."""
     basis: int = 0
     """The oldest request by which the newest move can have come about."""
+    answers: set[Path] = field(default_factory=set)
+    """Over which answers have come since that move."""
 
 
 class OlderUpdate(Rule):
     """An older update never wins: each move of a peer has a request of its own that came from there, newer than the one
-    behind the move before.
+    behind the move before. Or, if a NAT on its way forgot it, it has answered from there.
     """
 
     name: ClassVar[str] = "the newest update wins"
@@ -128,9 +138,12 @@ class OlderUpdate(Rule):
         self._heard: dict[tuple[str, int, int], _Heard] = {}
 
     def ike_received(self, host: Host, path: Path, message: Message) -> None:
-        if message.response or message.exchange != INFORMATIONAL:
+        if message.exchange != INFORMATIONAL:
             return
         heard = self._heard.setdefault((host.name, host.boots, message.spi), _Heard())
+        if message.response:
+            heard.answers.add(path)
+            return
         known = heard.requests.setdefault(path, [])
         if not known or message.number > known[-1]:
             known.append(message.number)
@@ -148,8 +161,11 @@ class OlderUpdate(Rule):
     def _moved(self, host: Host, heard: _Heard, event: PeerMoved) -> None:
         known = heard.requests.get(event.path, [])
         by = next((number for number in known if number >= heard.basis), None)
+        answered, heard.answers = event.path in heard.answers, set()
         if by is not None:
             heard.basis = by
+        elif answered and event.verified:
+            return
         elif known:
             self.broken(host, f"{event} by request {known[-1]} at best, after a move by request {heard.basis}")
         else:
