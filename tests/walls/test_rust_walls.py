@@ -21,11 +21,12 @@ CRATE_MAY_USE = {
 
 ROOM_MAY_USE = {
     "wire": {"wire"},
-    "crypto": {"crypto", "time"},
+    "park": {"park", "path", "id"},
+    "crypto": {"crypto", "time", "park"},
     "table": {"table", "time", "path", "id", "selector", "crypto", "wire", "profile", "counters", "settings"},
     "sa": {
         "sa", "table", "wire", "crypto", "time", "path", "id", "selector", "profile", "event", "command", "counters",
-        "settings", "transmit",
+        "settings", "transmit", "park",
     },
 }  # fmt: skip
 """Modules of the `ike` crate that a room may import. `engine` is the only door and may use them all."""

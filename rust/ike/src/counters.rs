@@ -92,6 +92,8 @@ counters! {
 
     /// IKE SAs established.
     ike_sas_up,
+    /// IKE SAs taken over from an earlier process.
+    ike_sas_resumed,
     /// IKE SAs ended.
     ike_sas_down,
     /// Child SA pairs agreed.

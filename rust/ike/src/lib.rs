@@ -4,6 +4,7 @@
 //! engine    the only door: handle_datagram, handle_command, handle_timeout; poll_event, poll_transmit, poll_timeout
 //! command   orders in              event   facts out            counters   every drop has its reason
 //! profile   standing orders        paths    which addresses they allow
+//! park      an established SA as octets, and back: what survives a restart
 //! id        names of things        selector traffic selectors
 //! table     many SAs: slab, SPIs, timer wheel, half-open defence
 //! sa        one IKE SA: window, timers, path; sa/exchange: one exchange per file
@@ -17,6 +18,7 @@ pub mod crypto;
 pub mod engine;
 pub mod event;
 pub mod id;
+pub mod park;
 pub mod path;
 pub mod paths;
 pub mod profile;

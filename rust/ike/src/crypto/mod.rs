@@ -12,6 +12,7 @@
 //! auth        the AUTH payload for shared secrets
 //! natd cookie the two hashes of IKE_SA_INIT that need no SA
 //! capture     keys in the clear, for dissectors; nothing else may print a key
+//! vault       what must survive the process, sealed under a key that the operator keeps
 //! secret      byte containers that wipe themselves and do not print
 //! ```
 //!
@@ -36,6 +37,7 @@ pub mod random;
 pub mod schedule;
 pub mod secret;
 pub mod suite;
+pub mod vault;
 
 use core::fmt;
 

@@ -14,6 +14,8 @@ use core::fmt;
 
 use zeroize::Zeroizing;
 
+mod park;
+
 use super::algorithm::Prf;
 use super::cipher::{IvCounter, PayloadCipher};
 use super::kex::SharedSecret;

@@ -2,11 +2,13 @@
 
 mod commands;
 mod datagram;
+pub mod park;
 
 use crate::Nanos;
 use crate::counters::Counters;
 use crate::crypto::SeededRandom;
 use crate::crypto::capture::KeysInTheClear;
+use crate::engine::park::Keeping;
 use crate::event::{DownReason, Event};
 use crate::id::{MAX_SLOTS, SaId};
 use crate::sa::context::Context;
@@ -25,6 +27,7 @@ pub struct Engine {
     wheel: Wheel,
     gate: CookieGate,
     ctx: Context,
+    keeping: Keeping,
     /// Scratch for `handle_timeout`.
     due: Vec<u32>,
 }
@@ -38,6 +41,7 @@ impl Engine {
             wheel: Wheel::default(),
             gate: CookieGate::default(),
             ctx: Context::new(settings, SeededRandom::new(seed)),
+            keeping: Keeping::default(),
             due: Vec::new(),
         }
     }
@@ -72,6 +76,7 @@ impl Engine {
     pub fn note_traffic(&mut self, now: Nanos, sa: SaId, traffic: Traffic) {
         let Some(place) = self.place_of(sa) else { return };
         let Some(Sa::Established(sa)) = self.table.get_mut(place) else { return };
+        self.keeping.note(place, sa);
         let watched = sa.note_traffic(now, traffic);
         let asked = traffic.elsewhere.is_some_and(|path| repair::on_stray_esp(sa, &mut self.ctx, now, path));
         if watched || asked {
@@ -101,13 +106,18 @@ impl Engine {
 
     /// After anything happened to an SA: clear its place or arm its timer.
     fn settle(&mut self, now: Nanos, place: u32) {
-        match self.table.get(place) {
+        match self.table.get_mut(place) {
             None => {}
             Some(Sa::Ended) => {
                 self.table.remove(place);
                 self.wheel.disarm(place);
             }
-            Some(sa) => self.wheel.arm(place, sa.deadline()),
+            Some(sa) => {
+                self.wheel.arm(place, sa.deadline());
+                if let Sa::Established(sa) = sa {
+                    self.keeping.note(place, sa);
+                }
+            }
         }
         if !self.ctx.replaced.is_empty() {
             self.close_replaced(now, place);

@@ -1,5 +1,7 @@
 //! Keys and SPIs of one IKE SA: opens what came in, seals what goes out.
 
+mod park;
+
 use std::sync::Arc;
 
 use crate::crypto::{CryptoError, IkeKeys, IvCounter, Role, Spis};

@@ -47,6 +47,17 @@ impl Children {
         Some(Reserved { id: ChildId::new(shard, place, self.0.generation(place)?), spi_in: child.spi_in })
     }
 
+    /// May a pair come back to where it sat?
+    #[must_use]
+    pub fn has_room_for(&self, id: ChildId) -> bool {
+        self.0.has_room_at(id.slot())
+    }
+
+    /// A pair comes back to where it sat. `false` if another one sits there.
+    pub fn restore(&mut self, id: ChildId, sa: SaId, spi_in: u32, spi_out: u32) -> bool {
+        self.0.insert_at(id.slot(), id.generation(), Child { sa, spi_in, spi_out, next: None })
+    }
+
     /// Not agreed after all.
     pub fn release(&mut self, reserved: Reserved) {
         self.0.remove(reserved.id.slot());
@@ -87,6 +98,27 @@ impl Family {
             child.spi_out = spi_out;
             child.next = self.first.replace(reserved.id.slot());
         }
+    }
+
+    /// A pair that came back to its place is its again.
+    pub fn readopt(&mut self, children: &mut Children, id: ChildId) {
+        if let Some(child) = children.0.get_mut(id.slot()) {
+            child.next = self.first.replace(id.slot());
+        }
+    }
+
+    /// Forget all pairs, without a word.
+    pub fn forget_all(&mut self, children: &mut Children) {
+        while let Some(child) = self.first.and_then(|place| children.0.remove(place)) {
+            self.first = child.next;
+        }
+    }
+
+    /// Every pair with its inbound and outbound SPI, newest first.
+    pub fn each(&self, ctx: &Context) -> Vec<(ChildId, u32, u32)> {
+        let shard = ctx.settings.shard;
+        let name = |place| Some(ChildId::new(shard, place, ctx.children.0.generation(place)?));
+        self.places(&ctx.children).filter_map(|(place, pair)| Some((name(place)?, pair.spi_in, pair.spi_out))).collect()
     }
 
     /// The pair that sends with this SPI.

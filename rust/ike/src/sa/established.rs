@@ -1,5 +1,7 @@
 //! An IKE SA whose ends proved who they are: its requests, its clock, its end.
 
+pub mod park;
+
 use core::net::IpAddr;
 use core::time::Duration;
 use std::sync::Arc;
@@ -18,7 +20,7 @@ use crate::sa::exchange::retrial::{self, Retrial};
 use crate::sa::exchange::traffic::{self, Leases};
 use crate::sa::path::NatHashes;
 use crate::sa::probe::{self, Probing};
-use crate::sa::timers::Retry;
+use crate::sa::timers::{Retry, patience};
 use crate::sa::watch::Watch;
 use crate::sa::window::{Answers, Ask, Outstanding, Requests};
 use crate::selector::Selector;
@@ -83,6 +85,12 @@ pub struct Established {
     pub probing: Option<Box<Probing>>,
     keepalive_at: Nanos,
     forget_at: Nanos,
+    /// Resumed: the first test of the peer, at a time of its own.
+    test_at: Nanos,
+    /// Resumed after a crash, and the peer has not answered since: it may be ahead of us.
+    in_doubt: bool,
+    /// Something happened to it since it was last written down.
+    pub changed: bool,
     /// Reported as down already; only the Delete is still on its way, and only until then.
     closing_until: Nanos,
 }
@@ -155,6 +163,9 @@ const REMEMBER: Duration = Duration::from_secs(180);
 /// After we reported an IKE SA as down, its Delete is repeated for so long.
 const CLOSING: Duration = Duration::from_secs(10);
 
+/// An initiator that may be out of step with its peer after a crash asks for so long; then it connects anew.
+const DOUBTING: Duration = Duration::from_secs(10);
+
 impl Established {
     /// Begin.
     #[must_use]
@@ -195,6 +206,9 @@ impl Established {
             probing: None,
             keepalive_at: Nanos::NEVER,
             forget_at: Nanos::NEVER,
+            test_at: Nanos::NEVER,
+            in_doubt: false,
+            changed: false,
             closing_until: Nanos::NEVER,
         };
         established.set_nat(setup.now, setup.nat);
@@ -209,6 +223,15 @@ impl Established {
         }
         ctx.identities.add(digest, self.id.slot());
         self.listed = Some(digest);
+    }
+
+    /// Our SPI: it says where the SA sits.
+    #[must_use]
+    pub fn own_spi(&self) -> u64 {
+        match self.channel.role {
+            Role::Initiator => self.channel.spis.initiator,
+            Role::Responder => self.channel.spis.responder,
+        }
     }
 
     /// What each side of a Child SA may be, ours first: as at set-up, but for outer addresses that changed since.
@@ -265,12 +288,29 @@ impl Established {
             .min(self.keepalive_at)
             .min(self.retrial.as_ref().map_or(Nanos::NEVER, |retrial| retrial.deadline()))
             .min(self.forget_at)
+            .min(self.test_at)
             .min(self.closing_until)
     }
 
     fn liveness_at(&self) -> Nanos {
         let watched = self.requests.is_idle() && !self.profile.liveness.is_zero() && !self.is_closing();
         if watched { self.heard + self.profile.liveness } else { Nanos::NEVER }
+    }
+
+    /// The peer answered: it knows what we know.
+    pub fn agreed(&mut self) {
+        self.in_doubt = false;
+    }
+
+    /// How long the peer is asked in vain before the SA is given up.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        let patience = patience(&self.profile.retransmit, self.channel.role);
+        match self.channel.role {
+            // It can make another SA, and that works in any case.
+            Role::Initiator if self.in_doubt => patience.min(DOUBTING),
+            Role::Initiator | Role::Responder => patience,
+        }
     }
 
     /// A request of the peer was answered so.
@@ -374,14 +414,19 @@ impl Established {
 
     fn report_down(&mut self, ctx: &mut Context, why: DownReason) {
         self.family.end_all(ctx, &DownReason::WithIkeSa);
+        self.let_go(ctx);
+        ctx.counters.ike_sas_down += 1;
+        ctx.events.push_back(Event::IkeSaDown { sa: self.id, token: self.token, why });
+    }
+
+    /// It holds no place in any index or pool any more.
+    fn let_go(&mut self, ctx: &mut Context) {
         if let Some(digest) = self.listed.take() {
             ctx.identities.remove(digest, self.id.slot());
         }
         if self.channel.role == Role::Responder {
             core::mem::take(&mut self.leases).give_back(ctx, self.profile_id, &self.profile);
         }
-        ctx.counters.ike_sas_down += 1;
-        ctx.events.push_back(Event::IkeSaDown { sa: self.id, token: self.token, why });
     }
 }
 
@@ -394,6 +439,14 @@ pub fn on_timeout(sa: &mut Sa, ctx: &mut Context, now: Nanos) {
     }
     if let Some(why) = established.repeat_due(ctx, now) {
         return end(sa, ctx, why);
+    }
+    if established.test_at <= now {
+        established.test_at = Nanos::NEVER;
+        // What is unanswered is a test as well, and data is a sign of life.
+        let unheard = now.since(established.heard) >= established.profile.liveness / 2;
+        if established.requests.is_idle() && (established.in_doubt || unheard) {
+            established.ask(ctx, now, Ask::Liveness);
+        }
     }
     if established.liveness_at() <= now {
         established.ask(ctx, now, Ask::Liveness);

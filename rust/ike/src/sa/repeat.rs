@@ -8,7 +8,7 @@ use crate::event::{DownReason, Event};
 use crate::sa::context::Context;
 use crate::sa::established::Established;
 use crate::sa::exchange::addresses;
-use crate::sa::timers::{Retry, patience};
+use crate::sa::timers::Retry;
 use crate::sa::window::{Ask, Outstanding};
 use crate::{Nanos, Path};
 
@@ -55,7 +55,7 @@ impl Established {
 
     /// Send again what is due to be. `Some` when the peer has used up its patience.
     pub fn repeat_due(&mut self, ctx: &mut Context, now: Nanos) -> Option<DownReason> {
-        let (patience, policy) = (patience(&self.profile.retransmit, self.channel.role), self.profile.retransmit);
+        let (patience, policy) = (self.patience(), self.profile.retransmit);
         let (here, closing) = (self.path, self.is_closing());
         let peers = self.places_of_peer();
         for request in self.requests.outstanding_mut().iter_mut().filter(|request| request.retry.next <= now) {

@@ -51,6 +51,12 @@ impl Retry {
         Retry { asked: self.asked, ..Retry::begin(now, policy, random) }
     }
 
+    /// Sent by who held the SA before us; again when it is our turn to speak.
+    #[must_use]
+    pub fn resumed(now: Nanos, turn: Nanos, policy: &Retransmit, random: &mut impl Random) -> Retry {
+        Retry { next: turn, ..Retry::begin(now, policy, random) }
+    }
+
     /// Sent once more.
     pub fn again(&mut self, now: Nanos, policy: &Retransmit, random: &mut impl Random) {
         self.tries += 1;

@@ -1,6 +1,8 @@
 //! Message ids in both directions (RFC 7296 sections 2.1 to 2.3): which request may be sent, which answer settles what,
 //! which request is new and which is a repetition.
 
+mod park;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -216,13 +218,19 @@ pub struct Answers {
     window: u32,
     /// Answers that may be asked for again, at most a window of them.
     cached: Vec<(u32, Arc<[u8]>)>,
+    /// We may have answered some more before a crash, of which we know nothing: an id a little ahead is taken for the next.
+    gap: bool,
 }
+
+/// Requests of a peer that may have been answered since an SA was last written down. They come seldom: liveness tests,
+/// moves, lists.
+const MOST_FORGOTTEN: u32 = 32;
 
 impl Answers {
     /// The peer's first request will have this id; `window` is what we told it (1 if nothing), at most 32.
     #[must_use]
     pub fn new(next: u32, window: u32) -> Answers {
-        Answers { next, ahead: 0, window: window.clamp(1, MAX_WINDOW), cached: Vec::new() }
+        Answers { next, ahead: 0, window: window.clamp(1, MAX_WINDOW), cached: Vec::new(), gap: false }
     }
 
     /// What a request with this id is.
@@ -232,6 +240,7 @@ impl Answers {
         let answered = match above {
             0 => return Standing::New,
             above if above < self.window => self.ahead & (1 << (above - 1)) != 0,
+            above if self.gap && above < self.window + MOST_FORGOTTEN => return Standing::New,
             _ if self.next.wrapping_sub(id) <= self.window => true,
             _ => return Standing::Outside,
         };
@@ -249,6 +258,10 @@ impl Answers {
         match id.wrapping_sub(self.next) {
             0 => self.advance(),
             above if above < self.window => self.ahead |= 1 << (above - 1),
+            above if self.gap && above < self.window + MOST_FORGOTTEN => {
+                self.next = id.wrapping_add(1);
+                self.ahead = 0;
+            }
             _ => return,
         }
         let oldest = self.next.wrapping_sub(self.window);
@@ -277,6 +290,7 @@ impl Answers {
     /// Forget the answers: some minutes are enough (RFC 7296 section 2.1).
     pub fn forget(&mut self) {
         self.cached = Vec::new();
+        self.gap = false;
     }
 }
 

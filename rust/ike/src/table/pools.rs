@@ -20,11 +20,13 @@ struct Leases {
     v6: Range,
 }
 
-/// One range, by offset from its first address: everything from `fresh` on was never given out.
+/// One range, by offset from its first address: everything from `fresh` on was never given out, but for what is `held`.
 #[derive(Debug, Default)]
 struct Range {
     fresh: u64,
     returned: BTreeSet<u64>,
+    /// Beyond `fresh`, and leased: by SAs that were resumed.
+    held: BTreeSet<u64>,
 }
 
 impl Range {
@@ -37,17 +39,32 @@ impl Range {
         if let Some(first) = self.returned.pop_first() {
             return Some(first);
         }
+        self.pass_held();
         (u128::from(self.fresh) < size).then(|| {
             self.fresh += 1;
             self.fresh - 1
         })
     }
 
+    fn pass_held(&mut self) {
+        while self.held.remove(&self.fresh) {
+            self.fresh += 1;
+        }
+    }
+
+    /// It is leased already. `false` if we leased it to somebody else.
+    fn retake(&mut self, offset: u64) -> bool {
+        let taken = if offset < self.fresh { self.returned.remove(&offset) } else { self.held.insert(offset) };
+        self.pass_held();
+        taken
+    }
+
     fn give_back(&mut self, offset: u128) {
-        if let Ok(offset) = u64::try_from(offset)
-            && offset < self.fresh
-        {
+        let Ok(offset) = u64::try_from(offset) else { return };
+        if offset < self.fresh {
             self.returned.insert(offset);
+        } else {
+            self.held.remove(&offset);
         }
         while self.fresh > 0 && self.returned.remove(&(self.fresh - 1)) {
             self.fresh -= 1;
@@ -74,6 +91,24 @@ impl Pools {
         Some(Ipv6Addr::from_bits(first.to_bits() + u128::from(offset)))
     }
 
+    /// An SA comes back that holds this address. `false` if somebody else has it by now. One that is no more in the pool
+    /// is nobody else's to get.
+    pub fn retake(&mut self, profile: ProfileId, pool: &Pool, address: IpAddr) -> bool {
+        if !pool.holds(address) {
+            return true;
+        }
+        let leases = self.by_profile.entry(profile).or_default();
+        let (range, offset) = match (address, pool.v4, pool.v6) {
+            (IpAddr::V4(address), Some((first, _)), _) => {
+                (&mut leases.v4, u128::from(address.to_bits() - first.to_bits()))
+            }
+            (IpAddr::V6(address), _, Some((first, _))) => (&mut leases.v6, address.to_bits() - first.to_bits()),
+            _ => return true,
+        };
+        // Offsets beyond 64 bits are never leased.
+        u64::try_from(offset).is_ok_and(|offset| range.retake(offset))
+    }
+
     /// Take a lease back. `pool` is the one it was made from.
     pub fn give_back(&mut self, profile: ProfileId, pool: &Pool, address: IpAddr) {
         let Some(leases) = self.by_profile.get_mut(&profile) else { return };
@@ -96,6 +131,25 @@ mod tests {
     use super::Pools;
     use crate::id::ProfileId;
     use crate::profile::Pool;
+
+    #[test]
+    fn an_address_that_comes_back_with_its_sa_is_leased_to_nobody_else() {
+        let ip = |last| Ipv4Addr::new(10, 0, 0, last);
+        let pool = Pool { v4: Some((ip(5), ip(9))), v6: None };
+        let (mut pools, profile) = (Pools::default(), ProfileId(1));
+        for last in [7, 5] {
+            assert!(pools.retake(profile, &pool, ip(last).into()));
+            assert!(!pools.retake(profile, &pool, ip(last).into()), "it has it already");
+        }
+        assert!(pools.retake(profile, &pool, ip(200).into()), "the pool was another one then");
+        let mut lease = || pools.lease_v4(profile, &pool, None);
+        assert_eq!([lease(), lease()], [Some(ip(6)), Some(ip(8))]);
+        pools.give_back(profile, &pool, ip(7).into());
+        pools.give_back(profile, &pool, ip(200).into());
+        let mut lease = || pools.lease_v4(profile, &pool, None);
+        assert_eq!([lease(), lease(), lease()], [Some(ip(7)), Some(ip(9)), None]);
+        assert!(!pools.retake(profile, &pool, ip(6).into()), "leased meanwhile");
+    }
 
     #[test]
     fn gives_the_lowest_free_address_and_stops_at_the_last() {

@@ -8,8 +8,11 @@ const NONE: u32 = u32::MAX;
 #[derive(Debug)]
 enum Entry<T> {
     Used(T),
-    /// The next free place, or `NONE`.
-    Free(u32),
+    /// Neighbours in the chain of free places, or `NONE`.
+    Free {
+        prev: u32,
+        next: u32,
+    },
 }
 
 #[derive(Debug)]
@@ -61,12 +64,49 @@ impl<T> Slab<T> {
             self.grow();
         }
         let place = self.free;
-        let slot = slot_mut(&mut self.chunks, place)?;
-        let Entry::Free(next) = slot.entry else { return None };
-        slot.entry = Entry::Used(make(place, slot.generation));
-        self.free = next;
+        let generation = self.generation(place)?;
+        self.occupy(place, || make(place, generation)).then_some(place)
+    }
+
+    /// Put it where it sat in another table, under the same generation. `false` if that place is taken or beyond the limit.
+    pub fn insert_at(&mut self, place: u32, generation: u32, value: T) -> bool {
+        if !self.has_room_at(place) {
+            return false;
+        }
+        while place as usize >= self.chunks.len() * CHUNK {
+            self.grow();
+        }
+        let inserted = self.occupy(place, || value);
+        if inserted && let Some(slot) = slot_mut(&mut self.chunks, place) {
+            slot.generation = generation;
+        }
+        inserted
+    }
+
+    /// Would [`Slab::insert_at`] put something there?
+    #[must_use]
+    pub fn has_room_at(&self, place: u32) -> bool {
+        !self.is_full() && place < self.limit && self.get(place).is_none()
+    }
+
+    fn occupy(&mut self, place: u32, make: impl FnOnce() -> T) -> bool {
+        let Some(Slot { entry, .. }) = slot_mut(&mut self.chunks, place) else { return false };
+        let Entry::Free { prev, next } = *entry else { return false };
+        *entry = Entry::Used(make());
+        self.chain(prev, next);
         self.len += 1;
-        Some(place)
+        true
+    }
+
+    /// Make two free places neighbours; either may be `NONE`.
+    fn chain(&mut self, before: u32, after: u32) {
+        match slot_mut(&mut self.chunks, before).map(|slot| &mut slot.entry) {
+            Some(Entry::Free { next, .. }) => *next = after,
+            _ => self.free = after,
+        }
+        if let Some(Slot { entry: Entry::Free { prev, .. }, .. }) = slot_mut(&mut self.chunks, after) {
+            *prev = before;
+        }
     }
 
     /// What sits there now.
@@ -74,7 +114,7 @@ impl<T> Slab<T> {
     pub fn get(&self, place: u32) -> Option<&T> {
         match &self.chunks.get(place as usize / CHUNK)?[place as usize % CHUNK].entry {
             Entry::Used(value) => Some(value),
-            Entry::Free(_) => None,
+            Entry::Free { .. } => None,
         }
     }
 
@@ -82,7 +122,7 @@ impl<T> Slab<T> {
     pub fn get_mut(&mut self, place: u32) -> Option<&mut T> {
         match &mut slot_mut(&mut self.chunks, place)?.entry {
             Entry::Used(value) => Some(value),
-            Entry::Free(_) => None,
+            Entry::Free { .. } => None,
         }
     }
 
@@ -96,11 +136,13 @@ impl<T> Slab<T> {
     pub fn remove(&mut self, place: u32) -> Option<T> {
         let free = self.free;
         let slot = slot_mut(&mut self.chunks, place)?;
-        if matches!(slot.entry, Entry::Free(_)) {
+        if matches!(slot.entry, Entry::Free { .. }) {
             return None;
         }
-        let Entry::Used(value) = core::mem::replace(&mut slot.entry, Entry::Free(free)) else { return None };
+        let freed = Entry::Free { prev: NONE, next: free };
+        let Entry::Used(value) = core::mem::replace(&mut slot.entry, freed) else { return None };
         slot.generation = slot.generation.wrapping_add(1);
+        self.chain(place, free);
         self.free = place;
         self.len -= 1;
         Some(value)
@@ -110,15 +152,19 @@ impl<T> Slab<T> {
     pub fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
         self.chunks.iter().flat_map(|chunk| chunk.iter()).zip(0..).filter_map(|(slot, place)| match &slot.entry {
             Entry::Used(value) => Some((place, value)),
-            Entry::Free(_) => None,
+            Entry::Free { .. } => None,
         })
     }
 
     fn grow(&mut self) {
         let base = (self.chunks.len() * CHUNK) as u32;
         let end = base + CHUNK as u32;
-        let next = |place| if place + 1 == end { NONE } else { place + 1 };
-        self.chunks.push((base..end).map(|place| Slot { generation: 0, entry: Entry::Free(next(place)) }).collect());
+        let free = |place| Entry::Free {
+            prev: if place == base { NONE } else { place - 1 },
+            next: if place + 1 == end { NONE } else { place + 1 },
+        };
+        self.chunks.push((base..end).map(|place| Slot { generation: 0, entry: free(place) }).collect());
+        self.chain(end - 1, self.free);
         self.free = base;
     }
 }
@@ -142,6 +188,28 @@ mod tests {
         assert_eq!(again, place);
         assert_ne!(slab.generation(again).unwrap(), before);
         assert_eq!(slab.get(place), Some(&'b'));
+    }
+
+    #[test]
+    fn what_comes_back_sits_where_it_sat_and_newcomers_sit_elsewhere() {
+        let mut slab = Slab::new(1000);
+        for place in [700, 3, 0, 255, 256, 511] {
+            assert!(slab.insert_at(place, 7, place));
+            assert!(!slab.insert_at(place, 8, 0), "{place} is taken");
+            assert_eq!((slab.get(place), slab.generation(place)), (Some(&place), Some(7)));
+        }
+        assert!(!slab.insert_at(1000, 0, 0), "beyond the limit");
+        let mut newcomers: Vec<u32> = core::iter::from_fn(|| slab.insert_with(|place, _| place)).collect();
+        newcomers.extend([700, 3, 0, 255, 256, 511]);
+        newcomers.sort_unstable();
+        assert!(newcomers.windows(2).all(|two| two[0] < two[1]), "every place once");
+        assert_eq!((newcomers.len(), slab.len()), (1000, 1000));
+        for place in [255, 3, 700] {
+            assert_eq!(slab.remove(place), Some(place));
+        }
+        assert!(slab.insert_at(3, 1, 33));
+        assert_eq!([slab.insert_with(|place, _| place), slab.insert_with(|place, _| place)], [Some(700), Some(255)]);
+        assert!(slab.is_full());
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! net      latency, and what may happen to a message: Which it is, and its Fate
 //! nat      a translator of source addresses, with ports that change and mappings that end
 //! arrows   every message as a line, printed when a story fails
+//! restart  a host ends and begins again
 //! forger   opens what engines sealed, and seals what they would not say
 //! rules    what must hold after every step, whatever the story
 //! ```
@@ -25,6 +26,7 @@ pub mod host;
 pub mod nat;
 pub mod net;
 pub mod pair;
+pub mod restart;
 pub mod rules;
 pub mod world;
 

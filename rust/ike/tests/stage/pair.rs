@@ -139,6 +139,11 @@ impl Pair {
         self.host(GATEWAY)
     }
 
+    /// The standing orders of a host.
+    pub fn profile_of(&self, who: HostId) -> Profile {
+        if who == CLIENT { self.client.clone() } else { self.gateway.clone() }
+    }
+
     /// A path of the client before NAT traversal: port 500 on both ends.
     pub fn init_path(local: IpAddr, remote: IpAddr) -> Path {
         Path { local: SocketAddr::new(local, 500), remote: SocketAddr::new(remote, 500) }

@@ -2,6 +2,7 @@
 //!
 //! - One message id and direction of an IKE SA always carries the same octets, whatever path each copy takes (RFC 7296 section 2.1).
 //! - A path probe is never repeated: each has a number of its own.
+//! - No two messages of one end have the same IV (RFC 5282 section 3), also when it began again in between.
 //! - No more requests are unanswered than the peer's window allows (section 2.3).
 //! - After a timer was served, the next one lies in the future: no busy loop.
 //! - Counters only grow. What is sent leaves from an address the host has, and its length field tells the truth.
@@ -24,6 +25,7 @@ type End = (HostId, u64);
 pub struct Rules {
     octets: BTreeMap<(End, bool, u32), Vec<u8>>,
     probes: BTreeSet<(HostId, u64, u32)>,
+    ivs: BTreeMap<(End, [u8; 8]), Vec<u8>>,
     answered: BTreeMap<End, BTreeSet<u32>>,
     /// The widest window that anybody announces; nothing is 1.
     pub window: Option<u32>,
@@ -69,9 +71,28 @@ impl Rules {
         if *before != told.bytes {
             self.broken(host, format_args!("other octets under the same id: {told}"));
         }
+        self.iv(host, told, end);
         if !header.flags.response {
             self.window(host, told, end, &header);
         }
+    }
+
+    /// Behind the header comes SK: four octets, then the IV (RFC 7296 section 3.14).
+    fn iv(&mut self, host: &Host, told: &Told, end: End) {
+        let Some(iv) = told.bytes.get(32..).and_then(|rest| rest.first_chunk()) else { return };
+        if *self.ivs.entry((end, *iv)).or_insert_with(|| told.bytes.clone()) != told.bytes {
+            self.broken(host, format_args!("an IV is used twice: {told}"));
+        }
+    }
+
+    /// A host forgot what it said last: it may say something else under the same id.
+    pub fn forget_octets(&mut self) {
+        self.octets.clear();
+    }
+
+    /// Another engine counts from the beginning.
+    pub fn forget_counters(&mut self, who: HostId) {
+        self.counters.remove(&who);
     }
 
     fn window(&mut self, host: &Host, told: &Told, end: End, header: &Header) {

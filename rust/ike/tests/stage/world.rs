@@ -39,6 +39,8 @@ pub struct World {
     flights: u64,
     steps: usize,
     seed: u64,
+    /// Engines that were replaced.
+    pub reboots: u64,
 }
 
 impl World {
@@ -55,6 +57,7 @@ impl World {
             flights: 0,
             steps: 0,
             seed,
+            reboots: 0,
         }
     }
 
@@ -165,6 +168,16 @@ impl World {
     /// A profile of this story has a wider window.
     pub fn allow_window(&mut self, window: u8) {
         self.rules.window = Some(window.into());
+    }
+
+    /// A host will forget what it said last.
+    pub fn rules_for_a_crash(&mut self) {
+        self.rules.forget_octets();
+    }
+
+    /// A host has another engine, which counts from the beginning.
+    pub fn forget_counters(&mut self, who: HostId) {
+        self.rules.forget_counters(who);
     }
 
     /// Messages put out so far that fit.

@@ -1,6 +1,8 @@
 //! The peer saw a NAT where those are prohibited. One forged packet is enough to make it say so, hence what it refused is
 //! asked anew, in a new request, as often as it would be repeated without an answer (RFC 4555 section 3.9).
 
+mod park;
+
 use crate::Nanos;
 use crate::event::{Event, NoticeKind};
 use crate::id::Generation;

@@ -14,6 +14,7 @@
 
 pub mod budget;
 mod inbound;
+mod park;
 pub mod place;
 pub mod replay;
 

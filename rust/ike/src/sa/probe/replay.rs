@@ -19,6 +19,19 @@ impl Replay {
         }
     }
 
+    /// For who writes it down.
+    #[must_use]
+    pub fn parts(self) -> (u32, u64) {
+        let Replay { top, seen } = self;
+        (top, seen)
+    }
+
+    /// For who reads it again.
+    #[must_use]
+    pub fn of_parts(top: u32, seen: u64) -> Replay {
+        Replay { top, seen }
+    }
+
     /// It was authentic.
     pub fn accept(&mut self, number: u32) {
         match self.top.checked_sub(number) {

@@ -1,0 +1,278 @@
+//! An established IKE SA, parked. Its Child SAs and its place in the table are the engine's to write.
+//!
+//! What is a moment or a timer is not written: the clock may be another one, and a thousand SAs that come back at once must
+//! not all speak at once. Whoever reads says when this one may speak first.
+
+use std::sync::Arc;
+
+use super::{Established, Mobility, REMEMBER};
+use crate::crypto::{IkeSuite, Random, Role, SeededRandom};
+use crate::event::{IkeSaUp, NatView};
+use crate::id::ProfileId;
+use crate::park::{Damage, Parked, Reader, ResumeError, Standing, Writer};
+use crate::profile::Profile;
+use crate::sa::channel::Channel;
+use crate::sa::child::Family;
+use crate::sa::context::Context;
+use crate::sa::exchange::repair::Strays;
+use crate::sa::exchange::retrial::Retrial;
+use crate::sa::exchange::traffic::Leases;
+use crate::sa::probe::Probing;
+use crate::sa::timers::Retry;
+use crate::sa::watch::Watch;
+use crate::sa::window::{Answers, Requests};
+use crate::wire::Extensions;
+use crate::{Nanos, SaId};
+
+/// What reading takes.
+pub struct Around<'a> {
+    /// Now.
+    pub now: Nanos,
+    /// The earliest it may speak.
+    pub turn: Nanos,
+    /// Does the peer know what we know?
+    pub standing: Standing,
+    /// All chance comes from here.
+    pub random: &'a mut SeededRandom,
+}
+
+impl Established {
+    /// Write it; `None` while it ends.
+    pub fn park(&self, to: &mut Writer) -> Option<()> {
+        let Established {
+            id,
+            channel,
+            profile_id: _,
+            profile,
+            token: _,
+            suite,
+            peer_id,
+            listed: _,
+            path,
+            generation,
+            settled,
+            nat,
+            natt,
+            retrial,
+            seen_as,
+            requests,
+            answers,
+            mobility,
+            last_list,
+            peer_addresses,
+            leases,
+            extensions,
+            family: _,
+            heard: _,
+            watch: _,
+            strays: _,
+            probing,
+            keepalive_at: _,
+            forget_at: _,
+            test_at: _,
+            in_doubt: _,
+            changed: _,
+            closing_until,
+        } = self;
+        if *closing_until != Nanos::NEVER {
+            return None;
+        }
+        to.put(id);
+        to.put(&profile.name);
+        to.put(suite);
+        channel.park(to);
+        to.put(peer_id);
+        to.put(path);
+        to.put(generation);
+        to.put(settled);
+        to.put(nat);
+        to.put(natt);
+        to.put(&retrial.is_some());
+        if let Some(retrial) = retrial {
+            retrial.park(to);
+        }
+        to.put(seen_as);
+        requests.park(to);
+        answers.park(to);
+        to.put(mobility);
+        to.put(last_list);
+        to.each(peer_addresses.iter());
+        to.put(leases);
+        to.put(extensions);
+        to.put(&probing.is_some());
+        if let Some(probing) = probing {
+            probing.park(to);
+        }
+        Some(())
+    }
+
+    /// Read it. `known` finds standing orders by their name.
+    pub fn unpark(
+        from: &mut Reader<'_>,
+        around: Around<'_>,
+        known: impl FnOnce(&str) -> Option<(ProfileId, Arc<Profile>)>,
+    ) -> Result<Established, ResumeError> {
+        let Around { now, turn, standing, random } = around;
+        let id: SaId = from.get()?;
+        let name: Arc<str> = from.get()?;
+        let (profile_id, profile) = known(&name).ok_or_else(|| ResumeError::UnknownProfile(name.to_string()))?;
+        let suite: IkeSuite = from.get()?;
+        let channel = Channel::unpark(from, &suite, random)?;
+        let (peer_id, path) = (from.get()?, from.get()?);
+        let (generation, settled, nat, natt) = (from.get()?, from.get()?, from.get()?, from.get()?);
+        let retry = Retry::resumed(now, turn, &profile.retransmit, random);
+        let retrial = from.get::<bool>()?.then(|| Retrial::unpark(from, retry).map(Box::new)).transpose()?;
+        let seen_as = from.get()?;
+        let requests = Requests::unpark(from, || retry)?;
+        let answers = Answers::unpark(from, standing)?;
+        let (mobility, last_list) = (from.get()?, from.get()?);
+        let peer_addresses = from.each(Reader::get)?.into_boxed_slice();
+        let (leases, extensions) = (from.get()?, from.get()?);
+        let probing = from.get::<bool>()?.then(|| Probing::unpark(from, &suite, random, standing)).transpose()?;
+        let in_doubt = standing == Standing::Doubtful;
+        let mut established = Established {
+            id,
+            channel,
+            profile_id,
+            profile,
+            token: None,
+            suite,
+            peer_id,
+            listed: None,
+            path,
+            generation,
+            settled,
+            nat,
+            natt,
+            retrial,
+            seen_as,
+            requests,
+            answers,
+            mobility,
+            last_list,
+            peer_addresses,
+            leases,
+            extensions,
+            family: Family::default(),
+            heard: now,
+            watch: Watch::new(None),
+            strays: Strays::default(),
+            probing: probing.map(Box::new),
+            keepalive_at: Nanos::NEVER,
+            forget_at: now + REMEMBER,
+            test_at: if in_doubt { turn } else { Nanos::NEVER },
+            in_doubt,
+            changed: false,
+            closing_until: Nanos::NEVER,
+        };
+        established.set_nat(now, nat);
+        if established.keepalive_at != Nanos::NEVER {
+            // The NAT may be about to forget us.
+            established.keepalive_at = turn;
+        }
+        let liveness = established.profile.liveness;
+        if !in_doubt && !liveness.is_zero() {
+            // Those that came back together do not ask together.
+            let part = 0.5 + 0.5 * (random.next_u64() >> 32) as f64 / f64::from(u32::MAX);
+            established.test_at = now + liveness.mul_f64(part);
+        }
+        Ok(established)
+    }
+
+    /// What is told of it, as it is now.
+    #[must_use]
+    pub fn as_up(&self) -> IkeSaUp {
+        IkeSaUp {
+            sa: self.id,
+            token: self.token,
+            profile: self.profile_id,
+            role: self.channel.role,
+            path: self.path,
+            nat: self.nat,
+            peer_id: self.peer_id.clone(),
+            mobike: self.speaks_mobike(),
+            peer_addresses: self.peer_addresses.to_vec(),
+            virtual_ips: self.leases.iter().collect(),
+            spi_i: self.channel.spis.initiator,
+            spi_r: self.channel.spis.responder,
+            suite: self.suite,
+            extensions: self.extensions,
+        }
+    }
+
+    /// Take it out of all indexes and pools, without a word.
+    pub fn forget(&mut self, ctx: &mut Context) {
+        self.family.forget_all(&mut ctx.children);
+        self.let_go(ctx);
+    }
+
+    /// What it leases to its peer, and under which standing orders; nothing as the initiator.
+    #[must_use]
+    pub fn leased(&self) -> Option<(ProfileId, &Arc<Profile>, Leases)> {
+        let ours = self.channel.role == Role::Responder;
+        ours.then_some((self.profile_id, &self.profile, self.leases))
+    }
+}
+
+impl Parked for Mobility {
+    fn park(&self, to: &mut Writer) {
+        match self {
+            Mobility::Off => to.put(&0u8),
+            Mobility::Initiator => to.put(&1u8),
+            Mobility::Responder { last_update, checking } => {
+                to.put(&2u8);
+                to.put(last_update);
+                to.put(checking);
+            }
+        }
+    }
+
+    fn unpark(from: &mut Reader<'_>) -> Result<Self, Damage> {
+        Ok(match from.get::<u8>()? {
+            0 => Mobility::Off,
+            1 => Mobility::Initiator,
+            2 => Mobility::Responder { last_update: from.get()?, checking: from.get()? },
+            _ => return Err(from.damage("role in moving")),
+        })
+    }
+}
+
+impl Parked for Leases {
+    fn park(&self, to: &mut Writer) {
+        let Leases { v4, v6 } = self;
+        to.put(&v4.map(|address| address.to_bits()));
+        to.put(&v6.map(|address| address.to_bits()));
+    }
+
+    fn unpark(from: &mut Reader<'_>) -> Result<Self, Damage> {
+        let (v4, v6) = (from.get::<Option<u32>>()?, from.get::<Option<u128>>()?);
+        Ok(Leases { v4: v4.map(core::net::Ipv4Addr::from_bits), v6: v6.map(core::net::Ipv6Addr::from_bits) })
+    }
+}
+
+impl Parked for NatView {
+    fn park(&self, to: &mut Writer) {
+        let NatView { we_are_behind, peer_is_behind } = self;
+        to.put(we_are_behind);
+        to.put(peer_is_behind);
+    }
+
+    fn unpark(from: &mut Reader<'_>) -> Result<Self, Damage> {
+        Ok(NatView { we_are_behind: from.get()?, peer_is_behind: from.get()? })
+    }
+}
+
+/// By their names.
+impl Parked for Extensions {
+    fn park(&self, to: &mut Writer) {
+        let names: Vec<Arc<str>> = self.names().map(Arc::from).collect();
+        to.each(names.iter());
+    }
+
+    fn unpark(from: &mut Reader<'_>) -> Result<Self, Damage> {
+        let names: Vec<Arc<str>> = from.each(Reader::get)?;
+        names.iter().try_fold(Extensions::NONE, |all, name| {
+            Extensions::named(name).map(|one| all.with(one)).ok_or_else(|| from.damage("known extension"))
+        })
+    }
+}

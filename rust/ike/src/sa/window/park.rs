@@ -1,0 +1,126 @@
+//! Message ids in both directions, parked: what is unanswered goes on with the same octets under the same id.
+
+use std::sync::Arc;
+
+use super::{Answers, Ask, Busy, MAX_WINDOW, Outstanding, Requests};
+use crate::park::{Damage, Parked, Reader, Standing, Writer};
+use crate::sa::timers::Retry;
+
+impl Parked for Ask {
+    fn park(&self, to: &mut Writer) {
+        match self {
+            Ask::Liveness => to.put(&0u8),
+            Ask::Probe { path, generation } => {
+                to.put(&1u8);
+                to.put(path);
+                to.put(generation);
+            }
+            Ask::Update { generation, addresses } => {
+                to.put(&2u8);
+                to.put(generation);
+                to.put(addresses);
+            }
+            Ask::Announce { addresses, path, generation } => {
+                to.put(&3u8);
+                to.put(addresses);
+                to.put(path);
+                to.put(generation);
+            }
+            Ask::Check { cookie } => {
+                to.put(&4u8);
+                to.octets(cookie);
+            }
+            Ask::Repair { path, cookie } => {
+                to.put(&7u8);
+                to.put(path);
+                to.octets(cookie);
+            }
+            Ask::DeleteIke => to.put(&5u8),
+            Ask::DeleteChild { spi_in } => {
+                to.put(&6u8);
+                to.put(spi_in);
+            }
+        }
+    }
+
+    fn unpark(from: &mut Reader<'_>) -> Result<Self, Damage> {
+        Ok(match from.get::<u8>()? {
+            0 => Ask::Liveness,
+            1 => Ask::Probe { path: from.get()?, generation: from.get()? },
+            2 => Ask::Update { generation: from.get()?, addresses: from.get()? },
+            3 => Ask::Announce { addresses: from.get()?, path: from.get()?, generation: from.get()? },
+            4 => Ask::Check { cookie: from.get::<u128>()?.to_be_bytes() },
+            5 => Ask::DeleteIke,
+            6 => Ask::DeleteChild { spi_in: from.get()? },
+            7 => Ask::Repair { path: from.get()?, cookie: from.get::<u128>()?.to_be_bytes() },
+            _ => return Err(from.damage("request")),
+        })
+    }
+}
+
+impl Requests {
+    /// Write them. Clocks are not written: who reads them may have another one.
+    pub fn park(&self, to: &mut Writer) {
+        let Requests { next_id, window, busy } = self;
+        to.put(next_id);
+        to.put(window);
+        to.put(&busy.is_some());
+        let Some(busy) = busy else { return };
+        let Busy { outstanding, queue } = &**busy;
+        to.put(&(outstanding.len() as u32));
+        for Outstanding { id, ask, bytes, path, generation, retry: _, many_paths } in outstanding {
+            to.put(id);
+            to.put(ask);
+            to.counted(bytes);
+            to.put(path);
+            to.put(generation);
+            to.put(many_paths);
+        }
+        to.each(queue.iter());
+    }
+
+    /// Read them; each unanswered one gets a clock from `begin`.
+    pub fn unpark(from: &mut Reader<'_>, mut begin: impl FnMut() -> Retry) -> Result<Requests, Damage> {
+        let (next_id, window) = (from.get()?, from.get::<u32>()?.max(1));
+        let outstanding = |from: &mut Reader<'_>| {
+            Ok(Outstanding {
+                id: from.get()?,
+                ask: from.get()?,
+                bytes: Arc::from(from.counted("message")?),
+                path: from.get()?,
+                generation: from.get()?,
+                many_paths: from.get()?,
+                retry: begin(),
+            })
+        };
+        let busy = if from.get()? {
+            let outstanding = from.each(outstanding)?;
+            Some(Box::new(Busy { outstanding, queue: from.each(Reader::get)?.into() }))
+        } else {
+            None
+        };
+        Ok(Requests { next_id, window, busy })
+    }
+}
+
+impl Answers {
+    /// Write them, answers included: a peer may ask for the last ones again.
+    pub fn park(&self, to: &mut Writer) {
+        let Answers { next, ahead, window, cached, gap: _ } = self;
+        to.put(next);
+        to.put(ahead);
+        to.put(window);
+        to.put(&(cached.len() as u32));
+        for (id, bytes) in cached {
+            to.put(id);
+            to.counted(bytes);
+        }
+    }
+
+    /// Read them.
+    pub fn unpark(from: &mut Reader<'_>, standing: Standing) -> Result<Answers, Damage> {
+        let (next, ahead, window) = (from.get()?, from.get()?, from.get::<u32>()?.clamp(1, MAX_WINDOW));
+        let cached = from.each(|from| Ok((from.get()?, Arc::from(from.counted("answer")?))))?;
+        Ok(Answers { next, ahead, window, cached, gap: standing == Standing::Doubtful })
+    }
+}

@@ -1,0 +1,54 @@
+//! A host ends and begins again: another engine, with other chance, that knows what was written down.
+
+use std::sync::Arc;
+
+use mobike_ike::park::{ResumeError, Standing};
+use mobike_ike::{Command, Engine, SaId, Settings};
+
+use super::host::HostId;
+use super::pair::{PROFILE, Pair};
+use super::world::World;
+
+impl World {
+    /// All established IKE SAs of a host as octets.
+    pub fn parked(&self, who: HostId) -> Vec<Vec<u8>> {
+        let engine = &self.host(who).engine;
+        engine.established().map(|sa| engine.park(sa).expect("an established SA can be parked").to_vec()).collect()
+    }
+
+    /// The host has another engine, which knows nothing.
+    pub fn reboot(&mut self, who: HostId, settings: Settings) {
+        self.reboots += 1;
+        let mut seed = [0xbb; 32];
+        seed[..8].copy_from_slice(&self.reboots.to_le_bytes());
+        self.hosts[who.0].engine = Engine::new(settings, seed);
+        self.forget_counters(who);
+    }
+
+    /// It takes these back.
+    pub fn resume(&mut self, who: HostId, parked: &[Vec<u8>], standing: Standing) -> Result<Vec<SaId>, ResumeError> {
+        let now = self.now;
+        let engine = &mut self.hosts[who.0].engine;
+        parked.iter().map(|octets| engine.resume(now, octets, standing).map(|resumed| resumed.up.sa)).collect()
+    }
+}
+
+impl Pair {
+    /// A host ends and begins again with what it knows now.
+    pub fn restart(&mut self, who: HostId) {
+        let parked = self.parked(who);
+        self.restart_from(who, &parked, Standing::Sure);
+    }
+
+    /// A host dies, and begins again with what it knew when this was written down.
+    pub fn crash(&mut self, who: HostId, parked: &[Vec<u8>]) {
+        self.restart_from(who, parked, Standing::Doubtful);
+    }
+
+    fn restart_from(&mut self, who: HostId, parked: &[Vec<u8>], standing: Standing) {
+        self.reboot(who, Settings::default());
+        let profile = self.profile_of(who);
+        self.order(who, Command::SetProfile { id: PROFILE, profile: Arc::new(profile) });
+        self.resume(who, parked, standing).expect("what was parked can be resumed");
+    }
+}
