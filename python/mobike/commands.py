@@ -31,6 +31,16 @@ class Pool:
 
 
 @dataclass(frozen=True, slots=True)
+class Credential:
+    """What we sign with (RFC 7427)."""
+
+    key: bytes = field(repr=False)
+    """PKCS #8 in DER, not encrypted."""
+    certificates: tuple[bytes, ...] = field(repr=False)
+    """X.509 in DER: the key's own first, then those that lead to an authority."""
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """Standing orders of one connection: everything the engine decides without asking."""
 
@@ -40,12 +50,19 @@ class Profile:
     remote_id: str
     """As `local_id`, or a pattern: `*`, `*@example.net`, `*.example.net`."""
     psk: bytes = field(repr=False)
+    """Of the ends that prove themselves by it; else empty."""
     ike_proposals: tuple[str, ...]
     esp_proposals: tuple[str, ...]
     local_ts: tuple[str, ...]
     """Prefixes behind us."""
     remote_ts: tuple[str, ...]
     """Prefixes behind the peer; empty with a pool: the address that the peer was leased."""
+    credential: Credential | None = None
+    """We prove who we are by a signature; None: by the psk."""
+    remote_certificate: bool = False
+    """The peer proves who it is by a certificate, about which `Authorise` asks; if not, by the psk."""
+    authorities: tuple[bytes, ...] = ()
+    """SHA-1 of the public keys of authorities, to ask the peer for a certificate of theirs (CERTREQ)."""
     pools: tuple[Pool, ...] = ()
     request_ip4: bool = False
     request_ip6: bool = False
@@ -164,6 +181,38 @@ class CloseChild:
     child: ChildId
 
 
+@dataclass(frozen=True, slots=True)
+class Allow:
+    """The answer to `Authorise`: the peer may in."""
+
+    sa: SaId
+    question: int
+    key: bytes
+    """The SubjectPublicKeyInfo that was judged; the core lets nobody in who signed with another."""
+    proven: tuple[Ip, ...] = ()
+    """Addresses that the certificate proves: the peer may move there without a check (RFC 4621 section 5.5)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deny:
+    """The answer to `Authorise`: the peer stays outside."""
+
+    sa: SaId
+    question: int
+    why: str
+
+
 Command: TypeAlias = (
-    SetProfile | RemoveProfile | SetLocalAddresses | Connect | Move | Announce | Probe | Watch | Close | CloseChild
+    SetProfile
+    | RemoveProfile
+    | SetLocalAddresses
+    | Connect
+    | Move
+    | Announce
+    | Probe
+    | Watch
+    | Close
+    | CloseChild
+    | Allow
+    | Deny
 )

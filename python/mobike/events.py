@@ -53,6 +53,25 @@ class IkeSaUp:
 
 
 @dataclass(frozen=True, slots=True)
+class Authorise:
+    """A peer has signed with the key of its first certificate: may it in? Its IKE SA waits for `Allow` or `Deny`, some
+    seconds long; then it is refused."""
+
+    sa: SaId
+    question: int
+    connection: str
+    role: Role
+    """Ours."""
+    peer_id: str
+    id_kind: int
+    """Of its ID payload (RFC 7296 section 3.5)."""
+    id_data: bytes
+    certificates: tuple[bytes, ...]
+    """X.509 in DER, as they came: its own first."""
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
 class IkeSaDown:
     """An IKE SA and all its Child SAs are gone."""
 

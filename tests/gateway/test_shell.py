@@ -10,6 +10,7 @@ from ipaddress import ip_address
 import pytest
 
 from mobike.address import Generation, Nanos, SaId
+from mobike.auth import Doorkeeper
 from mobike.commands import Command, Probe
 from mobike.dataplane.operations import Operation
 from mobike.dataplane.planes import NullPlane
@@ -77,7 +78,7 @@ class Stage:
 @pytest.fixture
 async def stage() -> AsyncIterator[Stage]:
     core, fleet, links = Core(), Listener(), ManualLinks([(WIFI, "wifi", True)])
-    shell = Shell(core, links, NullPlane(), fleet, lambda events, decided: None)
+    shell = Shell(core, links, NullPlane(), fleet, lambda events, decided: None, door=Doorkeeper({}))
     shell.start()
     await asyncio.sleep(0.01)
     fleet.turns.clear()

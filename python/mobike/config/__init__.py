@@ -4,6 +4,7 @@
     fields      single values: addresses, networks, pools, times, proposals
     models      the tables of the file, as pydantic models
     messages    pydantic's errors in people's words
+    credentials certificates and private keys from files
     secrets     pre-shared keys from text, file or environment
     build       tables -> settings, and the rules about more than one key
     load        all of it in order

@@ -1,14 +1,16 @@
 """From checked tables to frozen settings, and the rules that concern more than one key."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
 from itertools import pairwise
 from os import X_OK, access
 from pathlib import Path
 from typing import Final, TypeVar
 
-from mobike.commands import SECOND, Pool, Profile, Retransmit
+from mobike.auth.trust import Trust
+from mobike.commands import SECOND, Credential, Pool, Profile, Retransmit
+from mobike.config.credentials import read_own, read_trust
 from mobike.config.locate import Key
 from mobike.config.models import (
     ApiTable,
@@ -22,7 +24,7 @@ from mobike.config.models import (
     Table,
 )
 from mobike.config.plug import PlugError, load_policy
-from mobike.config.secrets import Secret, SecretError, read_psk
+from mobike.config.secrets import SecretError, read_psk
 from mobike.config.settings import (
     ApiSettings,
     Connection,
@@ -72,29 +74,60 @@ class BuiltConnection:
 
 def build_connection(name: str, table: ConnectionTable, base: Path, environ: Mapping[str, str]) -> BuiltConnection:
     """One connection from its table."""
-    problems = [*_contradictions(table)]
-    secret: Secret | None = None
-    if _sources(table) == 1:
-        try:
-            secret = read_psk(table, base, environ)
-        except SecretError as problem:
-            problems.append(ConnectionProblem((problem.key,), str(problem)))
-        else:
-            problems += [ConnectionProblem((secret.key,), warning, harmless=True) for warning in secret.warnings]
+    of_proofs = [*_of_proofs(table)]
+    problems = [*of_proofs, *_contradictions(table)]
+    proofs = None if of_proofs else _proofs(table, base, environ, problems)
     policy: Policy | None = None
     try:
         policy = load_policy(table.policy)
     except PlugError as problem:
         problems.append(ConnectionProblem(("policy",), str(problem)))
-    if secret is None or policy is None or not all(problem.harmless for problem in problems):
+    if proofs is None or policy is None or not all(problem.harmless for problem in problems):
         return BuiltConnection(None, tuple(problems))
     connection = Connection(
-        profile=_profile(name, table, secret.octets),
+        profile=_profile(name, table, proofs),
         policy=_policy(name, table, policy),
+        trust=proofs.trust,
         addresses=tuple(table.addresses),
         hooks=HookSettings(table.on_up, table.on_down, table.on_move, table.hook_timeout),
     )
     return BuiltConnection(connection, tuple(problems))
+
+
+@dataclass(frozen=True, slots=True)
+class _Proofs:
+    """How both ends of a connection prove who they are."""
+
+    local_id: str
+    psk: bytes = field(default=b"", repr=False)
+    credential: Credential | None = None
+    trust: Trust | None = None
+
+
+def _proofs(
+    table: ConnectionTable, base: Path, environ: Mapping[str, str], problems: list[ConnectionProblem]
+) -> _Proofs | None:
+    """What each end needs, from where the table says. What is wrong is added to `problems`."""
+    proofs = _Proofs(table.local_id or "")
+    try:
+        if _uses_psk(table):
+            secret = read_psk(table, base, environ)
+            problems += [ConnectionProblem((secret.key,), warning, harmless=True) for warning in secret.warnings]
+            proofs = replace(proofs, psk=secret.octets)
+        if table.local_auth == "cert":
+            own = read_own(table, base)
+            problems += [ConnectionProblem((key,), warning, harmless=True) for key, warning in own.warnings]
+            proofs = replace(proofs, local_id=own.name, credential=own.credential)
+        if table.remote_auth == "cert":
+            proofs = replace(proofs, trust=read_trust(table, base))
+    except SecretError as problem:
+        problems.append(ConnectionProblem((problem.key,), str(problem)))
+        return None
+    return proofs
+
+
+def _uses_psk(table: ConnectionTable) -> bool:
+    return "psk" in {table.local_auth, table.remote_auth}
 
 
 def _sources(table: ConnectionTable) -> int:
@@ -103,13 +136,6 @@ def _sources(table: ConnectionTable) -> int:
 
 def _contradictions(table: ConnectionTable) -> Iterator[ConnectionProblem]:
     """Keys that are right by themselves and wrong together."""
-    match _sources(table):
-        case 0:
-            yield ConnectionProblem((), "has no key; give one of psk, psk_file, psk_env")
-        case 1:
-            pass
-        case _:
-            yield ConnectionProblem((), "has more than one key; give exactly one of psk, psk_file, psk_env")
     match table.role:
         case "initiator":
             yield from _of_initiator(table)
@@ -142,6 +168,32 @@ def _of_hooks(table: ConnectionTable) -> Iterator[ConnectionProblem]:
             yield ConnectionProblem((key,), f"{command[0]} is no program that we may run now", harmless=True)
     if table.hook_timeout <= 0:
         yield ConnectionProblem(("hook_timeout",), "must be more than nothing")
+
+
+def _of_proofs(table: ConnectionTable) -> Iterator[ConnectionProblem]:
+    match _sources(table), _uses_psk(table):
+        case 0, True:
+            yield ConnectionProblem((), "has no key; give one of psk, psk_file, psk_env")
+        case (0, False) | (1, True):
+            pass
+        case _, True:
+            yield ConnectionProblem((), "has more than one key; give exactly one of psk, psk_file, psk_env")
+        case _:
+            yield ConnectionProblem((), 'has a key that nobody uses: both ends have auth = "cert"')
+    if table.local_id is None and table.local_auth == "psk":
+        yield ConnectionProblem(("local_id",), "is missing")
+    of_certificates: tuple[tuple[str, str, Sequence[tuple[str, object]]], ...] = (
+        ("local_auth", table.local_auth, (("local_cert", table.local_cert), ("local_key", table.local_key))),
+        ("remote_auth", table.remote_auth, (("remote_ca", table.remote_ca),)),
+    )
+    for end, auth, keys in of_certificates:
+        for key, value in keys:
+            if auth == "cert" and not value:
+                yield ConnectionProblem((key,), f'is missing; {end} = "cert" needs it')
+            if auth == "psk" and value:
+                yield ConnectionProblem((key,), f'is used with {end} = "cert" only')
+    if table.remote_crl and table.remote_auth == "psk":
+        yield ConnectionProblem(("remote_crl",), 'is used with remote_auth = "cert" only')
 
 
 def _of_initiator(table: ConnectionTable) -> Iterator[ConnectionProblem]:
@@ -195,13 +247,16 @@ def _rules(tables: Sequence[LinkRuleTable]) -> tuple[LinkRule, ...]:
     return tuple(LinkRule(rule.match, rule.rank, rule.cost, rule.allow) for rule in tables)
 
 
-def _profile(name: str, table: ConnectionTable, psk: bytes) -> Profile:
+def _profile(name: str, table: ConnectionTable, proofs: _Proofs) -> Profile:
     asked = [_EVERYTHING[family] for family in ("ipv4", "ipv6") if family in table.virtual_ip]
     return Profile(
         name=name,
-        local_id=table.local_id,
+        local_id=proofs.local_id,
         remote_id=table.remote_id,
-        psk=psk,
+        psk=proofs.psk,
+        credential=proofs.credential,
+        remote_certificate=proofs.trust is not None,
+        authorities=() if proofs.trust is None else proofs.trust.authorities(),
         ike_proposals=tuple(table.ike),
         esp_proposals=tuple(table.esp),
         # Offered wide and narrowed by the gateway to the address it leases (RFC 7296 section 2.19).

@@ -30,6 +30,9 @@ _MOVES = MovePolicy()
 _RECONNECT = Reconnect()
 
 
+FileName = Annotated[str, Field(min_length=1)]
+
+
 class Table(BaseModel):
     """Unknown keys are errors, types are exact, and no message repeats what was written."""
 
@@ -129,10 +132,16 @@ class ConnectionTable(Table):
     remote: list[Address] = []
     remote_ike_port: Port = 500
     remote_natt_port: Port = 4500
-    local_id: IdentityText
+    local_id: IdentityText | None = None
     remote_id: PatternText
+    local_auth: Literal["psk", "cert"] = "psk"
+    remote_auth: Literal["psk", "cert"] = "psk"
+    local_cert: FileName | None = None
+    local_key: FileName | None = None
+    remote_ca: list[FileName] = []
+    remote_crl: list[FileName] = []
     psk: SecretStr | None = None
-    psk_file: Annotated[str, Field(min_length=1)] | None = None
+    psk_file: FileName | None = None
     psk_env: Annotated[str, Field(min_length=1)] | None = None
     ike: Annotated[list[IkeProposal], Field(min_length=1)] = [
         "aes128gcm16-prfsha256-x25519",

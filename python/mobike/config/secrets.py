@@ -56,15 +56,21 @@ def read_psk(table: ConnectionTable, base: Path, environ: Mapping[str, str]) -> 
     return Secret(octets, key, tuple(warnings))
 
 
-def _read_file(path: Path) -> tuple[str, list[str]]:
+def read_limited(key: str, path: Path, most: int) -> tuple[bytes, int]:
+    """The content of a file and its mode; `key` is to blame if it cannot be read or is longer than `most` octets."""
     try:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
-            content = file.read(_MAX_FILE + 1)
+            content = file.read(most + 1)
     except OSError as problem:
-        raise SecretError("psk_file", f"cannot read {path}: {problem.strerror}") from None
-    if len(content) > _MAX_FILE:
-        raise SecretError("psk_file", f"{path} is too long for a key")
+        raise SecretError(key, f"cannot read {path}: {problem.strerror}") from None
+    if len(content) > most:
+        raise SecretError(key, f"{path} is too long")
+    return content, mode
+
+
+def _read_file(path: Path) -> tuple[str, list[str]]:
+    content, mode = read_limited("psk_file", path, _MAX_FILE)
     try:
         text = content.decode().removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:

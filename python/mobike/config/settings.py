@@ -6,6 +6,7 @@ from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
 from mobike.address import Ip
+from mobike.auth.trust import Trust
 from mobike.commands import Profile
 from mobike.policy.connection import ConnectionPolicy
 from mobike.policy.links import LinkRule
@@ -132,6 +133,8 @@ class Connection:
 
     profile: Profile
     policy: ConnectionPolicy
+    trust: Trust | None = None
+    """Whose certificates open the door; None: the peer proves itself by the psk."""
     addresses: tuple[Ip, ...] = ()
     """Addresses of ours to announce beside those of our links, e.g. the public ones of a static NAT."""
     hooks: HookSettings = HookSettings()

@@ -1,13 +1,18 @@
-"""One turn: facts in, one decision, orders out. No loop, no clock: the daemon and the simulation both call it."""
+"""One turn: facts in, one decision, orders out. No loop, no clock: the daemon and the simulation both call it.
+
+Questions about peers go to the doorkeeper, facts to the fleet; both answer in the turn that asks, or soon after.
+"""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Final, Protocol
 
 from mobike.address import Nanos, Pair
+from mobike.auth import Doorkeeper
 from mobike.commands import Command
 from mobike.dataplane.operations import Operation
 from mobike.dataplane.planes import DataPlane
-from mobike.events import Event, LinkEvent, OperatorEvent
+from mobike.events import Authorise, Event, LinkEvent, OperatorEvent
 from mobike.fleet import Decided, Fleet
 
 EVENTS_PER_TURN: Final = 1024
@@ -19,7 +24,7 @@ class CoreEvents(Protocol):
 
     def submit(self, orders: Sequence[Command | Operation], /) -> None: ...
 
-    def take_events(self, limit: int, /) -> Sequence[Event]: ...
+    def take_events(self, limit: int, /) -> Sequence[Event | Authorise]: ...
 
 
 class LinkNews(Protocol):
@@ -40,12 +45,17 @@ class Heart:
         plane: DataPlane,
         fleet: Fleet,
         watch: Callable[[Sequence[Event], Decided], None],
+        *,
+        door: Doorkeeper,
+        time_of_day: Callable[[], datetime],
     ) -> None:
         self._core = core
         self._links = links
         self._plane = plane
         self._fleet = fleet
         self._watch = watch
+        self._door = door
+        self._time_of_day = time_of_day
         self._orders: list[OperatorEvent] = []
 
     def order(self, order: OperatorEvent) -> None:
@@ -53,10 +63,12 @@ class Heart:
         self._orders.append(order)
 
     def turn(self, now: Nanos) -> bool:
-        """One pass; True if the core may have more events than one turn takes."""
+        """One pass; True if there is more to do than one turn does."""
         orders, self._orders = self._orders, []
         told = self._core.take_events(EVENTS_PER_TURN)
-        events: list[Event] = [*self._links.take(), *told, *self._plane.take(), *orders]
+        self._door.ask((each for each in told if isinstance(each, Authorise)), now)
+        facts = (each for each in told if not isinstance(each, Authorise))
+        events: list[Event] = [*self._links.take(), *facts, *self._plane.take(), *orders]
         decided = self._fleet.handle(events, now)
         if decided.commands:
             self._core.submit(decided.commands)
@@ -64,4 +76,6 @@ class Heart:
         for question in decided.questions:
             self._links.ask_route(question.pair)
         self._watch(events, decided)
-        return len(told) == EVENTS_PER_TURN
+        if self._door.busy:
+            self._core.submit(self._door.answers(now, self._time_of_day()))
+        return len(told) == EVENTS_PER_TURN or self._door.busy

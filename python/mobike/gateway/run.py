@@ -12,6 +12,7 @@ import structlog
 
 from mobike import _core
 from mobike.address import Ip
+from mobike.auth import Doorkeeper
 from mobike.commands import RemoveProfile, SetProfile
 from mobike.config import Inner, LinkSource, PlaneKind, Settings
 from mobike.dataplane.inner_net import InnerNet
@@ -73,7 +74,9 @@ class Daemon:
         self._chronicle = Chronicle(self._journal)
         self._hooks = Hooks({connection.name: connection.hooks for connection in settings.connections})
         self._links = self._make_links()
-        self._shell = Shell(self._core, self._links, self._make_plane(), self._fleet, self._watch)
+        self._shell = Shell(
+            self._core, self._links, self._make_plane(), self._fleet, self._watch, door=self._make_door()
+        )
         self._inner_net = InnerNet(connection.profile for connection in settings.connections)
         self._tun = None if (name := self._core.tun_name()) is None else _tun_network(name)
         self._virtual_ip: asyncio.Future[Ip] = asyncio.get_running_loop().create_future()
@@ -138,6 +141,10 @@ class Daemon:
     def _wake(self) -> None:
         # The links are made before the shell that they wake.
         self._shell.wake()
+
+    def _make_door(self) -> Doorkeeper:
+        connections = self.settings.connections
+        return Doorkeeper({each.name: each.trust for each in connections if each.trust is not None})
 
     def _make_plane(self) -> DataPlane:
         match self.settings.dataplane.kind:

@@ -3,11 +3,13 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Protocol
 
 import structlog
 
 from mobike.address import Nanos
+from mobike.auth import Doorkeeper
 from mobike.dataplane.planes import DataPlane
 from mobike.events import Event, OperatorEvent
 from mobike.fleet import Decided, Fleet
@@ -43,10 +45,12 @@ class Shell:
         plane: DataPlane,
         fleet: Fleet,
         watch: Callable[[Sequence[Event], Decided], None],
+        *,
+        door: Doorkeeper,
     ) -> None:
         self._core = core
         self._fleet = fleet
-        self._heart = Heart(core, links, plane, fleet, watch)
+        self._heart = Heart(core, links, plane, fleet, watch, door=door, time_of_day=lambda: datetime.now(UTC))
         self._soon: asyncio.Handle | None = None
         self._later: asyncio.TimerHandle | None = None
         self._gap: asyncio.TimerHandle | None = None
@@ -70,7 +74,7 @@ class Shell:
             self._soon = asyncio.get_running_loop().call_soon(self._run)
 
     def turn(self, now: Nanos) -> bool:
-        """One pass; True if the core may have more events than one turn takes."""
+        """One pass; True if there is more to do than one turn does."""
         return self._heart.turn(now)
 
     def close(self) -> None:

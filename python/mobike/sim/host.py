@@ -1,16 +1,18 @@
 """One end: the real core without sockets, the real fleet, and the real turn, woken by the world's clock."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from ipaddress import IPv4Address
 from typing import Final, Protocol
 
 from mobike import _core
 from mobike.address import Endpoint, Ip, Nanos, Pair, Path, SaId, Token
+from mobike.auth import Doorkeeper
 from mobike.commands import Command, Connect, SetProfile
 from mobike.config import Connection
 from mobike.dataplane.operations import Operation
-from mobike.events import Event, IkeSaDown, IkeSaUp, OperatorEvent, Role
+from mobike.events import Authorise, Event, IkeSaDown, IkeSaUp, OperatorEvent, Role
 from mobike.fleet import Decided, Fleet
 from mobike.gateway.heart import Heart
 from mobike.inner import echo
@@ -30,6 +32,9 @@ CROWD_PACE: Final = MS // 2
 """Between the SAs of a crowd when they are set up."""
 
 INNER_AT_ONCE: Final = 4096
+
+DAY_ONE: Final = datetime(2030, 1, 1, tzinfo=UTC)
+"""When a world begins, for certificates."""
 
 
 class Watcher(Protocol):
@@ -98,7 +103,15 @@ class Host:
         )
         self.link_source = SimLinks(self.links, self.wake)
         self.plane = SimPlane(self.world, self.submit, self.wake)
-        self._heart = Heart(self, self.link_source, self.plane, self.fleet, self._watch)
+        self._heart = Heart(
+            self,
+            self.link_source,
+            self.plane,
+            self.fleet,
+            self._watch,
+            door=self._door(),
+            time_of_day=self._time_of_day,
+        )
         self.stalled_until = 0
         self._turn_at: int | None = None
         self._last_turn = -CORE_GAP
@@ -115,6 +128,12 @@ class Host:
     def make_core(self, seed: bytes) -> _core.SimCore:
         """The real one, without sockets."""
         return _core.SimCore(seed=seed, plane="userspace" if self.carries else "null")
+
+    def _door(self) -> Doorkeeper:
+        return Doorkeeper({each.name: each.trust for each in self.connections if each.trust is not None})
+
+    def _time_of_day(self) -> datetime:
+        return DAY_ONE + timedelta(microseconds=self.world.now // 1000)
 
     def wake(self) -> None:
         """Take a turn as soon as the control plane can."""
@@ -155,9 +174,9 @@ class Host:
         self.core.submit(orders, self.world.now)
         self._drain()
 
-    def take_events(self, limit: int, /) -> Sequence[Event]:
+    def take_events(self, limit: int, /) -> Sequence[Event | Authorise]:
         events = self.core.take_events(limit)
-        self._watcher.told(self, events)
+        self._watcher.told(self, [each for each in events if not isinstance(each, Authorise)])
         return events
 
     # --- packets ---

@@ -48,6 +48,7 @@ fn profile(local: &str, remote: IdentityPattern) -> Profile {
         local_id: Identity::Fqdn(local.into()),
         remote_id: remote,
         psk: SecretBytes::from_slice(b"correct horse battery staple"),
+        proofs: Default::default(),
         ike_suites: vec!["aes128gcm16-prfsha256-x25519".parse().unwrap()],
         esp_suites: vec!["aes128gcm16".parse().unwrap()],
         local_ts: vec![],

@@ -5,7 +5,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use crate::Path;
-use crate::id::{ChildId, Generation, ProfileId, SaId, Token};
+use crate::id::{ChildId, Generation, ProfileId, Question, SaId, Token};
 use crate::profile::Profile;
 
 /// UDP ports used once IKE floats to NAT traversal (RFC 7296 section 2.23).
@@ -96,9 +96,35 @@ pub enum Command {
         /// One line for people.
         why: Arc<str>,
     },
+    /// The answer to `Event::Authorise`. One that comes late, or twice, does nothing and is counted.
+    Verdict {
+        /// The SA in question.
+        sa: SaId,
+        /// The question.
+        question: Question,
+        /// The answer.
+        verdict: Verdict,
+    },
     /// Delete one Child SA pair.
     CloseChild {
         /// Which.
         child: ChildId,
+    },
+}
+
+/// May the peer in?
+#[derive(Debug, Clone)]
+pub enum Verdict {
+    /// It may.
+    Allow {
+        /// The SubjectPublicKeyInfo that was judged; it must be the one that the peer signed with.
+        key: Box<[u8]>,
+        /// Addresses that the peer's certificate proves: a move to them needs no check (RFC 4621 section 5.5).
+        proven: Vec<IpAddr>,
+    },
+    /// It may not.
+    Deny {
+        /// One line for people.
+        why: Arc<str>,
     },
 }

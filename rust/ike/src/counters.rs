@@ -104,6 +104,14 @@ counters! {
     connects_failed,
     /// Peers refused with AUTHENTICATION_FAILED.
     auth_failed,
+    /// Questions to the control plane whether to let a peer in.
+    questions_asked,
+    /// Those of them that nobody answered in time.
+    questions_expired,
+    /// Dropped: IKE_AUTH of a peer while too many questions wait.
+    dropped_questions_limit,
+    /// Dropped: IKE_AUTH repeated while the question about it waits.
+    repeats_parked,
     /// Child SAs refused in IKE_AUTH.
     child_refused,
     /// Child SA pairs that replaced another because the peer rekeyed it.

@@ -6,8 +6,9 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use crate::Path;
+use crate::crypto::SignatureError;
 use crate::crypto::{DirectionKeys, EspSuite, IkeSuite};
-use crate::id::{ChildId, Generation, Identity, ProfileId, Role, SaId, Token};
+use crate::id::{ChildId, Generation, Identity, ProfileId, Question, Role, SaId, Token};
 use crate::sa::probe::place::Seen as PairSeen;
 use crate::selector::Selector;
 use crate::wire::Extensions;
@@ -17,6 +18,9 @@ use crate::wire::Extensions;
 pub enum Event {
     /// An IKE SA is established.
     IkeSaUp(Box<IkeSaUp>),
+    /// A peer has signed with the key of a certificate: may it in? Its IKE SA waits for `Command::Verdict`, not for ever:
+    /// without one the peer is refused.
+    Authorise(Box<Authorise>),
     /// A Child SA pair is agreed; the shell installs it before it sends what `poll_transmit` yields.
     ChildUp {
         /// Its IKE SA.
@@ -185,6 +189,25 @@ pub struct IkeSaUp {
     pub suite: IkeSuite,
 }
 
+/// A peer that signed with the key of its first certificate, which nobody has judged yet.
+#[derive(Debug, Clone)]
+pub struct Authorise {
+    /// The question; the verdict names it.
+    pub question: Question,
+    /// The IKE SA that waits.
+    pub sa: SaId,
+    /// Its profile.
+    pub profile: ProfileId,
+    /// Our role.
+    pub role: Role,
+    /// Who the peer says it is.
+    pub peer_id: Identity,
+    /// Its certificates in DER, as they came: its own first.
+    pub certificates: Vec<Box<[u8]>>,
+    /// Where it is.
+    pub path: Path,
+}
+
 /// What NAT_DETECTION told about a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct NatView {
@@ -249,10 +272,24 @@ pub enum DownReason {
 }
 
 /// What was wrong with a peer's authentication.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AuthRefusal {
     /// Its AUTH does not fit the secret.
     BadAuth,
+    /// It proves itself in another way than the profile wants.
+    WrongMethod,
+    /// It signs, and sends no certificate to know its key by.
+    NoCertificate,
+    /// It sends more certificates than anybody needs.
+    TooManyCertificates,
+    /// Its signature is not good.
+    Signature(SignatureError),
+    /// The control plane does not let it in.
+    Denied(Arc<str>),
+    /// The control plane did not say in time whether to let it in.
+    Undecided,
+    /// We cannot sign in a way that it understands.
+    CannotSign(SignatureError),
     /// It is somebody else than the profile wants.
     WrongIdentity,
     /// The message lacks a payload that must be there.
@@ -264,6 +301,13 @@ pub enum AuthRefusal {
 impl fmt::Display for AuthRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            AuthRefusal::Signature(why) => return write!(f, "peer's signature is refused: {why}"),
+            AuthRefusal::CannotSign(why) => return write!(f, "we cannot sign: {why}"),
+            AuthRefusal::Denied(why) => why,
+            AuthRefusal::Undecided => "nobody here decided in time whether to let the peer in",
+            AuthRefusal::WrongMethod => "peer proves who it is in another way than the profile wants",
+            AuthRefusal::NoCertificate => "peer signs, but sends no X.509 certificate",
+            AuthRefusal::TooManyCertificates => "peer sends too many certificates",
             AuthRefusal::BadAuth => "peer's AUTH does not match the shared secret",
             AuthRefusal::WrongIdentity => "peer's identity is not the one the profile wants",
             AuthRefusal::Incomplete => "peer's IKE_AUTH lacks a payload",

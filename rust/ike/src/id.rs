@@ -69,6 +69,10 @@ pub struct ProfileId(pub u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Generation(pub u32);
 
+/// One question to the control plane. An engine gives no number twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Question(pub u64);
+
 /// Names an ordered connection before it has an [`SaId`]; chosen by who ordered it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Token(pub u64);

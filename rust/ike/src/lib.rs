@@ -3,7 +3,7 @@
 //! ```text
 //! engine    the only door: handle_datagram, handle_command, handle_timeout; poll_event, poll_transmit, poll_timeout
 //! command   orders in              event   facts out            counters   every drop has its reason
-//! profile   standing orders        paths    which addresses they allow
+//! profile   standing orders        paths    which addresses they allow    proofs   how both ends prove who they are
 //! park      an established SA as octets, and back: what survives a restart
 //! id        names of things        selector traffic selectors
 //! table     many SAs: slab, SPIs, timer wheel, half-open defence
@@ -22,6 +22,7 @@ pub mod park;
 pub mod path;
 pub mod paths;
 pub mod profile;
+pub mod proofs;
 pub mod sa;
 pub mod selector;
 pub mod settings;
@@ -30,18 +31,19 @@ pub mod time;
 pub mod transmit;
 pub mod wire;
 
-pub use command::{Command, NattPorts};
+pub use command::{Command, NattPorts, Verdict};
 pub use counters::Counters;
 pub use engine::Engine;
-pub use event::{ChildInstall, Event, IkeSaUp, NatView};
-pub use id::{ChildId, Generation, Identity, IdentityPattern, ProfileId, Role, SaId, Token};
+pub use event::{Authorise, ChildInstall, Event, IkeSaUp, NatView};
+pub use id::{ChildId, Generation, Identity, IdentityPattern, ProfileId, Question, Role, SaId, Token};
 pub use path::Path;
 pub use paths::{PathOrders, Prefix};
 pub use profile::Profile;
+pub use proofs::{Credential, LocalProof, Proofs, RemoteProof};
 pub use sa::probe::place::Seen as PairSeen;
 pub use sa::watch::Traffic;
 pub use selector::Selector;
-pub use settings::{HalfOpenLimits, Settings};
+pub use settings::{HalfOpenLimits, QuestionLimits, Settings};
 pub use time::Nanos;
 pub use transmit::Transmit;
 pub use wire::Extensions;

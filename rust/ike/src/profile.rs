@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::crypto::{EspSuite, IkeSuite};
 use crate::id::{Identity, IdentityPattern};
 use crate::paths::PathOrders;
+use crate::proofs::Proofs;
 use crate::selector::Selector;
 use crate::wire::Extensions;
 
@@ -19,8 +20,10 @@ pub struct Profile {
     pub local_id: Identity,
     /// Who the peer may be.
     pub remote_id: IdentityPattern,
-    /// The secret both sides know.
+    /// The secret both sides know, for those that prove themselves by it.
     pub psk: PskSecret,
+    /// How both ends prove who they are.
+    pub proofs: Proofs,
     /// IKE algorithms, most wanted first.
     pub ike_suites: Vec<IkeSuite>,
     /// ESP algorithms, most wanted first.

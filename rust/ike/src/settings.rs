@@ -13,6 +13,8 @@ pub struct Settings {
     pub natt_port: u16,
     /// What strangers may cost.
     pub half_open: HalfOpenLimits,
+    /// What questions about peers may cost.
+    pub questions: QuestionLimits,
     /// IKE SAs this shard may hold, half-open ones included.
     pub max_sas: u32,
 }
@@ -30,6 +32,7 @@ impl Default for Settings {
             ike_port: 500,
             natt_port: 4500,
             half_open: HalfOpenLimits::default(),
+            questions: QuestionLimits::default(),
             max_sas: 1 << 20,
         }
     }
@@ -56,5 +59,23 @@ impl Default for HalfOpenLimits {
             max_per_source: 100,
             lifetime: core::time::Duration::from_secs(30),
         }
+    }
+}
+
+/// What peers may cost that have signed IKE_AUTH and wait for the control plane to judge their certificates. Anybody can
+/// make a certificate, so they are strangers still: they count as half-open too, and the cookie gate sees them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QuestionLimits {
+    /// So many questions wait at a time. Beyond, IKE_AUTH is dropped, and the peer repeats it.
+    pub max: u32,
+    /// So many octets of messages wait with them.
+    pub max_octets: u64,
+    /// After so long without a verdict the peer is refused.
+    pub patience: core::time::Duration,
+}
+
+impl Default for QuestionLimits {
+    fn default() -> Self {
+        QuestionLimits { max: 4_096, max_octets: 32 << 20, patience: core::time::Duration::from_secs(10) }
     }
 }

@@ -224,6 +224,7 @@ fn profiles(ike: &str, esp: &str) -> Failable<(Profile, Profile)> {
         local_id: Identity::Fqdn("phone.example.net".into()),
         remote_id: IdentityPattern::Any,
         psk: SecretBytes::from_slice(b"a secret of examples only"),
+        proofs: Default::default(),
         ike_suites: vec![ike.parse()?],
         esp_suites: vec![esp.parse()?],
         local_ts: vec![],

@@ -4,7 +4,7 @@ use core::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-use mobike_ike::{HalfOpenLimits, Settings};
+use mobike_ike::{HalfOpenLimits, QuestionLimits, Settings};
 
 /// Everything a [`Core`](crate::Core) needs to know once.
 #[derive(Debug, Clone)]
@@ -117,6 +117,7 @@ impl CoreConfig {
             ike_port: self.ike_port,
             natt_port: self.natt_port,
             half_open: self.half_open,
+            questions: QuestionLimits::default(),
             max_sas: self.max_sas.div_ceil(u32::from(self.shards)),
         }
     }

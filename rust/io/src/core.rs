@@ -116,6 +116,7 @@ impl Core {
                 | Command::Announce { sa, .. }
                 | Command::Probe { sa, .. }
                 | Command::Watch { sa, .. }
+                | Command::Verdict { sa, .. }
                 | Command::Close { sa, .. } => sa.shard().into(),
                 Command::CloseChild { child } => child.shard().into(),
             },

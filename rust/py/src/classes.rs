@@ -34,6 +34,8 @@ classes! {
         announce: "Announce",
         probe: "Probe",
         watch: "Watch",
+        allow: "Allow",
+        deny: "Deny",
         close: "Close",
         close_child: "CloseChild",
     }
@@ -56,6 +58,7 @@ classes! {
         peer_moved: "PeerMoved",
         peer_addresses: "PeerAddresses",
         nat_changed: "NatChanged",
+        authorise: "Authorise",
         notice: "Notice",
         sa_moved: "SaMoved",
         plane_refused: "PlaneRefused",

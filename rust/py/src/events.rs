@@ -7,9 +7,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use pyo3::prelude::*;
-use pyo3::types::{PyString, PyTuple};
+use pyo3::types::{PyBytes, PyString, PyTuple};
 
-use mobike_ike::{IkeSaUp, NatView, Path, Role, Selector};
+use mobike_ike::{Authorise, IkeSaUp, NatView, Path, Role, Selector};
 use mobike_io::{ChildUp, Event};
 
 use crate::classes::{Addresses, Events, Members};
@@ -85,6 +85,7 @@ impl<'py> Writer<'py, '_> {
         let (py, classes) = (self.py, self.events);
         match event {
             Ike::IkeSaUp(up) => self.ike_sa_up(*up),
+            Ike::Authorise(asked) => self.authorise(&asked),
             // The shell replaces this one before it gets here.
             Ike::ChildUp { sa, .. } => classes.plane_refused.bind(py).call1((sa.0, "a Child SA without a data plane")),
             Ike::ChildDown { sa, child, spi_in: _, why } => {
@@ -150,6 +151,23 @@ impl<'py> Writer<'py, '_> {
             PyTuple::new(py, up.extensions.names().map(|name| self.text(name)).collect::<Vec<_>>())?.into_any(),
         ];
         classes.ike_sa_up.bind(py).call1(PyTuple::new(py, fields)?)
+    }
+
+    fn authorise(&mut self, asked: &Authorise) -> PyResult<Object<'py>> {
+        let (py, classes) = (self.py, self.events);
+        let certificates = asked.certificates.iter().map(|certificate| PyBytes::new(py, certificate));
+        let args = (
+            asked.sa.0,
+            asked.question.0,
+            self.names.name(py, asked.profile),
+            self.role(asked.role),
+            asked.peer_id.to_string(),
+            asked.peer_id.kind(),
+            asked.peer_id.with_data(|data| PyBytes::new(py, data)),
+            PyTuple::new(py, certificates)?,
+            self.path(asked.path)?,
+        );
+        classes.authorise.bind(py).call1(args)
     }
 
     fn child_up(&mut self, up: &ChildUp) -> PyResult<Object<'py>> {

@@ -1,4 +1,5 @@
-//! Identities as people write them (RFC 7296 section 3.5): an address, a host name, user@host, or `keyid:HEX`.
+//! Identities as people write them (RFC 7296 section 3.5): an address, a host name, user@host, or `keyid:HEX`; and
+//! `id9:HEX`, a distinguished name in DER, which the control plane reads and writes for people.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -8,6 +9,11 @@ use mobike_ike::{Identity, IdentityPattern};
 /// Octets of a name; RFC 1035 allows 255 for a host.
 const LONGEST: usize = 255;
 const KEY_ID: &str = "keyid:";
+/// ID_DER_ASN1_DN.
+const NAME: &str = "id9:";
+const NAME_KIND: u8 = 9;
+/// Octets of a distinguished name in DER.
+const LONGEST_NAME: usize = 2048;
 
 pub(crate) fn parse(text: &str) -> Result<Identity, String> {
     if let Ok(address) = text.parse() {
@@ -17,9 +23,13 @@ pub(crate) fn parse(text: &str) -> Result<Identity, String> {
         });
     }
     if let Some(hex) = text.strip_prefix(KEY_ID) {
-        return octets(hex).map(|octets| Identity::KeyId(octets.into())).ok_or_else(|| {
+        return octets(hex, LONGEST).map(|octets| Identity::KeyId(octets.into())).ok_or_else(|| {
             format!("{text:?}: behind {KEY_ID:?} comes an even number of hexadecimal digits, at most {}", 2 * LONGEST)
         });
+    }
+    if let Some(hex) = text.strip_prefix(NAME) {
+        let name = octets(hex, LONGEST_NAME).ok_or_else(|| format!("{text:?}: behind {NAME:?} comes a name in DER"))?;
+        return Ok(Identity::Other { kind: NAME_KIND, data: name.into() });
     }
     match text.split_once('@') {
         Some((user, host)) if is_user(user) && is_host(host) && text.len() <= LONGEST => {
@@ -59,10 +69,10 @@ fn is_user(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic() && b != b'*')
 }
 
-fn octets(hex: &str) -> Option<Vec<u8>> {
+fn octets(hex: &str, longest: usize) -> Option<Vec<u8>> {
     let digits: Vec<u8> = hex.chars().map(|digit| Some(digit.to_digit(16)? as u8)).collect::<Option<_>>()?;
     let (pairs, rest) = digits.as_chunks::<2>();
-    let fits = !pairs.is_empty() && pairs.len() <= LONGEST && rest.is_empty();
+    let fits = !pairs.is_empty() && pairs.len() <= longest && rest.is_empty();
     fits.then(|| pairs.iter().map(|[high, low]| high << 4 | low).collect())
 }
 
@@ -72,7 +82,7 @@ mod tests {
 
     #[test]
     fn an_identity_reads_back_as_it_was_written() {
-        for text in ["192.0.2.1", "2001:db8::1", "gw.example.net", "phone", "ann@example.net", "keyid:00ff10"] {
+        for text in ["192.0.2.1", "2001:db8::1", "gw.example.net", "phone", "ann@example.net", "keyid:00ff10", "id9:3000"] {
             assert_eq!(parse(text).map(|id| id.to_string()).as_deref(), Ok(text));
         }
     }

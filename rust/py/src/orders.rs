@@ -6,7 +6,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 
-use mobike_ike::{ChildId, Command, Generation, NattPorts, SaId, Token};
+use mobike_ike::{ChildId, Command, Generation, NattPorts, Question, SaId, Token, Verdict};
 use mobike_io::{Operation, Order};
 
 use crate::classes::{Commands, Operations};
@@ -53,6 +53,18 @@ impl Reader<'_> {
         } else if class.is(&commands.close) {
             let why: String = field(from, intern!(py, "why"))?;
             Command::Close { sa: sa(from)?, why: Arc::from(why) }
+        } else if class.is(&commands.allow) {
+            let key: Vec<u8> = field(from, intern!(py, "key"))?;
+            let proven = addresses(&from.getattr(intern!(py, "proven"))?)?.to_vec();
+            Command::Verdict {
+                sa: sa(from)?,
+                question: question(from)?,
+                verdict: Verdict::Allow { key: key.into(), proven },
+            }
+        } else if class.is(&commands.deny) {
+            let why: String = field(from, intern!(py, "why"))?;
+            let verdict = Verdict::Deny { why: Arc::from(why) };
+            Command::Verdict { sa: sa(from)?, question: question(from)?, verdict }
         } else if class.is(&commands.close_child) {
             Command::CloseChild { child: ChildId(field(from, intern!(py, "child"))?) }
         } else if class.is(&commands.set_local_addresses) {
@@ -96,6 +108,10 @@ fn operation(from: &Bound<'_, PyAny>) -> PyResult<Operation> {
 
 fn sa(from: &Bound<'_, PyAny>) -> PyResult<SaId> {
     field(from, intern!(from.py(), "sa")).map(SaId)
+}
+
+fn question(from: &Bound<'_, PyAny>) -> PyResult<Question> {
+    field(from, intern!(from.py(), "question")).map(Question)
 }
 
 fn generation(from: &Bound<'_, PyAny>) -> PyResult<Generation> {

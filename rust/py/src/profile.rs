@@ -8,10 +8,11 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use mobike_ike::profile::{Install, Pool, Profile, PskSecret, RequestVip, Retransmit, ReturnRoutability};
-use mobike_ike::{Extensions, PathOrders, Prefix, Selector};
+use mobike_ike::crypto::SigningKey;
+use mobike_ike::{Credential, Extensions, LocalProof, PathOrders, Prefix, Proofs, RemoteProof, Selector};
 
 use crate::identity;
-use crate::read::{each, field, span, wrong};
+use crate::read::{each, field, optional, span, wrong};
 
 /// What the core's settings add to every profile.
 #[derive(Clone, Copy)]
@@ -33,11 +34,13 @@ fn read(from: &Bound<'_, PyAny>, name: &str, plane: Plane) -> PyResult<Profile> 
     let py = from.py();
     let text = |name: &Bound<'_, PyString>| field::<String>(from, name);
     let flag = |name: &Bound<'_, PyString>| field::<bool>(from, name);
+    let proofs = proofs(from)?;
     Ok(Profile {
         name: Arc::from(name),
         local_id: identity::parse(&text(intern!(py, "local_id"))?).map_err(|why| wrong("local_id", why))?,
         remote_id: identity::parse_pattern(&text(intern!(py, "remote_id"))?).map_err(|why| wrong("remote_id", why))?,
-        psk: psk(from)?,
+        psk: psk(from, &proofs)?,
+        proofs,
         ike_suites: each(from, intern!(py, "ike_proposals"), parsed)?,
         esp_suites: each(from, intern!(py, "esp_proposals"), |item| esp_suite(item, plane))?,
         local_ts: each(from, intern!(py, "local_ts"), selector)?,
@@ -98,11 +101,39 @@ fn paths(from: &Bound<'_, PyAny>) -> PyResult<PathOrders> {
     })
 }
 
-fn psk(from: &Bound<'_, PyAny>) -> PyResult<PskSecret> {
+/// How both ends prove who they are.
+fn proofs(from: &Bound<'_, PyAny>) -> PyResult<Proofs> {
+    let py = from.py();
+    let credential = optional(from, intern!(py, "credential"), credential)?;
+    let local = credential.map_or(LocalProof::SharedKey, |credential| LocalProof::Signature(Arc::new(credential)));
+    let authorities = each(from, intern!(py, "authorities"), |item| {
+        item.extract().map_err(|_| "not 20 octets: SHA-1 of a public key".to_owned())
+    })?;
+    let remote = match field(from, intern!(py, "remote_certificate"))? {
+        true => RemoteProof::Certificate { authorities: authorities.into() },
+        false => RemoteProof::SharedKey,
+    };
+    Ok(Proofs { local, remote })
+}
+
+fn credential(from: &Bound<'_, PyAny>) -> PyResult<Credential> {
+    let py = from.py();
+    let key = from.getattr(intern!(py, "key"))?;
+    // The value stays out of the message.
+    let octets: &[u8] = key.extract().map_err(|_| wrong("credential.key", "not bytes"))?;
+    let key = SigningKey::from_pkcs8(octets).map_err(|why| wrong("credential.key", why))?;
+    let certificates = each(from, intern!(py, "certificates"), |item| {
+        item.extract::<Vec<u8>>().map(Vec::into_boxed_slice).map_err(|_| "not bytes".to_owned())
+    })?;
+    Ok(Credential { key, certificates })
+}
+
+fn psk(from: &Bound<'_, PyAny>, proofs: &Proofs) -> PyResult<PskSecret> {
     let psk = from.getattr(intern!(from.py(), "psk"))?;
     // The value stays out of the message.
     let octets: &[u8] = psk.extract().map_err(|_| wrong("psk", "not bytes"))?;
-    if octets.is_empty() {
+    let needed = matches!(proofs.local, LocalProof::SharedKey) || matches!(proofs.remote, RemoteProof::SharedKey);
+    if octets.is_empty() && needed {
         return Err(wrong("psk", "empty"));
     }
     Ok(PskSecret::from_slice(octets))

@@ -75,6 +75,7 @@ fn made(now: Nanos, accepts: bool) -> Engine {
         local_id: Identity::Fqdn("fuzz.example.net".into()),
         remote_id: IdentityPattern::Any,
         psk: SecretBytes::from_slice(b"a secret that no input knows"),
+        proofs: Default::default(),
         ike_suites: "aes128gcm16-prfsha256-x25519".parse().into_iter().collect(),
         esp_suites: "aes128gcm16".parse().into_iter().collect(),
         local_ts: any.clone(),

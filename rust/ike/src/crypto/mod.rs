@@ -10,6 +10,8 @@
 //! schedule    SharedSecret + Nonces -> SkeySeed -> IkeKeys + AuthKeys -> ChildKeys
 //! cipher      the SK payload: seal and open in place
 //! auth        the AUTH payload for shared secrets
+//! signature   the AUTH payload for signatures (RFC 7427): kinds, names, checking    signing   making
+//! der         as much DER as finds a public key
 //! natd cookie the two hashes of IKE_SA_INIT that need no SA
 //! capture     keys in the clear, for dissectors; nothing else may print a key
 //! vault       what must survive the process, sealed under a key that the operator keeps
@@ -17,7 +19,7 @@
 //! ```
 //!
 //! Promises:
-//! - No OS randomness: the same seed and the same input give the same bytes.
+//! - No OS randomness: the same seed and the same input give the same bytes (but for RSA, see [`signing`]).
 //! - An SA keeps raw key bytes only. Provider objects (an expanded AES key is a 600 byte heap block, an HMAC state about
 //!   as much) are built per call and dropped; `benches/crypto.rs` measures what that costs.
 //! - Secrets are wiped when dropped and compared in constant time. The provider's HMAC results pass through one stack
@@ -29,6 +31,7 @@ pub mod auth;
 pub mod capture;
 pub mod cipher;
 pub mod cookie;
+pub mod der;
 pub mod kex;
 pub mod natd;
 pub mod negotiate;
@@ -36,6 +39,8 @@ pub mod prf;
 pub mod random;
 pub mod schedule;
 pub mod secret;
+pub mod signature;
+pub mod signing;
 pub mod suite;
 pub mod vault;
 
@@ -47,6 +52,8 @@ pub use kex::{Ephemeral, SharedSecret};
 pub use random::{Random, SeededRandom};
 pub use schedule::{AuthKeys, ChildKeys, DirectionKeys, IkeKeys, Nonces, SkD, SkeySeed, Spis};
 pub use secret::{Secret, SecretBytes};
+pub use signature::{Hashes, KeyKind, PublicKey, SignatureError};
+pub use signing::SigningKey;
 pub use suite::{EspSuite, IkeSuite, SuiteError};
 
 /// Who sent the first message: of the IKE SA for IKE keys, of the exchange that made it for Child SA keys.

@@ -1,15 +1,15 @@
 //! Orders from the control plane.
 
 use crate::Nanos;
-use crate::command::Command;
+use crate::command::{Command, Verdict};
 use crate::engine::Engine;
 use crate::event::{ConnectError, Event};
-use crate::id::{ChildId, Generation, SaId};
+use crate::id::{ChildId, Generation, Question, SaId};
 use crate::sa::Sa;
 use crate::sa::context::Context;
 use crate::sa::established::Established;
 use crate::sa::exchange::init_initiator::{self, MAX_PATHS, Order};
-use crate::sa::exchange::mobike;
+use crate::sa::exchange::{auth_initiator, auth_responder, mobike};
 use crate::sa::probe;
 use crate::sa::window::Ask;
 use crate::table::spi;
@@ -20,11 +20,11 @@ impl Engine {
         match command {
             Command::SetProfile { id, profile } => {
                 self.ctx.profiles.insert(id, profile);
-                self.ctx.refresh_accepted_suites();
+                self.ctx.refresh_accepted();
             }
             Command::RemoveProfile { id } => {
                 self.ctx.profiles.remove(&id);
-                self.ctx.refresh_accepted_suites();
+                self.ctx.refresh_accepted();
             }
             Command::SetLocalAddresses { addresses } => self.ctx.local_addresses = addresses,
             Command::Connect { token, profile, paths, natt } => {
@@ -60,6 +60,7 @@ impl Engine {
                 self.with(now, sa, |sa, ctx| probe::order_watch(sa, ctx, now, &paths, interval));
             }
             Command::Close { sa, why } => self.close(now, sa, why),
+            Command::Verdict { sa, question, verdict } => self.judged(now, sa, question, verdict),
             Command::CloseChild { child } => self.close_child(now, child),
         }
     }
@@ -134,6 +135,24 @@ impl Engine {
             },
         }
         self.settle(now, place);
+    }
+
+    /// Somebody waits for this, or did.
+    fn judged(&mut self, now: Nanos, id: SaId, question: Question, verdict: Verdict) {
+        let place = self.place_of(id);
+        let ctx = &mut self.ctx;
+        match place.and_then(|place| self.table.get_mut(place)) {
+            Some(sa @ Sa::AwaitAuth(_)) if sa.awaits() == Some(question) => {
+                auth_responder::on_verdict(sa, ctx, now, verdict);
+            }
+            Some(sa @ Sa::AwaitAuthAnswer(_)) if sa.awaits() == Some(question) => {
+                auth_initiator::on_verdict(sa, ctx, now, verdict);
+            }
+            _ => ctx.counters.stale_commands += 1,
+        }
+        if let Some(place) = place {
+            self.settle(now, place);
+        }
     }
 
     fn close_child(&mut self, now: Nanos, child: ChildId) {

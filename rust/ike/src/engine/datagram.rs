@@ -168,22 +168,30 @@ fn is_auth(header: &Header, response: bool) -> bool {
 
 fn on_auth_request(sa: &mut Sa, ctx: &mut Context, now: Nanos, path: Path, bytes: &mut [u8]) {
     let Sa::AwaitAuth(half) = sa else { return };
+    if half.parked.is_some() {
+        ctx.counters.repeats_parked += 1;
+        return;
+    }
     let Some((channel, _)) = half.keys() else {
         ctx.counters.dropped_bad_ke += 1;
         return;
     };
     match channel.open(bytes) {
-        Ok(opened) => auth_responder::on_request(sa, ctx, now, path, opened.payloads),
+        Ok(opened) => auth_responder::on_request(sa, ctx, now, path, opened.plain, opened.payloads),
         Err(why) => ctx.count_unopened(why),
     }
 }
 
 fn on_auth_answer(sa: &mut Sa, ctx: &mut Context, now: Nanos, bytes: &mut [u8]) {
     let Sa::AwaitAuthAnswer(asking) = sa else { return };
+    if asking.awaits().is_some() {
+        ctx.counters.repeats_parked += 1;
+        return;
+    }
     match asking.channel().open(bytes) {
         Ok(opened) => {
             let payloads = opened.payloads.unwrap_or_default();
-            auth_initiator::on_answer(sa, ctx, now, &payloads);
+            auth_initiator::on_answer(sa, ctx, now, opened.plain, &payloads);
         }
         Err(why) => ctx.count_unopened(why),
     }

@@ -12,7 +12,7 @@ use crate::engine::park::Keeping;
 use crate::event::{DownReason, Event};
 use crate::id::{MAX_SLOTS, SaId};
 use crate::sa::context::Context;
-use crate::sa::exchange::{auth_initiator, init_initiator, init_responder, repair};
+use crate::sa::exchange::{auth_initiator, auth_responder, init_initiator, repair};
 use crate::sa::watch::Traffic;
 use crate::sa::{Sa, established};
 use crate::settings::Settings;
@@ -92,10 +92,7 @@ impl Engine {
         } else {
             match sa {
                 Sa::AwaitInitAnswer(_) => init_initiator::on_timeout(sa, ctx, now),
-                Sa::AwaitAuth(half) => {
-                    init_responder::expire(half, ctx);
-                    *sa = Sa::Ended;
-                }
+                Sa::AwaitAuth(_) => auth_responder::on_timeout(sa, ctx, now),
                 Sa::AwaitAuthAnswer(_) => auth_initiator::on_timeout(sa, ctx, now),
                 Sa::Established(_) => established::on_timeout(sa, ctx, now),
                 Sa::Ended => {}

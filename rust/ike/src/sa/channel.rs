@@ -2,11 +2,12 @@
 
 mod park;
 
+use core::fmt;
 use std::sync::Arc;
 
 use crate::crypto::{CryptoError, IkeKeys, IvCounter, Role, Spis};
 use crate::wire::sk::{self, SkSizes, SkWriter};
-use crate::wire::{self, ExchangeType, Flags, Header, Payloads, WireError};
+use crate::wire::{self, ExchangeType, Flags, Header, PayloadType, Payloads, WireError};
 
 /// Protects the messages of one IKE SA.
 #[derive(Debug)]
@@ -35,8 +36,65 @@ pub enum Unopened {
 pub struct Opened<'m> {
     /// The header.
     pub header: Header,
-    /// What is in it, if it can be read.
+    /// What was sealed in it.
+    pub plain: Plain<'m>,
+    /// The same, if it can be read.
     pub payloads: Result<Payloads<'m>, WireError>,
+}
+
+/// The inside of a message that was opened.
+#[derive(Debug, Clone, Copy)]
+pub struct Plain<'m> {
+    first: PayloadType,
+    octets: &'m [u8],
+    /// Of `octets`, from the start of the message.
+    offset: usize,
+}
+
+impl<'m> Plain<'m> {
+    /// Read it.
+    pub fn payloads(&self) -> Result<Payloads<'m>, WireError> {
+        wire::parse_chain(self.first, self.octets, self.offset)
+    }
+
+    /// Keep it, to be read once more later.
+    #[must_use]
+    pub fn keep(&self) -> Kept {
+        Kept { first: self.first, octets: self.octets.into(), offset: self.offset }
+    }
+}
+
+/// The inside of a message, kept while somebody thinks about it. `Debug` keeps what it says to itself.
+pub struct Kept {
+    first: PayloadType,
+    octets: Box<[u8]>,
+    offset: usize,
+}
+
+impl Kept {
+    /// As it was.
+    #[must_use]
+    pub fn plain(&self) -> Plain<'_> {
+        Plain { first: self.first, octets: &self.octets, offset: self.offset }
+    }
+
+    /// What it weighs.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.octets.len()
+    }
+
+    /// Is there nothing in it?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.octets.is_empty()
+    }
+}
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Kept({} octets)", self.len())
+    }
 }
 
 impl Channel {
@@ -61,8 +119,9 @@ impl Channel {
         let sk::SkParts { aad, iv, body, icv } = sealed.parts;
         self.keys.open_in_place(self.role, aad, iv, body, icv).map_err(|_| Unopened::BadIcv)?;
         let offset = sealed.layout.body().start;
-        let payloads = sk::strip_padding(body, offset).and_then(|inner| wire::parse_chain(sealed.first, inner, offset));
-        Ok(Opened { header: sealed.header, payloads })
+        let inner = sk::strip_padding(body, offset);
+        let plain = Plain { first: sealed.first, octets: inner.as_ref().map_or(&[], |inner| *inner), offset };
+        Ok(Opened { header: sealed.header, plain, payloads: inner.and_then(|_| plain.payloads()) })
     }
 
     /// Seal a message whose payloads `fill` writes. `buffer` is scratch that keeps its allocation; it holds nothing

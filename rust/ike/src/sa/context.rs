@@ -10,11 +10,13 @@ use crate::crypto::{IkeSuite, SeededRandom};
 use crate::event::{Event, NoticeKind};
 use crate::id::{ProfileId, SaId};
 use crate::profile::Profile;
+use crate::proofs::Authority;
 use crate::sa::channel::Unopened;
 use crate::sa::child::Children;
 use crate::sa::probe::Budgets;
 use crate::table::half_open::HalfOpenTable;
 use crate::table::identities::Identities;
+use crate::table::parking::Parking;
 use crate::table::pools::Pools;
 use crate::{Nanos, Path, Settings, Transmit};
 
@@ -36,6 +38,12 @@ pub struct Context {
     pub profiles: BTreeMap<ProfileId, Arc<Profile>>,
     /// Every IKE suite of a profile that accepts peers, in the order of the profiles.
     pub accepted_suites: Vec<IkeSuite>,
+    /// A profile that accepts peers has an end that signs.
+    pub accepts_signatures: bool,
+    /// Authorities that such profiles trust, for CERTREQ.
+    pub accepted_authorities: Vec<Authority>,
+    /// Questions that wait for the control plane.
+    pub parking: Parking,
     /// What we tell peers about in IKE_AUTH.
     pub local_addresses: Arc<[IpAddr]>,
     /// Child SA pairs.
@@ -66,6 +74,9 @@ impl Context {
             buffer: Vec::with_capacity(1024),
             profiles: BTreeMap::new(),
             accepted_suites: Vec::new(),
+            accepts_signatures: false,
+            accepted_authorities: Vec::new(),
+            parking: Parking::default(),
             local_addresses: Arc::from([]),
             children,
             pools: Pools::default(),
@@ -104,14 +115,25 @@ impl Context {
     }
 
     /// Profiles may have changed: what do strangers get to choose from?
-    pub fn refresh_accepted_suites(&mut self) {
+    pub fn refresh_accepted(&mut self) {
+        /// A name of 20 octets each, in an answer to anybody.
+        const MOST_AUTHORITIES: usize = 16;
+        let accepting = || self.profiles.values().filter(|profile| profile.accepts);
+        self.accepts_signatures = accepting().any(|profile| profile.proofs.sign());
+        let mut authorities = Vec::new();
+        for authority in accepting().flat_map(|profile| profile.proofs.authorities()) {
+            if !authorities.contains(authority) && authorities.len() < MOST_AUTHORITIES {
+                authorities.push(*authority);
+            }
+        }
         let mut suites = Vec::new();
-        for suite in self.profiles.values().filter(|profile| profile.accepts).flat_map(|profile| &profile.ike_suites) {
+        for suite in accepting().flat_map(|profile| &profile.ike_suites) {
             if !suites.contains(suite) {
                 suites.push(*suite);
             }
         }
         self.accepted_suites = suites;
+        self.accepted_authorities = authorities;
     }
 }
 

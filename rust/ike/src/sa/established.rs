@@ -72,6 +72,8 @@ pub struct Established {
     pub last_list: Option<u32>,
     /// The peer's other addresses.
     pub peer_addresses: Box<[IpAddr]>,
+    /// Addresses of the peer that its certificate proves.
+    pub proven: Box<[IpAddr]>,
     leases: Leases,
     /// Its Child SAs.
     pub family: Family,
@@ -141,6 +143,8 @@ pub struct Setup {
     pub nat: NatView,
     /// NAT traversal is on.
     pub natt: bool,
+    /// Addresses of the peer that its certificate proves.
+    pub proven: Box<[IpAddr]>,
     /// Round-trip time, if one was measured.
     pub round_trip: Option<Duration>,
     /// Moving.
@@ -198,6 +202,7 @@ impl Established {
             extensions: setup.extensions,
             last_list: None,
             peer_addresses: setup.peer_addresses.into_boxed_slice(),
+            proven: setup.proven,
             leases: setup.leases,
             family: setup.family,
             heard: setup.now,

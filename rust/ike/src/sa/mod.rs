@@ -25,6 +25,7 @@ pub mod watch;
 pub mod window;
 
 use crate::Nanos;
+use crate::id::Question;
 use crate::sa::established::Established;
 use crate::sa::exchange::auth_initiator::Authenticating;
 use crate::sa::exchange::init_initiator::Connecting;
@@ -46,6 +47,16 @@ pub enum Sa {
 }
 
 impl Sa {
+    /// The question to the control plane that it waits for.
+    #[must_use]
+    pub fn awaits(&self) -> Option<Question> {
+        match self {
+            Sa::AwaitAuth(sa) => sa.parked.as_ref().map(|parked| parked.question()),
+            Sa::AwaitAuthAnswer(sa) => sa.awaits(),
+            Sa::AwaitInitAnswer(_) | Sa::Established(_) | Sa::Ended => None,
+        }
+    }
+
     /// When it wants to be woken.
     #[must_use]
     pub fn deadline(&self) -> Nanos {

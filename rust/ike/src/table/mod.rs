@@ -6,6 +6,7 @@
 //! wheel        one deadline per place; re-arming is unlinking and linking
 //! half_open    responder SAs before IKE_AUTH: limits, and who asked twice
 //! cookie_gate  who must return a COOKIE before anything is spent on it
+//! parking      questions about peers that wait for the control plane: limits and numbers
 //! pools        inner addresses on lease
 //! identities   who is connected, for INITIAL_CONTACT
 //! ```
@@ -13,6 +14,7 @@
 pub mod cookie_gate;
 pub mod half_open;
 pub mod identities;
+pub mod parking;
 pub mod pools;
 pub mod slab;
 pub mod spi;

@@ -50,6 +50,7 @@ pub fn profile() -> Profile {
         local_id: Identity::Fqdn("engine.example.net".into()),
         remote_id: IdentityPattern::Any,
         psk: SecretBytes::from_slice(PSK),
+        proofs: Default::default(),
         ike_suites: vec!["aes128gcm16-prfsha256-x25519".parse().unwrap()],
         esp_suites: vec!["aes128gcm16".parse().unwrap()],
         local_ts: any.clone(),

@@ -9,6 +9,7 @@
 //! arrows   every message as a line, printed when a story fails
 //! restart  a host ends and begins again
 //! forger   opens what engines sealed, and seals what they would not say
+//! keys     keys that sign
 //! rules    what must hold after every step, whatever the story
 //! ```
 //!
@@ -23,6 +24,7 @@
 pub mod arrows;
 pub mod forger;
 pub mod host;
+pub mod keys;
 pub mod nat;
 pub mod net;
 pub mod pair;

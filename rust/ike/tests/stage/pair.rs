@@ -242,6 +242,7 @@ fn profile(local: &str, remote: &str, local_ts: Selector, remote_ts: Selector) -
         local_id: Identity::Fqdn(local.into()),
         remote_id: IdentityPattern::Exact(Identity::Fqdn(remote.into())),
         psk: PskSecret::from_slice(b"correct horse battery staple"),
+        proofs: Default::default(),
         ike_suites: vec!["aes256gcm16-prfsha384-x25519".parse().expect("a suite")],
         esp_suites: vec!["aes256gcm16".parse().expect("a suite")],
         local_ts: vec![local_ts],

@@ -136,7 +136,7 @@ impl Rules {
             Event::PeerMoved { sa, .. } => (*sa, "PeerMoved"),
             Event::PeerAddresses { sa, .. } => (*sa, "PeerAddresses"),
             Event::NatChanged { sa, .. } => (*sa, "NatChanged"),
-            Event::ConnectFailed { .. } | Event::Notice { .. } => return,
+            Event::ConnectFailed { .. } | Event::Notice { .. } | Event::Authorise(_) => return,
         };
         let Some(life) = self.lives.get_mut(&(host.id, sa)).filter(|life| !life.over) else {
             return self.broken(host, format_args!("{what} of IKE SA {sa}, which is not up"));

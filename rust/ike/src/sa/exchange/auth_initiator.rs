@@ -1,26 +1,29 @@
-//! IKE_AUTH as the one who asks (RFC 7296 section 1.2), with a pre-shared key.
+//! IKE_AUTH as the one who asks (RFC 7296 section 1.2).
 //!
 //! ```text
-//! HDR, SK { IDi, [N(INITIAL_CONTACT)], [IDr], AUTH, [CP], SAi2, TSi, TSr,
+//! HDR, SK { IDi, [CERT..], [N(INITIAL_CONTACT)], [CERTREQ], [IDr], AUTH, [CP], SAi2, TSi, TSr,
 //!           [N(MOBIKE_SUPPORTED)], [N(ADDITIONAL_*)] }   -->
-//!                          <--   HDR, SK { IDr, AUTH, [CP], SAr2, TSi, TSr, [N(MOBIKE_SUPPORTED)], [N(ADDITIONAL_*)] }
+//!                 <--   HDR, SK { IDr, [CERT..], AUTH, [CP], SAr2, TSi, TSr, [N(MOBIKE_SUPPORTED)], [N(ADDITIONAL_*)] }
 //! ```
 
+use core::net::IpAddr;
+use core::time::Duration;
 use std::sync::Arc;
 
 use crate::crypto::auth::SignedOctets;
-use crate::crypto::{AuthKeys, ChildKeys, EspSuite, IkeSuite, Nonces, Role, SharedSecret, SkeySeed, Spis};
+use crate::crypto::{AuthKeys, ChildKeys, EspSuite, Hashes, IkeSuite, Nonces, Role, SharedSecret, SkeySeed, Spis};
 use crate::event::{AuthRefusal, ChildInstall, ConnectError, Event, IkeSaUp, NatView, NoticeKind};
-use crate::id::{Identity, IdentityPattern, SaId};
+use crate::id::{Identity, IdentityPattern, Question, SaId};
 use crate::profile::Profile;
 use crate::sa::Sa;
 use crate::sa::asked::{agreed_extensions, push_no_nats, push_window};
-use crate::sa::channel::{Channel, Outgoing};
+use crate::sa::channel::{Channel, Outgoing, Plain};
 use crate::sa::child::{Family, Reserved};
 use crate::sa::context::{About, Context};
 use crate::sa::established::{Established, Mobility, Setup};
 use crate::sa::exchange::informational::window_of;
 use crate::sa::exchange::init_initiator::Order;
+use crate::sa::exchange::proof::{self, Asked, Ours, Parked, Proof};
 use crate::sa::exchange::traffic::{self, Leases};
 use crate::sa::exchange::{addresses, init_initiator, offers};
 use crate::sa::path::Detected;
@@ -28,11 +31,8 @@ use crate::sa::timers::{Retry, patience};
 use crate::sa::window::Ask;
 use crate::selector::Selector;
 use crate::wire::mobike::SCRATCH_LEN;
-use crate::wire::{
-    AuthMethod, Authentication, ExchangeType, IdType, Identification, MobikeNotify, NotifyType, Payload, Payloads,
-    SkWriter,
-};
-use crate::{Nanos, Path};
+use crate::wire::{ExchangeType, IdType, Identification, MobikeNotify, NotifyType, Payload, Payloads, SkWriter};
+use crate::{Nanos, Path, Verdict};
 
 /// What IKE_SA_INIT agreed on.
 pub struct Agreed {
@@ -58,6 +58,8 @@ pub struct Agreed {
     pub path: Path,
     /// NAT detection, if the peer knows it.
     pub detected: Option<Detected>,
+    /// Hashes that the peer can check a signature with.
+    pub hashes: Hashes,
 }
 
 /// Our IKE_AUTH is unanswered.
@@ -79,6 +81,8 @@ pub struct Authenticating {
     proposed: (Vec<Selector>, Vec<Selector>),
     request: Arc<[u8]>,
     retry: Retry,
+    /// The answer came, and the control plane is asked about the peer.
+    parked: Option<Box<Parked>>,
 }
 
 /// Send IKE_AUTH.
@@ -116,11 +120,17 @@ fn prepare(
     agreed: Agreed,
     path: Path,
 ) -> Result<Authenticating, Box<(Order, ConnectError)>> {
-    let Agreed { order, id, spis, suite, shared, nonce_i, nonce_r, request, answer, detected, .. } = agreed;
+    let Agreed { order, id, spis, suite, shared, nonce_i, nonce_r, request, answer, detected, hashes, .. } = agreed;
     let keys = Nonces::new(&nonce_i, &nonce_r)
         .and_then(|nonces| SkeySeed::initial(suite.prf(), &nonces, shared).expand(&suite, &nonces, spis));
     let Ok((keys, auth)) = keys else {
         return Err(Box::new((order, ConnectError::BadOrder("no keys could be made"))));
+    };
+    let body = id_body(&order.profile.local_id);
+    let octets = SignedOctets::new(&auth, Role::Initiator, &request, &nonce_r, &body);
+    let proof = match proof::make(&order.profile, &octets, hashes) {
+        Ok(proof) => proof,
+        Err(why) => return Err(Box::new((order, ConnectError::Refused(why)))),
     };
     let Some(child) = ctx.children.reserve(ctx.settings.shard, id, &mut ctx.random) else {
         return Err(Box::new((order, ConnectError::TableFull)));
@@ -129,7 +139,7 @@ fn prepare(
     let local = traffic::proposed_local(&order.profile, path.local.ip());
     let remote = traffic::side(&order.profile.remote_ts, &Leases::default(), path.remote.ip());
     let proposed = (local, remote);
-    let asking = Asking { profile: &order.profile, auth: &auth, init_request: &request, nonce_r: &nonce_r };
+    let asking = Asking { profile: &order.profile, proof: &proof };
     let message = Outgoing { exchange: ExchangeType::IKE_AUTH, id: 1, response: false };
     let local_addresses = Arc::clone(&ctx.local_addresses);
     let natt = detected.is_some();
@@ -167,31 +177,28 @@ fn prepare(
         proposed,
         request,
         retry,
+        parked: None,
     })
 }
 
 struct Asking<'a> {
     profile: &'a Profile,
-    auth: &'a AuthKeys,
-    init_request: &'a [u8],
-    nonce_r: &'a [u8],
+    proof: &'a Ours,
 }
 
 impl Asking<'_> {
     fn write(&self, writer: &mut SkWriter, child: Reserved, (local, remote): &(Vec<Selector>, Vec<Selector>)) {
-        let Asking { profile, auth, init_request, nonce_r } = self;
+        let Asking { profile, proof } = self;
         with_id(&profile.local_id, |id| writer.push(&Payload::IdInitiator(id)));
+        proof::write_certificates(writer, profile);
         if profile.initial_contact {
             writer.push(&Payload::notify(NotifyType::INITIAL_CONTACT, &[]));
         }
+        proof::request_certificates(profile.proofs.authorities(), |payload| writer.push(payload));
         if let IdentityPattern::Exact(wanted) = &profile.remote_id {
             with_id(wanted, |id| writer.push(&Payload::IdResponder(id)));
         }
-        let body = id_body(&profile.local_id);
-        let octets = SignedOctets::new(auth, Role::Initiator, init_request, nonce_r, &body);
-        let proof = octets.shared_key_auth(profile.psk.expose());
-        let payload = Authentication { method: AuthMethod::SHARED_KEY, data: proof.expose() };
-        writer.push(&Payload::Authentication(payload));
+        writer.push(&proof.payload());
         traffic::request(profile.request_virtual_ip, |cp| writer.push(&Payload::Configuration(cp)));
         offers::propose(&esp_suites(profile), &child.spi_in.to_be_bytes(), |sa| writer.push(&Payload::Sa(sa)));
         traffic::write(local, |ts| writer.push(&Payload::TsInitiator(ts)));
@@ -245,7 +252,16 @@ impl Authenticating {
     /// When to be woken.
     #[must_use]
     pub fn deadline(&self) -> Nanos {
-        self.retry.next.min(self.give_up())
+        match &self.parked {
+            Some(parked) => parked.until,
+            None => self.retry.next.min(self.give_up()),
+        }
+    }
+
+    /// The question to the control plane that it waits for.
+    #[must_use]
+    pub fn awaits(&self) -> Option<Question> {
+        self.parked.as_ref().map(|parked| parked.question())
     }
 
     /// The order behind it.
@@ -270,6 +286,12 @@ impl Authenticating {
         self.retry.started + patience(&self.order.profile.retransmit, Role::Initiator)
     }
 
+    /// Over, for we do not believe the peer.
+    fn refuse(mut self, ctx: &mut Context, why: AuthRefusal) {
+        self.tell_refusal(ctx);
+        self.fail(ctx, ConnectError::Refused(why));
+    }
+
     /// Tell the peer that we do not believe it (RFC 7296 section 2.21.2), once and without waiting.
     fn tell_refusal(&mut self, ctx: &mut Context) {
         let message = Outgoing { exchange: ExchangeType::INFORMATIONAL, id: 2, response: false };
@@ -279,8 +301,8 @@ impl Authenticating {
         }
     }
 
-    fn check(&self, payloads: &Payloads<'_>) -> Result<Identity, ConnectError> {
-        let (Some(id), Some(auth)) = (payloads.id_responder(), payloads.authentication()) else {
+    fn check(&self, payloads: &Payloads<'_>) -> Result<(Identity, Proof), ConnectError> {
+        let (Some(id), Some(_)) = (payloads.id_responder(), payloads.authentication()) else {
             let error = payloads.notifies().find(|notify| notify.kind.is_error());
             return Err(match error {
                 Some(notify) if notify.kind == NotifyType::AUTHENTICATION_FAILED => ConnectError::PeerRefusedAuth,
@@ -290,13 +312,12 @@ impl Authenticating {
         };
         let body = received_id_body(id);
         let octets = SignedOctets::new(&self.auth, Role::Responder, &self.init_answer, &self.nonce_i, &body);
-        let proven = octets.verify_shared_key(self.order.profile.psk.expose(), auth.data);
-        if auth.method != AuthMethod::SHARED_KEY || proven.is_err() {
-            return Err(ConnectError::Refused(AuthRefusal::BadAuth));
-        }
+        let profile = &self.order.profile;
+        let proof = proof::check(&profile.proofs.remote, profile.psk.expose(), &octets, payloads)
+            .map_err(ConnectError::Refused)?;
         let identity = Identity::from_wire(id.kind.0, id.data);
-        match self.order.profile.remote_id.matches(&identity) {
-            true => Ok(identity),
+        match profile.remote_id.matches(&identity) {
+            true => Ok((identity, proof)),
             false => Err(ConnectError::Refused(AuthRefusal::WrongIdentity)),
         }
     }
@@ -333,7 +354,14 @@ impl Authenticating {
 /// Time has passed: again, or give up.
 pub fn on_timeout(sa: &mut Sa, ctx: &mut Context, now: Nanos) {
     let Sa::AwaitAuthAnswer(asking) = sa else { return };
-    if now >= asking.give_up() {
+    if asking.parked.is_some() {
+        if now >= asking.deadline()
+            && let Sa::AwaitAuthAnswer(asking) = core::mem::replace(sa, Sa::Ended)
+        {
+            ctx.counters.questions_expired += 1;
+            asking.refuse(ctx, AuthRefusal::Undecided);
+        }
+    } else if now >= asking.give_up() {
         if let Sa::AwaitAuthAnswer(asking) = core::mem::replace(sa, Sa::Ended) {
             let tried_for = now.since(asking.order.since);
             asking.fail(ctx, ConnectError::NoAnswer { tried_for, heard: None });
@@ -346,7 +374,7 @@ pub fn on_timeout(sa: &mut Sa, ctx: &mut Context, now: Nanos) {
 }
 
 /// The answer came; the holder of the keys made it.
-pub fn on_answer(sa: &mut Sa, ctx: &mut Context, now: Nanos, payloads: &Payloads<'_>) {
+pub fn on_answer(sa: &mut Sa, ctx: &mut Context, now: Nanos, plain: Plain<'_>, payloads: &Payloads<'_>) {
     let Sa::AwaitAuthAnswer(mut asking) = core::mem::replace(sa, Sa::Ended) else { return };
     if payloads.has(NotifyType::UNEXPECTED_NAT_DETECTED) {
         ctx.children.release(asking.child);
@@ -354,27 +382,57 @@ pub fn on_answer(sa: &mut Sa, ctx: &mut Context, now: Nanos, payloads: &Payloads
         *sa = init_initiator::restart(ctx, now, id, order, path);
         return;
     }
-    let peer_id = match asking.check(payloads) {
-        Ok(peer_id) => peer_id,
-        Err(why) => {
-            if matches!(why, ConnectError::Refused(_)) {
-                asking.tell_refusal(ctx);
-            }
-            return asking.fail(ctx, why);
+    match asking.check(payloads) {
+        Ok((id, Proof::Given)) => {
+            let round_trip = (asking.retry.tries == 1).then(|| now.since(asking.retry.sent));
+            let peer = Peer { id, proven: Box::default(), round_trip };
+            *sa = Sa::Established(Box::new(establish(ctx, now, *asking, peer, payloads)));
         }
-    };
-    *sa = Sa::Established(Box::new(establish(ctx, now, *asking, peer_id, payloads)));
+        Ok((id, Proof::Signed(key))) => {
+            let Order { profile_id, .. } = asking.order;
+            let asked = Asked { sa: asking.id, profile: profile_id, role: Role::Initiator, path: asking.path };
+            asking.parked = proof::park(ctx, now, asked, (id, key), plain.keep()).map(Box::new);
+            *sa = Sa::AwaitAuthAnswer(asking);
+        }
+        Err(ConnectError::Refused(why)) => asking.refuse(ctx, why),
+        Err(why) => asking.fail(ctx, why),
+    }
+}
+
+/// The control plane has judged the peer.
+pub fn on_verdict(sa: &mut Sa, ctx: &mut Context, now: Nanos, verdict: Verdict) {
+    let Sa::AwaitAuthAnswer(asking) = sa else { return };
+    let Some(parked) = asking.parked.take() else { return };
+    let Sa::AwaitAuthAnswer(asking) = core::mem::replace(sa, Sa::Ended) else { return };
+    match (parked.judge(verdict), parked.message.plain().payloads()) {
+        (Ok(proven), Ok(payloads)) => {
+            // The time that the verdict took says nothing about the path.
+            let peer = Peer { id: parked.peer_id.clone(), proven, round_trip: None };
+            *sa = Sa::Established(Box::new(establish(ctx, now, *asking, peer, &payloads)));
+        }
+        (Err(why), _) => asking.refuse(ctx, why),
+        (Ok(_), Err(_)) => asking.refuse(ctx, AuthRefusal::Incomplete),
+    }
+}
+
+/// A peer that proved who it is.
+struct Peer {
+    id: Identity,
+    /// Addresses that need no further proof.
+    proven: Box<[IpAddr]>,
+    round_trip: Option<Duration>,
 }
 
 fn establish(
     ctx: &mut Context,
     now: Nanos,
     asking: Authenticating,
-    peer_id: Identity,
+    peer: Peer,
     payloads: &Payloads<'_>,
 ) -> Established {
+    let Peer { id: peer_id, proven, round_trip } = peer;
     let child = asking.child(payloads);
-    let Authenticating { order, id, suite, channel, path, nat, natt, child: reserved, retry, .. } = asking;
+    let Authenticating { order, id, suite, channel, path, nat, natt, child: reserved, .. } = asking;
     let mobike = order.profile.mobike && payloads.has(NotifyType::MOBIKE_SUPPORTED);
     let extensions = agreed_extensions(mobike, &order.profile, payloads);
     let leases = payloads.configuration().map(Leases::read).unwrap_or_default();
@@ -425,7 +483,8 @@ fn establish(
         path,
         nat,
         natt,
-        round_trip: (retry.tries == 1).then(|| now.since(retry.sent)),
+        proven,
+        round_trip,
         mobility: if mobike { Mobility::Initiator } else { Mobility::Off },
         extensions,
         peer_addresses,

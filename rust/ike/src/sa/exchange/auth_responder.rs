@@ -1,34 +1,43 @@
-//! IKE_AUTH as the one who answers (RFC 7296 section 1.2), with a pre-shared key.
+//! IKE_AUTH as the one who answers (RFC 7296 section 1.2). A peer that the control plane must judge waits half-open.
 
+use core::net::IpAddr;
+use core::time::Duration;
 use std::sync::Arc;
 
 use crate::crypto::auth::SignedOctets;
 use crate::crypto::negotiate::{Chosen, Outcome};
-use crate::crypto::{AuthKeys, ChildKeys, EspSuite, IkeSuite, Nonces, Role};
+use crate::crypto::{ChildKeys, EspSuite, IkeSuite, Nonces, Role};
 use crate::event::{AuthRefusal, ChildInstall, Event, IkeSaUp, NoticeKind};
-use crate::id::{Identity, ProfileId};
+use crate::id::{Identity, ProfileId, Question};
 use crate::profile::{Profile, PskSecret};
+use crate::proofs::RemoteProof;
 use crate::sa::Sa;
 use crate::sa::asked::{agreed_extensions, push_window};
-use crate::sa::channel::Outgoing;
+use crate::sa::channel::{Outgoing, Plain};
 use crate::sa::child::{Family, Reserved};
 use crate::sa::context::{About, Context};
 use crate::sa::established::{Established, Mobility, Setup};
 use crate::sa::exchange::auth_initiator::{esp_suites, id_body, received_id_body, with_id, write_mobike};
 use crate::sa::exchange::informational::window_of;
 use crate::sa::exchange::init_responder::{HalfOpen, Secret};
+use crate::sa::exchange::proof::{self, Asked, Ours, Parked, Proof};
 use crate::sa::exchange::traffic::{self, Leases};
-use crate::sa::exchange::{addresses, admission, offers};
+use crate::sa::exchange::{addresses, admission, init_responder, offers};
 use crate::selector::{Selector, narrow};
-use crate::wire::{
-    AuthMethod, Authentication, ExchangeType, NotifyType, Payload, Payloads, SkWriter, WireError, WireErrorKind,
-};
-use crate::{Nanos, Path};
+use crate::wire::{AuthMethod, ExchangeType, NotifyType, Payload, Payloads, SkWriter, WireError, WireErrorKind};
+use crate::{Nanos, Path, Verdict};
 
 const ANSWER: Outgoing = Outgoing { exchange: ExchangeType::IKE_AUTH, id: 1, response: true };
 
 /// An IKE_AUTH request came; the holder of the keys made it.
-pub fn on_request(sa: &mut Sa, ctx: &mut Context, now: Nanos, path: Path, payloads: Result<Payloads<'_>, WireError>) {
+pub fn on_request(
+    sa: &mut Sa,
+    ctx: &mut Context,
+    now: Nanos,
+    path: Path,
+    plain: Plain<'_>,
+    payloads: Result<Payloads<'_>, WireError>,
+) {
     let Sa::AwaitAuth(half) = sa else { return };
     if let Some(refusal) = &half.refusal {
         ctx.counters.repeats_answered += 1;
@@ -44,25 +53,109 @@ pub fn on_request(sa: &mut Sa, ctx: &mut Context, now: Nanos, path: Path, payloa
     }
     match authenticate(ctx, half, path, &payloads) {
         Err(why) => {
-            ctx.counters.auth_failed += 1;
-            let about = About { path: Some(path), sa: Some(half.id) };
-            ctx.notice(now, about, NoticeKind::AuthFailed, || {
-                let claimed = payloads.id_initiator().map_or("nobody".into(), ToString::to_string);
-                format!("IKE_AUTH of {claimed} refused: {why}")
-            });
-            refuse(half, ctx, path, &Payload::notify(NotifyType::AUTHENTICATION_FAILED, &[]));
+            let claimed = || payloads.id_initiator().map_or("nobody".into(), ToString::to_string);
+            deny(half, ctx, now, path, claimed, &why);
         }
-        Ok(peer) if peer.profile.mobike && is_rewritten(ctx, now, half.id, path, &payloads) => {
+        Ok((peer, _)) if peer.profile.mobike && is_rewritten(ctx, now, half.id, path, &payloads) => {
             refuse(half, ctx, path, &Payload::notify(NotifyType::UNEXPECTED_NAT_DETECTED, &[]));
         }
-        Ok(peer) => {
+        Ok((peer, Proof::Given)) => admit(sa, ctx, now, path, peer, &payloads),
+        Ok((Peer { id, profile_id, profile, .. }, Proof::Signed(key))) => {
+            let asked = Asked { sa: half.id, profile: profile_id, role: Role::Responder, path };
+            if let Some(parked) = proof::park(ctx, now, asked, (id, key), plain.keep()) {
+                half.linger(parked.until + LINGER);
+                half.parked = Some(Box::new(Waiting { parked, path, profile_id, profile }));
+            }
+        }
+    }
+}
+
+/// A half-open SA outlives a question that nobody answered by so much, to repeat the refusal.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// A peer that the control plane must judge.
+#[derive(Debug)]
+pub struct Waiting {
+    parked: Parked,
+    path: Path,
+    profile_id: ProfileId,
+    profile: Arc<Profile>,
+}
+
+impl Waiting {
+    /// The question that was asked.
+    #[must_use]
+    pub fn question(&self) -> Question {
+        self.parked.question()
+    }
+
+    /// Without a verdict the peer is refused then.
+    #[must_use]
+    pub fn until(&self) -> Nanos {
+        self.parked.until
+    }
+}
+
+/// The control plane has judged the peer.
+pub fn on_verdict(sa: &mut Sa, ctx: &mut Context, now: Nanos, verdict: Verdict) {
+    let Sa::AwaitAuth(half) = sa else { return };
+    let Some(waiting) = half.parked.take() else { return };
+    let Waiting { parked, path, profile_id, profile } = *waiting;
+    let claimed = || parked.peer_id.to_string();
+    match (parked.judge(verdict), parked.message.plain().payloads()) {
+        (Ok(proven), Ok(payloads)) => {
+            let peer = Peer { id: parked.peer_id.clone(), profile_id, profile, proven };
+            admit(sa, ctx, now, path, peer, &payloads);
+        }
+        (Err(why), _) => deny(half, ctx, now, path, claimed, &why),
+        (Ok(_), Err(_)) => deny(half, ctx, now, path, claimed, &AuthRefusal::Incomplete),
+    }
+}
+
+/// Time has passed: nobody judged the peer, or nobody sent IKE_AUTH.
+pub fn on_timeout(sa: &mut Sa, ctx: &mut Context, now: Nanos) {
+    let Sa::AwaitAuth(half) = sa else { return };
+    match half.parked.take_if(|waiting| waiting.until() <= now) {
+        Some(waiting) => {
+            ctx.counters.questions_expired += 1;
+            let claimed = || waiting.parked.peer_id.to_string();
+            deny(half, ctx, now, waiting.path, claimed, &AuthRefusal::Undecided);
+        }
+        None => {
+            init_responder::expire(half, ctx);
+            *sa = Sa::Ended;
+        }
+    }
+}
+
+/// The peer is who it says: prove the same, and the IKE SA is up.
+fn admit(sa: &mut Sa, ctx: &mut Context, now: Nanos, path: Path, peer: Peer, payloads: &Payloads<'_>) {
+    let Sa::AwaitAuth(half) = sa else { return };
+    match prove(half, &peer.profile) {
+        Err(why) => deny(half, ctx, now, path, || peer.id.to_string(), &why),
+        Ok(ours) => {
             if let Sa::AwaitAuth(half) = core::mem::replace(sa, Sa::Ended) {
                 ctx.half_open.remove(&half.asker);
-                *sa = accept(ctx, now, path, *half, peer, &payloads)
+                *sa = accept(ctx, now, path, *half, peer, &ours, payloads)
                     .map_or(Sa::Ended, |established| Sa::Established(Box::new(established)));
             }
         }
     }
+}
+
+/// AUTHENTICATION_FAILED to the peer, the reason to people.
+fn deny(
+    half: &mut HalfOpen,
+    ctx: &mut Context,
+    now: Nanos,
+    path: Path,
+    claimed: impl FnOnce() -> String,
+    why: &AuthRefusal,
+) {
+    ctx.counters.auth_failed += 1;
+    let about = About { path: Some(path), sa: Some(half.id) };
+    ctx.notice(now, about, NoticeKind::AuthFailed, || format!("IKE_AUTH of {} refused: {why}", claimed()));
+    refuse(half, ctx, path, &Payload::notify(NotifyType::AUTHENTICATION_FAILED, &[]));
 }
 
 /// Answer with an error, and keep the half-open SA until it expires so that a repetition gets the same.
@@ -91,6 +184,8 @@ struct Peer {
     id: Identity,
     profile_id: ProfileId,
     profile: Arc<Profile>,
+    /// Addresses that need no further proof.
+    proven: Box<[IpAddr]>,
 }
 
 /// NATs are prohibited, and there is one (M3.9-2).
@@ -98,32 +193,37 @@ fn is_rewritten(ctx: &mut Context, now: Nanos, id: crate::SaId, path: Path, payl
     admission::no_nats_in(payloads).is_some_and(|meant| admission::is_rewritten(ctx, now, id, path, meant))
 }
 
-fn authenticate(ctx: &Context, half: &mut HalfOpen, path: Path, payloads: &Payloads<'_>) -> Result<Peer, AuthRefusal> {
+fn authenticate(
+    ctx: &Context,
+    half: &mut HalfOpen,
+    path: Path,
+    payloads: &Payloads<'_>,
+) -> Result<(Peer, Proof), AuthRefusal> {
     let (Some(id), Some(auth)) = (payloads.id_initiator(), payloads.authentication()) else {
         return Err(AuthRefusal::Incomplete);
     };
     let identity = Identity::from_wire(id.kind.0, id.data);
-    let profile = choose_profile(ctx, &half.suite, &identity, payloads);
-    // An unknown identity costs the same work as a wrong secret, so that the time taken does not tell which it was.
-    let nobody = PskSecret::from_slice(&half.nonce_r);
-    let secret = profile.as_ref().map_or(&nobody, |(_, profile)| &profile.psk);
+    let choose = |method| choose_profile(ctx, &half.suite, &identity, method, payloads);
     let body = received_id_body(id);
     let Secret::Keys(keys) = &half.secret else { return Err(AuthRefusal::Incomplete) };
     let octets = SignedOctets::new(&keys.1, Role::Initiator, &half.request, &half.nonce_r, &body);
-    let proven = octets.verify_shared_key(secret.expose(), auth.data).is_ok();
-    let Some((profile_id, profile)) = profile else { return Err(AuthRefusal::WrongIdentity) };
-    if auth.method != AuthMethod::SHARED_KEY || !proven {
-        return Err(AuthRefusal::BadAuth);
-    }
+    let Some((profile_id, profile)) = choose(Some(auth.method)) else {
+        // An unknown identity costs the same work as a wrong secret, so that the time taken does not tell which it was.
+        let nobody = PskSecret::from_slice(&half.nonce_r);
+        let _never = proof::check(&RemoteProof::SharedKey, nobody.expose(), &octets, payloads);
+        return Err(choose(None).map_or(AuthRefusal::WrongIdentity, |_| AuthRefusal::WrongMethod));
+    };
+    let proof = proof::check(&profile.proofs.remote, profile.psk.expose(), &octets, payloads)?;
     profile.paths.judge(path).map_err(|_| AuthRefusal::WrongAddress)?;
-    Ok(Peer { id: identity, profile_id, profile })
+    Ok((Peer { id: identity, profile_id, profile, proven: Box::default() }, proof))
 }
 
-/// The profile with the narrowest pattern that fits both identities and the suite already agreed.
+/// The profile with the narrowest pattern that fits both identities, the suite already agreed, and the peer's kind of AUTH.
 fn choose_profile(
     ctx: &Context,
     suite: &IkeSuite,
     peer: &Identity,
+    method: Option<AuthMethod>,
     payloads: &Payloads<'_>,
 ) -> Option<(ProfileId, Arc<Profile>)> {
     let wanted = payloads.id_responder();
@@ -131,6 +231,7 @@ fn choose_profile(
         profile.accepts
             && profile.remote_id.matches(peer)
             && profile.ike_suites.contains(suite)
+            && method.is_none_or(|method| proof::takes(&profile.proofs.remote, method))
             && wanted.is_none_or(|id| profile.local_id.is_wire(id.kind.0, id.data))
     };
     let mut best: Option<(ProfileId, &Arc<Profile>)> = None;
@@ -155,10 +256,10 @@ fn accept(
     path: Path,
     half: HalfOpen,
     peer: Peer,
+    ours: &Ours,
     payloads: &Payloads<'_>,
 ) -> Option<Established> {
-    let Peer { id: peer_id, profile_id, profile } = peer;
-    let Secret::Keys(keys) = &half.secret else { return None };
+    let Peer { id: peer_id, profile_id, profile, proven } = peer;
     let wants_address = payloads.configuration().filter(|cp| traffic::asks_for_address(cp));
     let mut leases = wants_address.map(|cp| Leases::take(ctx, profile_id, &profile, cp)).unwrap_or_default();
     let child = offer_child(ctx, &half, path, &profile, &leases, wants_address.is_some(), payloads);
@@ -167,13 +268,13 @@ fn accept(
     if child.is_err() {
         core::mem::take(&mut leases).give_back(ctx, profile_id, &profile);
     }
-    let proof = prove(&keys.1, &profile, &half.answer, half.nonce_i());
     let local_addresses = Arc::clone(&ctx.local_addresses);
     let HalfOpen { id, suite, nat, natt, spis, secret: Secret::Keys(keys), .. } = half else { return None };
     let (mut channel, _) = *keys;
     let sealed = channel.seal(&mut ctx.buffer, ANSWER, |writer| {
         with_id(&profile.local_id, |id| writer.push(&Payload::IdResponder(id)));
-        writer.push(&Payload::Authentication(Authentication { method: AuthMethod::SHARED_KEY, data: &proof }));
+        proof::write_certificates(writer, &profile);
+        writer.push(&ours.payload());
         if !leases.is_empty() {
             leases.write(|cp| writer.push(&Payload::Configuration(cp)));
         }
@@ -227,6 +328,7 @@ fn accept(
         path,
         nat,
         natt,
+        proven,
         round_trip: None,
         mobility: if mobike { Mobility::responder() } else { Mobility::Off },
         extensions,
@@ -241,10 +343,11 @@ fn accept(
     Some(established)
 }
 
-fn prove(auth: &AuthKeys, profile: &Profile, init_answer: &[u8], nonce_i: &[u8]) -> Vec<u8> {
+fn prove(half: &HalfOpen, profile: &Profile) -> Result<Ours, AuthRefusal> {
+    let Secret::Keys(keys) = &half.secret else { return Err(AuthRefusal::Incomplete) };
     let body = id_body(&profile.local_id);
-    let octets = SignedOctets::new(auth, Role::Responder, init_answer, nonce_i, &body);
-    octets.shared_key_auth(profile.psk.expose()).expose().to_vec()
+    let octets = SignedOctets::new(&keys.1, Role::Responder, &half.answer, half.nonce_i(), &body);
+    proof::make(profile, &octets, half.hashes)
 }
 
 fn write_child(writer: &mut SkWriter, offered: &Offered) {

@@ -16,13 +16,13 @@ use std::sync::Arc;
 use crate::command::NattPorts;
 use crate::crypto::natd::nat_detection;
 use crate::crypto::negotiate::Suite;
-use crate::crypto::{Ephemeral, KeMethod, Role, Spis, kex};
+use crate::crypto::{Ephemeral, Hashes, KeMethod, Role, Spis, kex};
 use crate::event::{ConnectError, Event, NoticeKind};
 use crate::id::{ProfileId, SaId, Token};
 use crate::profile::Profile;
 use crate::sa::Sa;
 use crate::sa::context::{About, Context};
-use crate::sa::exchange::{auth_initiator, offers};
+use crate::sa::exchange::{auth_initiator, offers, proof};
 use crate::sa::path::detect;
 use crate::sa::timers::{Retry, patience};
 use crate::table::spi;
@@ -203,6 +203,9 @@ impl Connecting {
         for (kind, end) in ends {
             writer.push(&Payload::notify(kind, &nat_detection(spis, end)));
         }
+        if self.order.profile.proofs.sign() {
+            writer.push(&proof::hashes_notify());
+        }
         ctx.buffer = writer.finish().map_err(|_| ConnectError::BadOrder("IKE_SA_INIT does not fit a datagram"))?;
         self.request = Arc::from(ctx.buffer.as_slice());
         Ok(())
@@ -358,6 +361,7 @@ struct Accepted {
     spi_r: u64,
     public: Box<[u8]>,
     nonce: Box<[u8]>,
+    hashes: Hashes,
 }
 
 fn accept(connecting: &Connecting, message: &Message<'_>) -> Result<Accepted, String> {
@@ -374,7 +378,12 @@ fn accept(connecting: &Connecting, message: &Message<'_>) -> Result<Accepted, St
     if suite.ke() != method || ke.method.0 != method.id() || ke.data.len() != method.public_len() {
         return Err(format!("a key exchange value that is not {method}"));
     }
-    Ok(Accepted { suite, spi_r, public: ke.data.into(), nonce: nonce.octets().into() })
+    let hashes = proof::hashes_in(payloads);
+    if hashes.is_none() && connecting.order.profile.proofs.sign() {
+        return Err("an answer without SIGNATURE_HASH_ALGORITHMS: the peer does not sign as RFC 7427 says".into());
+    }
+    let hashes = hashes.unwrap_or_default();
+    Ok(Accepted { suite, spi_r, public: ke.data.into(), nonce: nonce.octets().into(), hashes })
 }
 
 fn proceed(
@@ -407,6 +416,7 @@ fn proceed(
         answer: answer.into(),
         path,
         detected,
+        hashes: accepted.hashes,
     };
     *sa = auth_initiator::ask(ctx, now, agreed);
 }

@@ -8,12 +8,13 @@ use core::ops::Range;
 use std::sync::Arc;
 
 use crate::crypto::negotiate::{Chosen, Outcome};
-use crate::crypto::{AuthKeys, Ephemeral, IkeSuite, KeMethod, Nonces, Random, Role, SkeySeed, Spis};
+use crate::crypto::{AuthKeys, Ephemeral, Hashes, IkeSuite, KeMethod, Nonces, Random, Role, SkeySeed, Spis};
 use crate::event::{NatView, NoticeKind};
 use crate::id::SaId;
 use crate::sa::channel::Channel;
 use crate::sa::context::{About, Context};
-use crate::sa::exchange::offers;
+use crate::sa::exchange::auth_responder::Waiting;
+use crate::sa::exchange::{offers, proof};
 use crate::sa::path::{NatHashes, detect};
 use crate::table::half_open::Asker;
 use crate::wire::{
@@ -44,10 +45,14 @@ pub struct HalfOpen {
     pub nat: NatView,
     /// The peer sent NAT detection.
     pub natt: bool,
+    /// Hashes that the peer can check a signature with.
+    pub hashes: Hashes,
     /// How far the key exchange is.
     pub secret: Secret,
     /// IKE_AUTH was refused; what to say when it is repeated.
     pub refusal: Option<Arc<[u8]>>,
+    /// IKE_AUTH came, and the control plane is asked about the peer.
+    pub parked: Option<Box<Waiting>>,
     expires: Nanos,
 }
 
@@ -66,7 +71,12 @@ impl HalfOpen {
     /// When it ends.
     #[must_use]
     pub fn deadline(&self) -> Nanos {
-        self.expires
+        self.parked.as_ref().map_or(self.expires, |waiting| waiting.until().min(self.expires))
+    }
+
+    /// Keep it at least until then.
+    pub fn linger(&mut self, until: Nanos) {
+        self.expires = self.expires.max(until);
     }
 
     /// The initiator's nonce.
@@ -188,7 +198,9 @@ pub fn answer(
     let detected = detect(payloads, Spis { initiator: spi_i, responder: 0 }, path);
     let natt =
         detected.is_some() && ctx.profiles.values().any(|profile| profile.accepts && profile.paths.nat_traversal);
-    let answer = write_answer(ctx, path, spis, &chosen, &pair, &nonce_r, natt)?;
+    let hashes = proof::hashes_in(payloads).filter(|_| ctx.accepts_signatures);
+    let says = Says { natt, signs: hashes.is_some() };
+    let answer = write_answer(ctx, path, spis, &chosen, &pair, &nonce_r, says)?;
     ctx.counters.init_answered += 1;
     ctx.send(path, Arc::clone(&answer));
     Some(HalfOpen {
@@ -203,10 +215,20 @@ pub fn answer(
         nonce_r,
         nat: detected.filter(|_| natt).map(|detected| detected.nat).unwrap_or_default(),
         natt,
+        hashes: hashes.unwrap_or_default(),
         secret: Secret::Pair(pair),
         refusal: None,
+        parked: None,
         expires: now + ctx.settings.half_open.lifetime,
     })
+}
+
+/// What the answer says besides what it must.
+#[derive(Clone, Copy)]
+struct Says {
+    natt: bool,
+    /// Which signatures we can check, and which authorities we know.
+    signs: bool,
 }
 
 fn write_answer(
@@ -216,7 +238,7 @@ fn write_answer(
     chosen: &Chosen<IkeSuite>,
     pair: &Ephemeral,
     nonce_r: &[u8; 32],
-    natt: bool,
+    says: Says,
 ) -> Option<Arc<[u8]>> {
     let flags = Flags { initiator: false, version: false, response: true };
     let header = Header::new(spis.initiator, spis.responder, ExchangeType::IKE_SA_INIT, flags, 0);
@@ -224,8 +246,12 @@ fn write_answer(
     offers::accept(chosen, &[], |sa| writer.push(&Payload::Sa(sa)));
     writer.push(&Payload::KeyExchange(KeyExchange { method: KeNumber(pair.method().id()), data: pair.public() }));
     writer.push(&Payload::Nonce(Nonce::new(nonce_r)?));
-    if natt {
+    if says.natt {
         NatHashes::of(spis, path).payloads().iter().for_each(|payload| writer.push(payload));
+    }
+    if says.signs {
+        writer.push(&proof::hashes_notify());
+        proof::request_certificates(&ctx.accepted_authorities, |payload| writer.push(payload));
     }
     ctx.buffer = writer.finish().ok()?;
     Some(Arc::from(ctx.buffer.as_slice()))

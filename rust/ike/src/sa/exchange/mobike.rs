@@ -113,6 +113,8 @@ fn on_update(sa: &mut Established, ctx: &mut Context, now: Nanos, request: &Requ
     let moved = sa.path != request.path;
     let policy = sa.profile.return_routability;
     let proof_wanted = match policy {
+        // The certificate is proof enough (D5.5-1).
+        _ if sa.proven.contains(&request.path.remote.ip()) => false,
         ReturnRoutability::Before | ReturnRoutability::After => true,
         ReturnRoutability::Untrusted => !sa.profile.paths.trusts(request.path.remote.ip()),
         ReturnRoutability::Never => false,

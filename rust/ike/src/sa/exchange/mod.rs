@@ -8,6 +8,7 @@
 //! mobike           UPDATE_SA_ADDRESSES, return routability, address lists
 //! admission        what of it policy refuses           retrial          what is asked anew after a NAT was seen
 //! repair           ESP over another path than agreed: asked about first, followed after
+//! proof            AUTH: what it proves, how ours is made; peers that wait to be judged
 //! offers           SA payloads against our suites         traffic          TS payloads and inner addresses
 //! ```
 
@@ -21,6 +22,7 @@ pub mod init_initiator;
 pub mod init_responder;
 pub mod mobike;
 pub mod offers;
+pub mod proof;
 pub mod repair;
 pub mod retrial;
 pub mod traffic;

@@ -1,0 +1,64 @@
+"""Answers the core's questions, a limited number a turn: certificates cost time, and a turn must not."""
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Final
+
+from mobike.address import Nanos
+from mobike.auth.chain import Refused, validate
+from mobike.auth.names import MOST_ADDRESSES, PeerName, addresses_of
+from mobike.auth.trust import Trust, key_info
+from mobike.commands import SECOND, Allow, Deny
+from mobike.events import Authorise
+
+ANSWERS_PER_TURN: Final = 64
+"""Each takes some 0.3 ms."""
+PATIENCE: Final = 10 * SECOND
+"""The core waits no longer, so older questions are not worth an answer."""
+MOST_WAITING: Final = 16_384
+"""Of all shards together; beyond, the oldest is forgotten, which refuses the peer."""
+
+
+class Doorkeeper:
+    """Who may in, by connection."""
+
+    def __init__(self, trusts: Mapping[str, Trust]) -> None:
+        self._trusts = dict(trusts)
+        self._waiting: deque[tuple[Nanos, Authorise]] = deque(maxlen=MOST_WAITING)
+
+    def ask(self, questions: Iterable[Authorise], now: Nanos) -> None:
+        """Take questions in."""
+        self._waiting.extend((now, question) for question in questions)
+
+    @property
+    def busy(self) -> bool:
+        """Are there questions left for the next turn?"""
+        return bool(self._waiting)
+
+    def answers(self, now: Nanos, at: datetime) -> list[Allow | Deny]:
+        """Some answers; `at` is the time of day that certificates are judged by, UTC."""
+        given: list[Allow | Deny] = []
+        while self._waiting and len(given) < ANSWERS_PER_TURN:
+            asked, question = self._waiting.popleft()
+            if now - asked < PATIENCE:
+                given.append(self._judge(question, at))
+        return given
+
+    def _judge(self, question: Authorise, at: datetime) -> Allow | Deny:
+        trust = self._trusts.get(question.connection)
+        if trust is None:
+            return _deny(question, f"connection {question.connection} trusts no authority")
+        name = PeerName(question.id_kind, question.id_data, question.peer_id)
+        try:
+            own = validate(trust, name, question.certificates, question.role, at)
+            proven = tuple(dict.fromkeys(addresses_of(own)))[:MOST_ADDRESSES]
+            return Allow(question.sa, question.question, key_info(own), proven)
+        except Refused as refused:
+            return _deny(question, str(refused))
+        except Exception as fault:
+            return _deny(question, f"the peer's certificate could not be judged ({type(fault).__name__})")
+
+
+def _deny(question: Authorise, why: str) -> Deny:
+    return Deny(question.sa, question.question, why)

@@ -1,0 +1,222 @@
+//! AUTH in both roles: what a peer's proves, and how ours is made (RFC 7296 section 2.15, RFC 7427).
+//!
+//! A shared secret settles it at once. A signature is checked here against the key of the peer's first certificate, so that
+//! nobody is bothered with a peer that does not hold its key; whether that certificate opens the door, the control plane
+//! decides ([`Event::Authorise`]), and the message is parked meanwhile.
+
+use crate::Nanos;
+use crate::crypto::auth::SignedOctets;
+use crate::crypto::{Hashes, PublicKey, Role};
+use crate::event::{AuthRefusal, Authorise, Event, NoticeKind};
+use crate::id::{Identity, ProfileId, Question, SaId};
+use crate::profile::Profile;
+use crate::proofs::{LocalProof, RemoteProof};
+use crate::sa::channel::Kept;
+use crate::sa::context::{About, Context};
+use crate::table::parking::Ticket;
+use crate::wire::{
+    AuthMethod, Authentication, CertEncoding, Certificate, CertificateRequest, NotifyType, Payload, Payloads, SkWriter,
+};
+use crate::{Path, Verdict};
+
+/// Certificates of one peer: its own and those that lead to an authority we know.
+pub const MAX_CERTIFICATES: usize = 8;
+
+/// Octets of all of them together.
+pub const MAX_CERTIFICATE_OCTETS: usize = 32 * 1024;
+
+/// What a peer's AUTH leads to.
+#[derive(Debug)]
+pub enum Proof {
+    /// It is who it says.
+    Given,
+    /// It holds this key; the control plane knows whether the certificates make it who it says.
+    Signed(PublicKey),
+}
+
+/// Does AUTH prove what this end of the profile asks for?
+pub fn check(
+    wanted: &RemoteProof,
+    secret: &[u8],
+    octets: &SignedOctets<'_>,
+    payloads: &Payloads<'_>,
+) -> Result<Proof, AuthRefusal> {
+    let auth = payloads.authentication().ok_or(AuthRefusal::Incomplete)?;
+    match wanted {
+        RemoteProof::SharedKey => {
+            let proven = octets.verify_shared_key(secret, auth.data);
+            if auth.method != AuthMethod::SHARED_KEY {
+                return Err(AuthRefusal::WrongMethod);
+            }
+            proven.map(|()| Proof::Given).map_err(|_| AuthRefusal::BadAuth)
+        }
+        RemoteProof::Keys(keys) => {
+            let signed = |key: &PublicKey| verify(key, octets, auth);
+            let outcomes = keys.iter().map(signed);
+            outcomes.fold(Err(AuthRefusal::WrongMethod), |before, now| before.or(now)).map(|()| Proof::Given)
+        }
+        RemoteProof::Certificate { .. } => {
+            let first = certificates(payloads)?.first().map(|certificate| PublicKey::of_certificate(certificate));
+            let key = first.ok_or(AuthRefusal::NoCertificate)?.map_err(AuthRefusal::Signature)?;
+            verify(&key, octets, auth).map(|()| Proof::Signed(key))
+        }
+    }
+}
+
+fn verify(key: &PublicKey, octets: &SignedOctets<'_>, auth: &Authentication<'_>) -> Result<(), AuthRefusal> {
+    if auth.method != AuthMethod::DIGITAL_SIGNATURE {
+        return Err(AuthRefusal::WrongMethod);
+    }
+    key.verify(auth.data, &octets.parts()).map_err(AuthRefusal::Signature)
+}
+
+/// The X.509 certificates of a message, in order.
+fn certificates<'a>(payloads: &Payloads<'a>) -> Result<Vec<&'a [u8]>, AuthRefusal> {
+    let found: Vec<&[u8]> = payloads
+        .iter()
+        .filter_map(|payload| match payload {
+            Payload::Certificate(certificate) if certificate.encoding == CertEncoding::X509_SIGNATURE => {
+                Some(certificate.data)
+            }
+            _ => None,
+        })
+        .collect();
+    let octets: usize = found.iter().map(|certificate| certificate.len()).sum();
+    let bounded = found.len() <= MAX_CERTIFICATES && octets <= MAX_CERTIFICATE_OCTETS;
+    if bounded { Ok(found) } else { Err(AuthRefusal::TooManyCertificates) }
+}
+
+/// Does this end of a profile take an AUTH of this kind?
+#[must_use]
+pub fn takes(wanted: &RemoteProof, method: AuthMethod) -> bool {
+    matches!(wanted, RemoteProof::SharedKey) == (method != AuthMethod::DIGITAL_SIGNATURE)
+}
+
+/// Our AUTH.
+pub struct Ours {
+    method: AuthMethod,
+    data: Vec<u8>,
+}
+
+/// Make it. `hashes` is what the peer said it knows.
+pub fn make(profile: &Profile, octets: &SignedOctets<'_>, hashes: Hashes) -> Result<Ours, AuthRefusal> {
+    match &profile.proofs.local {
+        LocalProof::SharedKey => {
+            let data = octets.shared_key_auth(profile.psk.expose()).expose().to_vec();
+            Ok(Ours { method: AuthMethod::SHARED_KEY, data })
+        }
+        LocalProof::Signature(credential) => {
+            let data = credential.key.sign(hashes, &octets.parts()).map_err(AuthRefusal::CannotSign)?;
+            Ok(Ours { method: AuthMethod::DIGITAL_SIGNATURE, data })
+        }
+    }
+}
+
+impl Ours {
+    /// The AUTH payload.
+    #[must_use]
+    pub fn payload(&self) -> Payload<'_> {
+        Payload::Authentication(Authentication { method: self.method, data: &self.data })
+    }
+}
+
+/// Our certificates, the signing one first. They are sent asked or not: some peers forget to ask.
+pub fn write_certificates(writer: &mut SkWriter, profile: &Profile) {
+    if let LocalProof::Signature(credential) = &profile.proofs.local {
+        for data in &credential.certificates {
+            writer.push(&Payload::Certificate(Certificate { encoding: CertEncoding::X509_SIGNATURE, data }));
+        }
+    }
+}
+
+/// CERTREQ for these authorities, if there are any, handed to `with`.
+pub fn request_certificates(authorities: &[crate::proofs::Authority], with: impl FnOnce(&Payload<'_>)) {
+    if !authorities.is_empty() {
+        let request = CertificateRequest { encoding: CertEncoding::X509_SIGNATURE, data: authorities.as_flattened() };
+        with(&Payload::CertificateRequest(request));
+    }
+}
+
+/// SIGNATURE_HASH_ALGORITHMS: what we can check.
+#[must_use]
+pub fn hashes_notify() -> Payload<'static> {
+    Payload::notify(NotifyType::SIGNATURE_HASH_ALGORITHMS, &Hashes::OURS)
+}
+
+/// What the peer says it can check, if it says so.
+#[must_use]
+pub fn hashes_in(payloads: &Payloads<'_>) -> Option<Hashes> {
+    payloads.notify(NotifyType::SIGNATURE_HASH_ALGORITHMS).map(|notify| Hashes::read(notify.data))
+}
+
+/// A message that waits for a verdict on its sender.
+#[derive(Debug)]
+pub struct Parked {
+    ticket: Ticket,
+    /// The message.
+    pub message: Kept,
+    /// Who sent it, if the verdict is good.
+    pub peer_id: Identity,
+    key: PublicKey,
+    /// Without a verdict the peer is refused then.
+    pub until: Nanos,
+}
+
+/// Who is asked about.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked {
+    /// The SA that waits.
+    pub sa: SaId,
+    /// Its profile.
+    pub profile: ProfileId,
+    /// Our role.
+    pub role: Role,
+    /// Where the peer is.
+    pub path: Path,
+}
+
+/// Ask the control plane about a peer. `None` if too many wait already: the message is dropped, as if it had been lost.
+pub fn park(
+    ctx: &mut Context,
+    now: Nanos,
+    asked: Asked,
+    (peer_id, key): (Identity, PublicKey),
+    message: Kept,
+) -> Option<Parked> {
+    let limits = ctx.settings.questions;
+    let Some(ticket) = ctx.parking.ticket(&limits, message.len()) else {
+        ctx.counters.dropped_questions_limit += 1;
+        let about = About { path: Some(asked.path), sa: Some(asked.sa) };
+        ctx.notice(now, about, NoticeKind::Limit, || "IKE_AUTH dropped: too many peers wait to be judged".into());
+        return None;
+    };
+    let certificates = message.plain().payloads().ok().and_then(|payloads| {
+        let found = certificates(&payloads).ok()?;
+        Some(found.into_iter().map(Into::into).collect())
+    })?;
+    ctx.counters.questions_asked += 1;
+    let Asked { sa, profile, role, path } = asked;
+    let (question, asked_of) = (ticket.question, peer_id.clone());
+    let question = Authorise { question, sa, profile, role, peer_id: asked_of, certificates, path };
+    ctx.events.push_back(Event::Authorise(Box::new(question)));
+    Some(Parked { ticket, message, peer_id, key, until: now + limits.patience })
+}
+
+impl Parked {
+    /// The question that was asked.
+    #[must_use]
+    pub fn question(&self) -> Question {
+        self.ticket.question
+    }
+
+    /// What a verdict means: the addresses proven, or why the peer stays outside.
+    pub fn judge(&self, verdict: Verdict) -> Result<Box<[core::net::IpAddr]>, AuthRefusal> {
+        match verdict {
+            Verdict::Allow { key, .. } if *key != *self.key.info() => {
+                Err(AuthRefusal::Denied("another key was judged than the one that signed".into()))
+            }
+            Verdict::Allow { proven, .. } => Ok(proven.into_boxed_slice()),
+            Verdict::Deny { why } => Err(AuthRefusal::Denied(why)),
+        }
+    }
+}
