@@ -57,12 +57,6 @@ class Profile:
     """Prefixes behind us."""
     remote_ts: tuple[str, ...]
     """Prefixes behind the peer; empty with a pool: the address that the peer was leased."""
-    credential: Credential | None = None
-    """We prove who we are by a signature; None: by the psk."""
-    remote_certificate: bool = False
-    """The peer proves who it is by a certificate, about which `Authorise` asks; if not, by the psk."""
-    authorities: tuple[bytes, ...] = ()
-    """SHA-1 of the public keys of authorities, to ask the peer for a certificate of theirs (CERTREQ)."""
     pools: tuple[Pool, ...] = ()
     request_ip4: bool = False
     request_ip6: bool = False
@@ -93,6 +87,12 @@ class Profile:
     """Private extensions offered to peers that know them: `path-probes`, `away` (docs/extensions/)."""
     nat_traversal: bool = True
     """Go through NATs; if not, packets whose addresses were rewritten are refused (RFC 4555 section 3.9)."""
+    credential: Credential | None = None
+    """We prove who we are by a signature; None: by the psk."""
+    remote_certificate: bool = False
+    """The peer proves who it is by a certificate, about which `Authorise` asks; if not, by the psk."""
+    authorities: tuple[bytes, ...] = ()
+    """SHA-1 of the public keys of authorities, to ask the peer for a certificate of theirs (CERTREQ)."""
 
 
 @dataclass(frozen=True, slots=True)

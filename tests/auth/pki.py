@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -92,20 +92,20 @@ class Authority:
     revoked: list[int] = field(default_factory=list)
 
     @staticmethod
-    def new(name: str = "Test CA", kind: str = "p256", *, at: datetime = NOW, **odd: object) -> "Authority":
+    def new(name: str = "Test CA", kind: str = "p256", *, at: datetime = NOW, **odd: Any) -> "Authority":
         """One that trusts itself."""
         key = new_key(kind)
         certificate = _build(named(name), key, named(name), key, at, ca=True, **odd)
         return Authority(name, key, certificate, at=at)
 
-    def sub(self, name: str, kind: str = "p256", *, ca: bool = True, **odd: object) -> "Authority":
+    def sub(self, name: str, kind: str = "p256", *, ca: bool = True, **odd: Any) -> "Authority":
         """One below it."""
         key = new_key(kind)
         certificate = _build(named(name), key, self.certificate.subject, self.key, self.at, ca=ca, **odd)
         above = () if self.certificate.subject == self.certificate.issuer else (self.certificate, *self.above)
         return Authority(name, key, certificate, above, self.at)
 
-    def issue(self, *names: str | Ip, kind: str = "p256", subject: str = "peer", **odd: object) -> Owner:
+    def issue(self, *names: str | Ip, kind: str = "p256", subject: str = "peer", **odd: Any) -> Owner:
         """A certificate for these names."""
         key = new_key(kind)
         certificate = _build(named(subject), key, self.certificate.subject, self.key, self.at, names=names, **odd)

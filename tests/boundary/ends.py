@@ -12,12 +12,12 @@ from typing import TypeVar
 from mobike import _core
 from mobike.address import Endpoint, Ip, Path, Token
 from mobike.commands import SECOND, Connect, Pool, Profile, Retransmit, SetLocalAddresses, SetProfile
-from mobike.events import CoreEvent, PlaneEvent
+from mobike.events import Authorise, CoreEvent, PlaneEvent
 
 PATIENCE = 10.0
 """Seconds until a test gives up on an event: a hundred times what it takes."""
 
-Event = TypeVar("Event", bound=CoreEvent | PlaneEvent)
+Event = TypeVar("Event", bound=CoreEvent | PlaneEvent | Authorise)
 
 PHONE = Profile(
     name="home",
@@ -52,7 +52,7 @@ class End:
     addresses: tuple[Ip, ...]
     ike_port: int
     natt_port: int
-    events: list[CoreEvent | PlaneEvent] = field(default_factory=list)
+    events: list[CoreEvent | PlaneEvent | Authorise] = field(default_factory=list)
     seen: int = 0
     packets: list[bytes] = field(default_factory=list)
 
@@ -100,11 +100,12 @@ def end(addresses: Sequence[str], **settings: object) -> Iterator[End]:
         core.stop()
 
 
-def connect(phone: End, gateway: End, *, token: int = 1) -> None:
+def connect(phone: End, gateway: End, *, token: int = 1, profiles: tuple[Profile, Profile] = (PHONE, GATEWAY)) -> None:
     """Order it; what comes of it is seen in events."""
-    gateway.core.submit([SetProfile(GATEWAY)])
+    ours, theirs = profiles
+    gateway.core.submit([SetProfile(theirs)])
     paths = (phone.path_to(gateway, natt=False),)
-    phone.core.submit([SetProfile(PHONE), Connect(Token(token), PHONE.name, paths, gateway.natt_port)])
+    phone.core.submit([SetProfile(ours), Connect(Token(token), ours.name, paths, gateway.natt_port)])
 
 
 def nonzero(core: _core.Core) -> dict[str, int]:

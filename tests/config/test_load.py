@@ -23,6 +23,7 @@ from mobike.places import default_socket
 from mobike.policy.connection import MovePolicy, OnRefusal, Ports, Reconnect, Start, Switch
 from mobike.policy.links import LinkRule
 from mobike.policy.pairs import PairRules
+from tests.auth.pki import Authority
 from tests.config.judge import Judge
 
 KEY = "correct horse battery staple"
@@ -68,9 +69,12 @@ def test_the_example_shows_every_key_and_can_be_used(tmp_path: Path) -> None:
     assert shown | {"psk"} == set(ConnectionTable.model_fields)
     (tmp_path / "roadwarriors.psk").write_text(KEY + "\n")
     (tmp_path / "roadwarriors.psk").chmod(0o600)
+    authority = Authority.new()
+    authority.write(tmp_path / "branches-ca.pem")
+    authority.issue("gw.example.net").write(tmp_path, "gateway")
     loaded = parse(EXAMPLE.read_text(), Judge(), base=tmp_path, environ={"OFFICE_PSK": KEY})
     assert loaded.warnings == ()
-    assert [connection.name for connection in loaded.settings.connections] == ["roadwarriors", "office"]
+    assert [connection.name for connection in loaded.settings.connections] == ["roadwarriors", "branches", "office"]
 
 
 def test_the_example_says_the_defaults() -> None:

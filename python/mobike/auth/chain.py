@@ -86,16 +86,38 @@ def _read(certificates: Sequence[bytes]) -> list[x509.Certificate]:
     read = []
     for place, der in enumerate(certificates):
         try:
-            certificate = x509.load_der_x509_certificate(der)
-            certificate.extensions  # noqa: B018 - parsed here, or never
-            certificate.public_key()
-            certificate.subject  # noqa: B018
-        except (ValueError, UnsupportedAlgorithm, x509.UnsupportedGeneralNameType, x509.DuplicateExtension) as problem:
-            if place:
-                continue  # of no use, and no harm
-            raise Refused(f"the peer's certificate cannot be read ({problem})") from None
-        read.append(certificate)
+            read.append(_parsed(der))
+        except _UNREADABLE as problem:
+            if place == 0:
+                raise Refused(f"the peer's certificate cannot be read ({problem})") from None
+            # One that cannot be read is of no use, and no harm.
     return read
+
+
+_UNREADABLE: Final = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+
+
+def _parsed(der: bytes) -> x509.Certificate:
+    """A certificate of which every part can be read. `cryptography` reads most of them only when they are asked for."""
+    certificate = x509.load_der_x509_certificate(der)
+    _ = (
+        certificate.version,
+        certificate.serial_number,
+        certificate.subject.public_bytes(),
+        certificate.issuer.public_bytes(),
+        certificate.not_valid_before_utc,
+        certificate.not_valid_after_utc,
+        certificate.public_key(),
+        [extension.value for extension in certificate.extensions],
+    )
+    return certificate
 
 
 def _check_own(own: x509.Certificate, role: Role, at: datetime) -> None:

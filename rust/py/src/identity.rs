@@ -82,7 +82,9 @@ mod tests {
 
     #[test]
     fn an_identity_reads_back_as_it_was_written() {
-        for text in ["192.0.2.1", "2001:db8::1", "gw.example.net", "phone", "ann@example.net", "keyid:00ff10", "id9:3000"] {
+        for text in
+            ["192.0.2.1", "2001:db8::1", "gw.example.net", "phone", "ann@example.net", "keyid:00ff10", "id9:3000"]
+        {
             assert_eq!(parse(text).map(|id| id.to_string()).as_deref(), Ok(text));
         }
     }

@@ -7,8 +7,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use mobike_ike::profile::{Install, Pool, Profile, PskSecret, RequestVip, Retransmit, ReturnRoutability};
 use mobike_ike::crypto::SigningKey;
+use mobike_ike::profile::{Install, Pool, Profile, PskSecret, RequestVip, Retransmit, ReturnRoutability};
 use mobike_ike::{Credential, Extensions, LocalProof, PathOrders, Prefix, Proofs, RemoteProof, Selector};
 
 use crate::identity;

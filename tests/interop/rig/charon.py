@@ -164,7 +164,8 @@ class Charon:
         return run(self._command(*words), timeout=60).stdout
 
     def _command(self, *words: str) -> list[str]:
-        return ["swanctl", *words, "--uri", self._uri]
+        # Where keys and certificates are looked for.
+        return ["env", f"SWANCTL_DIR={self._directory}", "swanctl", *words, "--uri", self._uri]
 
 
 def _write(path: Path, settings: Settings) -> None:

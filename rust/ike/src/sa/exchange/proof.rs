@@ -51,9 +51,11 @@ pub fn check(
             proven.map(|()| Proof::Given).map_err(|_| AuthRefusal::BadAuth)
         }
         RemoteProof::Keys(keys) => {
-            let signed = |key: &PublicKey| verify(key, octets, auth);
-            let outcomes = keys.iter().map(signed);
-            outcomes.fold(Err(AuthRefusal::WrongMethod), |before, now| before.or(now)).map(|()| Proof::Given)
+            let mut outcome = Err(AuthRefusal::WrongMethod);
+            for key in &**keys {
+                outcome = outcome.or_else(|_| verify(key, octets, auth));
+            }
+            outcome.map(|()| Proof::Given)
         }
         RemoteProof::Certificate { .. } => {
             let first = certificates(payloads)?.first().map(|certificate| PublicKey::of_certificate(certificate));
