@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.auth.pki import Authority
 from tests.cli.conftest import Run
 
 pytest.importorskip("mobike._core", reason="needs the core to judge proposals and identities")
@@ -39,6 +40,9 @@ def test_the_example_of_the_documentation_is_good(mobike: Run, tmp_path: Path, m
     (tmp_path / "mobike.toml").write_text(text)
     (tmp_path / "roadwarriors.psk").write_text("correct horse battery staple")
     (tmp_path / "roadwarriors.psk").chmod(0o600)
+    authority = Authority.new()
+    authority.write(tmp_path / "branches-ca.pem")
+    authority.issue("gw.example.net").write(tmp_path, "gateway")
     monkeypatch.setenv("OFFICE_PSK", "correct horse battery staple")
     told = mobike("check", "--config", tmp_path / "mobike.toml")
     assert (told.code, told.err) == (0, "")
