@@ -70,7 +70,7 @@ class Tampered:
     def __init__(self, core: _core.SimCore) -> None:
         self.core = core
         self.orders: Callable[[Sequence[Any]], Sequence[Any]] = lambda orders: orders
-        self.events: Callable[[Sequence[Event]], Sequence[Event]] = lambda events: events
+        self.events: Callable[[Sequence[Any]], Sequence[Any]] = lambda events: events
         self.transmits: Callable[[Sequence[Sent]], Sequence[Sent]] = lambda sent: sent
 
     def __getattr__(self, name: str) -> Any:
