@@ -60,6 +60,7 @@ impl Established {
             mobility,
             last_list,
             peer_addresses,
+            proven,
             leases,
             extensions,
             family: _,
@@ -97,6 +98,7 @@ impl Established {
         to.put(mobility);
         to.put(last_list);
         to.each(peer_addresses.iter());
+        to.each(proven.iter());
         to.put(leases);
         to.put(extensions);
         to.put(&probing.is_some());
@@ -127,6 +129,7 @@ impl Established {
         let answers = Answers::unpark(from, standing)?;
         let (mobility, last_list) = (from.get()?, from.get()?);
         let peer_addresses = from.each(Reader::get)?.into_boxed_slice();
+        let proven = from.each(Reader::get)?.into_boxed_slice();
         let (leases, extensions) = (from.get()?, from.get()?);
         let probing = from.get::<bool>()?.then(|| Probing::unpark(from, &suite, random, standing)).transpose()?;
         let in_doubt = standing == Standing::Doubtful;
@@ -151,6 +154,7 @@ impl Established {
             mobility,
             last_list,
             peer_addresses,
+            proven,
             leases,
             extensions,
             family: Family::default(),
