@@ -43,10 +43,11 @@ from mobike.fleet.addresses import UNKNOWN_LINK
 from mobike.fleet.links import RouteQuestion
 from mobike.fleet.notes import NO_DATA, Datum, Note
 from mobike.fleet.orders import Orders
+from mobike.fleet.refusals import Refusals
 from mobike.fleet.turn import Turn
 from mobike.fleet.upkeep import Upkeep, situation_of
 from mobike.mobility.causes import Cause, LocalLost, LookAgain
-from mobike.mobility.common import MOST_PEER_ADDRESSES
+from mobike.mobility.common import MOST_PEER_ADDRESSES, traffic_of
 from mobike.mobility.folded import fold_child, fold_session, unfold_session, without_child
 from mobike.mobility.machine import NoSuchTransition, step
 from mobike.mobility.session import Session
@@ -93,6 +94,7 @@ class Fleet(Orders):
         `seed`: all chance comes from it; the same seed and the same events lead to the same decisions.
         """
         super().__init__(tuple(connections), tuple(public), seed)
+        self._refusals = Refusals()
 
     # --- in ---
 
@@ -111,6 +113,7 @@ class Fleet(Orders):
         self._send_scouts(turn)
         self._follow(turn)
         self._look(turn)
+        self._tell_planes_again(turn)
         self._retest(turn)
         self._connect(turn)
         turn.finish()
@@ -127,6 +130,7 @@ class Fleet(Orders):
             (self._look_at, "sessions look at what has changed"),
             (self._tests[0][0] if self._tests else None, "a test of a pair has had its time"),
             (self._scouts.next_due(), "one more SA looks for a way round a silent pair"),
+            (self._refusals.next_due(), "a data plane that refused is told again"),
             (self._retest_at, "pairs that are not in use are tested"),
             (self._follow_at, "sessions leave a silent pair"),
             (self._now if self._to_ask else None, "routes are asked for"),
@@ -186,6 +190,7 @@ class Fleet(Orders):
             return
         self._to_look.pop(event.sa, None)
         self._to_follow.pop(event.sa, None)
+        self._refusals.obeyed(event.sa)
         self._scouts.forget(event.sa, (session.target or session.path).pair)
         name = session.connection.name
         turn.notes.append(Note("sa-down", "IKE SA is down: {}", (event.why,), event.sa, name))
@@ -261,6 +266,23 @@ class Fleet(Orders):
             if isinstance(session.state, Updating) and session.state.due is not None:
                 heappush(self._tests, (session.state.due, session.sa))
 
+    # --- data planes ---
+
+    def _plane_moved(self, event: SaMoved, turn: Turn) -> None:
+        self._refusals.obeyed(event.sa)
+        self._concerns(event, turn)
+
+    def _plane_refused(self, event: PlaneRefused, turn: Turn) -> None:
+        if self._sessions.get(event.sa) is not None:
+            self._refusals.refused(event.sa, turn.now)
+        self._concerns(event, turn)
+
+    def _tell_planes_again(self, turn: Turn) -> None:
+        for sa in self._refusals.take_due(turn.now):
+            session = self._sessions.get(sa)
+            if session is not None:
+                turn.operate(traffic_of(session))
+
     # --- time ---
 
     def _look(self, turn: Turn) -> None:
@@ -334,8 +356,8 @@ _HANDLERS: Final[Mapping[type[Event], Callable[[Fleet, Any, Turn], None]]] = {
     PeerAddresses: Fleet._peer_addresses,
     NatChanged: Fleet._concerns,
     Notice: Fleet._notice,
-    SaMoved: Fleet._concerns,
-    PlaneRefused: Fleet._concerns,
+    SaMoved: Fleet._plane_moved,
+    PlaneRefused: Fleet._plane_refused,
     OperatorUp: Fleet._operator_up,
     OperatorDown: Fleet._operator_down,
     OperatorClose: Fleet._operator_close,

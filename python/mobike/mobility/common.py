@@ -4,10 +4,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from mobike.commands import Announce
+from mobike.dataplane.operations import MoveSa
 from mobike.events import Nat, PathChecked, PeerAddresses, PlaneRefused, Role
 from mobike.mobility.causes import Cause
 from mobike.mobility.session import MoveRecord, Session
-from mobike.mobility.states import Stable
+from mobike.mobility.states import Stable, Updating
 from mobike.mobility.surroundings import Said, Surroundings
 from mobike.policy.knowledge import Reach
 
@@ -52,6 +53,14 @@ def announce_list(session: Session, around: Surroundings) -> None:
     around.command(Announce(session.sa, around.addresses, None, session.next_generation()))
     listed = ", ".join(map(str, around.addresses)) or "none"
     around.tell(Said.ANNOUNCED, session, f"Our addresses are now: {listed}")
+
+
+def traffic_of(session: Session) -> MoveSa:
+    """Where the data plane is to send now: where the session is, or ahead of the answer where it was told to go."""
+    state = session.state
+    if isinstance(state, Updating) and state.told_plane is not None:
+        return MoveSa(session.sa, state.path, state.told_plane)
+    return MoveSa(session.sa, session.path, is_encapsulated(session.nat))
 
 
 def is_encapsulated(nat: Nat) -> bool:

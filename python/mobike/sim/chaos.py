@@ -12,6 +12,7 @@ from mobike.sim.nat import Depends
 from mobike.sim.network import Weather
 from mobike.sim.scenario import Pings, Scenario, connection
 from mobike.sim.stage import HostPlan, LinkPlan, NatPlan
+from mobike.sim.wild import Wild
 from mobike.sim.world import MS, SECOND
 
 NAME: Final = "chaos"
@@ -39,19 +40,30 @@ _INSIDE: Final = {"wlan0": "10.1.1.7", "wwan0": "10.1.2.7", "eth0": "10.1.3.7"}
 _OUTSIDE: Final = {"wlan0": "100.64.0.1", "wwan0": "100.64.0.2", "eth0": "100.64.0.3"}
 
 
-def chaos(seed: int) -> Scenario:
-    """The scenario of this seed."""
+def chaos(seed: int, *, plain: bool = False) -> Scenario:
+    """The scenario of this seed. `plain`: without what `wild` adds, as seeds that found a bug once remember it."""
     chance = Random(f"chaos/{seed}")
     gateway = _links(_GATEWAY_LINKS, chance, most=2)
     phone = _links(_PHONE_LINKS, chance, most=3)
     nats = {name: _nat(_OUTSIDE[name], chance) for name in phone if chance.random() < 0.35}
     phone = {name: _behind(plan, name) if name in nats else plan for name, plan in phone.items()}
     remotes = [ip for plan in gateway.values() for ip in plan.addresses]
+    called, calling = _gateway(chance), _phone(remotes, chance)
+    wild = Wild(seed)
+    static: dict[str, NatPlan] = {}
+    if not plain:
+        gateway, phone = wild.mtus(gateway), wild.mtus(phone)
+        gateway, static = wild.behind_static_nats(gateway)
+        called |= wild.gateway(static, phone)
+        calling |= wild.phone(phone)
     hosts = {
-        "gateway": HostPlan(gateway, (connection("phones", _gateway(chance)),)),
-        "phone": HostPlan(phone, (connection("home", _phone(remotes, chance)),)),
+        "gateway": HostPlan(gateway, (connection("phones", called),)),
+        "phone": HostPlan(phone, (connection("home", calling),)),
     }
     scene = _Scene([f"gateway {name}" for name in gateway], [f"phone {name}" for name in phone], list(nats), chance)
+    faults = list(_faults(scene))
+    if not plain:
+        faults += wild.faults(LASTS, scene.links, phone)
     return Scenario(
         name=NAME,
         title="Chance",
@@ -59,9 +71,9 @@ def chaos(seed: int) -> Scenario:
         lasts=LASTS,
         bound=BOUND,
         hosts=hosts,
-        nats=nats,
+        nats=nats | static,
         pings=(Pings("phone", 100 * MS, ip_address(_INNER)),),
-        faults=tuple(sorted(_faults(scene), key=lambda fault: fault.at)),
+        faults=tuple(sorted(faults, key=lambda fault: fault.at)),
     )
 
 

@@ -1,12 +1,12 @@
 """All that may happen to a world, as one vocabulary: scenario files and chance both speak it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Final
 
 from mobike.config.durations import parse_duration
-from mobike.events import OperatorMove
+from mobike.events import OperatorMove, OperatorUnpin
 from mobike.sim.network import CALM, Weather
 from mobike.sim.stage import Stage
 
@@ -95,6 +95,11 @@ def _weather(stage: Stage, fault: Fault) -> None:
     stage.network.links[fault.to].weather = read_weather(fault.by)
 
 
+def _narrow(stage: Stage, fault: Fault) -> None:
+    link = stage.network.links[fault.to]
+    link.weather = replace(link.weather, mtu=int(fault.by))
+
+
 # --- translators ---
 
 
@@ -135,6 +140,16 @@ def _move(stage: Stage, fault: Fault) -> None:
         host.order(OperatorMove(up.sa, ip_address(fault.by), None))
 
 
+def _unpin(stage: Stage, fault: Fault) -> None:
+    host = stage.hosts[fault.to]
+    for up in host.initiated():
+        host.order(OperatorUnpin(up.sa))
+
+
+def _old_orders(stage: Stage, fault: Fault) -> None:
+    stage.hosts[fault.to].repeat_old_orders()
+
+
 _ACTS: Final[Mapping[str, Callable[[Stage, Fault], None]]] = {
     "down": _down,
     "up": _up,
@@ -152,11 +167,14 @@ _ACTS: Final[Mapping[str, Callable[[Stage, Fault], None]]] = {
     "obey": _obey,
     "delay": _delay,
     "move": _move,
+    "unpin": _unpin,
+    "old-orders": _old_orders,
+    "narrow": _narrow,
 }
 _NAMES: Final[Mapping[str, str]] = {
-    **dict.fromkeys(("down", "up", "silence", "restore", "cut", "cut-one-way", "mend", "weather"), "link"),
+    **dict.fromkeys(("down", "up", "silence", "restore", "cut", "cut-one-way", "mend", "weather", "narrow"), "link"),
     **dict.fromkeys(("reboot-nat", "renumber-nat"), "nat"),
-    **dict.fromkeys(("stall", "restart", "refuse", "obey", "delay", "move"), "host"),
+    **dict.fromkeys(("stall", "restart", "refuse", "obey", "delay", "move", "unpin", "old-orders"), "host"),
 }
 """What `to` names."""
 

@@ -1,5 +1,6 @@
 """One end: the real core without sockets, the real fleet, and the real turn, woken by the world's clock."""
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -9,7 +10,7 @@ from typing import Final, Protocol
 from mobike import _core
 from mobike.address import Endpoint, Ip, Nanos, Pair, Path, SaId, Token
 from mobike.auth import Doorkeeper
-from mobike.commands import Command, Connect, SetProfile
+from mobike.commands import Announce, Command, Connect, Move, Probe, SetProfile
 from mobike.config import Connection
 from mobike.dataplane.operations import Operation
 from mobike.events import Authorise, Event, IkeSaDown, IkeSaUp, OperatorEvent, Role
@@ -35,6 +36,9 @@ INNER_AT_ONCE: Final = 4096
 
 DAY_ONE: Final = datetime(2030, 1, 1, tzinfo=UTC)
 """When a world begins, for certificates."""
+
+OLD_ORDERS: Final = 32
+"""Orders that a faulty mailbox may hand over again."""
 
 
 class Watcher(Protocol):
@@ -119,6 +123,7 @@ class Host:
         self.pingers = {}
         self.ups = {}
         self.orders_since = {}
+        self._old_orders: deque[Move | Announce | Probe] = deque(maxlen=OLD_ORDERS)
         self._watcher.booted(self)
         self.submit([SetProfile(each.profile) for each in self.connections])
         self.wake()
@@ -171,7 +176,15 @@ class Host:
             if isinstance(each, Connect):
                 self.orders_since[each.token] = self.world.now
         self._watcher.ordered(self, orders)
+        self._old_orders.extend(each for each in orders if isinstance(each, Move | Announce | Probe))
         self.core.submit(orders, self.world.now)
+        self._drain()
+
+    def repeat_old_orders(self) -> None:
+        """A mailbox hands orders over that newer ones have overtaken: the core is to refuse them by their number."""
+        newest = {each.sa: each.generation for each in self._old_orders}
+        old = [each for each in self._old_orders if each.generation < newest[each.sa]]
+        self.core.submit(old, self.world.now)
         self._drain()
 
     def take_events(self, limit: int, /) -> Sequence[Event | Authorise]:

@@ -1,12 +1,13 @@
 """What must hold in the end: once faults stop, every SA whose peers share a working pair is stable on one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from mobike.address import Ip, Pair
 from mobike.events import IkeSaUp
 from mobike.policy.connection import ConnectionPolicy
+from mobike.policy.pairs import PairRules
 from mobike.sim.host import Host
 
 
@@ -29,6 +30,7 @@ class _Ends(NamedTuple):
     """One SA: at its initiator, and at the peer if it is there."""
 
     host: Host
+    policy: ConnectionPolicy
     up: IkeSaUp
     peer: Host
     other: IkeSaUp | None
@@ -45,32 +47,44 @@ def complaints(peers: Peers) -> Iterator[str]:
             yield f"{host.name}: events wait that nobody will take"
 
 
+def working_pairs(host: Host, policy: ConnectionPolicy, peer: Host, remotes: Mapping[Ip, None]) -> list[Pair]:
+    """Pairs that work now, may be known here, and are allowed for the connection."""
+    return [pair for pair in host.working_pairs(peer, remotes) if _is_allowed(pair, policy.pairs)]
+
+
+def _is_allowed(pair: Pair, rules: PairRules) -> bool:
+    of_ends = ((pair.local, rules.local), (pair.remote, rules.remote))
+    return pair.local.version in rules.families and all(
+        not prefixes or any(ip in prefix for prefix in prefixes) for ip, prefixes in of_ends
+    )
+
+
 def _of_connection(host: Host, policy: ConnectionPolicy, peers: Peers) -> Iterator[str]:
     peer = peers.of(policy)
     if peer is None:
         return
     ups = [up for up in host.initiated() if up.connection == policy.name]
     known = dict.fromkeys(policy.remotes)
-    pairs = host.working_pairs(peer, known)
+    pairs = working_pairs(host, policy, peer, known)
     wanted = 1 + (host.crowd if policy is host.connections[0].policy else 0)
     if len(ups) < wanted and pairs:
         yield f"{host.name}: {len(ups)} of {wanted} SAs of {policy.name} are up, though {pairs[0]} works"
     ends = {(up.spi_i, up.spi_r): up for up in peer.ups.values()}
     for up in ups:
-        complaint = _of_sa(_Ends(host, up, peer, ends.get((up.spi_i, up.spi_r))), known)
+        complaint = _of_sa(_Ends(host, policy, up, peer, ends.get((up.spi_i, up.spi_r))), known)
         if complaint is not None:
             yield f"{host.name}: SA {up.sa:#x} {complaint}"
 
 
 def _of_sa(ends: _Ends, remotes: dict[Ip, None]) -> str | None:
-    host, up, peer, other = ends
+    host, policy, up, peer, other = ends
     row = host.fleet.row(up.sa)
     if row is None:
         return "is unknown to its fleet"
     # A list does not repeat the address that it is sent from (RFC 4555 section 3.4).
     detail = host.fleet.view(up.sa) if host.crowd == 0 else None
     listed = () if detail is None else detail.peer_addresses
-    pairs = host.working_pairs(peer, {**remotes, **dict.fromkeys(listed), row.path.remote.ip: None})
+    pairs = working_pairs(host, policy, peer, {**remotes, **dict.fromkeys(listed), row.path.remote.ip: None})
     if not pairs:
         return None
     if row.state != "established":

@@ -247,7 +247,8 @@ class Story:
         peer = None if policy is None else settled.Peers(self.stage.all_hosts()).of(policy)
         if row is None or policy is None or peer is None:
             return False
-        return row.path.pair in host.working_pairs(peer, {**dict.fromkeys(policy.remotes), row.path.remote.ip: None})
+        known = {**dict.fromkeys(policy.remotes), row.path.remote.ip: None}
+        return row.path.pair in settled.working_pairs(host, policy, peer, known)
 
     def _tell(self, line: Line) -> None:
         self._timeline.append(line)
