@@ -141,16 +141,35 @@ class Story:
             trouble = faults.problem(self.stage, fault)
             if trouble is not None:
                 raise ValueError(f"{self.scenario.name}: {trouble}")
+        try:
+            self.begin()
+            for fault in self.scenario.faults:
+                self.world.at(fault.at, partial(self.let, fault))
+            self.world.run_until(self.scenario.lasts)
+        except TimeStandsStill as bug:
+            self.rules.violations.append(str(bug))
+            return self._outcome(None)
+        return self.finish()
+
+    def begin(self) -> None:
+        """Hosts boot, pings set out. Who takes the run step by step goes on with `world.run_until` and `let`."""
+        self.stage.boot()
+        for stream in self._streams:
+            self.world.after(stream.plan.every, partial(self._ping, stream))
+
+    def let(self, fault: faults.Fault) -> None:
+        """Let it happen now."""
+        self._happened.append(fault)
+        if not fault.quiet:
+            self._tell(Line(self.world.now, "world", "fault", str(fault)))
+        faults.happen(self.stage, fault)
+
+    def finish(self) -> Outcome:
+        """Faults stop; does everything settle?"""
+        faults.heal(self.stage)
+        self._tell(Line(self.world.now, "world", "healed", "Faults stop here"))
         settled_after: int | None = None
         try:
-            self.stage.boot()
-            for fault in self.scenario.faults:
-                self.world.at(fault.at, partial(self._happen, fault))
-            for stream in self._streams:
-                self.world.after(stream.plan.every, partial(self._ping, stream))
-            self.world.run_until(self.scenario.lasts)
-            faults.heal(self.stage)
-            self._tell(Line(self.world.now, "world", "healed", "Faults stop here"))
             settled_after = self._settle()
         except TimeStandsStill as bug:
             self.rules.violations.append(str(bug))
@@ -174,12 +193,6 @@ class Story:
         for name, plan in self.scenario.hosts.items():
             stage.add(name, plan)
         return stage
-
-    def _happen(self, fault: faults.Fault) -> None:
-        self._happened.append(fault)
-        if not fault.quiet:
-            self._tell(Line(self.world.now, "world", "fault", str(fault)))
-        faults.happen(self.stage, fault)
 
     def _ping(self, stream: _Stream) -> None:
         self.world.after(stream.plan.every, partial(self._ping, stream))
@@ -278,7 +291,7 @@ class Story:
 
     def _recoveries(self, pings: Sequence[Ping]) -> list[Recovery]:
         told = [fault for fault in self._happened if not fault.quiet]
-        ends = [*(fault.at for fault in told[1:]), self.world.now + 1]
+        ends = [*(fault.at for fault in told[1:]), self.world.now + 1][: len(told)]
         found = []
         for fault, end in zip(told, ends, strict=True):
             among = sorted((ping for ping in pings if fault.at - AROUND <= ping.sent < end), key=lambda ping: ping.sent)

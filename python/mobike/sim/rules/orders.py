@@ -23,6 +23,9 @@ class _Orders:
     settled: Generation = _NONE
     where: Path | None = None
     """Of the newest Move."""
+    since: int = 0
+    at_once: dict[Path, None] = field(default_factory=dict)
+    """Of all moves of that moment: one turn may decide anew what it decided, and each order is obeyed."""
     also: dict[Path, None] = field(default_factory=dict)
     """Where else it may ask: probes and lists have paths of their own."""
 
@@ -50,6 +53,9 @@ class _OfOrders(Rule):
         orders.newest = max(orders.newest, each.generation)
         if isinstance(each, Move):
             orders.moves[each.generation] = orders.where = each.path
+            if orders.since != host.world.now:
+                orders.since, orders.at_once = host.world.now, {}
+            orders.at_once[each.path] = None
             while len(orders.moves) > REMEMBERED:
                 del orders.moves[next(iter(orders.moves))]
         elif each.path is not None:
@@ -110,7 +116,9 @@ class Directions(_OfOrders):
             return
         orders = self._orders[host.name].get(life.up.sa)
         where = life.up.path if orders is None or orders.where is None else orders.where
-        if path != where and (orders is None or path not in orders.also):
+        if orders is not None and (path in orders.also or (path in orders.at_once and orders.since == host.world.now)):
+            return
+        if path != where:
             self.broken(host, f"{message} goes over {path}, though the newest order is {where}")
 
 
