@@ -8,8 +8,12 @@ from typing import Final
 from mobike.cli.failure import ExitCode, Failure
 from mobike.cli.plain import plain
 from mobike.sim import chaos, report, scenario, story
+from mobike.sim.world import SECOND
 
 MOST_SEED: Final = 1_000_000
+FOLD: Final = SECOND
+"""Lines of one kind of one host within so long are told as one, when there is a crowd."""
+CLEAR: Final = "\x1b[K"
 
 
 def listing() -> str:
@@ -28,7 +32,9 @@ def run(name: str, seed: int | None, *, sas: int | None, timeline: bool) -> int:
     print(f"{chosen.title} (seed {seed})\n")
     if chosen.story:
         print(f"{chosen.story}\n")
-    outcome = story.run(chosen, seed, _print_line if timeline else lambda _: None)
+    screen = Screen(timeline=timeline, folds=any(host.crowd for host in chosen.hosts.values()))
+    outcome = story.run(chosen, seed, screen.tell, screen.look)
+    screen.close()
     print(("\n" if timeline else "") + plain(report.draw(outcome)))
     return 0 if outcome.is_good else 1
 
@@ -49,6 +55,50 @@ def _find(name: str, seed: int, sas: int | None) -> scenario.Scenario:
         raise Failure(str(error), code=ExitCode.USAGE) from error
 
 
-def _print_line(line: story.Line) -> None:
-    print(plain(report.draw_line(line)))
-    sys.stdout.flush()
+class Screen:
+    """The timeline as it comes; of a crowd, one line where thousands say the same. On a terminal, how far it is."""
+
+    def __init__(self, *, timeline: bool, folds: bool) -> None:
+        self._timeline = timeline
+        self._folds = folds
+        self._shows_progress = sys.stderr.isatty()
+        self._more: dict[tuple[str, str], tuple[int, int]] = {}
+        """By host and kind: since when, and how many since, that were not printed."""
+
+    def tell(self, line: story.Line) -> None:
+        if not self._timeline:
+            return
+        key = (line.who, line.kind)
+        since, count = self._more.get(key, (-FOLD, 0))
+        if self._folds and line.at - since < FOLD:
+            self._more[key] = (since, count + line.count)
+            return
+        self._flush(key)
+        self._more[key] = (line.at, 0)
+        self._print(report.draw_line(line))
+
+    def look(self, at: story.Story) -> None:
+        for key in [key for key, (since, _) in self._more.items() if at.world.now - since >= FOLD]:
+            self._flush(key)
+            del self._more[key]
+        if self._shows_progress:
+            ups = sum(len(host.initiated()) for host in at.stage.hosts.values())
+            now, lasts = at.world.now // SECOND, at.scenario.lasts // SECOND
+            print(f"\r{CLEAR}{now:>6} of {lasts} s, {ups:,} SAs are up", end="", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        for key in self._more:
+            self._flush(key)
+        if self._shows_progress:
+            print(f"\r{CLEAR}", end="", file=sys.stderr, flush=True)
+
+    def _flush(self, key: tuple[str, str]) -> None:
+        _, count = self._more.get(key, (0, 0))
+        if count:
+            who, kind = key
+            self._print(f"{'':14}{who:<12} ({kind}: {count:,} more within a second)")
+
+    def _print(self, text: str) -> None:
+        if self._shows_progress:
+            print(f"\r{CLEAR}", end="", file=sys.stderr, flush=True)
+        print(plain(text), flush=True)

@@ -44,6 +44,8 @@ class Line:
     who: str
     kind: str
     text: str
+    count: int = 1
+    """Of how many SAs it is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,8 @@ class Chronicler(Rules):
             if isinstance(event, Moved):
                 self.moved_at.append((self._world.now, host.name, event.sa))
         for note in decided.notes:
-            self._tell(Line(self._world.now, host.name, note.kind, note.text))
+            count = note.data.get("sas", 1)
+            self._tell(Line(self._world.now, host.name, note.kind, note.text, count if isinstance(count, int) else 1))
 
 
 @dataclass(slots=True)
@@ -124,12 +127,20 @@ class _Stream:
 class Story:
     """One run."""
 
-    def __init__(self, scenario: Scenario, seed: int, tell: Callable[[Line], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        seed: int,
+        tell: Callable[[Line], None] = lambda _: None,
+        look: Callable[["Story"], None] = lambda _: None,
+    ) -> None:
+        """`tell`: each line of the timeline, as it comes. `look`: called after each second of the world."""
         self.scenario = scenario
         self.seed = seed
         self.world = World(seed)
         self._timeline: list[Line] = []
         self._also_tell = tell
+        self._look = look
         self.rules = Chronicler(self.world, self._tell)
         self.stage = self._build()
         self._streams = [_Stream(each, self.stage.hosts[each.host]) for each in scenario.pings]
@@ -145,6 +156,9 @@ class Story:
             self.begin()
             for fault in self.scenario.faults:
                 self.world.at(fault.at, partial(self.let, fault))
+            for second in range(SECOND, self.scenario.lasts, SECOND):
+                self.world.run_until(second)
+                self._look(self)
             self.world.run_until(self.scenario.lasts)
         except TimeStandsStill as bug:
             self.rules.violations.append(str(bug))
@@ -317,6 +331,11 @@ def _passes_again(pings: Sequence[Ping], since: int) -> int | None:
     return None
 
 
-def run(scenario: Scenario, seed: int, tell: Callable[[Line], None] = lambda _: None) -> Outcome:
+def run(
+    scenario: Scenario,
+    seed: int,
+    tell: Callable[[Line], None] = lambda _: None,
+    look: Callable[[Story], None] = lambda _: None,
+) -> Outcome:
     """The same scenario with the same seed gives the same outcome."""
-    return Story(scenario, seed, tell).run()
+    return Story(scenario, seed, tell, look).run()
