@@ -87,9 +87,14 @@ soak: $(STAMP)  ## many seeds of chaos in the simulated world: SEEDS=n, SEED=fir
 # --- numbers --------------------------------------------------------------------------------------------------------
 
 .PHONY: bench
-bench: $(STAMP)  ## all benches: criterion, then the fleet against strongSwan
+bench: $(STAMP)  ## all benches: criterion, time to recover, the fleet against strongSwan
 	cargo bench --workspace -- --warm-up-time 1 --measurement-time 2
+	@$(MAKE) --no-print-directory bench-recovery
 	@$(MAKE) --no-print-directory bench-fleet
+
+.PHONY: bench-recovery
+bench-recovery: $(STAMP)  ## time to recover and packets sent in the shipped scenarios; writes benches/results/recovery.md
+	@$(BIN)/python -m benches.recovery $(ARGS)
 
 .PHONY: bench-fleet
 bench-fleet: system-packages $(STAMP)  ## setups per second, CPU and memory beside strongSwan; writes benches/results/fleet.json
