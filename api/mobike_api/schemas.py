@@ -245,6 +245,13 @@ class MoveOrder(Order):
     """The peer's address."""
 
 
+class AwayOrder(Order):
+    """Be away; the peer may grant less."""
+
+    span_s: Annotated[int, Field(ge=1, le=365 * 86_400)]
+    """For so many seconds at most."""
+
+
 class AddressOrder(Order):
     """Plug or unplug a local address, as if its cable were."""
 

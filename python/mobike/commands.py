@@ -83,6 +83,8 @@ class Profile:
     """Data without echo for so many nanoseconds and three round trips makes an initiator test its path; 0: never."""
     window: int = 1
     """Requests of the peer served at a time, 1 to 32 (SET_WINDOW_SIZE, RFC 7296 section 2.3)."""
+    away_at_most: int = 24 * 3600 * SECOND
+    """The longest a peer may be away (docs/extensions/away.md); 0: none may."""
     extensions: tuple[str, ...] = ()
     """Private extensions offered to peers that know them: `path-probes`, `away` (docs/extensions/)."""
     nat_traversal: bool = True
@@ -167,6 +169,14 @@ class Watch:
 
 
 @dataclass(frozen=True, slots=True)
+class Away:
+    """As the initiator: ask the peer for leave to be away for `span` nanoseconds. A `Move` ends it."""
+
+    sa: SaId
+    span: int
+
+
+@dataclass(frozen=True, slots=True)
 class Close:
     """Delete an IKE SA and everything under it."""
 
@@ -211,6 +221,7 @@ Command: TypeAlias = (
     | Announce
     | Probe
     | Watch
+    | Away
     | Close
     | CloseChild
     | Allow

@@ -201,6 +201,30 @@ class NatChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class WentAway:
+    """The peer gave us leave to be away: it keeps the IKE SA for `span`, and nothing is sent until we move."""
+
+    sa: SaId
+    span: int
+
+
+@dataclass(frozen=True, slots=True)
+class AwayRefused:
+    """We cannot be away; the SA stays as it is."""
+
+    sa: SaId
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class PeerAway:
+    """The peer is away for at most `span` nanoseconds; `PeerMoved` tells that it is back."""
+
+    sa: SaId
+    span: int
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """Something was refused or odd; one line for a person. Limited in rate by the core."""
 
@@ -302,6 +326,21 @@ class OperatorUnpin:
 
 
 @dataclass(frozen=True, slots=True)
+class OperatorAway:
+    """Be away with the SAs of this connection, for `span` nanoseconds at most (docs/extensions/away.md)."""
+
+    connection: str
+    span: int
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorBack:
+    """Come back with those of them that are away."""
+
+    connection: str
+
+
+@dataclass(frozen=True, slots=True)
 class OperatorAvoid:
     """Use this link only where nothing else is left; or, with `avoid` false, as the rules say again."""
 
@@ -323,9 +362,21 @@ CoreEvent: TypeAlias = (
     | PeerMoved
     | PeerAddresses
     | NatChanged
+    | WentAway
+    | AwayRefused
+    | PeerAway
     | Notice
 )
 LinkEvent: TypeAlias = AddressAdded | AddressRemoved | RouteAnswer | RoutesChanged
 PlaneEvent: TypeAlias = SaMoved | PlaneRefused
-OperatorEvent: TypeAlias = OperatorUp | OperatorDown | OperatorClose | OperatorMove | OperatorUnpin | OperatorAvoid
+OperatorEvent: TypeAlias = (
+    OperatorUp
+    | OperatorDown
+    | OperatorClose
+    | OperatorMove
+    | OperatorUnpin
+    | OperatorAway
+    | OperatorBack
+    | OperatorAvoid
+)
 Event: TypeAlias = CoreEvent | LinkEvent | PlaneEvent | OperatorEvent

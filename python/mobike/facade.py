@@ -45,6 +45,7 @@ class IkeSaView:
     connection: str
     role: str
     state: str
+    """`established`, `updating`, `waiting` or `away`."""
     local: str
     remote: str
     peer_id: str
@@ -176,6 +177,14 @@ class Facade(Protocol):
 
     def down(self, connection: str) -> None:
         """Take a connection down, or NotFound."""
+        ...
+
+    def away(self, connection: str, span_s: int) -> None:
+        """Be away with a connection for so many seconds at most, or NotFound, or Refused (docs/extensions/away.md)."""
+        ...
+
+    def back(self, connection: str) -> None:
+        """Come back with a connection that is away, or NotFound, or Refused."""
         ...
 
     def close(self, sa: str) -> None:

@@ -142,6 +142,16 @@ class House:
         self._connection(connection)
         self.orders.append(f"down {connection}")
 
+    def away(self, connection: str, span_s: int) -> None:
+        if not self._connection(connection).ike_sas:
+            raise Refused(f"{connection} has no IKE SA", hint="bring it up first")
+        self.orders.append(f"away {connection} {span_s}")
+
+    def back(self, connection: str) -> None:
+        if not self._connection(connection).ike_sas:
+            raise Refused(f"{connection} has no IKE SA", hint="bring it up first")
+        self.orders.append(f"back {connection}")
+
     def close(self, sa: str) -> None:
         del self.sas[self._sa(sa).id]
         self.orders.append(f"close {sa}")

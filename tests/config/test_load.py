@@ -189,7 +189,7 @@ rule = [{ match = "eth*" }]
 def test_a_connection_names_programs_to_be_told() -> None:
     loaded = _read(OFFICE + 'on_move = ["/bin/sh", "-c", "true"]\non_down = ["/no/such"]\nhook_timeout = "1m"\n')
     (connection,) = loaded.settings.connections
-    assert connection.hooks == HookSettings((), ("/no/such",), ("/bin/sh", "-c", "true"), 60 * SECOND)
+    assert connection.hooks == HookSettings((), ("/no/such",), ("/bin/sh", "-c", "true"), (), 60 * SECOND)
     (warning,) = map(str, loaded.warnings)
     assert warning.endswith("connections.office.on_down: /no/such is no program that we may run now")
     for wrong, why in (

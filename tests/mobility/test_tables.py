@@ -7,6 +7,7 @@ import pytest
 
 from mobike.address import Generation, Nanos
 from mobike.events import (
+    AwayRefused,
     Moved,
     MoveRefused,
     Nat,
@@ -15,14 +16,16 @@ from mobike.events import (
     PathChecked,
     PathSilent,
     PeerAddresses,
+    PeerAway,
     PeerMoved,
     PlaneRefused,
     Role,
     SaMoved,
+    WentAway,
 )
-from mobike.mobility.causes import CAUSES, Cause, LocalLost, LookAgain, TimeUp
+from mobike.mobility.causes import CAUSES, Cause, ComeBack, GoAway, LocalLost, LookAgain, TimeUp
 from mobike.mobility.machine import NoSuchTransition, table_of
-from mobike.mobility.states import STABLE, Stable, State, Updating, Waiting
+from mobike.mobility.states import STABLE, Away, Stable, State, Updating, Waiting
 from tests.mobility.stage import MS, SA, Stage, path, session
 from tests.policy.words import CELLULAR, OFFICE, OFFICE_B, WIFI
 
@@ -31,6 +34,8 @@ CAUSE: Final[dict[type[Cause], Cause]] = {
     LocalLost: LocalLost(WIFI),
     LookAgain: LookAgain(),
     TimeUp: TimeUp(),
+    GoAway: GoAway(3600 * 1000 * MS),
+    ComeBack: ComeBack(),
     OperatorMove: OperatorMove(SA, CELLULAR, None),
     Moved: Moved(SA, path(CELLULAR), NOW, Nat.NONE, Nanos(MS)),
     MoveRefused: MoveRefused(SA, path(CELLULAR), NOW),
@@ -39,6 +44,9 @@ CAUSE: Final[dict[type[Cause], Cause]] = {
     PeerMoved: PeerMoved(SA, path(remote=OFFICE_B), Nat.NONE, verified=True),
     PeerAddresses: PeerAddresses(SA, (OFFICE_B,), OFFICE),
     NatChanged: NatChanged(SA, path(), Nat.WE_ARE_BEHIND),
+    WentAway: WentAway(SA, 3600 * 1000 * MS),
+    AwayRefused: AwayRefused(SA, "the peer's policy"),
+    PeerAway: PeerAway(SA, 3600 * 1000 * MS),
     SaMoved: SaMoved(SA, path()),
     PlaneRefused: PlaneRefused(SA, "no memory"),
 }
@@ -46,58 +54,74 @@ STATE: Final[dict[type[State], Callable[[], State]]] = {
     Stable: lambda: STABLE,
     Updating: lambda: Updating(path(CELLULAR), Nanos(0), "a test", None, frozenset()),
     Waiting: lambda: Waiting(Nanos(0), "a test"),
+    Away: lambda: Away(Nanos(0), Nanos(3600 * 1000 * MS)),
 }
 NEVER: Final = None
 """This cause cannot meet this state: it would be a bug, and must be told as one."""
 
 # On a stage where WIFI is gone for LocalLost, and both links are well for all else.
 INITIATOR: Final[dict[type[Cause], tuple[type[State] | None, ...]]] = {
-    #               Stable    Updating  Waiting
-    LocalLost:     (Updating, Updating, Waiting),
-    LookAgain:     (Stable,   Updating, Updating),
-    TimeUp:        (Stable,   Updating, Updating),
-    OperatorMove:  (Updating, Updating, Updating),
-    Moved:         (Stable,   Stable,   Waiting),
-    MoveRefused:   (Stable,   Updating, Waiting),
-    PathSilent:    (Updating, Updating, Waiting),
-    PathChecked:   (Stable,   Updating, Waiting),
-    PeerMoved:     (NEVER,    NEVER,    NEVER),
-    PeerAddresses: (Stable,   Updating, Updating),
-    NatChanged:    (Updating, Updating, Waiting),
-    SaMoved:       (Stable,   Updating, Waiting),
-    PlaneRefused:  (Stable,   Updating, Waiting),
+    #               Stable    Updating  Waiting   Away
+    LocalLost:     (Updating, Updating, Waiting,  Away),
+    LookAgain:     (Stable,   Updating, Updating, Away),
+    TimeUp:        (Stable,   Updating, Updating, Away),
+    GoAway:        (Stable,   Updating, Waiting,  Away),
+    ComeBack:      (Stable,   Updating, Waiting,  Updating),
+    OperatorMove:  (Updating, Updating, Updating, Away),
+    Moved:         (Stable,   Stable,   Waiting,  Away),
+    MoveRefused:   (Stable,   Updating, Waiting,  Away),
+    PathSilent:    (Updating, Updating, Waiting,  Away),
+    PathChecked:   (Stable,   Updating, Waiting,  Away),
+    PeerMoved:     (NEVER,    NEVER,    NEVER,    NEVER),
+    PeerAddresses: (Stable,   Updating, Updating, Away),
+    NatChanged:    (Updating, Updating, Waiting,  Away),
+    WentAway:      (Away,     Updating, Away,     Away),
+    AwayRefused:   (Stable,   Updating, Waiting,  Away),
+    PeerAway:      (NEVER,    NEVER,    NEVER,    NEVER),
+    SaMoved:       (Stable,   Updating, Waiting,  Away),
+    PlaneRefused:  (Stable,   Updating, Waiting,  Away),
 }  # fmt: skip
 RESPONDER: Final[dict[type[Cause], tuple[type[State] | None, ...]]] = {
-    #               Stable    Updating  Waiting
-    LocalLost:     (Stable,   NEVER,    Waiting),
-    LookAgain:     (Stable,   NEVER,    Stable),
-    TimeUp:        (Stable,   NEVER,    Waiting),
-    OperatorMove:  (Stable,   NEVER,    Waiting),
-    Moved:         (NEVER,    NEVER,    NEVER),
-    MoveRefused:   (NEVER,    NEVER,    NEVER),
-    PathSilent:    (Stable,   NEVER,    Waiting),
-    PathChecked:   (Stable,   NEVER,    Waiting),
-    PeerMoved:     (Stable,   NEVER,    Stable),
-    PeerAddresses: (Stable,   NEVER,    Waiting),
-    NatChanged:    (Stable,   NEVER,    Waiting),
-    SaMoved:       (Stable,   NEVER,    Waiting),
-    PlaneRefused:  (Stable,   NEVER,    Waiting),
+    #               Stable    Updating  Waiting   Away
+    LocalLost:     (Stable,   NEVER,    Waiting,  Away),
+    LookAgain:     (Stable,   NEVER,    Stable,   Away),
+    TimeUp:        (Stable,   NEVER,    Waiting,  Away),
+    GoAway:        (Stable,   NEVER,    Waiting,  Away),
+    ComeBack:      (Stable,   NEVER,    Waiting,  Away),
+    OperatorMove:  (Stable,   NEVER,    Waiting,  Away),
+    Moved:         (NEVER,    NEVER,    NEVER,    NEVER),
+    MoveRefused:   (NEVER,    NEVER,    NEVER,    NEVER),
+    PathSilent:    (Stable,   NEVER,    Waiting,  Away),
+    PathChecked:   (Stable,   NEVER,    Waiting,  Away),
+    PeerMoved:     (Stable,   NEVER,    Stable,   Stable),
+    PeerAddresses: (Stable,   NEVER,    Waiting,  Away),
+    NatChanged:    (Stable,   NEVER,    Waiting,  Away),
+    WentAway:      (NEVER,    NEVER,    NEVER,    NEVER),
+    AwayRefused:   (NEVER,    NEVER,    NEVER,    NEVER),
+    PeerAway:      (Away,     NEVER,    Away,     Away),
+    SaMoved:       (Stable,   NEVER,    Waiting,  Away),
+    PlaneRefused:  (Stable,   NEVER,    Waiting,  Away),
 }  # fmt: skip
 WITHOUT_MOBIKE: Final[dict[type[Cause], tuple[type[State] | None, ...]]] = {
-    #               Stable    Updating  Waiting
-    LocalLost:     (Stable,   NEVER,    NEVER),
-    LookAgain:     (Stable,   NEVER,    NEVER),
-    TimeUp:        (Stable,   NEVER,    NEVER),
-    OperatorMove:  (Stable,   NEVER,    NEVER),
-    Moved:         (NEVER,    NEVER,    NEVER),
-    MoveRefused:   (NEVER,    NEVER,    NEVER),
-    PathSilent:    (Stable,   NEVER,    NEVER),
-    PathChecked:   (Stable,   NEVER,    NEVER),
-    PeerMoved:     (NEVER,    NEVER,    NEVER),
-    PeerAddresses: (NEVER,    NEVER,    NEVER),
-    NatChanged:    (Stable,   NEVER,    NEVER),
-    SaMoved:       (Stable,   NEVER,    NEVER),
-    PlaneRefused:  (Stable,   NEVER,    NEVER),
+    #               Stable    Updating  Waiting   Away
+    LocalLost:     (Stable,   NEVER,    NEVER,    NEVER),
+    LookAgain:     (Stable,   NEVER,    NEVER,    NEVER),
+    TimeUp:        (Stable,   NEVER,    NEVER,    NEVER),
+    GoAway:        (Stable,   NEVER,    NEVER,    NEVER),
+    ComeBack:      (Stable,   NEVER,    NEVER,    NEVER),
+    OperatorMove:  (Stable,   NEVER,    NEVER,    NEVER),
+    Moved:         (NEVER,    NEVER,    NEVER,    NEVER),
+    MoveRefused:   (NEVER,    NEVER,    NEVER,    NEVER),
+    PathSilent:    (Stable,   NEVER,    NEVER,    NEVER),
+    PathChecked:   (Stable,   NEVER,    NEVER,    NEVER),
+    PeerMoved:     (NEVER,    NEVER,    NEVER,    NEVER),
+    PeerAddresses: (NEVER,    NEVER,    NEVER,    NEVER),
+    NatChanged:    (Stable,   NEVER,    NEVER,    NEVER),
+    WentAway:      (NEVER,    NEVER,    NEVER,    NEVER),
+    AwayRefused:   (NEVER,    NEVER,    NEVER,    NEVER),
+    PeerAway:      (NEVER,    NEVER,    NEVER,    NEVER),
+    SaMoved:       (Stable,   NEVER,    NEVER,    NEVER),
+    PlaneRefused:  (Stable,   NEVER,    NEVER,    NEVER),
 }  # fmt: skip
 TABLES: Final = {
     "initiator": (Role.INITIATOR, True, INITIATOR),

@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from mobike_api.deps import FacadeDep, NamePath
-from mobike_api.schemas import Accepted, Connection, Connections
+from mobike_api.schemas import Accepted, AwayOrder, Connection, Connections
 
 router = APIRouter(prefix="/connections", tags=["Connections"])
 
@@ -26,3 +26,19 @@ async def take_down(facade: FacadeDep, name: NamePath) -> Accepted:
     """Close all IKE SAs of a connection, and keep it down."""
     facade.down(name)
     return Accepted(order="down", target=name)
+
+
+@router.post("/{name}/away", status_code=202, summary="Be away with a connection")
+async def go_away(facade: FacadeDep, name: NamePath, order: AwayOrder) -> Accepted:
+    """Ask the peer for leave: it keeps the IKE SA and its inner address for so long, and sends nothing.
+
+    An event `away` or `away-refused` says what it answered. Both ends must offer the extension `away`."""
+    facade.away(name, order.span_s)
+    return Accepted(order="away", target=name)
+
+
+@router.post("/{name}/back", status_code=202, summary="Come back with a connection")
+async def come_back(facade: FacadeDep, name: NamePath) -> Accepted:
+    """End being away, from the best pair of addresses there is by now."""
+    facade.back(name)
+    return Accepted(order="back", target=name)

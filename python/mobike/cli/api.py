@@ -1,7 +1,9 @@
 """The daemon's API as a command sees it: JSON in and out, and every error one line."""
 
+import json
 import socket
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,6 +92,23 @@ class Api:
 
     def delete(self, path: str) -> Json:
         return self._ask("DELETE", path)
+
+    def await_event(self, fits: Callable[[Json], bool], wait_s: float) -> Json | None:
+        """The first event that fits, of those that are kept and those that come; None if there is none in time."""
+        end = time.monotonic() + wait_s
+        query = {"after": 0}
+        try:
+            with self._reached(), self._client.stream("GET", "/api/v1/events", params=query, timeout=wait_s) as answer:
+                for line in answer.iter_lines():
+                    if line.startswith("data:") and fits(event := json.loads(line.removeprefix("data:"))):
+                        found: Json = event
+                        return found
+                    if time.monotonic() >= end:
+                        break
+        except Failure as failure:
+            if not isinstance(failure.__context__, httpx.TimeoutException):
+                raise
+        return None
 
     def _ask(
         self, method: str, path: str, *, query: Mapping[str, str | int] | None = None, body: Json | None = None

@@ -129,6 +129,39 @@ def move(
 
 
 @app.command()
+def away(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="A connection that we began.")],
+    span: Annotated[
+        str, typer.Option("--for", metavar="TIME", help="At most so long; the peer may grant less.")
+    ] = "8h",
+    wait: Wait = 10,
+) -> None:
+    """Leave a connection for a while: its peer keeps it and its inner address, and sends nothing."""
+    from mobike.config.durations import parse_duration  # noqa: PLC0415 - as above
+
+    try:
+        seconds = parse_duration(span) // 1_000_000_000
+    except ValueError as problem:
+        raise Failure(str(problem), code=ExitCode.USAGE) from None
+    if seconds < 1:
+        raise Failure("--for must be a second or more", code=ExitCode.USAGE)
+    with _api(context) as api:
+        print(plain(order.go_away(api, name, span_s=seconds, wait_s=wait)))
+
+
+@app.command()
+def back(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="A connection that is away.")],
+    wait: Wait = 10,
+) -> None:
+    """Come back to it, from wherever we are now."""
+    with _api(context) as api:
+        print(plain(order.come_back(api, name, wait)))
+
+
+@app.command()
 def check(config: Config) -> None:
     """Say what is wrong with a configuration, all of it at once."""
     from mobike.cli import start  # noqa: PLC0415 - config and core take longer to import than a status to show

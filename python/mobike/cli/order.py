@@ -86,6 +86,47 @@ def move(api: Api, name: str, *, local: str | None, remote: str | None, wait_s: 
     return f"{sa}: moved to {done['to_path']} in {done['duration_ms']:.1f} ms"
 
 
+def go_away(api: Api, name: str, *, span_s: int, wait_s: float) -> str:
+    """Be away with a connection."""
+    # The daemon's clock is ours: it listens on this machine alone.
+    before = time.time()
+    api.post(f"connections/{quote(name, safe='')}/away", {"span_s": span_s})
+    if not wait_s:
+        return f"{name}: asked for leave"
+
+    def answers(event: Json) -> bool:
+        return event["connection"] == name and event["at"] >= before and event["kind"] in {"away", "away-refused"}
+
+    answer = api.await_event(answers, wait_s)
+    if answer is None:
+        raise Failure(f"the peer has not answered after {wait_s:g} s", hint=_GOES_ON)
+    if answer["kind"] == "away-refused":
+        raise Failure(f"{name}: {answer['text']}")
+    return f"{name}: {answer['text']}"
+
+
+def come_back(api: Api, name: str, wait_s: float) -> str:
+    """End being away."""
+    sa = find_sa(api, name)
+    if detail(api, sa)["sa"]["state"] != "away":
+        raise Failure(f"{name} is not away", hint="'mobike status' shows where it is")
+    api.post(f"connections/{quote(name, safe='')}/back")
+    if not wait_s:
+        return f"{name}: ordered back"
+
+    def here() -> Json | None:
+        now: Json = detail(api, sa)
+        return now if now["sa"]["state"] == "established" else None
+
+    try:
+        done = _look(here, wait_s)
+    except Missing:
+        raise Failure(f"{name} ended meanwhile") from None
+    if done is None:
+        raise Failure(_where(api, sa, wait_s), hint=_GOES_ON)
+    return f"{name}: back, {done['sa']['local']} -> {done['sa']['remote']}"
+
+
 _GOES_ON: Final = "the order stands; 'mobike status' shows what comes of it"
 
 

@@ -89,7 +89,7 @@ def build_connection(name: str, table: ConnectionTable, base: Path, environ: Map
         policy=_policy(name, table, policy),
         trust=proofs.trust,
         addresses=tuple(table.addresses),
-        hooks=HookSettings(table.on_up, table.on_down, table.on_move, table.hook_timeout),
+        hooks=HookSettings(table.on_up, table.on_down, table.on_move, table.on_away, table.hook_timeout),
     )
     return BuiltConnection(connection, tuple(problems))
 
@@ -162,7 +162,7 @@ def _contradictions(table: ConnectionTable) -> Iterator[ConnectionProblem]:
 
 
 def _of_hooks(table: ConnectionTable) -> Iterator[ConnectionProblem]:
-    for key in ("on_up", "on_down", "on_move"):
+    for key in ("on_up", "on_down", "on_move", "on_away"):
         command: tuple[str, ...] = getattr(table, key)
         if command and not access(command[0], X_OK):
             yield ConnectionProblem((key,), f"{command[0]} is no program that we may run now", harmless=True)
@@ -279,6 +279,7 @@ def _profile(name: str, table: ConnectionTable, proofs: _Proofs) -> Profile:
         families=tuple(int(family.removeprefix("ipv")) for family in table.families),
         nat_traversal=table.nat_traversal,
         window=table.window,
+        away_at_most=table.away_at_most,
         extensions=tuple(table.extensions),
     )
 

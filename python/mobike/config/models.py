@@ -162,6 +162,7 @@ class ConnectionTable(Table):
     trusted: list[Network] = []
     nat_traversal: bool = True
     window: Annotated[int, Field(ge=1, le=32)] = 1
+    away_at_most: Duration = 24 * 3600 * 1_000_000_000
     extensions: list[Literal["path-probes", "away"]] = ["path-probes", "away"]
     start: Literal["auto", "manual"] = "auto"
     addresses: list[Address] = []
@@ -176,6 +177,7 @@ class ConnectionTable(Table):
     on_up: HookCommand = ()
     on_down: HookCommand = ()
     on_move: HookCommand = ()
+    on_away: HookCommand = ()
     hook_timeout: Duration = _HOOKS.timeout
     reconnect: ReconnectTable = ReconnectTable()
 

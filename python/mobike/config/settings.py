@@ -119,12 +119,13 @@ class HookSettings:
     on_up: tuple[str, ...] = ()
     on_down: tuple[str, ...] = ()
     on_move: tuple[str, ...] = ()
+    on_away: tuple[str, ...] = ()
     timeout: int = 10_000_000_000
     """Nanoseconds each may take."""
 
     @property
     def any(self) -> bool:
-        return bool(self.on_up or self.on_down or self.on_move)
+        return bool(self.on_up or self.on_down or self.on_move or self.on_away)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,4 +16,11 @@ class MoveSa:
     """UDP encapsulation (RFC 3948): decided per path, on or off with each move (RFC 4555 section 3.5)."""
 
 
-Operation: TypeAlias = MoveSa
+@dataclass(frozen=True, slots=True)
+class Park:
+    """An end of this IKE SA is away: drop, and count, what would go to it, until `MoveSa`. Nothing is answered."""
+
+    sa: SaId
+
+
+Operation: TypeAlias = MoveSa | Park

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from mobike.commands import Command
-from mobike.dataplane.operations import Operation
+from mobike.dataplane.operations import MoveSa, Operation
 from mobike.events import PlaneEvent, SaMoved
 
 
@@ -47,7 +47,8 @@ class NullPlane:
         self._events: list[PlaneEvent] = []
 
     def apply(self, operations: Sequence[Operation]) -> None:
-        self._events += [SaMoved(operation.sa, operation.path) for operation in operations]
+        moves = (operation for operation in operations if isinstance(operation, MoveSa))
+        self._events += [SaMoved(operation.sa, operation.path) for operation in moves]
 
     def take(self) -> list[PlaneEvent]:
         events, self._events = self._events, []

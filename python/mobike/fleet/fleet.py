@@ -12,6 +12,7 @@ from mobike.dataplane.operations import Operation
 from mobike.events import (
     AddressAdded,
     AddressRemoved,
+    AwayRefused,
     ChildDown,
     ChildUp,
     ConnectFailed,
@@ -23,6 +24,8 @@ from mobike.events import (
     NatChanged,
     Notice,
     OperatorAvoid,
+    OperatorAway,
+    OperatorBack,
     OperatorClose,
     OperatorDown,
     OperatorMove,
@@ -32,12 +35,14 @@ from mobike.events import (
     PathChecked,
     PathSilent,
     PeerAddresses,
+    PeerAway,
     PeerMoved,
     PlaneRefused,
     Role,
     RouteAnswer,
     RoutesChanged,
     SaMoved,
+    WentAway,
 )
 from mobike.fleet.addresses import UNKNOWN_LINK
 from mobike.fleet.links import RouteQuestion
@@ -70,6 +75,9 @@ _OfOneSa: TypeAlias = (
     | PeerMoved
     | PeerAddresses
     | NatChanged
+    | WentAway
+    | AwayRefused
+    | PeerAway
     | SaMoved
     | PlaneRefused
 )
@@ -355,6 +363,9 @@ _HANDLERS: Final[Mapping[type[Event], Callable[[Fleet, Any, Turn], None]]] = {
     PeerMoved: Fleet._peer_moved,
     PeerAddresses: Fleet._peer_addresses,
     NatChanged: Fleet._concerns,
+    WentAway: Fleet._concerns,
+    AwayRefused: Fleet._concerns,
+    PeerAway: Fleet._concerns,
     Notice: Fleet._notice,
     SaMoved: Fleet._plane_moved,
     PlaneRefused: Fleet._plane_refused,
@@ -363,5 +374,7 @@ _HANDLERS: Final[Mapping[type[Event], Callable[[Fleet, Any, Turn], None]]] = {
     OperatorClose: Fleet._operator_close,
     OperatorMove: Fleet._concerns,
     OperatorUnpin: Fleet._operator_unpin,
+    OperatorAway: Fleet._operator_away,
+    OperatorBack: Fleet._operator_back,
     OperatorAvoid: Fleet._operator_avoid,
 }

@@ -3,11 +3,19 @@
 from abc import ABC
 
 from mobike.commands import Close
-from mobike.events import OperatorAvoid, OperatorClose, OperatorDown, OperatorUnpin, OperatorUp
+from mobike.events import (
+    OperatorAvoid,
+    OperatorAway,
+    OperatorBack,
+    OperatorClose,
+    OperatorDown,
+    OperatorUnpin,
+    OperatorUp,
+)
 from mobike.fleet.links import Links
 from mobike.fleet.notes import Note
 from mobike.fleet.turn import Turn
-from mobike.mobility.causes import LookAgain
+from mobike.mobility.causes import Cause, ComeBack, GoAway, LookAgain
 
 
 class Orders(Links, ABC):
@@ -41,6 +49,19 @@ class Orders(Links, ABC):
             turn.notes.append(Note("unpinned", text, (), event.sa, session.connection.name))
             session.pin = None
             self._step(session, LookAgain(), turn)
+
+    def _operator_away(self, event: OperatorAway, turn: Turn) -> None:
+        self._tell_each(event.connection, GoAway(event.span), "away-refused", turn)
+
+    def _operator_back(self, event: OperatorBack, turn: Turn) -> None:
+        self._tell_each(event.connection, ComeBack(), "order-refused", turn)
+
+    def _tell_each(self, connection: str, cause: Cause, refused: str, turn: Turn) -> None:
+        sessions = list(self._sessions.of_connection(connection))
+        if not sessions:
+            turn.notes.append(Note(refused, "The connection has no IKE SA", (), None, connection))
+        for session in sessions:
+            self._step(session, cause, turn)
 
     def _operator_avoid(self, event: OperatorAvoid, turn: Turn) -> None:
         if not self._addresses.avoid(event.link, avoid=event.avoid):

@@ -13,7 +13,7 @@ from mobike.fleet.turn import Turn
 from mobike.fleet.window import Window
 from mobike.mobility.causes import Cause, LookAgain, TimeUp
 from mobike.mobility.session import Session
-from mobike.mobility.states import Stable, Updating, Waiting
+from mobike.mobility.states import Away, Stable, Updating, Waiting
 from mobike.mobility.surroundings import NOTHING_TRIED, Current
 from mobike.policy.chance import Chance
 from mobike.policy.connection import ConnectionPolicy
@@ -123,7 +123,7 @@ class Paths(Window, ABC):
         for name in list(self._to_retest):
             session = self._sessions.an_initiator(name)
             test = None if session is None else self._next_test(session, turn)
-            if session is None or test is None:
+            if session is None or test is None or isinstance(session.state, Away):
                 del self._to_retest[name]
                 continue
             due, pair = test
@@ -167,5 +167,5 @@ def _would_search(session: Session, event: PathSilent) -> bool:
             return event.path.pair == session.pair
         case Updating(path=path, test=test):
             return test == 0 and event.path.pair == path.pair and event.generation == session.generation
-        case Waiting():
+        case Waiting() | Away():
             return False

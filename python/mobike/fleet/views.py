@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from mobike.address import Ip, Nanos, Pair, Path, SaId
 from mobike.events import Nat, Role
+from mobike.mobility.away import words
 from mobike.mobility.folded import ChildFacts
 from mobike.mobility.session import Session
-from mobike.mobility.states import Stable, Updating, Waiting
+from mobike.mobility.states import Away, Stable, Updating, Waiting
 from mobike.policy.choose import Choice, Keep, NoPair, RankedPair
 
 
@@ -18,7 +19,7 @@ class SessionRow:
     connection: str
     role: Role
     state: str
-    """`established`, `updating` or `waiting`."""
+    """`established`, `updating`, `waiting` or `away`."""
     path: Path
     nat: Nat
     peer_id: str
@@ -150,6 +151,9 @@ def why_here(session: Session, decision: Choice | Keep | NoPair) -> str:
             return f"Nothing to move to: {why}"
         case Updating(path=path, why=why):
             return f"Moving to {path.pair}: {why}"
+        case Away(since=since, until=until):
+            who = "We are" if session.role is Role.INITIATOR else "The peer is"
+            return f"{who} away, for at most {words(until - since)}"
         case Stable():
             pass
     if session.role is Role.RESPONDER:

@@ -7,7 +7,15 @@ from ipaddress import ip_address
 from typing import NoReturn, Protocol
 
 from mobike.address import ChildId, Ip, Nanos, SaId
-from mobike.events import OperatorClose, OperatorDown, OperatorEvent, OperatorMove, OperatorUp
+from mobike.events import (
+    OperatorAway,
+    OperatorBack,
+    OperatorClose,
+    OperatorDown,
+    OperatorEvent,
+    OperatorMove,
+    OperatorUp,
+)
 from mobike.facade import (
     AddressView,
     ChildView,
@@ -24,6 +32,9 @@ from mobike.facade import (
 )
 from mobike.fleet import Fleet, MoveRow, SessionDetail, SessionRow
 from mobike.gateway.journal import Journal
+
+LONGEST_AWAY_S = 365 * 86_400
+"""Far beyond any policy of a peer; its answer says what it grants."""
 
 MOST_ROWS = 1000
 """Rows of one page: a few milliseconds of the gateway's loop."""
@@ -130,6 +141,16 @@ class Desk:
         self._connection(connection)
         self._order(OperatorDown(connection))
 
+    def away(self, connection: str, span_s: int) -> None:
+        if not 1 <= span_s <= LONGEST_AWAY_S:
+            raise Refused(f"span_s is {span_s}", field="span_s", hint=f"give 1 to {LONGEST_AWAY_S} seconds")
+        self._initiated(connection, "away")
+        self._order(OperatorAway(connection, span_s * 1_000_000_000))
+
+    def back(self, connection: str) -> None:
+        self._initiated(connection, "back")
+        self._order(OperatorBack(connection))
+
     def close(self, sa: str) -> None:
         self._order(OperatorClose(self._known(sa)))
 
@@ -156,6 +177,14 @@ class Desk:
             raise NotFound(f"{ip} is not in links.manual") from None
 
     # --- helpers ---
+
+    def _initiated(self, connection: str, order: str) -> None:
+        row = self._connection(connection)
+        if row.role != "initiator":
+            hint = f"order `{order}` at the end that begins it"
+            raise Refused(f"{connection} waits for its peer, and only who begins a connection can be away", hint=hint)
+        if not row.ike_sas:
+            raise Refused(f"{connection} has no IKE SA", hint=f"mobike up {connection}")
 
     def _known(self, sa: str) -> SaId:
         number = _number(sa)

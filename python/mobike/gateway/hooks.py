@@ -1,4 +1,5 @@
-"""An operator's own programs, told of what happens to a connection: it came up, it moved, it went down.
+"""An operator's own programs, told of what happens to a connection: it came up, it moved, it
+is away, it went down.
 
 They run beside the turns, never in them: a turn puts what happened into a bounded queue and goes on. Of one IKE SA they
 run one after the other, in order; of all, so many at a time. One that takes too long is killed with all that it
@@ -34,8 +35,16 @@ LONGEST: Final = 1024
 
 PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-_UP, _DOWN, _MOVE = "on_up", "on_down", "on_move"
-_HOOK_OF: Final = {"sa-up": _UP, "sa-down": _DOWN, "moved": _MOVE, "peer-moved": _MOVE}
+_UP, _DOWN, _MOVE, _AWAY = "on_up", "on_down", "on_move", "on_away"
+_HOOK_OF: Final = {
+    "sa-up": _UP,
+    "sa-down": _DOWN,
+    "moved": _MOVE,
+    "peer-moved": _MOVE,
+    "away": _AWAY,
+    "peer-away": _AWAY,
+    "peer-back": _AWAY,
+}
 """Which hook a kind of note is for."""
 
 

@@ -5,6 +5,7 @@ from typing import TypeAlias
 
 from mobike.address import Ip
 from mobike.events import (
+    AwayRefused,
     Moved,
     MoveRefused,
     NatChanged,
@@ -12,9 +13,11 @@ from mobike.events import (
     PathChecked,
     PathSilent,
     PeerAddresses,
+    PeerAway,
     PeerMoved,
     PlaneRefused,
     SaMoved,
+    WentAway,
 )
 
 
@@ -31,6 +34,18 @@ class LookAgain:
 
 
 @dataclass(frozen=True, slots=True)
+class GoAway:
+    """The operator wants to be away for `span` nanoseconds."""
+
+    span: int
+
+
+@dataclass(frozen=True, slots=True)
+class ComeBack:
+    """The operator is back."""
+
+
+@dataclass(frozen=True, slots=True)
 class TimeUp:
     """The test of a pair has had its time, and was not answered (the draft's Timer)."""
 
@@ -39,6 +54,8 @@ Cause: TypeAlias = (
     LocalLost
     | LookAgain
     | TimeUp
+    | GoAway
+    | ComeBack
     | OperatorMove
     | Moved
     | MoveRefused
@@ -47,6 +64,9 @@ Cause: TypeAlias = (
     | PeerMoved
     | PeerAddresses
     | NatChanged
+    | WentAway
+    | AwayRefused
+    | PeerAway
     | SaMoved
     | PlaneRefused
 )
@@ -54,6 +74,8 @@ CAUSES: tuple[type[Cause], ...] = (
     LocalLost,
     LookAgain,
     TimeUp,
+    GoAway,
+    ComeBack,
     OperatorMove,
     Moved,
     MoveRefused,
@@ -62,6 +84,9 @@ CAUSES: tuple[type[Cause], ...] = (
     PeerMoved,
     PeerAddresses,
     NatChanged,
+    WentAway,
+    AwayRefused,
+    PeerAway,
     SaMoved,
     PlaneRefused,
 )

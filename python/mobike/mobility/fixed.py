@@ -5,7 +5,8 @@ from typing import Final
 
 from mobike.commands import Close
 from mobike.events import NatChanged, OperatorMove, PathChecked, PathSilent, PlaneRefused, Role, SaMoved
-from mobike.mobility.causes import Cause, LocalLost, LookAgain, TimeUp
+from mobike.mobility.away import decline_leave, decline_return
+from mobike.mobility.causes import Cause, ComeBack, GoAway, LocalLost, LookAgain, TimeUp
 from mobike.mobility.common import Handler, note_plane_refused, nothing
 from mobike.mobility.session import Session
 from mobike.mobility.states import Stable, State
@@ -30,6 +31,8 @@ TABLE: Final[Mapping[tuple[type[State], type[Cause]], Handler]] = {
     (Stable, LookAgain): nothing,
     (Stable, TimeUp): nothing,
     (Stable, OperatorMove): _decline,
+    (Stable, GoAway): decline_leave,
+    (Stable, ComeBack): decline_return,
     (Stable, PathSilent): nothing,
     (Stable, PathChecked): nothing,
     (Stable, NatChanged): nothing,

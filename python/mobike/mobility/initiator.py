@@ -3,6 +3,7 @@
     STABLE    nothing awaited
     UPDATING  UPDATE_SA_ADDRESSES was sent from the new pair; awaits Moved, MoveRefused or PathSilent of this generation
     WAITING   no pair can be used; awaits one
+    AWAY      nobody expects us to be anywhere until we come back (docs/extensions/away.md)
 
 While a search goes on, `pair_machine` says whether another pair is tested, policy says which, and `SearchRule` for how
 long: each test has more time than the one before, and all together have a budget.
@@ -16,9 +17,11 @@ from dataclasses import replace
 from typing import Final
 
 from mobike.address import Generation, Nanos, Pair, Path
+from mobike.commands import Away as AskLeave
 from mobike.commands import Close, Move
 from mobike.dataplane.operations import MoveSa
 from mobike.events import (
+    AwayRefused,
     Moved,
     MoveRefused,
     NatChanged,
@@ -28,8 +31,10 @@ from mobike.events import (
     PeerAddresses,
     PlaneRefused,
     SaMoved,
+    WentAway,
 )
-from mobike.mobility.causes import Cause, LocalLost, LookAgain, TimeUp
+from mobike.mobility.away import decline_leave, decline_return, note_refusal, park
+from mobike.mobility.causes import Cause, ComeBack, GoAway, LocalLost, LookAgain, TimeUp
 from mobike.mobility.common import (
     Handler,
     announce_list,
@@ -42,7 +47,7 @@ from mobike.mobility.common import (
 )
 from mobike.mobility.pair_machine import PairEvent, PairState, Test, line
 from mobike.mobility.session import MoveRecord, Session
-from mobike.mobility.states import STABLE, Stable, State, Updating, Waiting
+from mobike.mobility.states import STABLE, Away, Stable, State, Updating, Waiting
 from mobike.mobility.surroundings import NOTHING_TRIED, Current, Said, Surroundings
 from mobike.policy.choose import Choice, Keep, NoPair, Pin
 from mobike.policy.connection import OnRefusal, Switch
@@ -213,6 +218,27 @@ def _leave_when_possible(session: Session, cause: LookAgain | TimeUp, around: Su
             pass
 
 
+# --- AWAY ----------------------------------------------------------------------------------------------------------
+
+
+def _ask_leave(session: Session, cause: GoAway, around: Surroundings) -> None:
+    """The core says what the peer answered. What comes between, a lost link for one, overtakes it."""
+    around.command(AskLeave(session.sa, cause.span))
+
+
+def _come_back(session: Session, cause: ComeBack, around: Surroundings) -> None:
+    """One UPDATE_SA_ADDRESSES, from the best pair there is by now."""
+    match around.choose(session, current=Current.NONE):
+        case Choice(pair, why):
+            _ask(session, around, pair, f"back from being away: {why}")
+        case Keep(why) | NoPair(why):
+            _wait(session, around, why)
+
+
+def _decline_move(session: Session, cause: OperatorMove, around: Surroundings) -> None:
+    around.tell(Said.ORDER_REFUSED, session, "Cannot move: it is away; come back first")
+
+
 # --- what the transitions are made of ------------------------------------------------------------------------------
 
 
@@ -328,7 +354,7 @@ def standing(state: State) -> PairState:
             return PairState.PRIMARY_OPERATIONAL
         case Updating():
             return PairState.TESTING_PRIMARY
-        case Waiting():
+        case Waiting() | Away():
             return PairState.NO_PRIMARY
 
 
@@ -338,7 +364,7 @@ def _current(session: Session) -> Current:
             return Current.IN_USE
         case Updating():
             return Current.ASKED_FOR
-        case Waiting():
+        case Waiting() | Away():
             return Current.NONE
 
 
@@ -361,18 +387,24 @@ def _store_peer_list(session: Session, cause: PeerAddresses, around: Surrounding
 
 
 _SAME_EVERYWHERE: Final[Mapping[type[Cause], Handler]] = {
-    OperatorMove: _obey,
     PathChecked: note_checked,
     PeerAddresses: _store_peer_list,
+    AwayRefused: note_refusal,
     SaMoved: nothing,
     PlaneRefused: note_plane_refused,
 }
 
+_STATES: Final = (Stable, Updating, Waiting, Away)
+
 TABLE: Final[Mapping[tuple[type[State], type[Cause]], Handler]] = {
-    **{(state, cause): handler for state in (Stable, Updating, Waiting) for cause, handler in _SAME_EVERYWHERE.items()},
+    **{(state, cause): handler for state in _STATES for cause, handler in _SAME_EVERYWHERE.items()},
     (Stable, LocalLost): _leave_dead_pair,
     (Stable, LookAgain): _consider,
     (Stable, TimeUp): nothing,
+    (Stable, OperatorMove): _obey,
+    (Stable, GoAway): _ask_leave,
+    (Stable, ComeBack): decline_return,
+    (Stable, WentAway): park,
     (Stable, PathSilent): _leave_silent_pair,
     (Stable, NatChanged): _update_in_place,
     (Stable, Moved): nothing,  # an answer to an older update (RFC 4555 section 3.5)
@@ -380,6 +412,10 @@ TABLE: Final[Mapping[tuple[type[State], type[Cause]], Handler]] = {
     (Updating, LocalLost): _lost_while_updating,
     (Updating, LookAgain): _reconsider,
     (Updating, TimeUp): _give_next_a_turn,
+    (Updating, OperatorMove): _obey,
+    (Updating, GoAway): decline_leave,
+    (Updating, ComeBack): decline_return,
+    (Updating, WentAway): nothing,  # the update in flight ends it
     (Updating, Moved): _settle,
     (Updating, MoveRefused): _take_refusal,
     (Updating, PathSilent): _try_next,
@@ -387,9 +423,24 @@ TABLE: Final[Mapping[tuple[type[State], type[Cause]], Handler]] = {
     (Waiting, LocalLost): nothing,
     (Waiting, LookAgain): _leave_when_possible,
     (Waiting, TimeUp): _leave_when_possible,
+    (Waiting, OperatorMove): _obey,
+    (Waiting, GoAway): decline_leave,
+    (Waiting, ComeBack): decline_return,
+    (Waiting, WentAway): park,  # the last address went right behind our request
     (Waiting, Moved): nothing,  # from before the pair was lost
     (Waiting, MoveRefused): nothing,
     (Waiting, PathSilent): nothing,
     (Waiting, NatChanged): nothing,
+    (Away, LocalLost): nothing,  # addresses come and go while a host sleeps and wakes
+    (Away, LookAgain): nothing,
+    (Away, TimeUp): nothing,
+    (Away, OperatorMove): _decline_move,
+    (Away, GoAway): decline_leave,
+    (Away, ComeBack): _come_back,
+    (Away, WentAway): park,
+    (Away, Moved): nothing,  # from before
+    (Away, MoveRefused): nothing,
+    (Away, PathSilent): nothing,
+    (Away, NatChanged): nothing,
 }
-"""PeerMoved stands nowhere: only the initiator sends UPDATE_SA_ADDRESSES (RFC 4555 section 3.5)."""
+"""PeerMoved and PeerAway stand nowhere: only the initiator moves an SA (RFC 4555 section 3.5), or leaves it."""

@@ -2,6 +2,7 @@
 
     STABLE    nothing awaited
     WAITING   its own address in use is gone and no other can be used; awaits one
+    AWAY      the peer is, by agreement (docs/extensions/away.md); awaits its UPDATE_SA_ADDRESSES
 
 It never sends UPDATE_SA_ADDRESSES. When its own address dies it may move its Child SAs at once and announces its list;
 the initiator then moves the IKE SA.
@@ -20,11 +21,13 @@ from mobike.events import (
     PathChecked,
     PathSilent,
     PeerAddresses,
+    PeerAway,
     PeerMoved,
     PlaneRefused,
     SaMoved,
 )
-from mobike.mobility.causes import Cause, LocalLost, LookAgain, TimeUp
+from mobike.mobility.away import decline_return, park, words
+from mobike.mobility.causes import Cause, ComeBack, GoAway, LocalLost, LookAgain, TimeUp
 from mobike.mobility.common import (
     Handler,
     announce_list,
@@ -35,7 +38,7 @@ from mobike.mobility.common import (
     store_peer_list,
 )
 from mobike.mobility.session import MoveRecord, Session
-from mobike.mobility.states import STABLE, Stable, State, Waiting
+from mobike.mobility.states import STABLE, Away, Stable, State, Waiting
 from mobike.mobility.surroundings import Current, Said, Surroundings
 from mobike.policy.choose import Choice, Keep, NoPair
 
@@ -51,6 +54,15 @@ def _follow_peer(session: Session, cause: PeerMoved, around: Surroundings) -> No
     session.nat = cause.nat
     session.state = STABLE
     around.tell(Said.PEER_MOVED, session, f"T{why[1:]}")
+
+
+def _welcome_back(session: Session, cause: PeerMoved, around: Surroundings) -> None:
+    """As any move; and it hears what changed here meanwhile."""
+    assert isinstance(session.state, Away)  # noqa: S101 - the table says so
+    span = around.now - session.state.since
+    _follow_peer(session, cause, around)
+    around.tell(Said.PEER_BACK, session, f"The peer is back after {words(span)}")
+    announce_list(session, around)
 
 
 def _leave_dead_address(session: Session, cause: LocalLost, around: Surroundings) -> None:
@@ -124,6 +136,10 @@ def _decline(session: Session, cause: OperatorMove, around: Surroundings) -> Non
     around.tell(Said.ORDER_REFUSED, session, "Only the initiator of an IKE SA can move it (RFC 4555 section 3.5)")
 
 
+def _decline_leave(session: Session, cause: GoAway, around: Surroundings) -> None:
+    around.tell(Said.AWAY_REFUSED, session, "Cannot be away: only the initiator of an IKE SA can")
+
+
 def _note_silence(session: Session, cause: PathSilent, around: Surroundings) -> None:
     """The initiator is the one to move; we are patient (RFC 4555 section 3.11), and say so."""
     waited = f"{cause.unanswered_for / 1e6:.0f} ms"
@@ -139,6 +155,9 @@ TABLE: Final[Mapping[tuple[type[State], type[Cause]], Handler]] = {
     (Stable, LookAgain): _announce,
     (Stable, TimeUp): nothing,
     (Stable, OperatorMove): _decline,
+    (Stable, GoAway): _decline_leave,
+    (Stable, ComeBack): decline_return,
+    (Stable, PeerAway): park,
     (Stable, PathSilent): _note_silence,
     (Stable, PathChecked): nothing,  # facts of pairs are shared among initiators; a gateway's peers share none
     (Stable, PeerMoved): _follow_peer,
@@ -150,6 +169,9 @@ TABLE: Final[Mapping[tuple[type[State], type[Cause]], Handler]] = {
     (Waiting, LookAgain): _leave_when_possible,
     (Waiting, TimeUp): nothing,
     (Waiting, OperatorMove): _decline,
+    (Waiting, GoAway): _decline_leave,
+    (Waiting, ComeBack): decline_return,
+    (Waiting, PeerAway): park,
     (Waiting, PathSilent): nothing,  # nothing of ours can leave
     (Waiting, PathChecked): nothing,
     (Waiting, PeerMoved): _follow_peer,
@@ -157,5 +179,19 @@ TABLE: Final[Mapping[tuple[type[State], type[Cause]], Handler]] = {
     (Waiting, NatChanged): _note_nat,
     (Waiting, SaMoved): nothing,
     (Waiting, PlaneRefused): note_plane_refused,
+    (Away, LocalLost): nothing,  # the peer finds us at another address, or hears of it when it is back
+    (Away, LookAgain): nothing,
+    (Away, TimeUp): nothing,
+    (Away, OperatorMove): _decline,
+    (Away, GoAway): _decline_leave,
+    (Away, ComeBack): decline_return,
+    (Away, PeerAway): park,
+    (Away, PathSilent): nothing,  # from before
+    (Away, PathChecked): nothing,
+    (Away, PeerMoved): _welcome_back,
+    (Away, PeerAddresses): store_peer_list,
+    (Away, NatChanged): nothing,
+    (Away, SaMoved): nothing,
+    (Away, PlaneRefused): note_plane_refused,
 }
-"""Updating stands nowhere, nor do Moved and MoveRefused: a responder asks for no move."""
+"""Updating stands nowhere, nor do Moved and MoveRefused: a responder asks for no move, and for no leave."""

@@ -46,7 +46,19 @@ class Waiting:
         return "waiting"
 
 
-State: TypeAlias = Stable | Updating | Waiting
+@dataclass(frozen=True, slots=True, eq=False)
+class Away:
+    """The initiator is away by agreement: nothing is sent and nothing is tested, whatever happens to addresses."""
+
+    since: Nanos
+    until: Nanos
+    """When the SA ends if it has not come back."""
+
+    def __str__(self) -> str:
+        return "away"
+
+
+State: TypeAlias = Stable | Updating | Waiting | Away
 
 STABLE = Stable()
 """The one `Stable` that all quiet sessions share."""

@@ -51,6 +51,8 @@ pub enum SealError {
     Malformed(Malformed),
     /// The pair has not agreed to carry this packet.
     Selector,
+    /// The peer is away; nothing is sent to it.
+    Away,
     /// Longer than its path takes.
     TooLong {
         /// The longest inner packet that it takes, in bytes.
@@ -118,6 +120,7 @@ impl fmt::Display for SealError {
             Self::NoRoute => write!(f, "no Child SA carries this packet"),
             Self::Malformed(what) => write!(f, "inner packet: {what}"),
             Self::Selector => write!(f, "outside the agreed selectors"),
+            Self::Away => write!(f, "the peer is away"),
             Self::TooLong { most, outer } => write!(f, "{outer} takes inner packets of {most} bytes at most"),
             Self::NoRoom(need) => write!(f, "{need} bytes of room needed"),
             Self::SequenceExhausted => write!(f, "sequence numbers exhausted"),

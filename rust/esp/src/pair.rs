@@ -51,6 +51,8 @@ pub(crate) struct Pair {
     pub(crate) group: GroupId,
     /// The only place that says where packets go.
     pub(crate) outer: OuterPath,
+    /// The peer is away: nothing goes there.
+    pub(crate) parked: bool,
     pub(crate) selectors: Selectors,
     pub(crate) inbound: Inbound,
     pub(crate) outbound: Outbound,
@@ -103,6 +105,7 @@ impl Pair {
             id: install.id,
             group: install.group,
             outer: install.outer,
+            parked: false,
             selectors: Selectors::new(install.local, install.remote),
             inbound: Inbound {
                 spi: install.inbound.spi,

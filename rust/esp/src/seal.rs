@@ -52,7 +52,11 @@ impl EspTable {
     ) -> Result<Sealed, SealError> {
         let flow = Flow::parse(inner).map_err(SealError::Malformed)?;
         let slot = self.route_flow(&flow).ok_or(SealError::NoRoute)?;
-        let outer = self.pair_mut(slot).ok_or(SealError::UnknownPair)?.outer;
+        let pair = self.pair_mut(slot).ok_or(SealError::UnknownPair)?;
+        let (outer, parked) = (pair.outer, pair.parked);
+        if parked {
+            return Err(SealError::Away);
+        }
         let most = most(&outer);
         if flow.len > most {
             return Err(SealError::TooLong { most, outer });

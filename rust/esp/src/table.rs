@@ -58,7 +58,10 @@ impl EspTable {
             self.free.push(slot);
             return Err(refused);
         }
-        self.pairs[slot as usize] = Some(Pair::new(install));
+        let parked = self.is_parked(install.group);
+        let mut pair = Pair::new(install);
+        pair.parked = parked;
+        self.pairs[slot as usize] = Some(pair);
         self.by_id.insert(install.id, slot);
         self.by_spi.insert(install.inbound.spi, slot);
         self.link_group(slot, install.group);
@@ -102,10 +105,24 @@ impl EspTable {
         let mut next = self.groups.get(&group).copied();
         while let Some(pair) = next.and_then(|slot| self.pair_mut(slot)) {
             pair.outer = outer;
+            pair.parked = false;
             next = pair.group_next;
             moved += 1;
         }
         moved
+    }
+
+    /// The peer of a group is away: its packets are opened, none are sealed for it until the group is moved. Returns how
+    /// many pairs there are.
+    pub fn park_group(&mut self, group: GroupId) -> usize {
+        let slots: Vec<Slot> = self.group_slots(group).collect();
+        slots.iter().filter_map(|slot| self.pair_mut(*slot).map(|pair| pair.parked = true)).count()
+    }
+
+    /// Is the peer of this group away?
+    #[must_use]
+    pub fn is_parked(&self, group: GroupId) -> bool {
+        self.group_slots(group).filter_map(|slot| self.pair(slot)).any(|pair| pair.parked)
     }
 
     /// The pairs of a group, the newest first.

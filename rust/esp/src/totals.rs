@@ -44,6 +44,8 @@ counters! {
     no_route,
     /// Outbound, not sound IP.
     malformed_out,
+    /// Outbound, to a peer that is away.
+    away,
     /// Outbound, longer than the path takes.
     too_long,
     /// Outbound, on a pair whose sequence numbers are used up.
@@ -70,6 +72,7 @@ impl TableCounters {
         let counter = match why {
             SealError::NoRoute => &mut self.no_route,
             SealError::Malformed(_) => &mut self.malformed_out,
+            SealError::Away => &mut self.away,
             SealError::TooLong { .. } => &mut self.too_long,
             SealError::SequenceExhausted => &mut self.exhausted,
             SealError::UnknownPair | SealError::Selector | SealError::NoRoom(_) | SealError::Cipher => {

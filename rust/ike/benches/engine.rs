@@ -65,6 +65,7 @@ fn profile(local: &str, remote: IdentityPattern) -> Profile {
         install: Install::Inline,
         always_encap: false,
         window: 1,
+        away_at_most: Duration::from_secs(86_400),
         extensions: Extensions::NONE,
         paths: PathOrders::default(),
     }

@@ -89,6 +89,13 @@ pub enum Command {
         /// How often each is polled; zero: not at all.
         interval: Duration,
     },
+    /// Initiator: ask the peer for leave to be away (docs/extensions/away.md). A move ends it.
+    Away {
+        /// Which.
+        sa: SaId,
+        /// For so long.
+        span: Duration,
+    },
     /// Delete the IKE SA and all its Child SAs.
     Close {
         /// Which.

@@ -151,6 +151,10 @@ counters! {
     repairs_made,
     /// ESP came over another path than agreed, and the peer was asked about it.
     strays_asked_about,
+    /// Peers granted leave to be away.
+    away_granted,
+    /// Peers refused leave to be away.
+    away_refused,
     /// Commands for SAs that are gone, or older than one obeyed.
     stale_commands,
     /// Commands refused because too many wait already.

@@ -143,6 +143,27 @@ pub enum Event {
         /// The NATs seen now.
         nat: NatView,
     },
+    /// The peer gave us leave to be away: nothing is sent until we move, and so long it keeps the IKE SA.
+    Away {
+        /// Which.
+        sa: SaId,
+        /// For so long.
+        span: Duration,
+    },
+    /// We cannot be away.
+    AwayRefused {
+        /// Which.
+        sa: SaId,
+        /// Why not.
+        why: AwayRefusal,
+    },
+    /// The peer is away from now on. A `PeerMoved` tells that it is back.
+    PeerAway {
+        /// Which.
+        sa: SaId,
+        /// For so long at most; then the IKE SA ends.
+        span: Duration,
+    },
     /// Something refused or odd, in one line. Rate limited.
     Notice {
         /// What kind of thing.
@@ -265,6 +286,8 @@ pub enum DownReason {
     PeerRefusedAuth,
     /// We refused what the peer sent in IKE_AUTH or in its answer.
     Refused(AuthRefusal),
+    /// An end was away for longer than agreed.
+    AwayTooLong,
     /// Its IKE SA went down.
     WithIkeSa,
     /// The peer broke the protocol.
@@ -326,9 +349,37 @@ impl fmt::Display for DownReason {
             DownReason::WrongCookie2 => f.write_str("peer failed the return routability check (wrong COOKIE2)"),
             DownReason::PeerRefusedAuth => f.write_str("peer refused our authentication"),
             DownReason::Refused(refusal) => refusal.fmt(f),
+            DownReason::AwayTooLong => f.write_str("away for longer than agreed"),
             DownReason::WithIkeSa => f.write_str("its IKE SA went down"),
             DownReason::PeerMisbehaved(how) => write!(f, "peer broke the protocol: {how}"),
         }
+    }
+}
+
+/// Why we cannot be away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AwayRefusal {
+    /// Not both ends offered the extension.
+    NotAgreed,
+    /// The responder of an IKE SA must be there for its peer.
+    NotInitiator,
+    /// The peer's policy.
+    ByPeer,
+    /// A move came between.
+    Overtaken,
+    /// We are, or have just asked.
+    Already,
+}
+
+impl fmt::Display for AwayRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            AwayRefusal::NotAgreed => "not both ends offer this extension, so the peer would take us for dead",
+            AwayRefusal::NotInitiator => "only the initiator of an IKE SA can be away",
+            AwayRefusal::ByPeer => "the peer's policy allows no absence",
+            AwayRefusal::Overtaken => "a move came between; ask again",
+            AwayRefusal::Already => "it is away already, or about to be",
+        })
     }
 }
 

@@ -56,6 +56,8 @@ pub struct Profile {
     pub always_encap: bool,
     /// Requests of the peer served at a time (SET_WINDOW_SIZE, RFC 7296 section 2.3), 1 to 32.
     pub window: u8,
+    /// Responder: the longest a peer may be away; zero means that none may.
+    pub away_at_most: Duration,
     /// Private extensions offered to peers that know them.
     pub extensions: Extensions,
     /// Which addresses may be used, and how.

@@ -241,6 +241,7 @@ fn profiles(ike: &str, esp: &str) -> Failable<(Profile, Profile)> {
         install: InstallWhen::Inline,
         always_encap: true,
         window: 1,
+        away_at_most: Duration::from_secs(86_400),
         extensions: Extensions::NONE,
         paths: PathOrders::default(),
     };

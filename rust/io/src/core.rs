@@ -117,10 +117,11 @@ impl Core {
                 | Command::Probe { sa, .. }
                 | Command::Watch { sa, .. }
                 | Command::Verdict { sa, .. }
+                | Command::Away { sa, .. }
                 | Command::Close { sa, .. } => sa.shard().into(),
                 Command::CloseChild { child } => child.shard().into(),
             },
-            Order::Plane(Operation::MoveSa { sa, .. }) => sa.shard().into(),
+            Order::Plane(Operation::MoveSa { sa, .. } | Operation::Park { sa }) => sa.shard().into(),
             Order::Plug { .. } => return None,
         };
         Some(if owner < self.mailboxes.len() { owner } else { 0 })

@@ -45,6 +45,7 @@ impl Join {
                 self.plane.move_sa(sa, path, encap);
                 self.held.push_back(Event::SaMoved { sa, path });
             }
+            Operation::Park { sa } => self.plane.park(sa),
         }
     }
 

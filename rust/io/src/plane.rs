@@ -78,6 +78,13 @@ impl Plane {
         }
     }
 
+    /// Nothing goes to the peer of this IKE SA until it is moved.
+    pub(crate) fn park(&mut self, sa: SaId) {
+        if let Some(esp) = &mut self.esp {
+            esp.park_group(GroupId(sa.0));
+        }
+    }
+
     /// What the control plane should hear about a Child SA that still works, as text.
     pub(crate) fn poll_warning(&mut self) -> Option<(ChildId, String)> {
         Some(match self.esp.as_mut()?.poll_event()? {

@@ -260,8 +260,9 @@ impl Shard {
         match order {
             Order::Engine(command) => self.inside.join.command(now, command),
             Order::Plane(operation) => {
-                let Operation::MoveSa { path, .. } = &operation;
-                self.outside.widths.forget(path.local.ip(), path.remote.ip());
+                if let Operation::MoveSa { path, .. } = &operation {
+                    self.outside.widths.forget(path.local.ip(), path.remote.ip());
+                }
                 self.inside.join.operate(&operation);
             }
             Order::Plug { address, up } => {

@@ -21,7 +21,7 @@ pub enum Order {
     },
 }
 
-/// One order to the data plane. Answered with [`Event::SaMoved`] or [`Event::PlaneRefused`].
+/// One order to the data plane. A move is answered with [`Event::SaMoved`] or [`Event::PlaneRefused`].
 #[derive(Debug, Clone)]
 pub enum Operation {
     /// Send all Child SAs of this IKE SA over `path` from now on.
@@ -32,6 +32,11 @@ pub enum Operation {
         path: Path,
         /// ESP in UDP.
         encap: bool,
+    },
+    /// An end of this IKE SA is away: drop what would go to it, until it is moved.
+    Park {
+        /// The IKE SA.
+        sa: SaId,
     },
 }
 

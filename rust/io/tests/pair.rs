@@ -120,6 +120,7 @@ fn profile(name: &str, local: &str, remote: &str) -> Profile {
         install: Install::Inline,
         always_encap: true,
         window: 1,
+        away_at_most: Duration::from_secs(86_400),
         extensions: Extensions::NONE,
         paths: PathOrders::default(),
     }

@@ -36,12 +36,14 @@ classes! {
         watch: "Watch",
         allow: "Allow",
         deny: "Deny",
+        away: "Away",
         close: "Close",
         close_child: "CloseChild",
     }
     /// `mobike.dataplane.operations`.
     Operations from "mobike.dataplane.operations" {
         move_sa: "MoveSa",
+        park: "Park",
     }
     /// `mobike.events`.
     Events from "mobike.events" {
@@ -59,6 +61,9 @@ classes! {
         peer_addresses: "PeerAddresses",
         nat_changed: "NatChanged",
         authorise: "Authorise",
+        went_away: "WentAway",
+        away_refused: "AwayRefused",
+        peer_away: "PeerAway",
         notice: "Notice",
         sa_moved: "SaMoved",
         plane_refused: "PlaneRefused",

@@ -124,6 +124,9 @@ impl<'py> Writer<'py, '_> {
             Ike::NatChanged { sa, path, nat } => {
                 classes.nat_changed.bind(py).call1((sa.0, self.path(path)?, self.nat(nat)))
             }
+            Ike::Away { sa, span } => classes.went_away.bind(py).call1((sa.0, nanos(span))),
+            Ike::AwayRefused { sa, why } => classes.away_refused.bind(py).call1((sa.0, why.to_string())),
+            Ike::PeerAway { sa, span } => classes.peer_away.bind(py).call1((sa.0, nanos(span))),
             Ike::Notice { kind, path, sa, text } => {
                 let path = path.map(|path| self.path(path)).transpose()?;
                 classes.notice.bind(py).call1((self.text(kind.name()), text, sa.map(|sa| sa.0), path))

@@ -50,6 +50,8 @@ impl Reader<'_> {
             }
         } else if class.is(&commands.connect) {
             self.connect(from)?
+        } else if class.is(&commands.away) {
+            Command::Away { sa: sa(from)?, span: span(from, intern!(py, "span"))? }
         } else if class.is(&commands.close) {
             let why: String = field(from, intern!(py, "why"))?;
             Command::Close { sa: sa(from)?, why: Arc::from(why) }
@@ -96,7 +98,11 @@ impl Reader<'_> {
 
 fn operation(from: &Bound<'_, PyAny>) -> PyResult<Operation> {
     let py = from.py();
-    if from.get_type().is(&Operations::get(py)?.move_sa) {
+    let (class, operations) = (from.get_type(), Operations::get(py)?);
+    if class.is(&operations.park) {
+        return Ok(Operation::Park { sa: sa(from)? });
+    }
+    if class.is(&operations.move_sa) {
         return Ok(Operation::MoveSa {
             sa: sa(from)?,
             path: path_field(from, intern!(py, "path"))?,

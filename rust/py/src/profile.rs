@@ -58,6 +58,7 @@ fn read(from: &Bound<'_, PyAny>, name: &str, plane: Plane) -> PyResult<Profile> 
         install: Install::Inline,
         always_encap: plane.always_encap,
         window: window(from)?,
+        away_at_most: span(from, intern!(from.py(), "away_at_most"))?,
         extensions: extensions(from)?,
         paths: paths(from)?,
     })

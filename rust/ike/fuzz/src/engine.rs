@@ -92,6 +92,7 @@ fn made(now: Nanos, accepts: bool) -> Engine {
         install: Install::Inline,
         always_encap: false,
         window: 1,
+        away_at_most: Duration::from_secs(86_400),
         extensions: Extensions::NONE,
         paths: PathOrders::default(),
     };

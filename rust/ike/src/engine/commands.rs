@@ -9,7 +9,7 @@ use crate::sa::Sa;
 use crate::sa::context::Context;
 use crate::sa::established::Established;
 use crate::sa::exchange::init_initiator::{self, MAX_PATHS, Order};
-use crate::sa::exchange::{auth_initiator, auth_responder, mobike};
+use crate::sa::exchange::{auth_initiator, auth_responder, away, mobike};
 use crate::sa::probe;
 use crate::sa::window::Ask;
 use crate::table::spi;
@@ -53,6 +53,7 @@ impl Engine {
                     mobike::order_announce(sa, ctx, now, addresses, path, generation);
                 });
             }
+            Command::Away { sa, span } => self.with(now, sa, |sa, ctx| away::order(sa, ctx, now, span)),
             Command::Probe { sa, path, generation } => self.with_news(now, sa, generation, |sa, ctx| {
                 sa.ask(ctx, now, Ask::Probe { path, generation });
             }),

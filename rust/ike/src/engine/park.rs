@@ -28,6 +28,8 @@ pub struct Resumed {
     pub children: Vec<ChildId>,
     /// Both ends agreed on the path; if not, the peer has yet to answer, or to prove that it is there.
     pub agreed: bool,
+    /// Its initiator is away, for so long at most (docs/extensions/away.md).
+    pub away: Option<Duration>,
 }
 
 /// Which SAs changed since they were last written down, and whose turn it is after a restart.
@@ -120,7 +122,8 @@ impl Engine {
             Mobility::Responder { checking, .. } => !checking,
         };
         let children = children.into_iter().map(|child| child.id).collect();
-        let resumed = Resumed { up: sa.as_up(), children, agreed };
+        let away = sa.is_away().then(|| sa.away_until().since(now));
+        let resumed = Resumed { up: sa.as_up(), children, agreed, away };
         let id = sa.id;
         self.table.insert_at(id.slot(), id.generation(), Sa::Established(Box::new(sa)));
         self.settle(now, id.slot());

@@ -2,7 +2,7 @@
 
 use crate::Path;
 use crate::profile::Profile;
-use crate::sa::exchange::addresses;
+use crate::sa::exchange::{addresses, away};
 use crate::sa::path::NatHashes;
 use crate::sa::window::{Ask, MAX_WINDOW};
 use crate::wire::mobike::SCRATCH_LEN;
@@ -47,6 +47,7 @@ pub fn write(writer: &mut SkWriter, ask: &Ask, path: Path, behind_nat: bool, has
             }
             nat(writer);
         }
+        Ask::Away { seconds } => away::write(writer, *seconds),
         Ask::DeleteIke => writer.push(&Payload::Delete(Delete::IkeSa)),
         Ask::DeleteChild { spi_in } => {
             let spis = [spi_in.to_be_bytes()];

@@ -15,6 +15,7 @@ use crate::sa::asked;
 use crate::sa::channel::{Channel, Outgoing};
 use crate::sa::child::Family;
 use crate::sa::context::{About, Context};
+use crate::sa::exchange::away::Presence;
 use crate::sa::exchange::repair::Strays;
 use crate::sa::exchange::retrial::{self, Retrial};
 use crate::sa::exchange::traffic::{self, Leases};
@@ -85,6 +86,8 @@ pub struct Established {
     pub strays: Strays,
     /// What path probes know, and need.
     pub probing: Option<Box<Probing>>,
+    /// Is its initiator there?
+    pub presence: Presence,
     keepalive_at: Nanos,
     forget_at: Nanos,
     /// Resumed: the first test of the peer, at a time of its own.
@@ -209,6 +212,7 @@ impl Established {
             watch: Watch::new(setup.round_trip),
             strays: Strays::default(),
             probing: None,
+            presence: Presence::Here,
             keepalive_at: Nanos::NEVER,
             forget_at: Nanos::NEVER,
             test_at: Nanos::NEVER,
@@ -264,6 +268,21 @@ impl Established {
         self.keepalive_at = if wanted { now + self.profile.nat_keepalive } else { Nanos::NEVER };
     }
 
+    /// Nothing is due until `wake`: no reminder to a NAT; and no answer is forgotten, since its request may be repeated then.
+    pub fn rest(&mut self) {
+        self.keepalive_at = Nanos::NEVER;
+        self.forget_at = Nanos::NEVER;
+    }
+
+    /// After `rest`.
+    pub fn wake(&mut self, now: Nanos) {
+        self.heard = now;
+        self.set_nat(now, self.nat);
+        if self.answers.remembers() {
+            self.forget_at = now + REMEMBER;
+        }
+    }
+
     /// Is only its Delete still on the way?
     #[must_use]
     pub fn is_closing(&self) -> bool {
@@ -285,6 +304,9 @@ impl Established {
     /// When to be woken.
     #[must_use]
     pub fn deadline(&self) -> Nanos {
+        if self.is_away() {
+            return self.away_until().min(self.closing_until);
+        }
         self.requests
             .deadline()
             .min(self.liveness_at())
@@ -321,7 +343,9 @@ impl Established {
     /// A request of the peer was answered so.
     pub fn answered(&mut self, now: Nanos, id: u32, bytes: Arc<[u8]>) {
         self.answers.answered(id, bytes);
-        self.forget_at = now + REMEMBER;
+        if !self.is_away() {
+            self.forget_at = now + REMEMBER;
+        }
     }
 
     /// Ask the peer something as soon as its window allows. `false` if too much waits already.
@@ -343,6 +367,9 @@ impl Established {
 
     /// Send what waits, as far as the window allows.
     pub fn pump(&mut self, ctx: &mut Context, now: Nanos) {
+        if self.is_away() {
+            return;
+        }
         while let Some((id, ask)) = self.requests.next_to_send() {
             if !self.send_request(ctx, now, id, ask) {
                 break;
@@ -358,7 +385,7 @@ impl Established {
             }
             Ask::Repair { path, .. } => (*path, self.generation),
             Ask::Update { generation, .. } => (self.path, *generation),
-            Ask::Liveness | Ask::Check { .. } | Ask::DeleteIke | Ask::DeleteChild { .. } => {
+            Ask::Liveness | Ask::Check { .. } | Ask::Away { .. } | Ask::DeleteIke | Ask::DeleteChild { .. } => {
                 (self.path, self.generation)
             }
         };
@@ -375,12 +402,43 @@ impl Established {
         match &ask {
             Ask::Update { .. } => ctx.counters.updates_sent += 1,
             Ask::Check { .. } | Ask::Repair { .. } => ctx.counters.cookie2_sent += 1,
-            Ask::Liveness | Ask::Probe { .. } | Ask::Announce { .. } | Ask::DeleteIke | Ask::DeleteChild { .. } => {}
+            Ask::Liveness
+            | Ask::Probe { .. }
+            | Ask::Announce { .. }
+            | Ask::Away { .. }
+            | Ask::DeleteIke
+            | Ask::DeleteChild { .. } => {}
         }
         ctx.send(path, Arc::clone(&bytes));
         let retry = Retry::begin(now, &self.profile.retransmit, &mut ctx.random);
         self.requests.sent(Outstanding { id, ask, bytes, path, generation, retry, many_paths: false });
         true
+    }
+
+    /// Repeat, test, remind. `Some` when the peer has used up our patience.
+    fn do_what_is_due(&mut self, ctx: &mut Context, now: Nanos) -> Option<DownReason> {
+        if let Some(why) = self.repeat_due(ctx, now) {
+            return Some(why);
+        }
+        if self.test_at <= now {
+            self.test_at = Nanos::NEVER;
+            // What is unanswered is a test as well, and data is a sign of life.
+            let unheard = now.since(self.heard) >= self.profile.liveness / 2;
+            if self.requests.is_idle() && (self.in_doubt || unheard) {
+                self.ask(ctx, now, Ask::Liveness);
+            }
+        }
+        if self.liveness_at() <= now {
+            self.ask(ctx, now, Ask::Liveness);
+        }
+        if self.suspect_at() <= now {
+            probe::hurry(self, now);
+        }
+        self.suspect(ctx, now);
+        probe::on_timeout(self, ctx, now);
+        retrial::on_timeout(self, ctx, now);
+        self.keep_nat_awake(ctx, now);
+        None
     }
 
     fn keep_nat_awake(&mut self, ctx: &mut Context, now: Nanos) {
@@ -397,6 +455,12 @@ impl Established {
             return;
         }
         self.report_down(ctx, DownReason::Ordered(why));
+        if self.is_away() && self.channel.role == Role::Responder {
+            // There is nobody to tell, and where the peer was somebody else may be.
+            self.closing_until = now;
+            return;
+        }
+        self.presence = Presence::Here;
         self.closing_until = now + CLOSING;
         self.keepalive_at = Nanos::NEVER;
         self.ask_first(ctx, now, Ask::DeleteIke, |_| true);
@@ -442,27 +506,14 @@ pub fn on_timeout(sa: &mut Sa, ctx: &mut Context, now: Nanos) {
         *sa = Sa::Ended;
         return;
     }
-    if let Some(why) = established.repeat_due(ctx, now) {
+    if let Some(why) = established.away_too_long(now) {
         return end(sa, ctx, why);
     }
-    if established.test_at <= now {
-        established.test_at = Nanos::NEVER;
-        // What is unanswered is a test as well, and data is a sign of life.
-        let unheard = now.since(established.heard) >= established.profile.liveness / 2;
-        if established.requests.is_idle() && (established.in_doubt || unheard) {
-            established.ask(ctx, now, Ask::Liveness);
-        }
+    if !established.is_away()
+        && let Some(why) = established.do_what_is_due(ctx, now)
+    {
+        return end(sa, ctx, why);
     }
-    if established.liveness_at() <= now {
-        established.ask(ctx, now, Ask::Liveness);
-    }
-    if established.suspect_at() <= now {
-        probe::hurry(established, now);
-    }
-    established.suspect(ctx, now);
-    probe::on_timeout(established, ctx, now);
-    retrial::on_timeout(established, ctx, now);
-    established.keep_nat_awake(ctx, now);
     if established.forget_at <= now {
         established.answers.forget();
         established.forget_at = Nanos::NEVER;

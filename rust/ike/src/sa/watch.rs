@@ -147,7 +147,11 @@ impl Established {
 
     fn hurries(&self) -> bool {
         let floor = self.profile.paths.detection_floor;
-        self.channel.role == Role::Initiator && self.speaks_mobike() && !floor.is_zero() && !self.is_closing()
+        self.channel.role == Role::Initiator
+            && self.speaks_mobike()
+            && !floor.is_zero()
+            && !self.is_closing()
+            && !self.is_away()
     }
 
     /// Is an UPDATE of ours unanswered?

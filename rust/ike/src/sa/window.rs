@@ -53,6 +53,11 @@ pub enum Ask {
         /// What must come back.
         cookie: [u8; 16],
     },
+    /// Leave to be away.
+    Away {
+        /// For so long.
+        seconds: u32,
+    },
     /// The end of the IKE SA.
     DeleteIke,
     /// The end of a Child SA.

@@ -10,6 +10,9 @@ use super::{NotifyType, Payload, Payloads, SkWriter};
 /// Notify type of the offer.
 pub const EXTENSIONS: NotifyType = NotifyType(47_555);
 
+/// Notify type of a leave asked for, and of the one granted: seconds, in four octets (docs/extensions/away.md).
+pub const AWAY: NotifyType = NotifyType(47_557);
+
 const MAGIC: [u8; 8] = *b"mobike\x00\x01";
 const LEN: usize = MAGIC.len() + 4;
 

@@ -48,7 +48,7 @@ pub use cursor::MAX_MESSAGE;
 pub use delete::Delete;
 pub use eap::Eap;
 pub use error::{Part, WireError, WireErrorKind};
-pub use extensions::{EXTENSIONS, Extensions};
+pub use extensions::{AWAY, EXTENSIONS, Extensions};
 pub use header::{Flags, HEADER_LEN, Header, Version, peek_spis};
 pub use id::Identification;
 pub use ke::KeyExchange;

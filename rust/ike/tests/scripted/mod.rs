@@ -67,6 +67,7 @@ pub fn profile() -> Profile {
         install: Install::Inline,
         always_encap: false,
         window: 1,
+        away_at_most: Duration::from_secs(86_400),
         extensions: Extensions::NONE,
         paths: PathOrders::default(),
     }

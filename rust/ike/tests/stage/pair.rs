@@ -259,6 +259,7 @@ fn profile(local: &str, remote: &str, local_ts: Selector, remote_ts: Selector) -
         install: Install::Inline,
         always_encap: false,
         window: 1,
+        away_at_most: Duration::from_secs(86_400),
         extensions: Extensions::NONE,
         paths: PathOrders::default(),
     }

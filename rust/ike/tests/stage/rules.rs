@@ -136,6 +136,9 @@ impl Rules {
             Event::PeerMoved { sa, .. } => (*sa, "PeerMoved"),
             Event::PeerAddresses { sa, .. } => (*sa, "PeerAddresses"),
             Event::NatChanged { sa, .. } => (*sa, "NatChanged"),
+            Event::Away { sa, .. } => (*sa, "Away"),
+            Event::AwayRefused { sa, .. } => (*sa, "AwayRefused"),
+            Event::PeerAway { sa, .. } => (*sa, "PeerAway"),
             Event::ConnectFailed { .. } | Event::Notice { .. } | Event::Authorise(_) => return,
         };
         let Some(life) = self.lives.get_mut(&(host.id, sa)).filter(|life| !life.over) else {

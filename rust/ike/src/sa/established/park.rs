@@ -14,6 +14,7 @@ use crate::profile::Profile;
 use crate::sa::channel::Channel;
 use crate::sa::child::Family;
 use crate::sa::context::Context;
+use crate::sa::exchange::away::Presence;
 use crate::sa::exchange::repair::Strays;
 use crate::sa::exchange::retrial::Retrial;
 use crate::sa::exchange::traffic::Leases;
@@ -68,6 +69,7 @@ impl Established {
             watch: _,
             strays: _,
             probing,
+            presence,
             keepalive_at: _,
             forget_at: _,
             test_at: _,
@@ -105,6 +107,7 @@ impl Established {
         if let Some(probing) = probing {
             probing.park(to);
         }
+        to.put(presence);
         Some(())
     }
 
@@ -132,6 +135,7 @@ impl Established {
         let proven = from.each(Reader::get)?.into_boxed_slice();
         let (leases, extensions) = (from.get()?, from.get()?);
         let probing = from.get::<bool>()?.then(|| Probing::unpark(from, &suite, random, standing)).transpose()?;
+        let presence = Presence::resumed(from.get()?, now, &profile);
         let in_doubt = standing == Standing::Doubtful;
         let mut established = Established {
             id,
@@ -162,6 +166,7 @@ impl Established {
             watch: Watch::new(None),
             strays: Strays::default(),
             probing: probing.map(Box::new),
+            presence,
             keepalive_at: Nanos::NEVER,
             forget_at: now + REMEMBER,
             test_at: if in_doubt { turn } else { Nanos::NEVER },
@@ -179,6 +184,9 @@ impl Established {
             // Those that came back together do not ask together.
             let part = 0.5 + 0.5 * (random.next_u64() >> 32) as f64 / f64::from(u32::MAX);
             established.test_at = now + liveness.mul_f64(part);
+        }
+        if established.is_away() {
+            established.rest();
         }
         Ok(established)
     }
@@ -277,6 +285,26 @@ impl Parked for Extensions {
         let names: Vec<Arc<str>> = from.each(Reader::get)?;
         names.iter().try_fold(Extensions::NONE, |all, name| {
             Extensions::named(name).map(|one| all.with(one)).ok_or_else(|| from.damage("known extension"))
+        })
+    }
+}
+
+/// Not until when: see [`Presence::resumed`].
+impl Parked for Presence {
+    fn park(&self, to: &mut Writer) {
+        to.put(match self {
+            Presence::Here => &0u8,
+            Presence::Leaving => &1u8,
+            Presence::Away { .. } => &2u8,
+        });
+    }
+
+    fn unpark(from: &mut Reader<'_>) -> Result<Self, Damage> {
+        Ok(match from.get::<u8>()? {
+            0 => Presence::Here,
+            1 => Presence::Leaving,
+            2 => Presence::Away { until: Nanos::NEVER },
+            _ => return Err(from.damage("presence")),
         })
     }
 }

@@ -10,7 +10,7 @@ use crate::sa::Sa;
 use crate::sa::channel::{Opened, Outgoing};
 use crate::sa::context::Context;
 use crate::sa::established::{self, Established};
-use crate::sa::exchange::{admission, create_child, mobike, repair};
+use crate::sa::exchange::{admission, away, create_child, mobike, repair};
 use crate::sa::path::{NatHashes, detect};
 use crate::sa::window::{Ask, Outstanding, Standing};
 use crate::wire::mobike::{MAX_COOKIE2, SCRATCH_LEN};
@@ -40,6 +40,7 @@ struct Answer {
     error: Option<(NotifyType, Option<u8>)>,
     nat: bool,
     cookie2: Option<([u8; MAX_COOKIE2], usize)>,
+    away: Option<u32>,
     deleted: Vec<[u8; 4]>,
 }
 
@@ -156,6 +157,9 @@ fn inform(
         reply.error = Some((kind, None));
         reply.nat = false;
     }
+    if refused.is_none() {
+        reply.away = away::on_request(sa, ctx, now, request, notes.update, payloads);
+    }
     sa.requests.widen(window_of(payloads));
     let mut ended = payloads.has(NotifyType::AUTHENTICATION_FAILED).then_some(DownReason::PeerRefusedAuth);
     for payload in payloads.iter() {
@@ -225,6 +229,9 @@ fn write(writer: &mut SkWriter, reply: &Answer, hashes: Option<&NatHashes>) {
     if let Some(cookie) = reply.cookie2.as_ref().and_then(|(copy, len)| Cookie2::new(&copy[..*len])) {
         writer.push(&Payload::Notify(MobikeNotify::Cookie2(cookie).notify(&mut [0; SCRATCH_LEN])));
     }
+    if let Some(seconds) = reply.away {
+        away::write(writer, seconds);
+    }
     if !reply.deleted.is_empty() {
         let delete = Delete::ChildSas { protocol: ProtocolId::ESP, spis: &reply.deleted };
         writer.push(&Payload::Delete(delete));
@@ -292,6 +299,7 @@ fn settle(
             let same = cookie.ct_eq(came).into();
             return repair::on_answer(sa, ctx, now, path, &request, same, payloads);
         }
+        Ask::Away { .. } => away::on_answer(sa, ctx, now, payloads),
         Ask::DeleteIke => return Some(DownReason::PeerDeleted),
         Ask::DeleteChild { .. } => {}
     }

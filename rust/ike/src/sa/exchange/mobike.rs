@@ -20,7 +20,7 @@ use crate::profile::ReturnRoutability;
 use crate::sa::context::Context;
 use crate::sa::established::{Established, Mobility};
 use crate::sa::exchange::informational::{Request, detected};
-use crate::sa::exchange::{addresses, retrial};
+use crate::sa::exchange::{addresses, away, retrial};
 use crate::sa::window::{Ask, Outstanding};
 use crate::wire::{Cookie2, MobikeNotify, NoNatsAllowed, NotifyType, Payloads, WireError};
 use crate::{Nanos, Path};
@@ -99,7 +99,7 @@ fn replace_list(sa: &mut Established, ctx: &mut Context, request: &Request, list
 /// UPDATE_SA_ADDRESSES: the addresses and ports are those of the datagram (M3.5-7).
 fn on_update(sa: &mut Established, ctx: &mut Context, now: Nanos, request: &Request, payloads: &Payloads<'_>) {
     let proven_before = sa.is_proven(request.path, now);
-    let Mobility::Responder { last_update, checking } = &mut sa.mobility else {
+    let Mobility::Responder { last_update, checking } = &sa.mobility else {
         ctx.counters.updates_unexpected += 1;
         return;
     };
@@ -107,9 +107,10 @@ fn on_update(sa: &mut Established, ctx: &mut Context, now: Nanos, request: &Requ
         ctx.counters.updates_stale += 1;
         return;
     }
-    *last_update = Some(request.id);
+    let unproven = *checking;
     ctx.counters.updates_taken += 1;
     sa.strays.agreed(now);
+    let returned = away::come_back(sa, now);
     let moved = sa.path != request.path;
     let policy = sa.profile.return_routability;
     let proof_wanted = match policy {
@@ -120,13 +121,14 @@ fn on_update(sa: &mut Established, ctx: &mut Context, now: Nanos, request: &Requ
         ReturnRoutability::Never => false,
     };
     // The same path again, and proven before: nothing new to prove.
-    let check = proof_wanted && (moved || *checking) && !proven_before;
-    *checking = check;
-    ctx.counters.moves_proven_before += u64::from(proof_wanted && moved && proven_before);
+    let proven = !unproven && !moved || proven_before;
+    let check = proof_wanted && (returned || !proven);
+    sa.mobility = Mobility::Responder { last_update: Some(request.id), checking: check };
+    ctx.counters.moves_proven_before += u64::from(proof_wanted && moved && !check);
     if let Some(detected) = detected(sa, payloads, request.path) {
         sa.set_nat(now, detected.nat);
     }
-    if moved {
+    if moved || returned {
         sa.re_aim(ctx, now, request.path);
     }
     if !check {
@@ -169,8 +171,9 @@ pub fn on_check_answer(
         ctx.counters.cookie2_failed += 1;
         return Some(DownReason::WrongCookie2);
     }
+    let away = sa.is_away();
     let Mobility::Responder { checking, .. } = &mut sa.mobility else { return None };
-    if !*checking {
+    if !*checking || away {
         return None;
     }
     if request.many_paths || request.path != sa.path {
@@ -202,6 +205,7 @@ pub fn order_move(
         ctx.events.push_back(Event::MoveRefused { sa: sa.id, path, generation });
         return;
     }
+    away::end_by_move(sa, ctx, now);
     // A list that never left travels with the newer update.
     let unsent = sa.requests.waiting().find_map(|ask| match ask {
         Ask::Update { addresses: Some(list), .. } => Some(Arc::clone(list)),

@@ -7,6 +7,7 @@
 //! create_child     the peer replaces a Child SA
 //! mobike           UPDATE_SA_ADDRESSES, return routability, address lists
 //! admission        what of it policy refuses           retrial          what is asked anew after a NAT was seen
+//! away             the initiator vanishes for a while, by agreement
 //! repair           ESP over another path than agreed: asked about first, followed after
 //! proof            AUTH: what it proves, how ours is made; peers that wait to be judged
 //! offers           SA payloads against our suites         traffic          TS payloads and inner addresses
@@ -16,6 +17,7 @@ pub mod addresses;
 pub mod admission;
 pub mod auth_initiator;
 pub mod auth_responder;
+pub mod away;
 pub mod create_child;
 pub mod informational;
 pub mod init_initiator;

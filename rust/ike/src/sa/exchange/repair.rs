@@ -67,7 +67,7 @@ impl Strays {
 /// ESP came over `path`, which is not where the data plane sends. `true` if something was done.
 pub fn on_stray_esp(sa: &mut Established, ctx: &mut Context, now: Nanos, path: Path) -> bool {
     // The engine is ahead of the data plane, or the IKE SA is about to be elsewhere anyway.
-    if path == sa.path || sa.is_closing() || sa.is_moving() {
+    if path == sa.path || sa.is_closing() || sa.is_moving() || sa.is_away() {
         return false;
     }
     match sa.mobility {
@@ -116,8 +116,9 @@ pub fn on_answer(
         ctx.counters.cookie2_failed += 1;
         return Some(DownReason::WrongCookie2);
     }
+    let away = sa.is_away();
     let Mobility::Responder { checking, .. } = &mut sa.mobility else { return None };
-    if request.many_paths || path != request.path || path == sa.path {
+    if away || request.many_paths || path != request.path || path == sa.path {
         // It proves no path (M3.7-4), or an update was faster. If the peer is there, more of its ESP will say so.
         return None;
     }

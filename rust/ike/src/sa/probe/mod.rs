@@ -251,7 +251,7 @@ impl Established {
     /// Did both ends offer the extension, and is there anything to learn for?
     #[must_use]
     pub fn probes(&self) -> bool {
-        self.extensions.has(Extensions::PATH_PROBES) && !self.is_closing()
+        self.extensions.has(Extensions::PATH_PROBES) && !self.is_closing() && !self.is_away()
     }
 
     /// When probes have to be sent or judged.

@@ -35,6 +35,10 @@ impl Parked for Ask {
                 to.put(path);
                 to.octets(cookie);
             }
+            Ask::Away { seconds } => {
+                to.put(&8u8);
+                to.put(seconds);
+            }
             Ask::DeleteIke => to.put(&5u8),
             Ask::DeleteChild { spi_in } => {
                 to.put(&6u8);
@@ -53,6 +57,7 @@ impl Parked for Ask {
             5 => Ask::DeleteIke,
             6 => Ask::DeleteChild { spi_in: from.get()? },
             7 => Ask::Repair { path: from.get()?, cookie: from.get::<u128>()?.to_be_bytes() },
+            8 => Ask::Away { seconds: from.get()? },
             _ => return Err(from.damage("request")),
         })
     }
