@@ -122,6 +122,8 @@ async def test_a_move_is_ordered_and_seen(api: httpx.AsyncClient, house: House) 
     [
         ("POST connections/office/up", None, "up office"),
         ("POST connections/office/down", None, "down office"),
+        ("POST connections/office/away", {"span_s": 28_800}, "away office 28800"),
+        ("POST connections/office/back", None, "back office"),
         ("DELETE ike-sas/3", None, "close 3"),
         ("PUT addresses/192.0.2.10", {"available": False}, "unplug 192.0.2.10 announce=True"),
         ("PUT addresses/192.0.2.10", {"available": True, "announce": False}, "plug 192.0.2.10 announce=False"),
@@ -291,7 +293,7 @@ async def test_nothing_but_the_probes_is_open(house: House) -> None:
     async with _client(house) as api:
         schema = (await api.get("/api/v1/openapi.json")).json()
     paths = [path.format(id="1", name="office", ip="192.0.2.10") for path in schema["paths"]]
-    assert len(paths) == 13
+    assert len(paths) == 15
     async with _client(house, token=None) as stranger:
         for path in [*paths, "/", "/api/v1/openapi.json", "/docs", "/nothing", "/livez/", "//livez"]:
             for method in ("GET", "POST", "PUT", "DELETE"):

@@ -90,5 +90,3 @@ def test_who_stays_away_too_long_is_down_at_both_ends_and_its_lease_is_free(mobi
         assert after["virtual_ips"] == before["virtual_ips"], "the lease was given back and out again"
     for end in (ends.client, ends.gateway):
         assert "IKE SA is down: away for longer than agreed" in end.log.read_text()
-
-

@@ -126,6 +126,19 @@ def test_move_says_how_long_it_took(mobike: Run, daemon: Running) -> None:
     assert daemon.house.orders == ["move 1 198.51.100.20 None", "move 1 None 203.0.113.2"]
 
 
+def test_away_is_asked_for_in_seconds_and_says_what_is_wrong_with_a_time(mobike: Run, daemon: Running) -> None:
+    told = mobike("--socket", daemon.socket, "away", "office", "--for", "1h30m", "--wait", "0")
+    assert (told.code, told.out) == (0, "office: asked for leave\n")
+    assert daemon.house.orders == ["away office 5400"]
+    for wrong, why in (("soon", "'soon' is no time"), ("200ms", "--for must be a second or more")):
+        told = mobike("--socket", daemon.socket, "away", "office", "--for", wrong)
+        assert (told.code, why in told.err) == (2, True)
+    told = mobike("--socket", daemon.socket, "away", "office", "--wait", "0.2")
+    assert (told.code, told.err.splitlines()[0]) == (1, "mobike: the peer has not answered after 0.2 s")
+    assert mobike("--socket", daemon.socket, "back", "office").err.startswith("mobike: office is not away\n")
+    assert mobike("--socket", daemon.socket, "away", "lab").code == 1
+
+
 def test_a_refused_order_is_one_line_and_a_hint(mobike: Run, daemon: Running) -> None:
     told = mobike("--socket", daemon.socket, "move", "1", "--local", "10.0.0.1")
     assert (told.code, told.out) == (1, "")
@@ -235,5 +248,5 @@ def test_wrong_usage_is_exit_code_2(mobike: Run, arguments: tuple[str, ...]) -> 
 def test_help_tells_of_every_command_and_the_exit_codes(mobike: Run) -> None:
     told = mobike("--help")
     assert told.code == 0
-    for word in ("status", "up", "down", "move", "check", "run", "3 when the daemon cannot be reached"):
+    for word in ("status", "up", "down", "move", "away", "back", "check", "run", "3 when the daemon cannot be reached"):
         assert word in " ".join(told.out.split())

@@ -58,6 +58,15 @@ def test_a_victim_of_bombing_gets_no_traffic_but_a_few_questions(seed: int) -> N
     assert outcome.sent["esp"] * 100 > 20 * outcome.bystanders["victim"]
 
 
+@pytest.mark.req("D5.4-1")
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_laptop_that_says_it_sleeps_is_left_alone_and_comes_back_in_a_round_trip(seed: int) -> None:
+    away, down, up, back = outcome_of("away", seed).recoveries
+    assert (down.packets, up.packets) == (0, 0), "not a word for two minutes"
+    assert away.packets <= 2 and back.packets <= 4 + 2
+    assert back.recovered is not None and back.recovered < 200 * MS
+
+
 def test_a_crowd_leaves_a_dead_uplink_together() -> None:
     outcome = story.run(scenario.read("uplink", SHIPPED["uplink"], sas=300), 1)
     assert outcome.violations == () and outcome.sas == 301

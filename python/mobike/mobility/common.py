@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from mobike.commands import Announce
-from mobike.dataplane.operations import MoveSa
+from mobike.dataplane.operations import MoveSa, Operation, Park
 from mobike.events import Nat, PathChecked, PeerAddresses, PlaneRefused, Role
 from mobike.mobility.causes import Cause
 from mobike.mobility.session import MoveRecord, Session
-from mobike.mobility.states import Stable, Updating
+from mobike.mobility.states import Away, Stable, Updating
 from mobike.mobility.surroundings import Said, Surroundings
 from mobike.policy.knowledge import Reach
 
@@ -55,9 +55,11 @@ def announce_list(session: Session, around: Surroundings) -> None:
     around.tell(Said.ANNOUNCED, session, f"Our addresses are now: {listed}")
 
 
-def traffic_of(session: Session) -> MoveSa:
+def traffic_of(session: Session) -> Operation:
     """Where the data plane is to send now: where the session is, or ahead of the answer where it was told to go."""
     state = session.state
+    if isinstance(state, Away):
+        return Park(session.sa)
     if isinstance(state, Updating) and state.told_plane is not None:
         return MoveSa(session.sa, state.path, state.told_plane)
     return MoveSa(session.sa, session.path, is_encapsulated(session.nat))

@@ -6,7 +6,7 @@ from ipaddress import ip_address
 from typing import Final
 
 from mobike.config.durations import parse_duration
-from mobike.events import OperatorMove, OperatorUnpin
+from mobike.events import OperatorAway, OperatorBack, OperatorMove, OperatorUnpin
 from mobike.sim.network import CALM, Weather
 from mobike.sim.stage import Stage
 
@@ -150,6 +150,18 @@ def _old_orders(stage: Stage, fault: Fault) -> None:
     stage.hosts[fault.to].repeat_old_orders()
 
 
+def _away(stage: Stage, fault: Fault) -> None:
+    host = stage.hosts[fault.to]
+    for name in dict.fromkeys(up.connection for up in host.initiated()):
+        host.order(OperatorAway(name, parse_duration(fault.by)))
+
+
+def _back(stage: Stage, fault: Fault) -> None:
+    host = stage.hosts[fault.to]
+    for name in dict.fromkeys(up.connection for up in host.initiated()):
+        host.order(OperatorBack(name))
+
+
 _ACTS: Final[Mapping[str, Callable[[Stage, Fault], None]]] = {
     "down": _down,
     "up": _up,
@@ -170,11 +182,14 @@ _ACTS: Final[Mapping[str, Callable[[Stage, Fault], None]]] = {
     "unpin": _unpin,
     "old-orders": _old_orders,
     "narrow": _narrow,
+    "away": _away,
+    "back": _back,
 }
 _NAMES: Final[Mapping[str, str]] = {
     **dict.fromkeys(("down", "up", "silence", "restore", "cut", "cut-one-way", "mend", "weather", "narrow"), "link"),
     **dict.fromkeys(("reboot-nat", "renumber-nat"), "nat"),
-    **dict.fromkeys(("stall", "restart", "refuse", "obey", "delay", "move", "unpin", "old-orders"), "host"),
+    **dict.fromkeys(("stall", "restart", "refuse", "obey", "delay", "move", "away", "back"), "host"),
+    **dict.fromkeys(("unpin", "old-orders"), "host"),
 }
 """What `to` names."""
 

@@ -296,3 +296,39 @@ fn leave_of_no_sensible_form_is_refused_and_breaks_nothing() {
     pair.inject(GATEWAY, Pair::path(WIFI, WAN).reversed(), &bytes);
     assert_eq!((pair.gateway().count("away_refused"), pair.gateway().count("updates_taken")), (1, 1));
 }
+
+// req: D5.4-1
+#[test]
+fn an_end_that_begins_again_still_knows_who_is_away() {
+    for who in [GATEWAY, CLIENT] {
+        let mut pair = gone(pair(), HOUR);
+        let quiet = pair.now;
+        pair.restart(who);
+        pair.run_for(secs(600));
+        assert_eq!(said_since(&pair, quiet), Vec::<String>::new());
+        comes_back(&mut pair, Pair::path(LTE, WAN));
+        assert_eq!(pair.gateway().peer_moves(), [(Pair::path(LTE, WAN).reversed(), true)]);
+    }
+}
+
+// req: D5.4-1
+#[test]
+fn path_probes_rest_too() {
+    let both = Extensions::AWAY.with(Extensions::PATH_PROBES);
+    let ends = pair().client_profile(|profile| profile.extensions = both).gateway_profile(|profile| profile.extensions = both);
+    let mut pair = ends.established();
+    let sa = pair.client().sa();
+    let paths = [Pair::path(WIFI, WAN), Pair::path(LTE, WAN)].into();
+    pair.order(CLIENT, Command::Watch { sa, paths, interval: secs(1) });
+    pair.run_for(secs(5));
+    assert!(pair.client().count("probe_polls_sent") > 4);
+    ask_leave(&mut pair, CLIENT, HOUR);
+    pair.run_for(secs(1));
+    let quiet = pair.now;
+    pair.run_for(secs(600));
+    assert_eq!(said_since(&pair, quiet), Vec::<String>::new());
+    pair.order_move(Pair::path(LTE, WAN));
+    pair.run_for(secs(5));
+    assert_eq!(pair.gateway().peer_moves().len(), 1);
+    assert_eq!(pair.gateway().count("cookie2_passed"), 1, "what probes proved before it left counts no more");
+}
