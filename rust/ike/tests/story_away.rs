@@ -315,7 +315,8 @@ fn an_end_that_begins_again_still_knows_who_is_away() {
 #[test]
 fn path_probes_rest_too() {
     let both = Extensions::AWAY.with(Extensions::PATH_PROBES);
-    let ends = pair().client_profile(|profile| profile.extensions = both).gateway_profile(|profile| profile.extensions = both);
+    let ends =
+        pair().client_profile(|profile| profile.extensions = both).gateway_profile(|profile| profile.extensions = both);
     let mut pair = ends.established();
     let sa = pair.client().sa();
     let paths = [Pair::path(WIFI, WAN), Pair::path(LTE, WAN)].into();
