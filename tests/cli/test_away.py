@@ -48,11 +48,8 @@ def test_a_laptop_says_that_it_sleeps_and_wakes_up_on_another_network(mobike: Ru
         after = ends.client.only_sa()["sa"]
         assert (after["spi_i"], after["virtual_ips"]) == (before["spi_i"], before["virtual_ips"])
         assert after["local"] == ends.gateway.only_sa()["sa"]["remote"]
-    assert [kind for kind in kinds(ends.gateway) if kind.startswith("peer-")][:3] == [
-        "peer-away",
-        "peer-moved",
-        "peer-back",
-    ]
+    told_of = [kind for kind in kinds(ends.gateway) if kind in {"peer-away", "peer-moved", "peer-back"}]
+    assert told_of[:3] == ["peer-away", "peer-moved", "peer-back"]
 
 
 @pytest.mark.req("D5.4-1")
