@@ -65,6 +65,8 @@ class Life:
 
     up: IkeSaUp
     profile: Profile | None
+    spi: int
+    """The initiator's of now, by which its messages are known."""
 
 
 class Lives:
@@ -85,12 +87,12 @@ class Lives:
                 profile = next(
                     (each.profile for each in host.connections if each.profile.name == event.connection), None
                 )
-                self._by_host[host.name][event.sa] = Life(event, profile)
+                self._by_host[host.name][event.sa] = Life(event, profile, event.spi_i)
                 self._by_spi[host.name, event.spi_i] = event.sa
             case IkeSaDown():
                 life = self._by_host[host.name].pop(event.sa, None)
                 if life is not None:
-                    self._by_spi.pop((host.name, life.up.spi_i), None)
+                    self._by_spi.pop((host.name, life.spi), None)
             case _:
                 pass
 
@@ -127,8 +129,8 @@ class Rule:
     def esp_sent(self, host: Host, path: Path, spi: int) -> None:
         """An ESP packet leaves."""
 
-    def told(self, host: Host, events: Sequence[Event]) -> None:
-        """The core tells these events; `lives` does not know them yet."""
+    def told(self, host: Host, event: Event) -> None:
+        """The core tells this event; `lives` does not know it yet."""
 
     def ordered(self, host: Host, orders: Sequence[Command | Operation]) -> None:
         """These orders are about to be obeyed."""

@@ -44,10 +44,9 @@ class _OfOrders(Rule):
             if isinstance(each, Move | Announce | Probe):
                 self._take(host, known.setdefault(each.sa, _Orders()), each)
 
-    def told(self, host: Host, events: Sequence[Event]) -> None:
-        for event in events:
-            if isinstance(event, IkeSaUp):
-                self._orders[host.name].pop(event.sa, None)
+    def told(self, host: Host, event: Event) -> None:
+        if isinstance(event, IkeSaUp):
+            self._orders[host.name].pop(event.sa, None)
 
     def _take(self, host: Host, orders: _Orders, each: Move | Announce | Probe) -> None:
         orders.newest = max(orders.newest, each.generation)
@@ -70,16 +69,14 @@ class Answers(_OfOrders):
 
     name: ClassVar[str] = "an answer fits its order"
 
-    def told(self, host: Host, events: Sequence[Event]) -> None:
-        for event in events:
-            if isinstance(event, IkeSaUp):
-                self._orders[host.name].pop(event.sa, None)
-            elif isinstance(event, Moved | MoveRefused):
-                self._answered(host, self._orders[host.name].setdefault(event.sa, _Orders()), event)
-            elif isinstance(event, PathSilent):
-                orders = self._orders[host.name].get(event.sa)
-                if orders is not None and event.generation > orders.newest >= 0:
-                    self.broken(host, f"{event} is of a generation that was never ordered")
+    def told(self, host: Host, event: Event) -> None:
+        super().told(host, event)
+        if isinstance(event, Moved | MoveRefused):
+            self._answered(host, self._orders[host.name].setdefault(event.sa, _Orders()), event)
+        elif isinstance(event, PathSilent):
+            orders = self._orders[host.name].get(event.sa)
+            if orders is not None and event.generation > orders.newest >= 0:
+                self.broken(host, f"{event} is of a generation that was never ordered")
 
     def _answered(self, host: Host, orders: _Orders, event: Moved | MoveRefused) -> None:
         ordered = self._in_force(host, orders, event)
@@ -159,12 +156,10 @@ class OlderUpdate(Rule):
         while len(heard.requests) > REMEMBERED:
             del heard.requests[next(iter(heard.requests))]
 
-    def told(self, host: Host, events: Sequence[Event]) -> None:
-        for event in events:
-            life = self.lives.get(host, event.sa) if isinstance(event, PeerMoved) else None
-            if isinstance(event, PeerMoved) and life is not None:
-                heard = self._heard.setdefault((host.name, host.boots, life.up.spi_i), _Heard())
-                self._moved(host, heard, event)
+    def told(self, host: Host, event: Event) -> None:
+        life = self.lives.get(host, event.sa) if isinstance(event, PeerMoved) else None
+        if isinstance(event, PeerMoved) and life is not None:
+            self._moved(host, self._heard.setdefault((host.name, host.boots, life.spi), _Heard()), event)
 
     def _moved(self, host: Host, heard: _Heard, event: PeerMoved) -> None:
         known = heard.requests.get(event.path, [])

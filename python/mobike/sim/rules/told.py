@@ -40,24 +40,15 @@ class Sense(Rule):
 
     name: ClassVar[str] = "events make sense"
 
-    def told(self, host: Host, events: Sequence[Event]) -> None:
-        ups: set[int] = set()
-        gone: set[int] = set()
-        for event in events:
-            sa = getattr(event, "sa", None)
-            if sa is None or isinstance(event, Notice | PlaneRefused | SaMoved):
-                continue
-            is_up = sa not in gone and (sa in ups or self.lives.get(host, sa) is not None)
-            if isinstance(event, IkeSaUp):
-                if is_up:
-                    self.broken(host, f"IKE SA {sa:#x} came up twice")
-                ups.add(sa)
-                gone.discard(sa)
-            elif not is_up:
-                self.broken(host, f"{type(event).__name__} is told of IKE SA {sa:#x}, which is not up")
-            elif isinstance(event, IkeSaDown):
-                gone.add(sa)
-                ups.discard(sa)
+    def told(self, host: Host, event: Event) -> None:
+        sa = getattr(event, "sa", None)
+        if sa is None or isinstance(event, Notice | PlaneRefused | SaMoved):
+            return
+        is_up = self.lives.get(host, sa) is not None
+        if isinstance(event, IkeSaUp) and is_up:
+            self.broken(host, f"IKE SA {sa:#x} came up twice")
+        elif not isinstance(event, IkeSaUp) and not is_up:
+            self.broken(host, f"{type(event).__name__} is told of IKE SA {sa:#x}, which is not up")
 
 
 class NothingLost(Rule):
@@ -73,12 +64,10 @@ class NothingLost(Rule):
     def booted(self, host: Host) -> None:
         self._told[host.name] = Counter()
 
-    def told(self, host: Host, events: Sequence[Event]) -> None:
-        told = self._told[host.name]
-        for event in events:
-            name = _COUNTED.get(type(event))
-            if name is not None:
-                told[name] += 1
+    def told(self, host: Host, event: Event) -> None:
+        name = _COUNTED.get(type(event))
+        if name is not None:
+            self._told[host.name][name] += 1
 
     def turned(self, host: Host, events: Sequence[Event], decided: Decided) -> None:
         self._turns[host.name] += 1
@@ -106,9 +95,8 @@ class Log(Rule):
 
     name: ClassVar[str] = "no secret and no ERROR in the log"
 
-    def told(self, host: Host, events: Sequence[Event]) -> None:
-        for event in events:
-            self._look(host, type(event).__name__, repr(event))
+    def told(self, host: Host, event: Event) -> None:
+        self._look(host, type(event).__name__, repr(event))
 
     def ordered(self, host: Host, orders: Sequence[Command | Operation]) -> None:
         for order in orders:

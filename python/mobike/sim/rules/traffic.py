@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 from mobike.address import Endpoint, Ip, Path, SaId
 from mobike.commands import Command, Profile
 from mobike.dataplane.operations import MoveSa, Operation
-from mobike.events import ChildUp, Event, IkeSaDown, IkeSaUp, PeerMoved, PlaneRefused, Role
+from mobike.events import ChildUp, Event, IkeSaDown, PeerMoved, PlaneRefused, Role
 from mobike.fleet import Decided
 from mobike.sim.host import Host
 from mobike.sim.rules.base import IKE_SA_INIT, REMEMBERED, Broken, Life, Lives, Message, Rule
@@ -40,21 +40,13 @@ class _OfEsp(Rule):
         if life is not None:
             self.judge(host, life, path)
 
-    def told(self, host: Host, events: Sequence[Event]) -> None:
-        ups = {event.sa: event for event in events if isinstance(event, IkeSaUp)}
-        for event in events:
-            if isinstance(event, ChildUp):
-                self._owners[host.name][event.spi_out] = event.sa
-                life = self.lives.get(host, event.sa) or self._new(host, ups.get(event.sa))
-                for path in [path for spi, path in self._early[host.name] if spi == event.spi_out]:
-                    if life is not None:
-                        self.judge(host, life, path)
-
-    def _new(self, host: Host, up: IkeSaUp | None) -> Life | None:
-        if up is None:
-            return None
-        profile = next((each.profile for each in host.connections if each.profile.name == up.connection), None)
-        return Life(up, profile)
+    def told(self, host: Host, event: Event) -> None:
+        if isinstance(event, ChildUp):
+            self._owners[host.name][event.spi_out] = event.sa
+            life = self.lives.get(host, event.sa)
+            for path in [path for spi, path in self._early[host.name] if spi == event.spi_out]:
+                if life is not None:
+                    self.judge(host, life, path)
 
     def judge(self, host: Host, life: Life, path: Path) -> None:
         """An ESP packet of this SA leaves over this path."""
@@ -101,18 +93,16 @@ class Proven(_OfEsp):
         if self._is_unproven(host, life, path.remote):
             self.broken(host, f"ESP of SA {life.up.sa:#x} goes to {path.remote}, which nobody has proven")
 
-    def told(self, host: Host, events: Sequence[Event]) -> None:
-        super().told(host, events)
-        for event in events:
-            if isinstance(event, PeerMoved) and event.verified:
-                life = self.lives.get(host, event.sa)
-                if life is not None and self._is_unproven(host, life, event.path.remote):
-                    self.broken(host, f"{event}, but nobody has proven that address")
+    def told(self, host: Host, event: Event) -> None:
+        super().told(host, event)
+        life = self.lives.get(host, event.sa) if isinstance(event, PeerMoved) and event.verified else None
+        if isinstance(event, PeerMoved) and life is not None and self._is_unproven(host, life, event.path.remote):
+            self.broken(host, f"{event}, but nobody has proven that address")
 
     def _is_unproven(self, host: Host, life: Life, to: Endpoint) -> bool:
         if life.up.role is not Role.RESPONDER or not _proves_first(life.profile, to.ip):
             return False
-        return to != life.up.path.remote and to not in self._proof(host, life.up.spi_i).proven
+        return to != life.up.path.remote and to not in self._proof(host, life.spi).proven
 
     def _proof(self, host: Host, spi: int) -> _Proof:
         return self._proofs.setdefault((host.name, host.boots, spi), _Proof())

@@ -75,9 +75,9 @@ class Rules:
                 see(host, path, message)
 
     def told(self, host: Host, events: Sequence[Event]) -> None:
-        for see in self._told:
-            see(host, events)
         for event in events:
+            for see in self._told:
+                see(host, event)
             self.lives.told(host, event)
 
     def ordered(self, host: Host, orders: Sequence[Command | Operation]) -> None:
