@@ -104,6 +104,14 @@ class Troubles(RuleBasedStateMachine):
     def a_control_plane_stalls_or_a_data_plane_is_late(self, do: str, which: int, span: int, after: int) -> None:
         self.let(do, self.hosts[which % 2], f"{span}ms", after=after)
 
+    @rule(span=st.sampled_from(("2s", "1h")), after=SPANS)
+    def the_phone_goes_away(self, span: str, after: int) -> None:
+        self.let("away", "phone", span, after=after)
+
+    @rule(after=SPANS)
+    def the_phone_comes_back(self, after: int) -> None:
+        self.let("back", "phone", after=after)
+
     @rule(which=WHICH, after=SPANS)
     def an_end_restarts(self, which: int, after: int) -> None:
         self.let("restart", self.hosts[which % 2], after=after)

@@ -44,13 +44,18 @@ def problem(stage: Stage, fault: Fault) -> str | None:
 
 
 def heal(stage: Stage) -> None:
-    """Faults stop: what is silent speaks, what refuses obeys, the weather is calm. Addresses that went stay gone."""
+    """Faults stop: what is silent speaks, what refuses obeys, the weather is calm, who is away comes back.
+
+    Addresses that went stay gone.
+    """
     stage.network.heal()
     for link in stage.network.links.values():
         link.weather = Weather(latency=link.weather.latency, mtu=CALM.mtu)
     for host in stage.hosts.values():
         host.plane.refuses = False
         host.plane.delay = 0
+        for name in dict.fromkeys(up.connection for up in host.initiated()):
+            host.order(OperatorBack(name))
 
 
 # --- links ---

@@ -17,7 +17,7 @@ MTUS: Final = (1500, 1500, 1500, 1280, 576)
 NARROW: Final = (1500, 576, 250, 60)
 """Through the narrow ones pings pass and IKE does not, or nothing at all."""
 MOST_FAULTS: Final = 5
-KINDS: Final = ("refuse", "obey", "narrow", "old-orders", "move", "unpin", "stall", "delay")
+KINDS: Final = ("refuse", "obey", "narrow", "old-orders", "move", "unpin", "stall", "delay", "away", "back")
 _INSIDE: Final = {"eth0": "10.8.0.1", "eth1": "10.8.1.1"}
 
 
@@ -55,7 +55,7 @@ class Wild:
         settings: dict[str, Any] = {
             "window": chance.choice((1, 1, 4, 16)),
             "liveness": chance.choice(("2s", "2s", "10s")),
-            "extensions": chance.choice(([], [], ["path-probes"], ["path-probes", "away"])),
+            "extensions": chance.choice(([], ["path-probes"], ["path-probes", "away"])),
             "addresses": [str(plan.outside) for plan in nats.values()],
         }
         if chance.random() < 0.15:
@@ -88,8 +88,10 @@ class Wild:
                 case "move":
                     ips = [ip for plan in phone.values() for ip in plan.addresses]
                     yield Fault(at, "move", "phone", str(chance.choice(ips)))
-                case "unpin":
-                    yield Fault(at, "unpin", "phone")
+                case "unpin" | "back" as plain:
+                    yield Fault(at, plain, "phone")
+                case "away":
+                    yield Fault(at, "away", "phone", chance.choice(("3s", "1h")))
                 case "stall":
                     yield Fault(at, "stall", host, f"{chance.choice((20, 800, 4_000))}ms")
                 case "delay":
