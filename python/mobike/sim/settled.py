@@ -82,9 +82,12 @@ def _of_sa(ends: _Ends, remotes: dict[Ip, None]) -> str | None:
     if row is None:
         return "is unknown to its fleet"
     # A list does not repeat the address that it is sent from (RFC 4555 section 3.4).
-    detail = host.fleet.view(up.sa) if host.crowd == 0 else None
-    listed = () if detail is None else detail.peer_addresses
-    pairs = working_pairs(host, policy, peer, {**remotes, **dict.fromkeys(listed), row.path.remote.ip: None})
+    known = {**remotes, row.path.remote.ip: None}
+    pairs = working_pairs(host, policy, peer, known)
+    if row.path.pair not in pairs and host.crowd == 0:  # only then does it matter what the peer has listed
+        detail = host.fleet.view(up.sa)
+        listed = () if detail is None else detail.peer_addresses
+        pairs = working_pairs(host, policy, peer, {**known, **dict.fromkeys(listed)})
     if not pairs:
         return None
     if row.state != "established":

@@ -146,10 +146,13 @@ class Agreement(_OfEsp):
     def __init__(self, lives: Lives, broken: Broken) -> None:
         super().__init__(lives, broken)
         self._refused: dict[str, set[SaId]] = {}
+        self._stable: dict[str, dict[SaId, Path | None]] = {}
+        """Where each SA is stable since the last turn of its host: packets are many, turns few."""
 
     def booted(self, host: Host) -> None:
         super().booted(host)
         self._refused[host.name] = set()
+        self._stable[host.name] = {}
 
     def ordered(self, host: Host, orders: Sequence[Command | Operation]) -> None:
         for each in orders:
@@ -157,11 +160,12 @@ class Agreement(_OfEsp):
                 self._refused[host.name].discard(each.sa)
 
     def judge(self, host: Host, life: Life, path: Path) -> None:
-        row = host.fleet.row(life.up.sa)
-        if self._is_stable(host, life.up.sa) and row is not None and path.pair != row.path.pair:
-            self.broken(host, f"SA {life.up.sa:#x} is stable on {row.path}, but its traffic goes {path}")
+        where = self._stable_on(host, life.up.sa)
+        if where is not None and path.pair != where.pair:
+            self.broken(host, f"SA {life.up.sa:#x} is stable on {where}, but its traffic goes {path}")
 
     def turned(self, host: Host, events: Sequence[Event], decided: Decided) -> None:
+        self._stable[host.name] = {}
         refused = self._refused[host.name]
         touched: dict[SaId, None] = {}
         for event in events:
@@ -175,14 +179,17 @@ class Agreement(_OfEsp):
                 refused.discard(sa)
         touched |= dict.fromkeys(each.sa for each in decided.operations)
         for sa in touched:
-            if self._is_stable(host, sa):
-                row, plane = host.fleet.row(sa), host.core.plane_path(sa)
-                if row is not None and plane is not None and plane.pair != row.path.pair:
-                    self.broken(host, f"SA {sa:#x} is stable on {row.path}, but its traffic goes {plane}")
+            where, plane = self._stable_on(host, sa), host.core.plane_path(sa)
+            if where is not None and plane is not None and plane.pair != where.pair:
+                self.broken(host, f"SA {sa:#x} is stable on {where}, but its traffic goes {plane}")
 
-    def _is_stable(self, host: Host, sa: SaId) -> bool:
-        """Nothing is on its way to the data plane, and it has refused nothing."""
+    def _stable_on(self, host: Host, sa: SaId) -> Path | None:
+        """None as well while something is on its way to the data plane, or was refused by it."""
         if host.plane.awaited or host.plane.refuses or sa in self._refused[host.name]:
-            return False
-        row = host.fleet.row(sa)
-        return row is not None and self.lives.get(host, sa) is not None and row.state == "established"
+            return None
+        known = self._stable[host.name]
+        if sa not in known:
+            row = host.fleet.row(sa)
+            is_stable = row is not None and row.state == "established" and self.lives.get(host, sa) is not None
+            known[sa] = row.path if row is not None and is_stable else None
+        return known[sa]
