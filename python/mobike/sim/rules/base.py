@@ -69,6 +69,12 @@ class Life:
     """The initiator's of now, by which its messages are known."""
 
 
+def new_spi(event: Event) -> int | None:
+    """The initiator's SPI that an IKE SA has from now on, if this event tells of one."""
+    spi: int | None = None if isinstance(event, IkeSaUp) else getattr(event, "spi_i", None)
+    return spi
+
+
 class Lives:
     """The SAs that are up now, of all hosts, as their fleets were told."""
 
@@ -94,7 +100,16 @@ class Lives:
                 if life is not None:
                     self._by_spi.pop((host.name, life.spi), None)
             case _:
-                pass
+                self._renamed(host, event)
+
+    def _renamed(self, host: Host, event: Event) -> None:
+        """New keys come with new SPIs (RFC 7296 section 2.8)."""
+        spi = new_spi(event)
+        life = None if spi is None else self._by_host[host.name].get(getattr(event, "sa", SaId(0)))
+        if spi is not None and life is not None:
+            self._by_spi.pop((host.name, life.spi), None)
+            life.spi = spi
+            self._by_spi[host.name, spi] = life.up.sa
 
     def get(self, host: Host, sa: SaId) -> Life | None:
         return self._by_host[host.name].get(sa)

@@ -12,7 +12,7 @@ from mobike.dataplane.operations import MoveSa, Operation
 from mobike.events import ChildUp, Event, IkeSaDown, PeerMoved, PlaneRefused, Role
 from mobike.fleet import Decided
 from mobike.sim.host import Host
-from mobike.sim.rules.base import IKE_SA_INIT, REMEMBERED, Broken, Life, Lives, Message, Rule
+from mobike.sim.rules.base import IKE_SA_INIT, REMEMBERED, Broken, Life, Lives, Message, Rule, new_spi
 
 FIRST_OF_OURS: Final = 64
 """Ids of requests whose destinations are remembered, counted back from the newest."""
@@ -95,9 +95,17 @@ class Proven(_OfEsp):
 
     def told(self, host: Host, event: Event) -> None:
         super().told(host, event)
+        self._inherit(host, event)
         life = self.lives.get(host, event.sa) if isinstance(event, PeerMoved) and event.verified else None
         if isinstance(event, PeerMoved) and life is not None and self._is_unproven(host, life, event.path.remote):
             self.broken(host, f"{event}, but nobody has proven that address")
+
+    def _inherit(self, host: Host, event: Event) -> None:
+        """With new keys, what was proven stays so (RFC 7296 section 2.8)."""
+        spi = new_spi(event)
+        life = None if spi is None else self.lives.get(host, getattr(event, "sa", SaId(0)))
+        if spi is not None and life is not None:
+            self._proof(host, spi).proven |= self._proof(host, life.spi).proven
 
     def _is_unproven(self, host: Host, life: Life, to: Endpoint) -> bool:
         if life.up.role is not Role.RESPONDER or not _proves_first(life.profile, to.ip):
