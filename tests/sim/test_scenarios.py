@@ -72,3 +72,40 @@ def test_a_crowd_leaves_a_dead_uplink_together() -> None:
     assert outcome.violations == () and outcome.sas == 301
     lost = next(each for each in outcome.recoveries if each.what.startswith("down"))
     assert len(lost.moves) >= 300 and max(lost.moves) < 10 * SECOND
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_black_hole_of_which_nobody_tells_costs_less_than_a_second(seed: int) -> None:
+    silence = outcome_of("black-hole", seed).recoveries[0]
+    assert silence.what.startswith("silence") and silence.recovered is not None and silence.recovered < SECOND, silence
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_flaky_path_throws_no_tunnel_about(seed: int) -> None:
+    outcome = outcome_of("flaky-path", seed)
+    assert sum(line.kind == "moved" for line in outcome.timeline) <= 4, outcome.timeline
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_plane_that_refused_carries_traffic_soon_after_it_obeys(seed: int) -> None:
+    for recovery in outcome_of("refusing-plane", seed).recoveries:
+        if recovery.what.startswith("obey"):
+            assert recovery.recovered is not None and recovery.recovered < 3 * SECOND, recovery
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_stalled_control_plane_costs_the_stall_and_little_more(seed: int) -> None:
+    # The address goes half a second into a stall of three.
+    outcome = outcome_of("stalled-control", seed)
+    gone = [each for each in outcome.recoveries if each.what.startswith("down")][1]
+    assert gone.recovered is not None and gone.recovered < 3 * SECOND, gone
+    assert not any(line.kind == "sa-down" for line in outcome.timeline)
+
+
+def test_a_crowd_behind_a_silent_uplink_is_led_out_by_a_few_scouts() -> None:
+    outcome = story.run(scenario.read("uplink-silent", SHIPPED["uplink-silent"], sas=300), 1)
+    assert outcome.violations == () and outcome.sas == 301
+    lost = outcome.recoveries[0]
+    assert lost.what.startswith("silence") and len(lost.moves) >= 300 and max(lost.moves) < 10 * SECOND
+    # A move and its proof are four messages; what was tried besides is shared by all.
+    assert lost.packets < 20 * 300, lost.packets

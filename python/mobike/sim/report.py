@@ -7,7 +7,9 @@ from typing import Final
 from mobike.sim.story import Line, Outcome, Recovery
 from mobike.sim.world import SECOND
 
-_TITLES: Final = ("fault", "times", "to recover", "99th", "pings lost", "SAs moved in", "99th", "IKE packets")
+LONGEST: Final = 40
+"""Characters of a fault in the table; the timeline has all of it."""
+TITLES: Final = ("fault", "times", "to recover", "99th", "pings lost", "SAs moved in", "99th", "IKE packets")
 
 
 def draw_line(line: Line) -> str:
@@ -20,9 +22,7 @@ def draw(outcome: Outcome) -> str:
 
 
 def _table(outcome: Outcome) -> Iterator[str]:
-    rows: list[tuple[str, ...]] = [
-        ("fault", "times", "to recover", "99th", "pings lost", "SAs moved in", "99th", "IKE packets")
-    ]
+    rows: list[tuple[str, ...]] = [TITLES]
     for what in dict.fromkeys(each.what for each in outcome.recoveries):
         rows.append(_row(what, [each for each in outcome.recoveries if each.what == what]))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
@@ -37,7 +37,7 @@ def _row(what: str, found: Sequence[Recovery]) -> tuple[str, ...]:
     never = len(found) - len(times)
     moves = [move for each in found for move in each.moves]
     return (
-        what,
+        what if len(what) <= LONGEST else f"{what[: LONGEST - 3]}...",
         str(len(found)),
         "not before the next" if never else _span(_middle(times)),
         "" if never else _span(_late(times)),
