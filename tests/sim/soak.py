@@ -45,8 +45,10 @@ def main() -> int:
     seconds = time.monotonic() - began
     print(f"\n{done / seconds:.1f} seeds/s; the slowest to settle was seed {worst[1]}: {worst[0] / 1e9:.1f} s")
     if bad:
-        print("again, with every step told: mobike sim run chaos --seed N")
-    return 1 if bad else 0
+        print(f"{bad} of {done:,} seeds broke a rule; again, with every step told: mobike sim run chaos --seed N")
+        return 1
+    print(f"{done:,} seeds clean, {arguments.first} to {arguments.first + done - 1}")
+    return 0
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Each shipped scenario, with several seeds: all rules hold, and what its story promises comes true."""
 
+from functools import cache
+
 import pytest
 
 from mobike.sim import scenario, story
@@ -16,6 +18,7 @@ SECOND = 1_000 * MS
 READ = {name: scenario.read(name, text, sas=CROWD) for name, text in SHIPPED.items()}
 
 
+@cache
 def outcome_of(name: str, seed: int) -> Outcome:
     outcome = story.run(READ[name], seed)
     assert outcome.violations == (), f"mobike sim run {name} --seed {seed}"
@@ -30,7 +33,7 @@ def test_all_rules_hold_in_a_shipped_scenario(name: str, seed: int) -> None:
 
 
 def test_the_same_seed_tells_the_same_story_and_another_seed_another() -> None:
-    first, again, other = (outcome_of("train-tunnel", seed) for seed in (5, 5, 6))
+    first, again, other = (story.run(READ["train-tunnel"], seed) for seed in (5, 5, 6))
     assert first == again
     assert first.timeline != other.timeline
 
