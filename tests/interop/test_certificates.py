@@ -3,8 +3,8 @@ certificate is worth."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from tests.auth.pki import Authority, Owner
 from tests.interop.rig import (
@@ -28,6 +29,7 @@ from tests.interop.rig import (
     Rig,
     Settings,
     Toml,
+    dissect,
     initiator,
     merge,
     mobike_client,
@@ -86,6 +88,8 @@ def _theirs(folder: Path, owner: Owner, authority: Authority, config: Settings) 
     owner.write(folder / "private", "own")
     (folder / "private" / "own.pem").rename(folder / "x509" / "own.pem")
     authority.write(folder / "x509ca" / "ca.pem")
+    for number, above in enumerate(owner.chain):
+        (folder / "x509ca" / f"above{number}.pem").write_bytes(above.public_bytes(Encoding.PEM))
     ends: Settings = {
         "connections": {"gw": {"local": {"auth": "pubkey", "certs": "own.pem"}, "remote": {"auth": "pubkey"}}}
     }
@@ -137,6 +141,32 @@ def test_strongswan_may_pad_rsa_by_pss(tmp_path: Path) -> None:
     with Rig() as rig, _their_client(rig, tmp_path, Pki.new("rsa2048"), rsa_pss="yes") as (gateway, charon):
         charon.initiate()
         gateway.wait_up()
+
+
+def _long_chains() -> Pki:
+    """Three RSA certificates at each end: more than one datagram."""
+    authority = Authority.new(kind="rsa2048", at=datetime.now(UTC))
+    low = authority.sub("Upper", kind="rsa2048").sub("Lower", kind="rsa2048")
+    return Pki(authority, low.issue(GATEWAY_ID, kind="rsa2048"), low.issue(CLIENT_ID, kind="rsa2048"))
+
+
+@pytest.mark.parametrize("side", [_their_client, _our_client])
+def test_long_chains_go_in_pieces_that_no_router_must_cut(
+    tmp_path: Path, side: Callable[[Rig, Path, Pki], AbstractContextManager[tuple[Mobike, Charon]]]
+) -> None:
+    with Rig() as rig, rig.capture(rig.gateway, GW1.device, tmp_path / "gw1.pcap", "ip") as pcap:
+        with side(rig, tmp_path, _long_chains()) as (ours, charon):
+            if side is _their_client:
+                charon.initiate()
+            ours.wait_up()
+            counters = ours.counters()
+            assert rig.ping(rig.client, INNER, count=5, interval=0.02).lost == 0
+        assert counters["ike_fragments_sent"] >= 2
+        assert counters["ike_fragments_kept"] >= 2
+    assert dissect(pcap, ["ip.id"], "ip.flags.mf == 1 || ip.frag_offset > 0") == []
+    lengths = [int(length) for (length,) in dissect(pcap, ["ip.len"], "isakmp")]
+    assert lengths
+    assert max(lengths) <= 1280
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,11 @@ counters! {
     dropped_bad_init_answer,
     /// Dropped: a message for an SA that is closing or not ready for it.
     dropped_wrong_state,
-    /// Dropped: a fragment (RFC 7383), which we never said we understand.
+    /// Fragments put out (RFC 7383).
+    fragments_sent,
+    /// Fragments of peers kept until the others come.
+    fragments_kept,
+    /// Dropped: a fragment (RFC 7383) of no use: a copy, of another size than the others, or more than we hold.
     dropped_fragment,
     /// Dropped: the peer's key exchange value is unusable.
     dropped_bad_ke,

@@ -393,6 +393,20 @@ fn a_move_to_a_proven_address_ends_the_check_of_one_that_was_not() {
     assert_eq!(pair.gateway().peer_moves(), [(Pair::path(WIFI, WAN).reversed(), true)]);
 }
 
+// req: D5.5-1
+#[test]
+fn a_gateway_that_begins_again_still_knows_what_the_certificate_proved() {
+    let (mut pair, key) = asked(1);
+    let question = questions(&pair, GATEWAY).remove(0);
+    answer(&mut pair, GATEWAY, &question, allow(&key, &[LTE]));
+    pair.settle();
+    pair.restart(GATEWAY);
+    pair.order_move(Pair::path(LTE, WAN));
+    pair.settle();
+    assert_eq!(pair.gateway().peer_moves(), [(Pair::path(LTE, WAN).reversed(), true)]);
+    assert_eq!(pair.gateway().count("cookie2_sent"), 0);
+}
+
 #[test]
 fn ike_auth_with_certificates_is_repeated_with_the_same_octets() {
     let (mut pair, key) = waiting(1);

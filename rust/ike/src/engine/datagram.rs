@@ -176,8 +176,8 @@ fn on_auth_request(sa: &mut Sa, ctx: &mut Context, now: Nanos, path: Path, bytes
         ctx.counters.dropped_bad_ke += 1;
         return;
     };
-    match channel.open(bytes) {
-        Ok(opened) => auth_responder::on_request(sa, ctx, now, path, opened.plain, opened.payloads),
+    match channel.open(&ctx.room, bytes) {
+        Ok(opened) => auth_responder::on_request(sa, ctx, now, path, &opened),
         Err(why) => ctx.count_unopened(why),
     }
 }
@@ -188,11 +188,8 @@ fn on_auth_answer(sa: &mut Sa, ctx: &mut Context, now: Nanos, bytes: &mut [u8]) 
         ctx.counters.repeats_parked += 1;
         return;
     }
-    match asking.channel().open(bytes) {
-        Ok(opened) => {
-            let payloads = opened.payloads.unwrap_or_default();
-            auth_initiator::on_answer(sa, ctx, now, opened.plain, &payloads);
-        }
+    match asking.channel_mut().open(&ctx.room, bytes) {
+        Ok(opened) => auth_initiator::on_answer(sa, ctx, now, &opened),
         Err(why) => ctx.count_unopened(why),
     }
 }

@@ -135,6 +135,12 @@ impl Engine {
         }
     }
 
+    /// Octets of fragments that wait for others (RFC 7383).
+    #[must_use]
+    pub fn fragments_held(&self) -> u64 {
+        self.ctx.room.held()
+    }
+
     /// Totals since the start.
     #[must_use]
     pub fn counters(&self) -> &Counters {

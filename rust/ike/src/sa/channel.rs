@@ -3,9 +3,12 @@
 mod park;
 
 use core::fmt;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::crypto::{CryptoError, IkeKeys, IvCounter, Role, Spis};
+use crate::sa::fragments::{self, Collected, Collector};
+use crate::table::room::Room;
 use crate::wire::sk::{self, SkSizes, SkWriter};
 use crate::wire::{self, ExchangeType, Flags, Header, PayloadType, Payloads, WireError};
 
@@ -18,6 +21,10 @@ pub struct Channel {
     pub role: Role,
     keys: IkeKeys,
     iv: IvCounter,
+    /// Both ends put fragments together (RFC 7383).
+    fragments: bool,
+    /// Pieces of a message of the peer.
+    collected: Option<Box<Collector>>,
 }
 
 /// Why a message could not be opened. Nobody vouches for it, so it changes nothing.
@@ -25,8 +32,10 @@ pub struct Channel {
 pub enum Unopened {
     /// It has no readable encrypted payload.
     Malformed,
-    /// It is a fragment.
+    /// It is a fragment that is of no use, or more than we hold.
     Fragment,
+    /// It is a fragment, and others are missing.
+    Waiting,
     /// The integrity check failed.
     BadIcv,
 }
@@ -34,48 +43,48 @@ pub enum Unopened {
 /// A message that the holder of the keys made.
 #[derive(Debug)]
 pub struct Opened<'m> {
-    /// The header.
+    /// The header; of the last fragment, if it came in pieces.
     pub header: Header,
-    /// What was sealed in it.
-    pub plain: Plain<'m>,
-    /// The same, if it can be read.
-    pub payloads: Result<Payloads<'m>, WireError>,
+    plain: Result<Plain<'m>, WireError>,
 }
 
-/// The inside of a message that was opened.
-#[derive(Debug, Clone, Copy)]
+impl Opened<'_> {
+    /// What is in it, if it can be read.
+    pub fn payloads(&self) -> Result<Payloads<'_>, WireError> {
+        self.plain.as_ref().map_err(|error| *error).and_then(Plain::payloads)
+    }
+
+    /// Keep what is in it.
+    #[must_use]
+    pub fn keep(&self) -> Option<Plain<'static>> {
+        self.plain.as_ref().ok().map(Plain::keep)
+    }
+}
+
+/// The inside of a message that was opened. `Debug` keeps what it says to itself.
 pub struct Plain<'m> {
     first: PayloadType,
-    octets: &'m [u8],
+    octets: Cow<'m, [u8]>,
     /// Of `octets`, from the start of the message.
     offset: usize,
 }
 
-impl<'m> Plain<'m> {
+impl Plain<'_> {
+    /// A message that came in pieces.
+    #[must_use]
+    pub fn whole(first: PayloadType, octets: Vec<u8>) -> Plain<'static> {
+        Plain { first, octets: Cow::Owned(octets), offset: 0 }
+    }
+
     /// Read it.
-    pub fn payloads(&self) -> Result<Payloads<'m>, WireError> {
-        wire::parse_chain(self.first, self.octets, self.offset)
+    pub fn payloads(&self) -> Result<Payloads<'_>, WireError> {
+        wire::parse_chain(self.first, &self.octets, self.offset)
     }
 
     /// Keep it, to be read once more later.
     #[must_use]
-    pub fn keep(&self) -> Kept {
-        Kept { first: self.first, octets: self.octets.into(), offset: self.offset }
-    }
-}
-
-/// The inside of a message, kept while somebody thinks about it. `Debug` keeps what it says to itself.
-pub struct Kept {
-    first: PayloadType,
-    octets: Box<[u8]>,
-    offset: usize,
-}
-
-impl Kept {
-    /// As it was.
-    #[must_use]
-    pub fn plain(&self) -> Plain<'_> {
-        Plain { first: self.first, octets: &self.octets, offset: self.offset }
+    pub fn keep(&self) -> Plain<'static> {
+        Plain { first: self.first, octets: Cow::Owned(self.octets.to_vec()), offset: self.offset }
     }
 
     /// What it weighs.
@@ -89,19 +98,29 @@ impl Kept {
     pub fn is_empty(&self) -> bool {
         self.octets.is_empty()
     }
-}
 
-impl fmt::Debug for Kept {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Kept({} octets)", self.len())
+    /// The type of the first payload, and all of them.
+    #[must_use]
+    pub fn parts(&self) -> (PayloadType, &[u8]) {
+        (self.first, &self.octets)
     }
 }
+
+impl fmt::Debug for Plain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Plain({} octets)", self.len())
+    }
+}
+
+/// Octets of the longest message that is sent in one piece, if the peer puts pieces together. With IPv6, UDP and the marker
+/// of port 4500 around it a datagram has 1280 octets, which every link carries (RFC 7383 section 2.5.1).
+pub const LONGEST_PIECE: usize = 1280 - 40 - 8 - 4;
 
 impl Channel {
     /// A channel with fresh keys.
     #[must_use]
     pub fn new(spis: Spis, role: Role, keys: IkeKeys) -> Channel {
-        Channel { spis, role, keys, iv: IvCounter::new() }
+        Channel { spis, role, keys, iv: IvCounter::new(), fragments: false, collected: None }
     }
 
     /// The keys, for Child SAs.
@@ -110,18 +129,41 @@ impl Channel {
         &self.keys
     }
 
-    /// Check and decrypt `message` in place.
-    pub fn open<'m>(&self, message: &'m mut [u8]) -> Result<Opened<'m>, Unopened> {
+    /// From now on long messages go in pieces, and those of the peer are put together: both ends said that they can.
+    pub fn use_fragments(&mut self) {
+        self.fragments = true;
+    }
+
+    /// Check and decrypt `message` in place. A fragment is kept, within what `room` has, until the others are there; the last
+    /// one gives the whole.
+    pub fn open<'m>(&mut self, room: &Room, message: &'m mut [u8]) -> Result<Opened<'m>, Unopened> {
         let sealed = sk::open(message, self.sizes()).map_err(|_| Unopened::Malformed)?;
-        if sealed.fragment.is_some() {
+        if sealed.fragment.is_some() && !self.fragments {
             return Err(Unopened::Fragment);
         }
         let sk::SkParts { aad, iv, body, icv } = sealed.parts;
         self.keys.open_in_place(self.role, aad, iv, body, icv).map_err(|_| Unopened::BadIcv)?;
-        let offset = sealed.layout.body().start;
+        let (first, offset) = (sealed.first, sealed.layout.body().start);
         let inner = sk::strip_padding(body, offset);
-        let plain = Plain { first: sealed.first, octets: inner.as_ref().map_or(&[], |inner| *inner), offset };
-        Ok(Opened { header: sealed.header, plain, payloads: inner.and_then(|_| plain.payloads()) })
+        let Some(fragment) = sealed.fragment else {
+            let plain = inner.map(|inner| Plain { first, octets: Cow::Borrowed(inner), offset });
+            return Ok(Opened { header: sealed.header, plain });
+        };
+        let piece = inner.map_err(|_| Unopened::Malformed)?;
+        match fragments::collect(&mut self.collected, room, &sealed.header, fragment, (first, piece)) {
+            Collected::Whole(plain) => Ok(Opened { header: sealed.header, plain: Ok(plain) }),
+            Collected::Waiting => Err(Unopened::Waiting),
+            Collected::Dropped => Err(Unopened::Fragment),
+        }
+    }
+
+    /// Of a message that was answered before: is this copy one to answer again? Of fragments only the first is (RFC 7383
+    /// section 2.6.1).
+    pub fn open_repeated(&self, message: &mut [u8]) -> Result<bool, Unopened> {
+        let sealed = sk::open(message, self.sizes()).map_err(|_| Unopened::Malformed)?;
+        let sk::SkParts { aad, iv, body, icv } = sealed.parts;
+        self.keys.open_in_place(self.role, aad, iv, body, icv).map_err(|_| Unopened::BadIcv)?;
+        Ok(sealed.fragment.is_none_or(|fragment| self.fragments && fragment.number() == 1))
     }
 
     /// Seal a message whose payloads `fill` writes. `buffer` is scratch that keeps its allocation; it holds nothing
@@ -136,10 +178,24 @@ impl Channel {
         let header = Header::new(self.spis.initiator, self.spis.responder, message.exchange, flags, message.id);
         let mut writer = SkWriter::reuse(&header, self.sizes(), core::mem::take(buffer));
         fill(&mut writer);
+        if self.fragments && writer.message_len() > LONGEST_PIECE {
+            return self.seal_in_pieces(buffer, writer);
+        }
         let mut unsealed = writer.finish().map_err(|_| CryptoError::BufferLength)?;
         let parts = unsealed.parts();
         self.keys.seal_in_place(self.role, &mut self.iv, parts.aad, parts.iv, parts.body, parts.icv)?;
         *buffer = unsealed.into_message();
+        Ok(Arc::from(buffer.as_slice()))
+    }
+
+    /// One fragment behind the other; [`Context::send`](super::context::Context::send) takes them apart.
+    fn seal_in_pieces(&mut self, buffer: &mut Vec<u8>, writer: SkWriter) -> Result<Arc<[u8]>, CryptoError> {
+        buffer.clear();
+        for mut unsealed in writer.finish_fragments(LONGEST_PIECE).map_err(|_| CryptoError::BufferLength)? {
+            let parts = unsealed.parts();
+            self.keys.seal_in_place(self.role, &mut self.iv, parts.aad, parts.iv, parts.body, parts.icv)?;
+            buffer.extend_from_slice(&unsealed.into_message());
+        }
         Ok(Arc::from(buffer.as_slice()))
     }
 

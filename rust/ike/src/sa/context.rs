@@ -18,6 +18,8 @@ use crate::table::half_open::HalfOpenTable;
 use crate::table::identities::Identities;
 use crate::table::parking::Parking;
 use crate::table::pools::Pools;
+use crate::table::room::Room;
+use crate::wire;
 use crate::{Nanos, Path, Settings, Transmit};
 
 /// Shared by all SAs of one engine.
@@ -44,6 +46,8 @@ pub struct Context {
     pub accepted_authorities: Vec<Authority>,
     /// Questions that wait for the control plane.
     pub parking: Parking,
+    /// For fragments of messages.
+    pub room: Room,
     /// What we tell peers about in IKE_AUTH.
     pub local_addresses: Arc<[IpAddr]>,
     /// Child SA pairs.
@@ -77,6 +81,7 @@ impl Context {
             accepts_signatures: false,
             accepted_authorities: Vec::new(),
             parking: Parking::default(),
+            room: Room::default(),
             local_addresses: Arc::from([]),
             children,
             pools: Pools::default(),
@@ -88,8 +93,22 @@ impl Context {
         }
     }
 
-    /// Put out a message.
+    /// Put out a message. One in fragments has them one behind the other, each with its header (RFC 7383): so it is kept,
+    /// repeated and answered with as one, and only here it becomes datagrams.
     pub fn send(&mut self, path: Path, bytes: Arc<[u8]>) {
+        let whole = wire::length_of(&bytes).is_none_or(|length| length >= bytes.len());
+        if whole {
+            return self.put_out(path, bytes);
+        }
+        let mut rest = &bytes[..];
+        while let Some((piece, behind)) = wire::length_of(rest).and_then(|length| rest.split_at_checked(length)) {
+            self.counters.fragments_sent += 1;
+            self.put_out(path, Arc::from(piece));
+            rest = behind;
+        }
+    }
+
+    fn put_out(&mut self, path: Path, bytes: Arc<[u8]>) {
         self.counters.sent += 1;
         self.counters.sent_octets += bytes.len() as u64;
         self.transmits.push_back(Transmit { path, bytes, keepalive: false });
@@ -110,6 +129,7 @@ impl Context {
         match why {
             Unopened::Malformed => self.counters.dropped_malformed += 1,
             Unopened::Fragment => self.counters.dropped_fragment += 1,
+            Unopened::Waiting => self.counters.fragments_kept += 1,
             Unopened::BadIcv => self.counters.dropped_bad_icv += 1,
         }
     }

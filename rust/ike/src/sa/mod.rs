@@ -17,6 +17,7 @@ pub mod child;
 pub mod context;
 pub mod established;
 pub mod exchange;
+pub mod fragments;
 pub mod path;
 pub mod probe;
 pub mod repeat;

@@ -7,6 +7,7 @@
 //! half_open    responder SAs before IKE_AUTH: limits, and who asked twice
 //! cookie_gate  who must return a COOKIE before anything is spent on it
 //! parking      questions about peers that wait for the control plane: limits and numbers
+//! room         octets of fragments that all SAs hold together
 //! pools        inner addresses on lease
 //! identities   who is connected, for INITIAL_CONTACT
 //! ```
@@ -16,6 +17,7 @@ pub mod half_open;
 pub mod identities;
 pub mod parking;
 pub mod pools;
+pub mod room;
 pub mod slab;
 pub mod spi;
 pub mod wheel;

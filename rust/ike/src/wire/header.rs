@@ -174,6 +174,13 @@ impl Header {
     }
 }
 
+/// How long the message that begins here says that it is; `None` if that is no length of a message.
+#[must_use]
+pub fn length_of(message: &[u8]) -> Option<usize> {
+    let field = message.get(LENGTH_AT..)?.first_chunk()?;
+    usize::try_from(u32::from_be_bytes(*field)).ok().filter(|length| *length >= HEADER_LEN)
+}
+
 /// The initiator's and the responder's SPI, to find an SA before anything else is looked at.
 #[must_use]
 pub fn peek_spis(message: &[u8]) -> Option<(u64, u64)> {

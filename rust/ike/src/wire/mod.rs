@@ -49,7 +49,7 @@ pub use delete::Delete;
 pub use eap::Eap;
 pub use error::{Part, WireError, WireErrorKind};
 pub use extensions::{AWAY, EXTENSIONS, Extensions};
-pub use header::{Flags, HEADER_LEN, Header, Version, peek_spis};
+pub use header::{Flags, HEADER_LEN, Header, Version, length_of, peek_spis};
 pub use id::Identification;
 pub use ke::KeyExchange;
 pub use message::{Entry, Message, MessageWriter, Payload, Payloads, parse_chain};

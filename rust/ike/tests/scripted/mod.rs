@@ -12,6 +12,7 @@ use mobike_ike::crypto::{
 };
 use mobike_ike::profile::{Install, RequestVip, Retransmit, ReturnRoutability};
 use mobike_ike::sa::channel::{Channel, Outgoing};
+use mobike_ike::table::room::Room;
 use mobike_ike::wire::{
     AddressRange, AuthMethod, Authentication, EncryptionId, ExchangeType, Flags, Header, IdType, Identification,
     KeMethod as KeNumber, KeyExchange, Message, MessageWriter, Nonce, NotifyType, Payload, PayloadType, Payloads,
@@ -302,8 +303,8 @@ impl Script {
     /// Look at the newest message from the engine.
     pub fn newest<T>(&mut self, look: impl FnOnce(Path, &Header, &Payloads<'_>) -> T) -> T {
         let (path, mut bytes) = self.inbox.last().expect("a message").clone();
-        let opened = self.channel.open(&mut bytes).expect("it is sealed for us");
-        look(path, &opened.header, &opened.payloads.expect("it can be read"))
+        let opened = self.channel.open(&Room::default(), &mut bytes).expect("it is sealed for us");
+        look(path, &opened.header, &opened.payloads().expect("it can be read"))
     }
 
     /// Notifications of the newest message from the engine.

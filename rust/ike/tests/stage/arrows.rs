@@ -45,6 +45,14 @@ pub enum Outcome {
 }
 
 impl Told {
+    /// Which fragment it is, from 1; 0 if it is none.
+    pub fn fragment(&self) -> u16 {
+        match (self.bytes.get(16), self.bytes.get(32..).and_then(|rest| rest.first_chunk())) {
+            (Some(53), Some(number)) => u16::from_be_bytes(*number),
+            _ => 0,
+        }
+    }
+
     /// Its header, if it has one.
     pub fn header(&self) -> Option<Header> {
         if self.keepalive { None } else { Header::peek(&self.bytes).ok() }

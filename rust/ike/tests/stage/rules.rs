@@ -23,7 +23,7 @@ type End = (HostId, u64);
 /// What was seen so far.
 #[derive(Default)]
 pub struct Rules {
-    octets: BTreeMap<(End, bool, u32), Vec<u8>>,
+    octets: BTreeMap<(End, bool, u32, u16), Vec<u8>>,
     probes: BTreeSet<(HostId, u64, u32)>,
     ivs: BTreeMap<(End, [u8; 8]), Vec<u8>>,
     answered: BTreeMap<End, BTreeSet<u32>>,
@@ -66,7 +66,7 @@ impl Rules {
             return;
         }
         let end = (told.from, header.initiator_spi);
-        let key = (end, header.flags.response, header.message_id);
+        let key = (end, header.flags.response, header.message_id, told.fragment());
         let before = self.octets.entry(key).or_insert_with(|| told.bytes.clone());
         if *before != told.bytes {
             self.broken(host, format_args!("other octets under the same id: {told}"));
@@ -77,9 +77,10 @@ impl Rules {
         }
     }
 
-    /// Behind the header comes SK: four octets, then the IV (RFC 7296 section 3.14).
+    /// Behind the header comes SK: four octets, then the IV (RFC 7296 section 3.14); SKF has four more (RFC 7383).
     fn iv(&mut self, host: &Host, told: &Told, end: End) {
-        let Some(iv) = told.bytes.get(32..).and_then(|rest| rest.first_chunk()) else { return };
+        let at = if told.fragment() == 0 { 32 } else { 36 };
+        let Some(iv) = told.bytes.get(at..).and_then(|rest| rest.first_chunk()) else { return };
         if *self.ivs.entry((end, *iv)).or_insert_with(|| told.bytes.clone()) != told.bytes {
             self.broken(host, format_args!("an IV is used twice: {told}"));
         }

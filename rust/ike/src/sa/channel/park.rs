@@ -13,11 +13,12 @@ const CHANCE: u32 = 48;
 impl Channel {
     /// Write it.
     pub fn park(&self, to: &mut Writer) {
-        let Channel { spis, role, keys, iv } = self;
+        let Channel { spis, role, keys, iv, fragments, collected: _ } = self;
         to.put(spis);
         to.put(role);
         keys.park(to);
         to.put(&iv.peek());
+        to.put(fragments);
     }
 
     /// Read it.
@@ -26,6 +27,7 @@ impl Channel {
         let keys = IkeKeys::unpark(from, suite)?;
         let jump = LEAST_JUMP + (random.next_u64() >> (u64::BITS - CHANCE));
         let next = from.get::<u64>()?.checked_add(jump).ok_or_else(|| from.damage("IV that is left"))?;
-        Ok(Channel { spis, role, keys, iv: IvCounter::starting_at(next) })
+        let fragments = from.get()?;
+        Ok(Channel { spis, role, keys, iv: IvCounter::starting_at(next), fragments, collected: None })
     }
 }

@@ -17,7 +17,7 @@ use crate::id::{Identity, IdentityPattern, Question, SaId};
 use crate::profile::Profile;
 use crate::sa::Sa;
 use crate::sa::asked::{agreed_extensions, push_no_nats, push_window};
-use crate::sa::channel::{Channel, Outgoing, Plain};
+use crate::sa::channel::{Channel, Opened, Outgoing};
 use crate::sa::child::{Family, Reserved};
 use crate::sa::context::{About, Context};
 use crate::sa::established::{Established, Mobility, Setup};
@@ -60,6 +60,8 @@ pub struct Agreed {
     pub detected: Option<Detected>,
     /// Hashes that the peer can check a signature with.
     pub hashes: Hashes,
+    /// The peer puts fragments together.
+    pub fragments: bool,
 }
 
 /// Our IKE_AUTH is unanswered.
@@ -120,7 +122,9 @@ fn prepare(
     agreed: Agreed,
     path: Path,
 ) -> Result<Authenticating, Box<(Order, ConnectError)>> {
-    let Agreed { order, id, spis, suite, shared, nonce_i, nonce_r, request, answer, detected, hashes, .. } = agreed;
+    let Agreed {
+        order, id, spis, suite, shared, nonce_i, nonce_r, request, answer, detected, hashes, fragments, ..
+    } = agreed;
     let keys = Nonces::new(&nonce_i, &nonce_r)
         .and_then(|nonces| SkeySeed::initial(suite.prf(), &nonces, shared).expand(&suite, &nonces, spis));
     let Ok((keys, auth)) = keys else {
@@ -136,6 +140,9 @@ fn prepare(
         return Err(Box::new((order, ConnectError::TableFull)));
     };
     let mut channel = Channel::new(spis, Role::Initiator, keys);
+    if fragments {
+        channel.use_fragments();
+    }
     let local = traffic::proposed_local(&order.profile, path.local.ip());
     let remote = traffic::side(&order.profile.remote_ts, &Leases::default(), path.remote.ip());
     let proposed = (local, remote);
@@ -282,6 +289,11 @@ impl Authenticating {
         &self.channel
     }
 
+    /// The same, to open with.
+    pub fn channel_mut(&mut self) -> &mut Channel {
+        &mut self.channel
+    }
+
     fn give_up(&self) -> Nanos {
         self.retry.started + patience(&self.order.profile.retransmit, Role::Initiator)
     }
@@ -374,7 +386,8 @@ pub fn on_timeout(sa: &mut Sa, ctx: &mut Context, now: Nanos) {
 }
 
 /// The answer came; the holder of the keys made it.
-pub fn on_answer(sa: &mut Sa, ctx: &mut Context, now: Nanos, plain: Plain<'_>, payloads: &Payloads<'_>) {
+pub fn on_answer(sa: &mut Sa, ctx: &mut Context, now: Nanos, opened: &Opened<'_>) {
+    let payloads = &opened.payloads().unwrap_or_default();
     let Sa::AwaitAuthAnswer(mut asking) = core::mem::replace(sa, Sa::Ended) else { return };
     if payloads.has(NotifyType::UNEXPECTED_NAT_DETECTED) {
         ctx.children.release(asking.child);
@@ -391,7 +404,8 @@ pub fn on_answer(sa: &mut Sa, ctx: &mut Context, now: Nanos, plain: Plain<'_>, p
         Ok((id, Proof::Signed(key))) => {
             let Order { profile_id, .. } = asking.order;
             let asked = Asked { sa: asking.id, profile: profile_id, role: Role::Initiator, path: asking.path };
-            asking.parked = proof::park(ctx, now, asked, (id, key), plain.keep()).map(Box::new);
+            let parked = opened.keep().and_then(|kept| proof::park(ctx, now, asked, (id, key), kept));
+            asking.parked = parked.map(Box::new);
             *sa = Sa::AwaitAuthAnswer(asking);
         }
         Err(ConnectError::Refused(why)) => asking.refuse(ctx, why),
@@ -404,7 +418,7 @@ pub fn on_verdict(sa: &mut Sa, ctx: &mut Context, now: Nanos, verdict: Verdict) 
     let Sa::AwaitAuthAnswer(asking) = sa else { return };
     let Some(parked) = asking.parked.take() else { return };
     let Sa::AwaitAuthAnswer(asking) = core::mem::replace(sa, Sa::Ended) else { return };
-    match (parked.judge(verdict), parked.message.plain().payloads()) {
+    match (parked.judge(verdict), parked.message.payloads()) {
         (Ok(proven), Ok(payloads)) => {
             // The time that the verdict took says nothing about the path.
             let peer = Peer { id: parked.peer_id.clone(), proven, round_trip: None };

@@ -13,7 +13,7 @@ use crate::profile::{Profile, PskSecret};
 use crate::proofs::RemoteProof;
 use crate::sa::Sa;
 use crate::sa::asked::{agreed_extensions, push_window};
-use crate::sa::channel::{Outgoing, Plain};
+use crate::sa::channel::{Opened, Outgoing};
 use crate::sa::child::{Family, Reserved};
 use crate::sa::context::{About, Context};
 use crate::sa::established::{Established, Mobility, Setup};
@@ -30,20 +30,13 @@ use crate::{Nanos, Path, Verdict};
 const ANSWER: Outgoing = Outgoing { exchange: ExchangeType::IKE_AUTH, id: 1, response: true };
 
 /// An IKE_AUTH request came; the holder of the keys made it.
-pub fn on_request(
-    sa: &mut Sa,
-    ctx: &mut Context,
-    now: Nanos,
-    path: Path,
-    plain: Plain<'_>,
-    payloads: Result<Payloads<'_>, WireError>,
-) {
+pub fn on_request(sa: &mut Sa, ctx: &mut Context, now: Nanos, path: Path, opened: &Opened<'_>) {
     let Sa::AwaitAuth(half) = sa else { return };
     if let Some(refusal) = &half.refusal {
         ctx.counters.repeats_answered += 1;
         return ctx.send(path, Arc::clone(refusal));
     }
-    let payloads = match payloads {
+    let payloads = match opened.payloads() {
         Ok(payloads) => payloads,
         Err(error) => return refuse_unreadable(half, ctx, now, path, &error),
     };
@@ -62,7 +55,7 @@ pub fn on_request(
         Ok((peer, Proof::Given)) => admit(sa, ctx, now, path, peer, &payloads),
         Ok((Peer { id, profile_id, profile, .. }, Proof::Signed(key))) => {
             let asked = Asked { sa: half.id, profile: profile_id, role: Role::Responder, path };
-            if let Some(parked) = proof::park(ctx, now, asked, (id, key), plain.keep()) {
+            if let Some(parked) = opened.keep().and_then(|kept| proof::park(ctx, now, asked, (id, key), kept)) {
                 half.linger(parked.until + LINGER);
                 half.parked = Some(Box::new(Waiting { parked, path, profile_id, profile }));
             }
@@ -102,7 +95,7 @@ pub fn on_verdict(sa: &mut Sa, ctx: &mut Context, now: Nanos, verdict: Verdict) 
     let Some(waiting) = half.parked.take() else { return };
     let Waiting { parked, path, profile_id, profile } = *waiting;
     let claimed = || parked.peer_id.to_string();
-    match (parked.judge(verdict), parked.message.plain().payloads()) {
+    match (parked.judge(verdict), parked.message.payloads()) {
         (Ok(proven), Ok(payloads)) => {
             let peer = Peer { id: parked.peer_id.clone(), profile_id, profile, proven };
             admit(sa, ctx, now, path, peer, &payloads);

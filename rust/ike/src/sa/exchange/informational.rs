@@ -57,30 +57,36 @@ fn on_request(
         ctx.counters.dropped_outside_window += 1;
         return None;
     }
-    let opened = open(sa, ctx, bytes)?;
-    match standing {
-        Standing::Repeated(answer) => {
-            ctx.counters.repeats_answered += 1;
-            ctx.send(path, answer);
-            return None;
-        }
-        Standing::Forgotten => {
-            ctx.counters.dropped_forgotten_repeat += 1;
-            return None;
-        }
-        Standing::New | Standing::Outside => {}
+    if !matches!(standing, Standing::New) {
+        answer_again(sa, ctx, path, standing, bytes);
+        return None;
     }
+    let opened = open(sa, ctx, bytes)?;
     // From elsewhere it shows that the peer lives, but not that the path does (D5.5-3).
     if path == sa.path {
         sa.heard = now;
     }
     let request = Request { id: header.message_id, exchange: header.exchange, path };
-    match opened.payloads {
+    match opened.payloads() {
         Ok(payloads) => serve(sa, ctx, now, &request, &payloads),
         Err(error) => {
             refuse_unreadable(sa, ctx, now, &request, &error);
             None
         }
+    }
+}
+
+/// A request that was answered before.
+fn answer_again(sa: &Established, ctx: &mut Context, path: Path, standing: Standing, bytes: &mut [u8]) {
+    match (sa.channel.open_repeated(bytes), standing) {
+        (Ok(true), Standing::Repeated(answer)) => {
+            ctx.counters.repeats_answered += 1;
+            ctx.send(path, answer);
+        }
+        (Ok(true), _) => ctx.counters.dropped_forgotten_repeat += 1,
+        // Its first piece is answered, or was.
+        (Ok(false), _) => ctx.counters.dropped_fragment += 1,
+        (Err(why), _) => ctx.count_unopened(why),
     }
 }
 
@@ -95,8 +101,8 @@ pub struct Request {
     pub path: Path,
 }
 
-fn open<'m>(sa: &Established, ctx: &mut Context, bytes: &'m mut [u8]) -> Option<Opened<'m>> {
-    sa.channel.open(bytes).map_err(|why| ctx.count_unopened(why)).ok()
+fn open<'m>(sa: &mut Established, ctx: &mut Context, bytes: &'m mut [u8]) -> Option<Opened<'m>> {
+    sa.channel.open(&ctx.room, bytes).map_err(|why| ctx.count_unopened(why)).ok()
 }
 
 /// It authenticates, but cannot be read: the peer errs. RFC 7296 section 2.21.3 lets both ends drop the IKE SA after
@@ -254,7 +260,7 @@ fn on_answer(
     let request = sa.requests.settle(header.message_id)?;
     sa.note_answer(now, &request);
     sa.agreed();
-    let payloads = opened.payloads.unwrap_or_else(|error| {
+    let payloads = opened.payloads().unwrap_or_else(|error| {
         ctx.notice(now, sa.about(), NoticeKind::Malformed, || format!("answer of an established peer: {error}"));
         Payloads::default()
     });

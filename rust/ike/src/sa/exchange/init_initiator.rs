@@ -203,6 +203,7 @@ impl Connecting {
         for (kind, end) in ends {
             writer.push(&Payload::notify(kind, &nat_detection(spis, end)));
         }
+        writer.push(&Payload::notify(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED, &[]));
         if self.order.profile.proofs.sign() {
             writer.push(&proof::hashes_notify());
         }
@@ -417,6 +418,7 @@ fn proceed(
         path,
         detected,
         hashes: accepted.hashes,
+        fragments: payloads.has(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED),
     };
     *sa = auth_initiator::ask(ctx, now, agreed);
 }

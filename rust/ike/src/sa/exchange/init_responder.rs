@@ -47,6 +47,8 @@ pub struct HalfOpen {
     pub natt: bool,
     /// Hashes that the peer can check a signature with.
     pub hashes: Hashes,
+    /// The peer puts fragments together.
+    fragments: bool,
     /// How far the key exchange is.
     pub secret: Secret,
     /// IKE_AUTH was refused; what to say when it is repeated.
@@ -108,7 +110,11 @@ impl HalfOpen {
         let nonces = Nonces::new(self.nonce_i(), &self.nonce_r).ok()?;
         let seed = SkeySeed::initial(self.suite.prf(), &nonces, shared);
         let (keys, auth) = seed.expand(&self.suite, &nonces, self.spis).ok()?;
-        Some((Channel::new(self.spis, Role::Responder, keys), auth))
+        let mut channel = Channel::new(self.spis, Role::Responder, keys);
+        if self.fragments {
+            channel.use_fragments();
+        }
+        Some((channel, auth))
     }
 }
 
@@ -199,7 +205,8 @@ pub fn answer(
     let natt =
         detected.is_some() && ctx.profiles.values().any(|profile| profile.accepts && profile.paths.nat_traversal);
     let hashes = proof::hashes_in(payloads).filter(|_| ctx.accepts_signatures);
-    let says = Says { natt, signs: hashes.is_some() };
+    let fragments = payloads.has(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED);
+    let says = Says { natt, fragments, signs: hashes.is_some() };
     let answer = write_answer(ctx, path, spis, &chosen, &pair, &nonce_r, says)?;
     ctx.counters.init_answered += 1;
     ctx.send(path, Arc::clone(&answer));
@@ -216,6 +223,7 @@ pub fn answer(
         nat: detected.filter(|_| natt).map(|detected| detected.nat).unwrap_or_default(),
         natt,
         hashes: hashes.unwrap_or_default(),
+        fragments,
         secret: Secret::Pair(pair),
         refusal: None,
         parked: None,
@@ -227,6 +235,7 @@ pub fn answer(
 #[derive(Clone, Copy)]
 struct Says {
     natt: bool,
+    fragments: bool,
     /// Which signatures we can check, and which authorities we know.
     signs: bool,
 }
@@ -248,6 +257,9 @@ fn write_answer(
     writer.push(&Payload::Nonce(Nonce::new(nonce_r)?));
     if says.natt {
         NatHashes::of(spis, path).payloads().iter().for_each(|payload| writer.push(payload));
+    }
+    if says.fragments {
+        writer.push(&Payload::notify(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED, &[]));
     }
     if says.signs {
         writer.push(&proof::hashes_notify());

@@ -11,7 +11,7 @@ use crate::event::{AuthRefusal, Authorise, Event, NoticeKind};
 use crate::id::{Identity, ProfileId, Question, SaId};
 use crate::profile::Profile;
 use crate::proofs::{LocalProof, RemoteProof};
-use crate::sa::channel::Kept;
+use crate::sa::channel::Plain;
 use crate::sa::context::{About, Context};
 use crate::table::parking::Ticket;
 use crate::wire::{
@@ -156,7 +156,7 @@ pub fn hashes_in(payloads: &Payloads<'_>) -> Option<Hashes> {
 pub struct Parked {
     ticket: Ticket,
     /// The message.
-    pub message: Kept,
+    pub message: Plain<'static>,
     /// Who sent it, if the verdict is good.
     pub peer_id: Identity,
     key: PublicKey,
@@ -183,7 +183,7 @@ pub fn park(
     now: Nanos,
     asked: Asked,
     (peer_id, key): (Identity, PublicKey),
-    message: Kept,
+    message: Plain<'static>,
 ) -> Option<Parked> {
     let limits = ctx.settings.questions;
     let Some(ticket) = ctx.parking.ticket(&limits, message.len()) else {
@@ -192,7 +192,7 @@ pub fn park(
         ctx.notice(now, about, NoticeKind::Limit, || "IKE_AUTH dropped: too many peers wait to be judged".into());
         return None;
     };
-    let certificates = message.plain().payloads().ok().and_then(|payloads| {
+    let certificates = message.payloads().ok().and_then(|payloads| {
         let found = certificates(&payloads).ok()?;
         Some(found.into_iter().map(Into::into).collect())
     })?;

@@ -29,9 +29,9 @@ fn read(probing: &mut Probing, ctx: &mut Context, header: &Header, bytes: &mut [
         ctx.counters.probes_replayed += 1;
         return None;
     }
-    let opened = probing.channel.open(bytes).map_err(|why| ctx.count_unopened(why)).ok()?;
+    let opened = probing.channel.open(&ctx.room, bytes).map_err(|why| ctx.count_unopened(why)).ok()?;
     probing.replay.accept(header.message_id);
-    let payloads = opened.payloads.ok();
+    let payloads = opened.payloads().ok();
     let probe = payloads.and_then(|payloads| Probe::read(payloads.notify(PROBE)?.data));
     if probe.is_none() {
         ctx.counters.dropped_malformed += 1;
