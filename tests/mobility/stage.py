@@ -44,6 +44,10 @@ class Stage:
         there = any(each.ip == path.local.ip and each.available for each in self.candidates)
         return not there or self.knowledge.get(path.pair, UNTRIED).reach is Reach.UNREACHABLE
 
+    def is_deaf(self, path: Path) -> bool:
+        measured = self.knowledge.get(path.pair, UNTRIED).measured_lately(self.now)
+        return measured is not None and not measured.forward
+
     def choose(self, session: Session, *, current: Current, excluded: frozenset[Pair] = NOTHING_TRIED) -> Decision:
         target = session.target or session.path
         pair = {Current.IN_USE: session.pair, Current.ASKED_FOR: target.pair, Current.NONE: None}[current]

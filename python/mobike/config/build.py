@@ -239,6 +239,7 @@ def _policy(name: str, table: ConnectionTable, plug: Policy) -> ConnectionPolicy
         start=_STARTS[table.start],
         moves=MovePolicy(Switch(table.switch), OnRefusal(table.on_refusal), table.settle),
         reconnect=Reconnect(table.reconnect.initial, table.reconnect.max),
+        probe_interval=table.probe_interval,
         policy=plug,
     )
 

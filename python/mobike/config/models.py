@@ -164,6 +164,7 @@ class ConnectionTable(Table):
     window: Annotated[int, Field(ge=1, le=32)] = 1
     away_at_most: Duration = 24 * 3600 * 1_000_000_000
     extensions: list[Literal["path-probes", "away"]] = ["path-probes", "away"]
+    probe_interval: Duration = 1_000_000_000
     start: Literal["auto", "manual"] = "auto"
     addresses: list[Address] = []
     link: list[LinkRuleTable] = []

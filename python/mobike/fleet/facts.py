@@ -1,11 +1,12 @@
 """What is known of pairs, shared by all sessions: one session's experience serves all that could use the same pair."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from mobike.address import Ip, Nanos, Pair
 from mobike.events import Nat
-from mobike.policy.knowledge import UNTRIED, NatCost, PairFact, Reach
+from mobike.policy.knowledge import UNTRIED, Measured, NatCost, PairFact, Reach
 
 MOST_PAIRS = 65_536
 """Pairs remembered; the one without news for longest is forgotten first."""
@@ -75,12 +76,22 @@ class PairFacts:
         same = reach is old.reach and cost is old.nat
         if same and now == old.at:
             return False
-        self._unreachable += (reach is Reach.UNREACHABLE) - (old.reach is Reach.UNREACHABLE)
+        self._note(pair, old, PairFact(reach, cost, now, old.measured))
+        return not same
+
+    def measure(self, pair: Pair, measured: Measured) -> bool:
+        """What path probes tell. True if it may change a choice. What the kernel says of routes stands above it."""
+        old = self._facts.get(pair, UNTRIED)
+        reach = old.reach if old.reach is Reach.UNREACHABLE else measured.reach
+        self._note(pair, old, PairFact(reach, old.nat, measured.at, measured))
+        return old.measured is None or replace(old.measured, at=measured.at) != measured or reach is not old.reach
+
+    def _note(self, pair: Pair, old: PairFact, new: PairFact) -> None:
+        self._unreachable += (new.reach is Reach.UNREACHABLE) - (old.reach is Reach.UNREACHABLE)
         self._facts.pop(pair, None)
-        self._facts[pair] = PairFact(reach, cost, now)
+        self._facts[pair] = new
         if len(self._facts) > MOST_PAIRS:
             self._forget(next(iter(self._facts)))
-        return not same
 
     def route(self, pair: Pair, *, reachable: bool, now: Nanos) -> bool:
         """The kernel's answer. A route proves no peer; a missing one rules the pair out."""

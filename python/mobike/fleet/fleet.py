@@ -123,6 +123,7 @@ class Fleet(Orders):
         self._look(turn)
         self._tell_planes_again(turn)
         self._retest(turn)
+        self._watch(turn)
         self._connect(turn)
         turn.finish()
         return Decided(turn.commands, turn.operations, turn.notes, self._questions())
@@ -179,6 +180,7 @@ class Fleet(Orders):
             told=self._addresses.announced,
             suite=self._sessions.share_word(event.suite),
             facts=fold_session(event, turn.now),
+            probes="path-probes" in event.extensions,
         )
 
     def _initiated(self, session: Session, event: IkeSaUp, upkeep: Upkeep, turn: Turn) -> None:
@@ -199,6 +201,7 @@ class Fleet(Orders):
         self._to_look.pop(event.sa, None)
         self._to_follow.pop(event.sa, None)
         self._refusals.obeyed(event.sa)
+        self._watches_no_more(session)
         self._scouts.forget(event.sa, (session.target or session.path).pair)
         name = session.connection.name
         turn.notes.append(Note("sa-down", "IKE SA is down: {}", (event.why,), event.sa, name))
@@ -359,7 +362,7 @@ _HANDLERS: Final[Mapping[type[Event], Callable[[Fleet, Any, Turn], None]]] = {
     MoveRefused: Fleet._concerns,
     PathSilent: Fleet._path_silent,
     PathChecked: Fleet._path_answers,
-    PairSeen: Fleet._nothing,
+    PairSeen: Fleet._pair_seen,
     PeerMoved: Fleet._peer_moved,
     PeerAddresses: Fleet._peer_addresses,
     NatChanged: Fleet._concerns,

@@ -10,7 +10,7 @@ from mobike.commands import SetLocalAddresses
 from mobike.events import AddressAdded, AddressRemoved, Event, Role, RouteAnswer, RoutesChanged
 from mobike.fleet.facts import Routes
 from mobike.fleet.notes import Note
-from mobike.fleet.paths import Paths
+from mobike.fleet.probes import Probes
 from mobike.fleet.turn import Turn, situation_key
 from mobike.fleet.upkeep import Upkeep, pairs_of
 from mobike.mobility.causes import LocalLost
@@ -29,7 +29,7 @@ class RouteQuestion:
     pair: Pair
 
 
-class Links(Paths, ABC):
+class Links(Probes, ABC):
     """The part of the fleet that follows what this host has."""
 
     def __init__(self, connections: tuple[ConnectionPolicy, ...], public: tuple[Ip, ...], seed: int) -> None:
@@ -76,6 +76,7 @@ class Links(Paths, ABC):
 
     def _something_changed(self, turn: Turn) -> None:
         turn.look_anew()
+        self._to_watch.update(dict.fromkeys(self._watching))
         self._to_look = dict.fromkeys(self._sessions.ids())
         if self._look_at is None and self._to_look:
             self._look_at = turn.now

@@ -45,6 +45,8 @@ class Paths(Window, ABC):
         """Connections, in the order in which they have their turn."""
         self._probed: dict[Pair, Nanos] = {}
         """Tests that were not answered yet: a lost one is not sent again in the next second."""
+        self._to_watch: dict[str, None] = {}
+        """Connections whose pairs may be others now, for who watches them."""
         self._tests: list[tuple[Nanos, SaId]] = []
         """A heap: when tests have had their time."""
 
@@ -122,6 +124,8 @@ class Paths(Window, ABC):
         left = PROBES_PER_LOOK
         for name in list(self._to_retest):
             session = self._sessions.an_initiator(name)
+            if session is not None and session.probes:
+                session = None  # path probes know more, and cost no request
             test = None if session is None else self._next_test(session, turn)
             if session is None or test is None or isinstance(session.state, Away):
                 del self._to_retest[name]
@@ -147,7 +151,9 @@ class Paths(Window, ABC):
 
     def _watch_spares(self, session: Session, turn: Turn) -> None:
         """Something about its pairs is new: perhaps one of them is to be tested."""
-        if session.mobike and is_wanted(session.connection.retest):
+        if session.probes:
+            self._to_watch[session.connection.name] = None
+        elif session.mobike and is_wanted(session.connection.retest):
             self._to_retest[session.connection.name] = None
             soon = Nanos(turn.now + INTERVAL)
             self._retest_at = soon if self._retest_at is None else min(self._retest_at, soon)

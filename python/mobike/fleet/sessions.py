@@ -54,6 +54,11 @@ class Sessions:
         ours = self._initiators.get(connection)
         return self._by_id[next(iter(ours))] if ours else None
 
+    def a_prober(self, connection: str) -> Session | None:
+        """The oldest SA that we began there and whose peer knows path probes."""
+        ours = (self._by_id[sa] for sa in self._initiators.get(connection, ()))
+        return next((each for each in ours if each.probes), None)
+
     def users(self, ip: Ip) -> list[Session]:
         """Sessions that use this local address, or are moving to it."""
         ours = [self._users.get(id(each), _NOBODY) for each in self._locals if each.ip == ip]

@@ -16,7 +16,7 @@ from mobike.mobility.states import Updating
 from mobike.mobility.surroundings import NOTHING_TRIED, Current, Said
 from mobike.policy.chance import Chance
 from mobike.policy.choose import Decision, Pin, Situation
-from mobike.policy.knowledge import Reach
+from mobike.policy.knowledge import UNTRIED, Measured, Reach
 
 NOTES_OF_A_KIND = 16
 """Notes of one kind and connection in one turn; behind that they are counted and told as one. When a link dies under
@@ -60,6 +60,10 @@ class Turn:
         if gone is None:
             gone = self._gone[key] = not self._book.is_available(path.local.ip)
         return gone or (self._facts.any_unreachable and self._facts.is_unreachable(path.pair))
+
+    def is_deaf(self, path: Path) -> bool:
+        measured = self._facts.known.get(path.pair, UNTRIED).measured_lately(self.now)
+        return measured is not None and not measured.forward
 
     def choose(self, session: Session, *, current: Current, excluded: frozenset[Pair] = NOTHING_TRIED) -> Decision:
         """Policy is asked once for all sessions that share connection, path in use, peer's list and pin."""
@@ -126,6 +130,13 @@ class Turn:
     def learn(self, pair: Pair, reach: Reach, nat: Nat | None = None) -> None:
         if self._facts.learn(pair, reach, nat, now=self.now):
             self.look_anew()
+
+    def measure(self, pair: Pair, measured: Measured) -> bool:
+        """Tell all sessions what path probes say of a pair. True if that is news."""
+        news = self._facts.measure(pair, measured)
+        if news:
+            self.look_anew()
+        return news
 
     def retry(self, session: Session, pin: Pin) -> None:
         for candidate in self._book.candidates(session.connection, self.now):

@@ -8,8 +8,9 @@
 While a search goes on, `pair_machine` says whether another pair is tested, policy says which, and `SearchRule` for how
 long: each test has more time than the one before, and all together have a budget.
 
-The old pair carries traffic until the new one has answered. Two exceptions, each named in `_switch_now`: the old local
-address is known to be dead, so nothing can be lost by leaving it; or the operator's policy says `at-once`.
+The old pair carries traffic until the new one has answered. Three exceptions, each named in `_switch_now`: the old
+local address is known to be dead, or path probes say that nothing sent there arrives, so nothing can be lost by leaving
+it; or the operator's policy says `at-once`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -330,7 +331,8 @@ def _ask(
 
 def _switch_now(session: Session, around: Surroundings) -> bool:
     """Rules by which traffic does not wait for the peer's answer (RFC 4555 section 3.5 leaves it to us)."""
-    return session.connection.moves.switch is Switch.AT_ONCE or around.is_dead(session.path)
+    at_once = session.connection.moves.switch is Switch.AT_ONCE
+    return at_once or around.is_dead(session.path) or around.is_deaf(session.path)
 
 
 def _follow_now(session: Session, around: Surroundings, path: Path) -> bool:

@@ -36,6 +36,7 @@ class Session:
         "path",
         "peer_addresses",
         "pin",
+        "probes",
         "role",
         "sa",
         "state",
@@ -56,6 +57,7 @@ class Session:
         told: tuple[Ip, ...],
         suite: str,
         facts: bytes,
+        probes: bool = False,
     ) -> None:
         self.sa = sa
         self.connection = connection
@@ -70,6 +72,8 @@ class Session:
         self.told = told
         """Our list of addresses as the peer has it."""
         self.pin: Pin | None = None
+        self.probes = probes
+        """Both ends know path probes."""
         self.suite = suite
         self.facts = facts
         self.children = b""

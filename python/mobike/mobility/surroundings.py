@@ -61,6 +61,10 @@ class Surroundings(Protocol):
         """For certain: its local address is gone, or this host has no route for it. Silence is no certainty."""
         ...
 
+    def is_deaf(self, path: Path) -> bool:
+        """Do path probes say that what we send there does not arrive? Then there is nothing to lose by leaving it."""
+        ...
+
     def choose(self, session: Session, *, current: Current, excluded: frozenset[Pair] = NOTHING_TRIED) -> Decision:
         """What policy says now. Sessions in the same situation share one answer."""
         ...

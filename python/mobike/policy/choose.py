@@ -167,7 +167,8 @@ def _against(situation: Situation, candidate: Candidate, pair: Pair, reach: Reac
 
 
 def _leave_bad(situation: Situation, current: RankedPair, best: RankedPair, usable: int) -> Decision:
-    if best.score.reach >= current.score.reach:
+    known = Reach.SILENT if current.score.reach is Reach.ONE_WAY else current.score.reach
+    if best.score.reach >= known or best.score.reach is Reach.ONE_WAY:  # that one is known not to help
         return Keep(f"{current.pair} is {_reach(current)}, and none of {_count(usable)} is known to be better")
     return Choice(best.pair, _why_chosen(situation, f"{current.pair} is {_reach(current)}", best, usable))
 
@@ -199,6 +200,8 @@ def _why_preferred(current: RankedPair, better: RankedPair) -> str:
         if current.score.standing is Standing.AVOIDED:
             return f"the operator avoids {current.link}"
         return f"{current.pair.local} is deprecated"
+    if better.score.worth[:-1] == current.score.worth[:-1]:
+        return f"{current.pair} loses much, and {better.pair} does not"
     return f"{better.link} is preferred to {current.link}"
 
 
@@ -246,4 +249,4 @@ def _count(usable: int) -> str:
 
 
 def _reach(each: RankedPair) -> str:
-    return each.score.reach.name.lower()
+    return each.score.reach.name.lower().replace("_", " ")

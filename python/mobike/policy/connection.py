@@ -84,5 +84,7 @@ class ConnectionPolicy:
     reconnect: Reconnect = Reconnect()
     search: SearchRule = SEARCH
     retest: RetestRule = RETEST
+    probe_interval: int = 1_000 * MILLISECOND
+    """How often path probes poll each pair, in nanoseconds, where both ends know them; 0: never."""
     policy: Policy = field(default_factory=OrderedPolicy)
     """The plug: who ranks and chooses."""

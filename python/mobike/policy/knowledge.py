@@ -20,9 +20,11 @@ class Reach(IntEnum):
     """It failed, but long ago: worth a try before one that failed just now, no reason to leave one that works."""
     SILENT = 4
     """A request was repeated on it, and nothing came back."""
-    REFUSED = 5
+    ONE_WAY = 5
+    """Path probes say that one direction works and the other does not: no request is answered there."""
+    REFUSED = 6
     """The peer answered that it will not use it (UNACCEPTABLE_ADDRESSES)."""
-    UNREACHABLE = 6
+    UNREACHABLE = 7
     """This host has no route for it: not usable until that changes."""
 
     @property
@@ -39,6 +41,37 @@ class NatCost(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Measured:
+    """What path probes tell of a pair (docs/extensions/path-probes.md)."""
+
+    at: Nanos
+    forward: bool
+    """What we send there arrives."""
+    backward: bool
+    """What the peer sends from there arrives."""
+    rtt: Nanos | None
+    loss_permille: int
+
+    @property
+    def reach(self) -> Reach:
+        if self.forward and self.backward:
+            return Reach.VERIFIED
+        return Reach.ONE_WAY if self.forward or self.backward else Reach.SILENT
+
+    def __str__(self) -> str:
+        ways = {
+            (True, True): "both ways",
+            (True, False): "there but not back",
+            (False, True): "back but not there",
+            (False, False): "neither way",
+        }
+        said = [f"works {ways[self.forward, self.backward]}"]
+        said += [f"round trip {self.rtt / 1e6:.1f} ms"] if self.rtt is not None and self.backward else []
+        said += [f"loses {self.loss_permille / 10:.0f} %"] if self.loss_permille and self.forward else []
+        return ", ".join(said)
+
+
+@dataclass(frozen=True, slots=True)
 class PairFact:
     """What is known of one pair."""
 
@@ -46,6 +79,13 @@ class PairFact:
     nat: NatCost = NatCost.UNKNOWN
     at: Nanos = Nanos(0)  # noqa: RUF009
     """When that was seen last."""
+    measured: Measured | None = None
+    """None: nobody has probed it."""
+
+    def measured_lately(self, now: Nanos) -> Measured | None:
+        """What probes say of it, if somebody still watches it."""
+        measured = self.measured
+        return measured if measured is not None and now - measured.at <= MEASURED_FOR else None
 
 
 UNTRIED = PairFact()
@@ -62,6 +102,8 @@ SILENT_FOR = 60 * _SECOND
 """A silence counts as fresh for so long: most outages of a path are shorter."""
 REFUSED_FOR = 600 * _SECOND
 """A peer that says no means it for longer than a path that is silent."""
+MEASURED_FOR = 90 * _SECOND
+"""What probes say counts for so long: who watches a pair says it again each half minute."""
 
 
 def aged(fact: PairFact, now: Nanos, *, in_use: bool) -> Reach:
@@ -73,7 +115,7 @@ def aged(fact: PairFact, now: Nanos, *, in_use: bool) -> Reach:
     age = now - fact.at
     if fact.reach is Reach.VERIFIED and age > VERIFIED_FOR and not in_use:
         return Reach.WORKED
-    if fact.reach is Reach.SILENT and age > SILENT_FOR:
+    if fact.reach in (Reach.SILENT, Reach.ONE_WAY) and age > SILENT_FOR:
         return Reach.UNTRIED if in_use else Reach.FADED
     if fact.reach is Reach.REFUSED and age > REFUSED_FOR:
         return Reach.FADED

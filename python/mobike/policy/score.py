@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from mobike.address import Ip, Nanos, Pair
-from mobike.policy.knowledge import NatCost, PairFact, Reach, aged
+from mobike.policy.knowledge import Measured, NatCost, PairFact, Reach, aged
 from mobike.policy.links import Candidate
 
 _BITS = {4: 32, 6: 128}
@@ -27,6 +27,22 @@ class Standing(IntEnum):
 class Pinned(IntEnum):
     YES = 0
     NO = 1
+
+
+class Loss(IntEnum):
+    """How much path probes lose there, in two classes that are far apart, so that a pair is not left for a trifle."""
+
+    LITTLE = 0
+    MUCH = 1
+
+
+MUCH_IN_USE = 250
+"""Out of a thousand: the pair in use is left for another of the same rank and cost when it loses so many."""
+MUCH_ELSEWHERE = 50
+"""And that other must lose fewer than this."""
+
+UNMEASURED = 32
+"""Behind every delay that was measured."""
 
 
 class PeerSide(IntEnum):
@@ -60,6 +76,9 @@ class Score:
     rank: int
     """The operator's order of links."""
     cost: int
+    loss: Loss
+    delay: int
+    """Doublings of the round trip above one millisecond; `UNMEASURED` where nobody has probed."""
     peer_side: PeerSide
     nat: NatCost
     scope: Scope
@@ -72,16 +91,17 @@ class Score:
     """The addresses as numbers."""
 
     @property
-    def worth(self) -> tuple[Standing, Pinned, int, int]:
+    def worth(self) -> tuple[Standing, Pinned, int, int, Loss]:
         """What an operator would move a working SA for; all else decides only when a choice must be made anyway."""
-        return self.standing, self.pinned, self.rank, self.cost
+        return self.standing, self.pinned, self.rank, self.cost, self.loss
 
     def __str__(self) -> str:
-        said = [self.reach.name.lower(), f"link rank {self.rank}"]
+        said = [self.reach.name.lower().replace("_", " "), f"link rank {self.rank}"]
         said += ["pinned by the operator"] if self.pinned is Pinned.YES else []
         said += ["deprecated address"] if self.standing is Standing.DEPRECATED else []
         said += ["avoided by the operator"] if self.standing is Standing.AVOIDED else []
         said += [f"cost {self.cost}"] if self.cost else []
+        said += ["loses much"] if self.loss is Loss.MUCH else []
         said += ["behind a NAT"] if self.nat is NatCost.TRANSLATED else []
         return ", ".join(said)
 
@@ -90,9 +110,9 @@ class Score:
         """Every field that ranks, in order: for who asks why one pair stands before another."""
         return (
             f"reach={self.reach.name.lower()} standing={self.standing.name.lower()} pinned={self.pinned.name.lower()} "
-            f"rank={self.rank} cost={self.cost} peer={self.peer_side.name.lower()} nat={self.nat.name.lower()} "
-            f"scope={self.scope.name.lower()} family={self.family.name.lower()} distance={self.distance} "
-            f"peer-order={self.peer_order}"
+            f"rank={self.rank} cost={self.cost} loss={self.loss.name.lower()} delay={self.delay} "
+            f"peer={self.peer_side.name.lower()} nat={self.nat.name.lower()} scope={self.scope.name.lower()} "
+            f"family={self.family.name.lower()} distance={self.distance} peer-order={self.peer_order}"
         )
 
 
@@ -103,6 +123,7 @@ def score(
     local = candidate.ip
     in_use = current is not None and current.local == local and current.remote == remote
     reach = aged(fact, now, in_use=in_use)
+    measured = fact.measured_lately(now)
     return Score(
         reach=reach,
         failed_at=fact.at if reach.is_bad else Nanos(0),
@@ -110,6 +131,8 @@ def score(
         pinned=Pinned.YES if pinned else Pinned.NO,
         rank=candidate.rank,
         cost=candidate.cost,
+        loss=_loss(measured, in_use=in_use),
+        delay=_delay(measured),
         peer_side=PeerSide.IN_USE if current is not None and current.remote == remote else PeerSide.OTHER,
         nat=fact.nat,
         scope=Scope.MATCHING if local.is_private == remote.is_private else Scope.MIXED,
@@ -118,6 +141,17 @@ def score(
         peer_order=peer_order,
         tie=(int(local), int(remote)),
     )
+
+
+def _loss(measured: Measured | None, *, in_use: bool) -> Loss:
+    most = MUCH_IN_USE if in_use else MUCH_ELSEWHERE
+    return Loss.MUCH if measured is not None and measured.loss_permille >= most else Loss.LITTLE
+
+
+def _delay(measured: Measured | None) -> int:
+    if measured is None or measured.rtt is None:
+        return UNMEASURED
+    return min((measured.rtt // 1_000_000).bit_length(), UNMEASURED - 1)
 
 
 def _standing(candidate: Candidate) -> Standing:

@@ -304,6 +304,17 @@ fn an_sa_whose_pair_is_heard_needs_no_other_sign_of_life() {
 }
 
 #[test]
+fn where_the_peer_was_once_is_not_polled_for_ever() {
+    let mut pair = watching(1);
+    watch(&mut pair, CLIENT, &[(WIFI, WAN)], SECOND);
+    pair.net.unplug(LTE);
+    let gone = pair.now;
+    pair.run_for(secs(300));
+    let in_vain = pair.said(|told| told.from == GATEWAY && told.path.remote.ip() == LTE && told.at >= gone).count();
+    assert!((4..=30).contains(&in_vain), "{in_vain} to two pairs");
+}
+
+#[test]
 fn a_path_that_policy_forbids_is_not_answered() {
     let mut pair = offered(1, Extensions::ALL)
         .gateway_profile(|profile| profile.paths.remote = vec![mobike_ike::Prefix::new(WIFI, 24)])

@@ -57,6 +57,8 @@ const CONFIRM: Duration = Duration::from_millis(100);
 /// What the peer polls no more is polled by us only so many times where it never proved that it receives: somebody else
 /// may live there.
 const MOST_UNPROVEN: u8 = 3;
+/// Elsewhere so many times without a sign, here or in what the peer says on other pairs.
+const MOST_UNHEARD: u8 = 10;
 /// In intervals of the peer: its polls of a pair are missed then, and we begin.
 const MISSED_PERCENT: u32 = 250;
 /// In intervals of who polls: so long without anything from the peer means that nothing of it gets through.
@@ -170,7 +172,8 @@ impl Probing {
     fn next_poll(&self, place: &Place, now: Nanos, random: &mut SeededRandom) -> Nanos {
         if !place.ordered {
             let lives = place.proven.is_some() && self.places.iter().any(|place| place.heard.1 + FRESH > now);
-            let worth_it = lives || place.polls_unheard < MOST_UNPROVEN;
+            let in_vain = place.is_dead() && place.polls_unheard >= MOST_UNHEARD;
+            let worth_it = place.polls_unheard < MOST_UNPROVEN || (lives && !in_vain);
             let pause = self.peer_interval.max(self.least).max(CONFIRM);
             return if worth_it { now + jitter(pause, random) } else { Nanos::NEVER };
         }

@@ -147,13 +147,20 @@ impl Place {
     /// Is it known not to work at all?
     #[must_use]
     pub fn is_dead(&self) -> bool {
-        self.forward.works == Some(false) && self.backward.works == Some(false)
+        self.ways() == (Some(false), Some(false))
     }
 
     /// Is one direction known to fail?
     #[must_use]
     pub fn is_broken(&self) -> bool {
         self.forward.works == Some(false) || self.backward.works == Some(false)
+    }
+
+    /// Forward and backward. Where the peer does not hear us it does not answer, so that the way back counts as working
+    /// only if it says something of its own accord.
+    fn ways(&self) -> (Option<bool>, Option<bool>) {
+        let unasked = self.forward.works != Some(false) || self.polls_unheard < FEWEST_MISSES;
+        (self.forward.works, self.backward.works.map(|works| works && unasked))
     }
 
     /// A poll leaves.
@@ -245,7 +252,10 @@ impl Place {
 
     /// What is to be told now, if anything is new.
     pub fn news(&mut self, now: Nanos) -> Option<Seen> {
-        let (Some(forward), Some(backward)) = (self.forward.works, self.backward.works) else { return None };
+        let (Some(forward), Some(backward)) = self.ways() else { return None };
+        if self.forward.recovers() || self.backward.recovers() {
+            return None;
+        }
         let seen = Seen { forward, backward, rtt: self.rtt.smoothed(), loss_permille: self.losses.permille() };
         let worth_it = match self.told {
             // Nobody asked about it, and nothing is wrong.
@@ -301,6 +311,11 @@ impl Way {
         if self.misses >= limit {
             self.fail();
         }
+    }
+
+    /// It failed, and there are signs again, but not enough yet to say so.
+    fn recovers(self) -> bool {
+        self.works == Some(false) && self.signs > 0
     }
 
     fn fail(&mut self) {
