@@ -87,6 +87,14 @@ class Pair(Answer):
     """What ranks it, most important first."""
     why: str
     """One line for people."""
+    forward: bool | None
+    """Path probes: what we send there arrives; null where nobody probes."""
+    backward: bool | None
+    """Path probes: what the peer sends from there arrives; null where nobody probes."""
+    rtt_ms: float | None
+    """Round trip of path probes; null where none was measured."""
+    loss: float | None
+    """The part of path probes without echo, from 0 to 1; null where nobody probes."""
 
 
 class Child(Answer):

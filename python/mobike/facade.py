@@ -18,6 +18,13 @@ class PairView:
     score: str
     """The ordered tuple that ranks it, readable."""
     why: str
+    forward: bool | None = None
+    """Path probes: what we send there arrives. None, like the next three, where nobody probes."""
+    backward: bool | None = None
+    """Path probes: what the peer sends from there arrives."""
+    rtt_ms: float | None = None
+    loss: float | None = None
+    """From 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ def test_traffic_follows_the_client_to_where_its_update_came_from() -> None:
     assert it.path == there
     assert it.nat is Nat.PEER_IS_BEHIND
     assert it.last_move is not None
-    assert it.last_move.why == "the peer moved to 203.0.113.2:4500, it echoed our cookie from there"
+    assert it.last_move.why == "the peer moved to 203.0.113.2:4500, it proved that it receives there"
 
 
 @pytest.mark.req("M3.5-10")

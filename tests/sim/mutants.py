@@ -45,6 +45,7 @@ remote_id = "gw.example.net"
 psk = "correct horse battery staple"
 remote_ts = ["10.9.0.0/16"]
 virtual_ip = ["ipv4"]
+extensions = []
 settle = "200ms"
 link = [{ match = "wlan*", rank = 1 }, { match = "wwan*", rank = 2 }]
 liveness = "1s"

@@ -13,4 +13,4 @@ def test_a_gateway_follows_a_phone_whose_nat_forgot_it_within_a_few_round_trips(
         assert recovery.recovered is not None and recovery.recovered < 100 * MS, recovery
         assert recovery.packets <= 4, "a check and its answer"
     followed = [line.text for line in outcome.timeline if line.text.startswith("The peer moved to")]
-    assert len(followed) == 2 and all("it echoed our cookie from there" in text for text in followed)
+    assert len(followed) == 2 and all("it proved that it receives there" in text for text in followed)

@@ -9,6 +9,7 @@ from mobike.mobility.folded import ChildFacts
 from mobike.mobility.session import Session
 from mobike.mobility.states import Away, Stable, Updating, Waiting
 from mobike.policy.choose import Choice, Keep, NoPair, RankedPair
+from mobike.policy.knowledge import Measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,8 @@ class PairRow:
     usable: bool
     score: str
     why: str
+    measured: Measured | None
+    """What path probes say of it; None where nobody probes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +134,15 @@ def row(session: Session) -> SessionRow:
 
 def pair_rows(ranked: tuple[RankedPair, ...], current: Pair) -> tuple[PairRow, ...]:
     return tuple(
-        PairRow(place, each.pair, each.link, each.pair == current, each.usable, each.score.detail, each.why)
+        PairRow(
+            place, each.pair, each.link, each.pair == current, each.usable, each.score.detail, _why(each), each.measured
+        )
         for place, each in enumerate(ranked, start=1)
     )
+
+
+def _why(ranked: RankedPair) -> str:
+    return ranked.why if ranked.measured is None else f"{ranked.why}; {ranked.measured}"
 
 
 def move_row(session: Session) -> MoveRow | None:

@@ -30,7 +30,7 @@ from mobike.facade import (
     PairView,
     Refused,
 )
-from mobike.fleet import Fleet, MoveRow, SessionDetail, SessionRow
+from mobike.fleet import Fleet, MoveRow, PairRow, SessionDetail, SessionRow
 from mobike.gateway.journal import Journal
 
 LONGEST_AWAY_S = 365 * 86_400
@@ -114,6 +114,7 @@ class Desk:
                     each.usable,
                     each.score,
                     each.why,
+                    *_measured(each),
                 )
                 for each in detail.pairs
             ),
@@ -228,6 +229,14 @@ class Desk:
 def epoch_of(at: Nanos) -> float:
     """The time of day of a moment on the monotonic clock, in seconds since the epoch."""
     return time.time() - (time.monotonic_ns() - at) / 1e9
+
+
+def _measured(row: PairRow) -> tuple[bool | None, bool | None, float | None, float | None]:
+    seen = row.measured
+    if seen is None:
+        return None, None, None, None
+    rtt = None if seen.rtt is None else seen.rtt / 1e6
+    return seen.forward, seen.backward, rtt, seen.loss_permille / 1000
 
 
 def _ike_sa(row: SessionRow) -> IkeSaView:

@@ -47,7 +47,7 @@ _NO_NAT: Final = Nat.NONE
 
 def _follow_peer(session: Session, cause: PeerMoved, around: Surroundings) -> None:
     """All Child SAs follow, together, to where the packet came from. The core has asked for COOKIE2 where it must."""
-    proof = "it echoed our cookie from there" if cause.verified else "by policy without a return routability check"
+    proof = "it proved that it receives there" if cause.verified else "by policy without a return routability check"
     why = f"the peer moved to {cause.path.remote}, {proof}"
     around.operate(MoveSa(session.sa, cause.path, is_encapsulated(cause.nat)))
     record_move(session, MoveRecord(around.now, session.path, cause.path, why, None))

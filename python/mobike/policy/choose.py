@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from mobike.address import Ip, Nanos, Pair
-from mobike.policy.knowledge import UNTRIED, Knowledge, Reach
+from mobike.policy.knowledge import UNTRIED, Knowledge, Measured, Reach
 from mobike.policy.links import Candidate
 from mobike.policy.pairs import ANY_PAIR, PairRules, objection
 from mobike.policy.score import Score, Standing, score
@@ -59,6 +59,8 @@ class RankedPair:
     settled: bool
     why: str
     """Usable: what speaks for it. Not usable: what is against it."""
+    measured: Measured | None = None
+    """What path probes say of it; None where nobody probes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,7 @@ def _ranked(situation: Situation, candidate: Candidate, remote: Ip, order: int) 
         usable=against is None,
         settled=candidate.settled or pinned,
         why=str(place) if against is None else against,
+        measured=fact.measured_lately(situation.now),
     )
 
 

@@ -15,6 +15,7 @@ from mobike.sim.host import Host
 from mobike.sim.nat import Nat
 from mobike.sim.network import Network
 from mobike.sim.rules import Rules
+from mobike.sim.rules.base import PATH_PROBE, read
 from mobike.sim.scenario import Pings, Scenario
 from mobike.sim.stage import Stage
 from mobike.sim.world import MS, SECOND, TimeStandsStill, World
@@ -95,15 +96,18 @@ class Chronicler(Rules):
 
     def __init__(self, world: World, tell: Callable[[Line], None]) -> None:
         super().__init__(world)
-        self.sent_by_kind = {"ike": 0, "esp": 0, "keepalive": 0}
+        self.sent_by_kind = {"ike": 0, "probe": 0, "esp": 0, "keepalive": 0}
         self.ike_at: list[int] = []
+        """Path probes aside: they leave all the time, and cost no request."""
         self.moved_at: list[tuple[int, str, SaId]] = []
         self._tell = tell
 
     def sent(self, host: Host, path: Path, data: bytes, carries: str) -> None:
         super().sent(host, path, data, carries)
-        self.sent_by_kind[carries] += 1
-        if carries == "ike":
+        message = read(data, path.local.port) if carries == "ike" else None
+        kind = "probe" if message is not None and message.exchange == PATH_PROBE else carries
+        self.sent_by_kind[kind] += 1
+        if kind == "ike":
             self.ike_at.append(self._world.now)
 
     def turned(self, host: Host, events: Sequence[Event], decided: Decided) -> None:

@@ -314,6 +314,21 @@ fn where_the_peer_was_once_is_not_polled_for_ever() {
     assert!((4..=30).contains(&in_vain), "{in_vain} to two pairs");
 }
 
+// req: A5.4-1, D5.1-1
+#[test]
+fn data_without_echo_makes_probes_ask_and_keeps_the_window_free() {
+    let mut pair = watching(1);
+    watch(&mut pair, CLIENT, &ALL, secs(30));
+    pair.run_for(secs(1));
+    pair.net.blackhole_both(WIFI, WAN);
+    let (cut, sa) = (pair.now, pair.client().sa());
+    pair.hosts[CLIENT.0].engine.note_traffic(cut, sa, mobike_ike::Traffic { sent: true, ..mobike_ike::Traffic::default() });
+    pair.run_for(ms(600));
+    let told = pair.client().seen().into_iter().find(|(at, path, _)| *at > cut && *path == of_client(WIFI, WAN));
+    assert!(told.is_some_and(|(at, _, seen)| at.since(cut) < ms(520) && !seen.forward), "{told:?}");
+    assert!(pair.requests_of(CLIENT).is_empty(), "an update would leave at once");
+}
+
 #[test]
 fn a_path_that_policy_forbids_is_not_answered() {
     let mut pair = offered(1, Extensions::ALL)

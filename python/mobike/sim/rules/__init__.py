@@ -1,6 +1,6 @@
 """What must hold after every step, whatever the story.
 
-    wire       one message id, the same octets; no more requests than the window; no secret in clear
+    wire       one message id, the same octets; no more requests than the window; each probe once; no secret
     orders     no stale command is applied; an older update never wins
     traffic    the data plane is where the session is; no traffic to where nobody has proven, or policy forbids
     told       events make sense and none is lost; no secret and no ERROR in what is told to people

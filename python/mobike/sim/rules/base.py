@@ -16,6 +16,8 @@ NATT_PORT: Final = 4500
 IKE_SA_INIT: Final = 34
 IKE_AUTH: Final = 35
 INFORMATIONAL: Final = 37
+PATH_PROBE: Final = 240
+"""Private: docs/extensions/path-probes.md. These take no place in the window, and are never repeated."""
 REMEMBERED: Final = 64
 """Messages, orders and packets of one end of one SA that a rule remembers."""
 
@@ -32,6 +34,7 @@ class Message(NamedTuple):
 
     spi: int
     """The initiator's."""
+    responder_spi: int
     exchange: int
     response: bool
     number: int
@@ -54,9 +57,9 @@ def read(data: bytes, port: int) -> Message | None:
         octets = data[4:]
     if len(octets) < _HEADER.size:
         return None
-    spi, _, first, _, exchange, flags, number, length = _HEADER.unpack_from(octets)
+    spi, responder_spi, first, _, exchange, flags, number, length = _HEADER.unpack_from(octets)
     fragment = int.from_bytes(octets[32:34], "big") if first == _FRAGMENT else 0
-    return Message(spi, exchange, bool(flags & _RESPONSE), number, fragment, octets, length)
+    return Message(spi, responder_spi, exchange, bool(flags & _RESPONSE), number, fragment, octets, length)
 
 
 @dataclass(slots=True)

@@ -12,7 +12,10 @@ from mobike.dataplane.operations import MoveSa, Operation
 from mobike.events import ChildUp, Event, IkeSaDown, PeerMoved, PlaneRefused, Role
 from mobike.fleet import Decided
 from mobike.sim.host import Host
-from mobike.sim.rules.base import IKE_SA_INIT, REMEMBERED, Broken, Life, Lives, Message, Rule, new_spi
+from mobike.sim.rules.base import IKE_SA_INIT, PATH_PROBE, REMEMBERED, Broken, Life, Lives, Message, Rule, new_spi
+
+PROBES_UNDER_WAY: Final = 4_096
+"""Path probes that may still arrive."""
 
 FIRST_OF_OURS: Final = 64
 """Ids of requests whose destinations are remembered, counted back from the newest."""
@@ -59,14 +62,16 @@ class _Proof:
 
     asked: dict[int, set[Endpoint]] = field(default_factory=dict)
     """Where the copies of each request were sent."""
+    delivered: set[Endpoint] = field(default_factory=set)
+    """Where the peer got a path probe of this end."""
     proven: set[Endpoint] = field(default_factory=set)
 
 
 class Proven(_OfEsp):
     """A gateway that proves addresses before it uses them sends no traffic to others (RFC 4555 section 3.7).
 
-    It believes no event: an address is proven where the SA came up, and where a request was answered of which no copy
-    was sent elsewhere.
+    It believes no event: an address is proven where the SA came up, where a request was answered of which no copy was
+    sent elsewhere, and where the peer got a path probe (each is sent once) before it said something in another one.
     """
 
     name: ClassVar[str] = "no traffic to an unproven address"
@@ -74,16 +79,28 @@ class Proven(_OfEsp):
     def __init__(self, lives: Lives, broken: Broken) -> None:
         super().__init__(lives, broken)
         self._proofs: dict[tuple[str, int, int], _Proof] = {}
+        self._probes: dict[bytes, tuple[str, _Proof, Endpoint]] = {}
+        """By their octets: who sent it, and where to."""
 
     def ike_sent(self, host: Host, path: Path, message: Message) -> None:
-        if not message.response and message.exchange != IKE_SA_INIT:
+        if message.exchange == PATH_PROBE:
+            self._probes[message.octets] = (host.name, self._proof(host, message.spi), path.remote)
+            if len(self._probes) > PROBES_UNDER_WAY:
+                del self._probes[next(iter(self._probes))]
+        elif not message.response and message.exchange != IKE_SA_INIT:
             asked = self._proof(host, message.spi).asked
             asked.setdefault(message.number, set()).add(path.remote)
             while len(asked) > FIRST_OF_OURS:
                 del asked[next(iter(asked))]
 
     def ike_received(self, host: Host, path: Path, message: Message) -> None:
-        if message.response:
+        if message.exchange == PATH_PROBE:
+            sender, theirs, place = self._probes.pop(message.octets, (host.name, _Proof(), path.remote))
+            if sender != host.name and self.lives.of_spi(host, message.spi) is not None:
+                theirs.delivered.add(place)
+                ours = self._proof(host, message.spi)
+                ours.proven |= ours.delivered
+        elif message.response:
             proof = self._proofs.get((host.name, host.boots, message.spi))
             to = set() if proof is None else proof.asked.pop(message.number, set())
             if proof is not None and len(to) == 1:

@@ -13,14 +13,14 @@ from mobike.sim.rules.base import Lives, Rule, read
 from mobike.sim.rules.orders import Answers, Directions, OlderUpdate
 from mobike.sim.rules.told import Log, NothingLost, Sense
 from mobike.sim.rules.traffic import Agreement, Allowed, Proven
-from mobike.sim.rules.wire import SameOctets, Secrets, Window
+from mobike.sim.rules.wire import ProbesOnce, SameOctets, Secrets, Window
 from mobike.sim.world import SECOND, World
 
 MOST_TOLD: Final = 50
 """Violations kept: the first ones say what is wrong."""
 
 ALL: Final[Sequence[type[Rule]]] = (
-    *(SameOctets, Window, Secrets),
+    *(SameOctets, Window, ProbesOnce, Secrets),
     *(Answers, Directions, OlderUpdate),
     *(Proven, Allowed, Agreement),
     *(Sense, NothingLost, Log),

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from mobike.address import Path
 from mobike.sim.host import Host
-from mobike.sim.rules.base import IKE_SA_INIT, REMEMBERED, Broken, Lives, Message, Rule
+from mobike.sim.rules.base import IKE_SA_INIT, PATH_PROBE, REMEMBERED, Broken, Lives, Message, Rule
 
 
 class SameOctets(Rule):
@@ -22,7 +22,7 @@ class SameOctets(Rule):
         if message.length != len(message.octets):
             self.broken(host, f"the length in {message} says {message.length}, it has {len(message.octets)} octets")
         # In IKE_SA_INIT a request may change (COOKIE, another key exchange), and nobody is bound by an answer.
-        if message.exchange == IKE_SA_INIT:
+        if message.exchange in (IKE_SA_INIT, PATH_PROBE):
             return
         octets = self._octets.setdefault((host.name, host.boots, message.spi), {})
         digest = blake2b(message.octets, digest_size=16).digest()
@@ -57,7 +57,7 @@ class Window(Rule):
             self._windows[name] = max(others, default=1)
 
     def ike_sent(self, host: Host, path: Path, message: Message) -> None:
-        if message.response or message.exchange == IKE_SA_INIT:
+        if message.response or message.exchange in (IKE_SA_INIT, PATH_PROBE):
             return
         asked = self._asked.setdefault((host.name, host.boots, message.spi), _Asked())
         number = message.number
@@ -74,6 +74,29 @@ class Window(Rule):
             asked = self._asked.get((host.name, host.boots, message.spi))
             if asked is not None:
                 asked.unanswered.discard(message.number)
+
+
+class ProbesOnce(Rule):
+    """Each path probe of an IKE SA has the number after the one before, so that none is ever sent twice; and only peers
+    that agreed see any."""
+
+    name: ClassVar[str] = "each probe once"
+
+    def __init__(self, lives: Lives, broken: Broken) -> None:
+        super().__init__(lives, broken)
+        self._newest: dict[tuple[str, int, int, int], int] = {}
+
+    def ike_sent(self, host: Host, path: Path, message: Message) -> None:
+        if message.exchange != PATH_PROBE:
+            return
+        key = (host.name, host.boots, message.spi, message.responder_spi)
+        newest = self._newest.get(key, 0)
+        if message.response or message.number != newest + 1:
+            self.broken(host, f"probe {message.number} follows probe {newest}: {message}")
+        self._newest[key] = message.number
+        life = self.lives.of_spi(host, message.spi)
+        if life is not None and "path-probes" not in life.up.extensions:
+            self.broken(host, f"a peer that knows no probes is sent one: {message}")
 
 
 class Secrets(Rule):

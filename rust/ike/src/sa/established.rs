@@ -431,8 +431,9 @@ impl Established {
         if self.liveness_at() <= now {
             self.ask(ctx, now, Ask::Liveness);
         }
-        if self.suspect_at() <= now {
-            probe::hurry(self, now);
+        if self.suspect_at() <= now && probe::hurry(self, now) {
+            ctx.counters.paths_suspected += 1;
+            self.leave_to_probes(now);
         }
         self.suspect(ctx, now);
         probe::on_timeout(self, ctx, now);

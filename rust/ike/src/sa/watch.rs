@@ -125,6 +125,13 @@ impl Established {
         }
     }
 
+    /// Path probes ask instead, which cost no place in the window: give them as long again, and ever longer while they find
+    /// that the path works.
+    pub fn leave_to_probes(&mut self, now: Nanos) {
+        self.watch.unheard_since = now;
+        self.watch.answered = self.watch.answered.saturating_add(1);
+    }
+
     /// An answer came over the path in use.
     pub fn note_answer(&mut self, now: Nanos, request: &Outstanding) {
         if request.path != self.path {

@@ -304,11 +304,13 @@ pub fn order_watch(sa: &mut Established, ctx: &mut Context, now: Nanos, paths: &
     sa.probing = Some(probing);
 }
 
-/// Data gets no echo: which pairs do?
-pub fn hurry(sa: &mut Established, now: Nanos) {
-    if let Some(probing) = &mut sa.probing {
-        probing.hurry(now);
-    }
+/// Data gets no echo: which pairs do? `false` if that must be asked otherwise: the path in use is not watched, or is known
+/// to fail, and the control plane has found nothing better.
+pub fn hurry(sa: &mut Established, now: Nanos) -> bool {
+    let (probes, in_use) = (sa.probes(), sa.path);
+    let Some(probing) = sa.probing.as_mut().filter(|_| probes) else { return false };
+    probing.hurry(now);
+    probing.places.iter().any(|place| place.path == in_use && place.ordered && !place.is_broken())
 }
 
 /// Time has passed.
