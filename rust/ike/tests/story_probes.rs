@@ -322,7 +322,11 @@ fn data_without_echo_makes_probes_ask_and_keeps_the_window_free() {
     pair.run_for(secs(1));
     pair.net.blackhole_both(WIFI, WAN);
     let (cut, sa) = (pair.now, pair.client().sa());
-    pair.hosts[CLIENT.0].engine.note_traffic(cut, sa, mobike_ike::Traffic { sent: true, ..mobike_ike::Traffic::default() });
+    pair.hosts[CLIENT.0].engine.note_traffic(
+        cut,
+        sa,
+        mobike_ike::Traffic { sent: true, ..mobike_ike::Traffic::default() },
+    );
     pair.run_for(ms(600));
     let told = pair.client().seen().into_iter().find(|(at, path, _)| *at > cut && *path == of_client(WIFI, WAN));
     assert!(told.is_some_and(|(at, _, seen)| at.since(cut) < ms(520) && !seen.forward), "{told:?}");
