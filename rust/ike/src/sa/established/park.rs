@@ -103,6 +103,9 @@ impl Established {
         to.each(proven.iter());
         to.put(leases);
         to.put(extensions);
+        // An SA that has not probed yet may do so before it is read again: its numbers must not begin anew then.
+        let unused = if probing.is_none() { Probing::unused(self) } else { None };
+        let probing = probing.as_deref().or(unused.as_ref());
         to.put(&probing.is_some());
         if let Some(probing) = probing {
             probing.park(to);

@@ -124,6 +124,11 @@ impl Probing {
         })
     }
 
+    /// What an SA that never probed would begin with; `None` if it never will.
+    pub fn unused(sa: &Established) -> Option<Probing> {
+        if sa.extensions.has(Extensions::PATH_PROBES) { Probing::new(sa) } else { None }
+    }
+
     /// Of a rekeyed SA: new keys, and numbers begin anew. What is known of pairs stays.
     fn keep_up(&mut self, sa: &Established) -> Option<()> {
         if self.channel.spis != sa.channel.spis {
