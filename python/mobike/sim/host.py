@@ -84,8 +84,6 @@ class Host:
         self.pingers: dict[SaId, Pinger] = {}
         self.ups: dict[SaId, IkeSaUp] = {}
         """SAs that are up, as they came up."""
-        self.orders_since: dict[Token, Nanos] = {}
-        """When each `Connect` that is not settled was given."""
         self._network = network
         self._watcher = watcher
         self._ways: dict[Ip, Link] = {}
@@ -122,7 +120,6 @@ class Host:
         self._timer_at: int | None = None
         self.pingers = {}
         self.ups = {}
-        self.orders_since = {}
         self._old_orders: deque[Move | Announce | Probe] = deque(maxlen=OLD_ORDERS)
         self._watcher.booted(self)
         self.submit([SetProfile(each.profile) for each in self.connections])
@@ -172,9 +169,6 @@ class Host:
     # --- what the heart and the data plane ask of a core ---
 
     def submit(self, orders: Sequence[Command | Operation], /) -> None:
-        for each in orders:
-            if isinstance(each, Connect):
-                self.orders_since[each.token] = self.world.now
         self._watcher.ordered(self, orders)
         self._old_orders.extend(each for each in orders if isinstance(each, Move | Announce | Probe))
         self.core.submit(orders, self.world.now)

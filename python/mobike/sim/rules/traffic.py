@@ -17,8 +17,8 @@ from mobike.sim.rules.base import IKE_SA_INIT, PATH_PROBE, REMEMBERED, Broken, L
 PROBES_UNDER_WAY: Final = 4_096
 """Path probes that may still arrive."""
 
-FIRST_OF_OURS: Final = 64
-"""Ids of requests whose destinations are remembered, counted back from the newest."""
+ASKED_REMEMBERED: Final = 64
+"""Requests of one end of one SA whose destinations are remembered while they are unanswered."""
 
 
 class _OfEsp(Rule):
@@ -90,7 +90,7 @@ class Proven(_OfEsp):
         elif not message.response and message.exchange != IKE_SA_INIT:
             asked = self._proof(host, message.spi).asked
             asked.setdefault(message.number, set()).add(path.remote)
-            while len(asked) > FIRST_OF_OURS:
+            while len(asked) > ASKED_REMEMBERED:
                 del asked[next(iter(asked))]
 
     def ike_received(self, host: Host, path: Path, message: Message) -> None:
