@@ -8,7 +8,7 @@ from ipaddress import IPv4Address
 from typing import Final, Protocol
 
 from mobike import _core
-from mobike.address import Endpoint, Ip, Nanos, Pair, Path, SaId, Token
+from mobike.address import Endpoint, Ip, Pair, Path, SaId, Token
 from mobike.auth import Doorkeeper
 from mobike.commands import Announce, Command, Connect, Move, Probe, SetProfile
 from mobike.config import Connection
