@@ -201,6 +201,7 @@ class Fleet(Orders):
         self._to_look.pop(event.sa, None)
         self._to_follow.pop(event.sa, None)
         self._refusals.obeyed(event.sa)
+        self._leaving.pop(event.sa, None)
         self._watches_no_more(session)
         self._scouts.forget(event.sa, (session.target or session.path).pair)
         name = session.connection.name
@@ -366,8 +367,8 @@ _HANDLERS: Final[Mapping[type[Event], Callable[[Fleet, Any, Turn], None]]] = {
     PeerMoved: Fleet._peer_moved,
     PeerAddresses: Fleet._peer_addresses,
     NatChanged: Fleet._concerns,
-    WentAway: Fleet._concerns,
-    AwayRefused: Fleet._concerns,
+    WentAway: Fleet._leave_answered,
+    AwayRefused: Fleet._leave_answered,
     PeerAway: Fleet._concerns,
     Notice: Fleet._notice,
     SaMoved: Fleet._plane_moved,

@@ -2,8 +2,10 @@
 
 from abc import ABC
 
-from mobike.commands import Close
+from mobike.address import Ip, SaId
+from mobike.commands import Away, Close
 from mobike.events import (
+    AwayRefused,
     OperatorAvoid,
     OperatorAway,
     OperatorBack,
@@ -11,15 +13,22 @@ from mobike.events import (
     OperatorDown,
     OperatorUnpin,
     OperatorUp,
+    WentAway,
 )
 from mobike.fleet.links import Links
 from mobike.fleet.notes import Note
 from mobike.fleet.turn import Turn
 from mobike.mobility.causes import Cause, ComeBack, GoAway, LookAgain
+from mobike.policy.connection import ConnectionPolicy
 
 
 class Orders(Links, ABC):
     """The part of the fleet that obeys. `OperatorMove` is a cause like any other: the machines take it."""
+
+    def __init__(self, connections: tuple[ConnectionPolicy, ...], public: tuple[Ip, ...], seed: int) -> None:
+        super().__init__(connections, public, seed)
+        self._leaving: dict[SaId, bool] = {}
+        """SAs that have asked for leave to be away, and whether the operator is back already."""
 
     def _operator_up(self, event: OperatorUp, turn: Turn) -> None:
         upkeep = self._upkeeps.get(event.connection)
@@ -51,10 +60,24 @@ class Orders(Links, ABC):
             self._step(session, LookAgain(), turn)
 
     def _operator_away(self, event: OperatorAway, turn: Turn) -> None:
+        before = len(turn.commands)
         self._tell_each(event.connection, GoAway(event.span), "away-refused", turn)
+        self._leaving.update((each.sa, False) for each in turn.commands[before:] if isinstance(each, Away))
 
     def _operator_back(self, event: OperatorBack, turn: Turn) -> None:
+        """Who has asked for leave and has no answer yet comes back as soon as it has: the last order counts."""
+        asked = [each.sa for each in self._sessions.of_connection(event.connection) if each.sa in self._leaving]
+        self._leaving.update(dict.fromkeys(asked, True))
         self._tell_each(event.connection, ComeBack(), "order-refused", turn)
+
+    def _leave_answered(self, event: WentAway | AwayRefused, turn: Turn) -> None:
+        is_back = self._leaving.pop(event.sa, False)
+        session = self._sessions.get(event.sa)
+        if session is None:
+            return
+        self._step(session, event, turn)
+        if is_back and isinstance(event, WentAway):
+            self._step(session, ComeBack(), turn)
 
     def _tell_each(self, connection: str, cause: Cause, refused: str, turn: Turn) -> None:
         sessions = list(self._sessions.of_connection(connection))
