@@ -34,6 +34,8 @@ pub enum InstallError {
     PrefixCrowded,
     /// The table holds [`MAX_PAIRS`](crate::limits::MAX_PAIRS).
     TableFull,
+    /// Its sequence numbers or its lives are used up.
+    Exhausted,
 }
 
 /// No pair has this id (any more).
@@ -103,6 +105,7 @@ impl fmt::Display for InstallError {
             Self::TooManyRoutes => write!(f, "the remote selectors need too many routes"),
             Self::PrefixCrowded => write!(f, "too many Child SAs share one inner prefix"),
             Self::TableFull => write!(f, "the table is full"),
+            Self::Exhausted => write!(f, "its sequence numbers are used up"),
         }
     }
 }

@@ -34,6 +34,15 @@ impl Key {
         }
     }
 
+    pub(crate) fn suite(&self) -> Suite {
+        self.suite
+    }
+
+    /// Key and salt. Every use of this is a place where a secret may leak.
+    pub(crate) fn keymat(&self) -> &[u8] {
+        &self.keymat[..self.suite.keymat_len()]
+    }
+
     pub(crate) fn is_warm(&self) -> bool {
         self.context.is_some()
     }

@@ -14,6 +14,7 @@
 //! | `packet` | offsets of the ESP packet, beside the drawing |
 //! | `keys` | raw keys, and the cipher contexts built from them while traffic flows |
 //! | `replay` | the anti-replay window |
+//! | `park` | a pair as plain values, and back: what survives a restart |
 //! | `selector`, `inner` | what may travel inside, and what does |
 //! | `route` | inner destination to Child SA |
 //! | `framing` | what a datagram on port 4500 is |
@@ -47,6 +48,7 @@ mod open;
 mod outer;
 mod packet;
 mod pair;
+mod park;
 mod replay;
 mod route;
 mod seal;
@@ -64,6 +66,7 @@ pub use open::Opened;
 pub use outer::OuterPath;
 pub use packet::{max_inner, sealed_len};
 pub use pair::{Counters, GroupId, SaPairId};
+pub use park::{Life, ParkedPair, Since};
 pub use replay::ReplayWindow;
 pub use seal::Sealed;
 pub use selector::{PortRange, Selector};

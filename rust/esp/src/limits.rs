@@ -32,6 +32,10 @@ pub const LAST_SEQUENCE: u64 = u32::MAX as u64;
 /// From here on a rekey is overdue: a sixteenth of the space is left, three minutes at a million packets per second.
 pub const LATE_SEQUENCE: u64 = LAST_SEQUENCE - (LAST_SEQUENCE >> 4);
 
+/// Packets that a pair may have carried since it was written down, and died: a second at sixteen million of them. A pair
+/// can die two hundred times so.
+pub const FORGOTTEN: u64 = 1 << 24;
+
 /// A cipher context unused for this long is given back; building it again costs well under a microsecond.
 pub const CONTEXT_IDLE: Duration = Duration::from_secs(30);
 

@@ -1,6 +1,7 @@
 //! One Child SA: both directions, where it goes, what it may carry, what it has seen.
 
 use crate::keys::Key;
+use crate::park::Life;
 use crate::route::Slot;
 use crate::selector::Selectors;
 use crate::{Install, Nanos, OuterPath, ReplayWindow};
@@ -80,6 +81,7 @@ pub(crate) struct Outbound {
     pub(crate) key: Key,
     /// Last sequence number given out.
     pub(crate) sequence: u64,
+    pub(crate) life: Life,
     pub(crate) last: Nanos,
 }
 
@@ -118,6 +120,7 @@ impl Pair {
                 spi: install.outbound.spi,
                 key: Key::empty(install.suite),
                 sequence: 0,
+                life: Life::default(),
                 last: Nanos::NEVER,
             },
             tally: Tally::default(),

@@ -60,11 +60,32 @@ impl ReplayWindow {
         words[word] |= bit;
     }
 
-    fn words(&self) -> &[u64] {
+    /// The bits: of number n, bit n modulo 64 of word n / 64 modulo their number.
+    pub(crate) fn words(&self) -> &[u64] {
         match &self.bits {
             Bits::Inline(word) => core::slice::from_ref(word),
             Bits::Boxed(words) => words,
         }
+    }
+
+    fn words_mut(&mut self) -> &mut [u64] {
+        match &mut self.bits {
+            Bits::Inline(word) => core::slice::from_mut(word),
+            Bits::Boxed(words) => words,
+        }
+    }
+
+    /// As another window of the same width was.
+    pub(crate) fn restore(&mut self, top: u64, words: &[u64]) {
+        self.top = top;
+        for (to, from) in self.words_mut().iter_mut().zip(words) {
+            *to = *from;
+        }
+    }
+
+    /// Nothing up to the highest number seen is taken any more.
+    pub(crate) fn fill(&mut self) {
+        self.words_mut().fill(u64::MAX);
     }
 }
 

@@ -123,11 +123,13 @@ impl Pair {
         Ok((self.outbound.sequence, event))
     }
 
-    /// The IV is the sequence number: unique under the key, which is all that RFC 4106 section 3.1 asks.
+    /// The IV is the sequence number behind the number of this life: unique under the key, which is all that RFC 4106
+    /// section 3.1 asks.
     fn write(&mut self, now: Nanos, sequence: u64, inner: &[u8], flow: &Flow, out: &mut [u8]) -> Result<(), SealError> {
         let next_header = if flow.destination.is_ipv4() { NEXT_IPV4 } else { NEXT_IPV6 };
         let trailer = Trailer::new(inner.len(), next_header);
-        let (iv, aad) = (sequence.to_be_bytes(), packet::aad(self.outbound.spi, sequence as u32));
+        let (iv, aad) =
+            (self.outbound.life.iv(sequence).to_be_bytes(), packet::aad(self.outbound.spi, sequence as u32));
         let body = packet::write_head(out, aad, iv).ok_or(SealError::Cipher)?;
         let with = Sealing { iv, aad, trailer: trailer.as_bytes() };
         self.outbound.key.seal(with, inner, body).map_err(|_| SealError::Cipher)?;

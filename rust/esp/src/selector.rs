@@ -74,6 +74,18 @@ impl Selector {
         self.last
     }
 
+    /// IP protocol, or [`Selector::ANY_PROTOCOL`].
+    #[must_use]
+    pub fn protocol(&self) -> u8 {
+        self.protocol
+    }
+
+    /// Ports.
+    #[must_use]
+    pub fn ports(&self) -> PortRange {
+        self.ports
+    }
+
     fn admits(&self, address: IpAddr, protocol: u8, port: Option<u16>) -> bool {
         // `IpAddr` orders all of IPv4 before all of IPv6, so the range also checks the family.
         self.first <= address
@@ -103,6 +115,12 @@ impl PortRange {
         (first <= last || range == Self::OPAQUE).then_some(range)
     }
 
+    /// First and last.
+    #[must_use]
+    pub fn ends(self) -> (u16, u16) {
+        (self.first, self.last)
+    }
+
     fn admits(self, port: Option<u16>) -> bool {
         match port {
             _ if self == Self::ANY => true,
@@ -123,7 +141,7 @@ impl Selectors {
         Selectors { both: [local, remote].concat().into(), local: local.len() }
     }
 
-    fn local(&self) -> &[Selector] {
+    pub(crate) fn local(&self) -> &[Selector] {
         &self.both[..self.local]
     }
 

@@ -242,7 +242,7 @@ impl EspTable {
         self.by_spi.get(&spi).copied()
     }
 
-    fn pair(&self, slot: Slot) -> Option<&Pair> {
+    pub(crate) fn pair(&self, slot: Slot) -> Option<&Pair> {
         self.pairs.get(slot as usize)?.as_deref()
     }
 

@@ -4,6 +4,8 @@ use core::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
+use mobike_ike::crypto::SecretBytes;
+use mobike_ike::crypto::vault::STORE_KEY_LEN;
 use mobike_ike::{HalfOpenLimits, QuestionLimits, Settings};
 
 /// Everything a [`Core`](crate::Core) needs to know once.
@@ -31,6 +33,8 @@ pub struct CoreConfig {
     pub pin_cpus: Option<Vec<usize>>,
     /// Makes every random choice repeatable: for tests alone.
     pub seed: Option<[u8; 32]>,
+    /// 32 octets that seal IKE SAs which are written down; none: nothing can be.
+    pub store_key: Option<SecretBytes>,
 }
 
 impl Default for CoreConfig {
@@ -47,6 +51,7 @@ impl Default for CoreConfig {
             max_sas: 1 << 20,
             pin_cpus: None,
             seed: None,
+            store_key: None,
         }
     }
 }
@@ -87,6 +92,9 @@ impl CoreConfig {
         }
         if self.ike_port == 0 || self.natt_port == 0 {
             return wrong("port 0 is no port to listen on".into());
+        }
+        if self.store_key.as_ref().is_some_and(|key| key.expose().len() != STORE_KEY_LEN) {
+            return wrong(format!("the store key must have {STORE_KEY_LEN} octets"));
         }
         match &self.pin_cpus {
             Some(cpus) if cpus.len() < usize::from(self.shards) => {

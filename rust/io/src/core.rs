@@ -1,6 +1,6 @@
 //! The core: starts the shards, takes orders to them and events from them, stops them.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::net::IpAddr;
 use std::os::fd::RawFd;
@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use mobike_esp::Counters as ChildCounters;
-use mobike_ike::{ChildId, Command, Counters, Engine};
+use mobike_ike::crypto::{CryptoError, SecretBytes};
+use mobike_ike::{ChildId, Command, Counters, Engine, SaId};
 
 use crate::config::{CoreConfig, InnerConfig, StartError};
 use crate::counters::IoCounters;
@@ -18,6 +19,7 @@ use crate::entropy;
 use crate::inner::{Inner, InnerPort};
 use crate::mailbox::{Mailbox, Ring};
 use crate::packets::Packets;
+use crate::park::{Keeper, Record, Unusable, Verdict};
 use crate::plane::Plane;
 use crate::pool::profile_of_shard;
 use crate::shard::{Letter, Links, Shard, Totals};
@@ -32,6 +34,7 @@ pub struct Core {
     ring: Arc<Ring<Event>>,
     port: Option<Arc<InnerPort>>,
     tun_name: Option<String>,
+    keeper: Option<Arc<Keeper>>,
     /// Inner packets that did not fit into the port's queue.
     port_full: AtomicU64,
     threads: Mutex<Threads>,
@@ -55,7 +58,12 @@ impl Core {
         let ring = Arc::new(Ring::new(config.shards.into())?);
         let inner = open_inner(&config.inner)?;
         let seed = config.seed.map_or_else(entropy::fresh_seed, Ok)?;
+        let keeper = match &config.store_key {
+            Some(key) => Some(Arc::new(keeper(key, config)?)),
+            None => None,
+        };
         let core = Core {
+            keeper: keeper.clone(),
             port: match &inner {
                 Inner::Port(port) => Some(Arc::clone(port)),
                 Inner::Nowhere | Inner::Tun(_) => None,
@@ -72,7 +80,8 @@ impl Core {
         // All sockets before the first thread: a port that is taken must not leave half a core running.
         let sockets: Vec<_> = (0..config.shards).map(|_| listen(config)).collect::<Result<_, _>>()?;
         for (index, sockets) in (0..).zip(sockets) {
-            let links = Links { index, mailboxes: Arc::clone(&mailboxes), ring: Arc::clone(&ring) };
+            let links =
+                Links { index, mailboxes: Arc::clone(&mailboxes), ring: Arc::clone(&ring), keeper: keeper.clone() };
             let starting = Starting { links, sockets, inner: inner.clone(), seed: entropy::of_shard(seed, index) };
             // On failure `core` is dropped, which stops the shards before this one.
             let thread = starting.spawn(config.clone())?;
@@ -187,6 +196,68 @@ impl Core {
         ask(mailbox, |sender| Letter::AskChild(child, sender)).recv().ok().flatten()
     }
 
+    /// Could these be taken back? Whose they are. Nothing is done.
+    ///
+    /// # Errors
+    /// When one of them can never be used by this core.
+    pub fn examine<'r>(&self, records: impl IntoIterator<Item = &'r [u8]>) -> Result<Vec<SaId>, Unusable> {
+        let keeper = self.keeper.as_ref().ok_or(Unusable::NoKey)?;
+        records.into_iter().map(|record| keeper.examine(record)).collect()
+    }
+
+    /// Take IKE SAs back; whether each is stale. Whoever gives the same record twice, or one that is in use elsewhere,
+    /// breaks what protects the traffic. What became of each; one that cannot be read at all is left out.
+    #[must_use]
+    pub fn resume(&self, records: Vec<(Record, bool)>) -> Vec<Verdict> {
+        let Some(keeper) = &self.keeper else { return Vec::new() };
+        let of_shard = |(record, _): &(Record, bool)| keeper.examine(record).ok().map(SaId::shard);
+        self.collect(self.sort(records, of_shard), Letter::Resume)
+    }
+
+    /// At most about `limit` IKE SAs that changed since they were last told.
+    #[must_use]
+    pub fn changed(&self, limit: usize) -> Vec<SaId> {
+        let each = limit.div_ceil(self.mailboxes.len());
+        self.collect(self.mailboxes.iter().map(|_| each).collect(), Letter::AskChanged)
+    }
+
+    /// These IKE SAs with their notes as records; those that are gone, or end, are left out.
+    #[must_use]
+    pub fn records(&self, asked: Vec<(SaId, Box<[u8]>)>) -> Vec<(SaId, Record)> {
+        self.collect(self.sort(asked, |(sa, _)| Some(sa.shard())), Letter::AskRecords)
+    }
+
+    /// Stop, and all IKE SAs as records with their notes. Peers hear nothing: the SAs go on elsewhere.
+    #[must_use]
+    pub fn park(&self, notes: HashMap<SaId, Box<[u8]>>) -> Vec<(SaId, Record)> {
+        let notes = Arc::new(notes);
+        let parked = self.collect(self.mailboxes.iter().map(|_| Arc::clone(&notes)).collect(), Letter::Park);
+        self.stop();
+        parked
+    }
+
+    /// Each to its shard; those of none are left out.
+    fn sort<T>(&self, all: Vec<T>, shard_of: impl Fn(&T) -> Option<u8>) -> Vec<Vec<T>> {
+        let mut sorted: Vec<Vec<T>> = self.mailboxes.iter().map(|_| Vec::new()).collect();
+        for one in all {
+            if let Some(shard) = shard_of(&one).and_then(|shard| sorted.get_mut(usize::from(shard))) {
+                shard.push(one);
+            }
+        }
+        sorted
+    }
+
+    /// Ask every shard its part before the first answer is waited for.
+    fn collect<Q, T>(&self, questions: Vec<Q>, letter: impl Fn(Q, Sender<Vec<T>>) -> Letter) -> Vec<T> {
+        let asked: Vec<_> = self
+            .mailboxes
+            .iter()
+            .zip(questions)
+            .map(|(mailbox, question)| ask(mailbox, |sender| letter(question, sender)))
+            .collect();
+        asked.into_iter().filter_map(|answer| answer.recv().ok()).flatten().collect()
+    }
+
     /// Stop the shards and wait for them. The second time nothing happens.
     pub fn stop(&self) {
         let mut threads = self.threads();
@@ -226,6 +297,11 @@ fn ask<T>(mailbox: &Mailbox<Letter>, letter: impl FnOnce(Sender<T>) -> Letter) -
     let (sender, receiver) = channel();
     mailbox.put_all([letter(sender)]);
     receiver
+}
+
+fn keeper(key: &SecretBytes, config: &CoreConfig) -> Result<Keeper, StartError> {
+    let refused = |why: CryptoError| StartError::Config(format!("the store key: {why}"));
+    Keeper::new(key, entropy::fresh_seed()?, config.shards).map_err(refused)
 }
 
 fn open_inner(config: &InnerConfig) -> Result<Inner, StartError> {

@@ -10,6 +10,7 @@
 //! inner       where inner packets go: port, TUN, nowhere            tun, packets
 //! width       how long a packet each path takes                    too_big         who sent a longer one is told so
 //! mailbox     between threads: orders in, events out                plug            addresses treated as gone
+//! park        an IKE SA with its Child SAs as one sealed record, and back
 //! pool        each shard's part of an address pool                  clock, entropy, sys
 //! ```
 //!
@@ -32,6 +33,7 @@ mod inner;
 mod join;
 mod mailbox;
 mod packets;
+mod park;
 mod plane;
 mod plug;
 mod pool;
@@ -52,6 +54,7 @@ pub use counters::IoCounters;
 pub use mailbox::RING_EVENTS;
 pub use mobike_esp::Counters as ChildCounters;
 pub use packets::Packets;
+pub use park::{Record, Unusable, Verdict};
 pub use plane::userspace_knows;
 pub use solo::{Carries, Outgoing, Solo};
 pub use words::{ChildUp, Event, Operation, Order};

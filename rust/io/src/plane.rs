@@ -1,7 +1,8 @@
 //! The userspace data plane of one shard: Child SAs go in with their keys, events come out without.
 
 use mobike_esp::{
-    EspEvent, EspTable, GroupId, Install, InstallError, Keys, OuterPath, PortRange, SaPairId, SequenceNumbers, Suite,
+    EspEvent, EspTable, GroupId, Install, InstallError, Keys, OuterPath, ParkedPair, PortRange, SaPairId,
+    SequenceNumbers, Suite,
 };
 use mobike_ike::crypto::{Encr, EspSuite};
 use mobike_ike::{ChildId, ChildInstall, Path, SaId, Selector};
@@ -69,6 +70,26 @@ impl Plane {
             // One that was refused on installing is not there; nothing to do then.
             let _ = esp.remove(SaPairId(child.0));
         }
+    }
+
+    pub(crate) fn remove_sa(&mut self, sa: SaId) {
+        if let Some(esp) = &mut self.esp {
+            esp.remove_group(GroupId(sa.0));
+        }
+    }
+
+    /// What the control plane sees of a pair that was resumed.
+    pub(crate) fn child_up(&self, pair: &ParkedPair) -> Option<ChildUp> {
+        Some(ChildUp {
+            sa: SaId(pair.group.0),
+            child: ChildId(pair.id.0),
+            spi_in: pair.spi_in,
+            spi_out: pair.spi_out,
+            suite: suite_name(pair.suite).parse().ok()?,
+            local_ts: pair.local.iter().map(translate_back).collect(),
+            remote_ts: pair.remote.iter().map(translate_back).collect(),
+            encap: pair.outer.encap,
+        })
     }
 
     /// All Child SAs of the IKE SA take this path from now on: one write each.
@@ -162,6 +183,19 @@ fn suite_of(suite: EspSuite) -> Option<Suite> {
         Encr::Aes192Gcm16 => Some(Suite::Aes192Gcm16),
         Encr::Aes256Gcm16 => Some(Suite::Aes256Gcm16),
     }
+}
+
+fn suite_name(suite: Suite) -> &'static str {
+    match suite {
+        Suite::Aes128Gcm16 => "aes128gcm16",
+        Suite::Aes192Gcm16 => "aes192gcm16",
+        Suite::Aes256Gcm16 => "aes256gcm16",
+    }
+}
+
+fn translate_back(from: &mobike_esp::Selector) -> Selector {
+    let (start_port, end_port) = from.ports().ends();
+    Selector { protocol: from.protocol(), start_port, end_port, start: from.first(), end: from.last() }
 }
 
 fn selectors(from: &[Selector]) -> Result<Vec<mobike_esp::Selector>, Refusal> {

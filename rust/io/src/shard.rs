@@ -9,13 +9,13 @@
 //! settle      events first, so that Child SAs are installed before the answers that announce them leave; then transmits
 //! ```
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use mobike_esp::{Counters as ChildCounters, OuterPath, SaPairId, SealError, TableCounters};
-use mobike_ike::{ChildId, Counters, Engine, Nanos, Path};
+use mobike_ike::{ChildId, Counters, Engine, Nanos, Path, SaId};
 
 use crate::batch::{BATCH, DATAGRAM, ReceiveBatch, SendBatch, send_parts};
 use crate::classify::{Kind, MARKER, classify};
@@ -25,6 +25,7 @@ use crate::inner::Inner;
 use crate::join::{Join, Stays};
 use crate::mailbox::{Mailbox, Ring};
 use crate::packets::Packets;
+use crate::park::{Keeper, Record, Verdict};
 use crate::plane::Plane;
 use crate::plug::Plugs;
 use crate::socket::UdpSocket;
@@ -54,6 +55,14 @@ pub(crate) enum Letter {
         packet: Box<[u8]>,
     },
     AskTotals(Sender<Totals>),
+    /// IKE SAs that changed since they were last told, at most so many.
+    AskChanged(usize, Sender<Vec<SaId>>),
+    /// These with their notes, as records; they go on.
+    AskRecords(Vec<(SaId, Box<[u8]>)>, Sender<Vec<(SaId, Record)>>),
+    /// Take these back; whether each is stale.
+    Resume(Vec<(Record, bool)>, Sender<Vec<Verdict>>),
+    /// All IKE SAs as records, with those of these notes that are theirs; then stop, without a word to peers.
+    Park(Arc<HashMap<SaId, Box<[u8]>>>, Sender<Vec<(SaId, Record)>>),
     AskChild(ChildId, Sender<Option<ChildCounters>>),
     Stop,
 }
@@ -85,6 +94,8 @@ pub(crate) struct Links {
     /// Mailboxes of all shards, this one included.
     pub(crate) mailboxes: Arc<[Mailbox<Letter>]>,
     pub(crate) ring: Arc<Ring<Event>>,
+    /// Seals what is written down.
+    pub(crate) keeper: Option<Arc<Keeper>>,
 }
 
 impl Links {
@@ -155,6 +166,10 @@ impl Shard {
         sockets: Vec<UdpSocket>,
         natt_port: u16,
     ) -> Shard {
+        let mut engine = engine;
+        if links.keeper.is_some() {
+            engine.keep_track();
+        }
         let reads_inner = links.index == 0;
         let outside = Outside {
             sockets,
@@ -246,6 +261,19 @@ impl Shard {
             Letter::AskTotals(sender) => {
                 let _ = sender.send(self.totals());
             }
+            Letter::AskChanged(limit, sender) => {
+                let _ = sender.send(self.inside.join.engine.take_changed(limit));
+            }
+            Letter::AskRecords(asked, sender) => {
+                let _ = sender.send(self.records(&asked));
+            }
+            Letter::Resume(records, sender) => {
+                let _ = sender.send(self.resume(now, &records));
+            }
+            Letter::Park(notes, sender) => {
+                let _ = sender.send(self.park(now, &notes));
+                return Next::Stop;
+            }
             Letter::AskChild(child, sender) => {
                 let esp = self.inside.join.plane.esp.as_ref();
                 let _ = sender.send(esp.and_then(|esp| esp.counters(SaPairId(child.0))));
@@ -253,6 +281,35 @@ impl Shard {
             Letter::Stop => return Next::Stop,
         }
         Next::Go
+    }
+
+    fn records(&self, asked: &[(SaId, Box<[u8]>)]) -> Vec<(SaId, Record)> {
+        let Some(keeper) = &self.links.keeper else { return Vec::new() };
+        let join = &self.inside.join;
+        asked.iter().filter_map(|(sa, notes)| Some((*sa, join.park(keeper, *sa, notes, false)?))).collect()
+    }
+
+    fn resume(&mut self, now: Nanos, records: &[(Record, bool)]) -> Vec<Verdict> {
+        let Some(keeper) = self.links.keeper.clone() else { return Vec::new() };
+        let join = &mut self.inside.join;
+        let one = |(record, stale): &(Record, bool)| {
+            let sa = keeper.examine(record).ok()?;
+            Some((sa, join.resume(now, &keeper, record, *stale).err()))
+        };
+        records.iter().filter_map(one).collect()
+    }
+
+    fn park(&mut self, now: Nanos, notes: &HashMap<SaId, Box<[u8]>>) -> Vec<(SaId, Record)> {
+        // What was decided before leaves before; nothing leaves after.
+        self.settle(now);
+        let Some(keeper) = &self.links.keeper else { return Vec::new() };
+        let join = &mut self.inside.join;
+        let records = join.park_all(keeper, |sa| notes.get(&sa).map_or(&[][..], |notes| notes));
+        for (sa, _) in &records {
+            join.plane.remove_sa(*sa);
+            join.engine.forget(*sa);
+        }
+        records
     }
 
     fn obey(&mut self, now: Nanos, order: Order) {

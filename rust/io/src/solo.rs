@@ -12,6 +12,7 @@ use crate::config::CoreConfig;
 use crate::core::Sums;
 use crate::counters::IoCounters;
 use crate::join::{Join, Stays};
+use crate::park::{Keeper, Record, Verdict};
 use crate::plane::Plane;
 use crate::shard::Totals;
 use crate::words::{Event, Order};
@@ -42,6 +43,7 @@ pub struct Outgoing {
 /// The shard. After each `handle_*`, `submit` and `inner_send`, take transmits and events.
 pub struct Solo {
     join: Join,
+    keeper: Option<Keeper>,
     natt_port: u16,
     out: VecDeque<Outgoing>,
     inner: VecDeque<Vec<u8>>,
@@ -54,8 +56,16 @@ impl Solo {
     #[must_use]
     pub fn new(config: &CoreConfig, seed: [u8; 32]) -> Solo {
         let config = CoreConfig { shards: 1, ..config.clone() };
+        // As chance as all the rest: the same again from the same seed.
+        let salt = seed.map(|octet| octet ^ 0xa5);
+        let keeper = config.store_key.as_ref().and_then(|key| Keeper::new(key, salt, 1).ok());
+        let mut engine = Engine::new(config.settings(0), seed);
+        if keeper.is_some() {
+            engine.keep_track();
+        }
         Solo {
-            join: Join::new(Engine::new(config.settings(0), seed), Plane::new(&config)),
+            join: Join::new(engine, Plane::new(&config)),
+            keeper,
             natt_port: config.natt_port,
             out: VecDeque::new(),
             inner: VecDeque::new(),
@@ -130,6 +140,30 @@ impl Solo {
         self.counters.datagrams_out += 1;
         self.counters.bytes_out += outgoing.bytes.len() as u64;
         self.out.push_back(outgoing);
+    }
+
+    /// IKE SAs that changed since they were last told.
+    pub fn changed(&mut self, limit: usize) -> Vec<SaId> {
+        self.join.engine.take_changed(limit)
+    }
+
+    /// These IKE SAs with their notes as records; they go on. `in_order`: they do not, here.
+    #[must_use]
+    pub fn records(&self, asked: &[(SaId, Box<[u8]>)], in_order: bool) -> Vec<(SaId, Record)> {
+        let Some(keeper) = &self.keeper else { return Vec::new() };
+        asked.iter().filter_map(|(sa, notes)| Some((*sa, self.join.park(keeper, *sa, notes, in_order)?))).collect()
+    }
+
+    /// Take these back; whether each is stale.
+    pub fn resume(&mut self, now: Nanos, records: &[(Record, bool)]) -> Vec<Verdict> {
+        let Some(keeper) = &self.keeper else { return Vec::new() };
+        let one = |(record, stale): &(Record, bool)| {
+            let sa = keeper.examine(record).ok()?;
+            Some((sa, self.join.resume(now, keeper, record, *stale).err()))
+        };
+        let verdicts = records.iter().filter_map(one).collect();
+        self.settle(now);
+        verdicts
     }
 
     /// Everything that wants to leave, oldest first.

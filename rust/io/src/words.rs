@@ -47,6 +47,17 @@ pub enum Event {
     Ike(mobike_ike::Event),
     /// A Child SA is agreed and, with the userspace plane, installed.
     ChildUp(Box<ChildUp>),
+    /// An IKE SA of an earlier process goes on here; its Child SAs are told next.
+    Resumed {
+        /// What was told when it came up, as it is now.
+        up: Box<mobike_ike::IkeSaUp>,
+        /// Both ends agreed on its path.
+        agreed: bool,
+        /// It was parked in order, and not long ago: the peer knows what we know.
+        sure: bool,
+        /// What the control plane wrote down with it.
+        notes: Box<[u8]>,
+    },
     /// The data plane sends the Child SAs of `sa` over `path`.
     SaMoved {
         /// The IKE SA.

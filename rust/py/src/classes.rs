@@ -48,6 +48,7 @@ classes! {
     /// `mobike.events`.
     Events from "mobike.events" {
         ike_sa_up: "IkeSaUp",
+        ike_sa_resumed: "IkeSaResumed",
         ike_sa_down: "IkeSaDown",
         connect_failed: "ConnectFailed",
         child_up: "ChildUp",

@@ -72,6 +72,10 @@ impl<'py> Writer<'py, '_> {
         match event {
             Event::Ike(event) => self.ike_event(event),
             Event::ChildUp(up) => self.child_up(&up),
+            Event::Resumed { up, agreed, sure, notes } => {
+                let up = self.ike_sa_up(*up)?;
+                classes.ike_sa_resumed.bind(py).call1((up, agreed, sure, PyBytes::new(py, &notes)))
+            }
             Event::SaMoved { sa, path } => classes.sa_moved.bind(py).call1((sa.0, self.path(path)?)),
             Event::PlaneRefused { sa, why } => classes.plane_refused.bind(py).call1((sa.0, why)),
             Event::Notice { kind, text } => {

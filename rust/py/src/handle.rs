@@ -8,12 +8,14 @@ use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
+use mobike_ike::crypto::SecretBytes;
 use mobike_ike::{ChildId, HalfOpenLimits};
 use mobike_io::{ChildCounters, CoreConfig, InnerConfig, Order, PlaneConfig, StartError};
 
 use crate::events::{self, Memory};
 use crate::names::Names;
 use crate::orders::Reader;
+use crate::park;
 use crate::profile::Plane;
 use crate::read::wrong;
 
@@ -33,7 +35,7 @@ impl Core {
     #[pyo3(signature = (
         *, listen, ike_port = 500, natt_port = 4500, shards = 1, inner = "none", tun_name = "mobike%d", tun_mtu = 1400,
         plane = "userspace", always_encap = true, cookie_threshold = 1_000, max_half_open = 50_000, max_half_open_per_source = 100,
-        half_open_lifetime = 30_000_000_000, max_sas = 1 << 20, pin_cpus = None, seed = None
+        half_open_lifetime = 30_000_000_000, max_sas = 1 << 20, pin_cpus = None, seed = None, store_key = None
     ))]
     #[expect(clippy::too_many_arguments, reason = "they are keywords")]
     fn new(
@@ -54,6 +56,7 @@ impl Core {
         max_sas: u32,
         pin_cpus: Option<Vec<usize>>,
         seed: Option<&[u8]>,
+        store_key: Option<&[u8]>,
     ) -> PyResult<Core> {
         let plane = match plane {
             "userspace" => PlaneConfig::Userspace,
@@ -84,6 +87,7 @@ impl Core {
             max_sas,
             pin_cpus,
             seed: seed.map(|seed| seed.try_into().map_err(|_| wrong("seed", "not 32 bytes"))).transpose()?,
+            store_key: store_key.map(SecretBytes::from_slice),
         };
         let core = py.detach(|| mobike_io::Core::start(&config)).map_err(start_error)?;
         let plane = Plane { userspace, always_encap: config.always_encap };
@@ -151,6 +155,41 @@ impl Core {
     #[pyo3(signature = (ip, up))]
     fn plug(&self, ip: IpAddr, up: bool) {
         self.core.plug(ip, up);
+    }
+
+    /// Whose records these are; ValueError if one of them can never be taken back by this core. Nothing is done.
+    #[pyo3(signature = (records, /))]
+    fn examine(&self, records: Vec<Bound<'_, PyBytes>>) -> PyResult<Vec<u64>> {
+        park::examined(self.core.examine(records.iter().map(|record| record.as_bytes())))
+    }
+
+    /// Take IKE SAs back, each with whether it is stale: their ids, and why one was not taken back. Once in their lives.
+    #[pyo3(signature = (records, /))]
+    fn resume(&self, py: Python<'_>, records: Vec<(Bound<'_, PyBytes>, bool)>) -> Vec<(u64, Option<String>)> {
+        let records = park::records(records);
+        py.detach(|| park::verdicts(self.core.resume(records)))
+    }
+
+    /// IKE SAs that changed since they were last told; about `limit` at most. Waits for the shards.
+    #[pyo3(signature = (limit, /))]
+    fn changed(&self, py: Python<'_>, limit: usize) -> Vec<u64> {
+        py.detach(|| self.core.changed(limit)).into_iter().map(|sa| sa.0).collect()
+    }
+
+    /// These IKE SAs with their notes, sealed; they go on. Waits for the shards.
+    #[pyo3(signature = (asked, /))]
+    fn records<'py>(&self, py: Python<'py>, asked: Vec<(u64, Bound<'py, PyBytes>)>) -> Vec<(u64, Bound<'py, PyBytes>)> {
+        let asked = park::notes(asked);
+        let records = py.detach(|| self.core.records(asked));
+        park::to_python(py, records)
+    }
+
+    /// Stop, and all IKE SAs with their notes, sealed. Their peers hear nothing.
+    #[pyo3(signature = (notes, /))]
+    fn park<'py>(&self, py: Python<'py>, notes: Vec<(u64, Bound<'py, PyBytes>)>) -> Vec<(u64, Bound<'py, PyBytes>)> {
+        let notes = park::notes(notes).into_iter().collect();
+        let records = py.detach(|| self.core.park(notes));
+        park::to_python(py, records)
     }
 
     /// Stop the threads and wait for them; the second time nothing happens.

@@ -3,6 +3,7 @@
 //! ```text
 //! handle       class Core                    classes     the Python classes it speaks in, looked up once
 //! sim          class SimCore: one shard, to which the caller brings datagrams, time and chance
+//! park        sealed IKE SAs, in and out
 //! orders       commands and operations in    profile     standing orders in, identity: names of peers
 //! events       events out                    names       connection names and the engine's numbers for them
 //! ```
@@ -16,6 +17,7 @@ mod handle;
 mod identity;
 mod names;
 mod orders;
+mod park;
 mod profile;
 mod read;
 mod sim;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
+use mobike_ike::crypto::SecretBytes;
 use mobike_ike::{ChildId, HalfOpenLimits, Nanos, SaId};
 use mobike_io::{Carries, CoreConfig, Order, PlaneConfig, Solo};
 
@@ -13,6 +14,7 @@ use crate::events::{self, Memory};
 use crate::handle::{child_dict, dict};
 use crate::names::Names;
 use crate::orders::Reader;
+use crate::park;
 use crate::profile::Plane;
 use crate::read::{path, wrong};
 
@@ -31,7 +33,8 @@ impl SimCore {
     #[new]
     #[pyo3(signature = (
         *, seed, ike_port = 500, natt_port = 4500, plane = "userspace", always_encap = true, cookie_threshold = 1_000,
-        max_half_open = 50_000, max_half_open_per_source = 100, half_open_lifetime = 30_000_000_000, max_sas = 1 << 20
+        max_half_open = 50_000, max_half_open_per_source = 100, half_open_lifetime = 30_000_000_000, max_sas = 1 << 20,
+        store_key = None
     ))]
     #[expect(clippy::too_many_arguments, reason = "they are keywords")]
     fn new(
@@ -45,6 +48,7 @@ impl SimCore {
         max_half_open_per_source: u32,
         half_open_lifetime: u64,
         max_sas: u32,
+        store_key: Option<&[u8]>,
     ) -> PyResult<SimCore> {
         let plane = match plane {
             "userspace" => PlaneConfig::Userspace,
@@ -64,6 +68,7 @@ impl SimCore {
                 lifetime: Duration::from_nanos(half_open_lifetime),
             },
             max_sas,
+            store_key: store_key.map(SecretBytes::from_slice),
             ..CoreConfig::default()
         };
         let seed = seed.try_into().map_err(|_| wrong("seed", "not 32 bytes"))?;
@@ -145,6 +150,30 @@ impl SimCore {
     #[pyo3(signature = (limit, /))]
     fn inner_take<'py>(&self, py: Python<'py>, limit: usize) -> Vec<Bound<'py, PyBytes>> {
         self.solo().inner_take(limit).map(|packet| PyBytes::new(py, &packet)).collect()
+    }
+
+    /// IKE SAs that changed since they were last told; at most `limit`.
+    #[pyo3(signature = (limit, /))]
+    fn changed(&self, limit: usize) -> Vec<u64> {
+        self.solo().changed(limit).into_iter().map(|sa| sa.0).collect()
+    }
+
+    /// These IKE SAs with their notes, sealed. `in_order`: this core ends now, and they go on in another.
+    #[pyo3(signature = (asked, /, *, in_order))]
+    fn records<'py>(
+        &self,
+        py: Python<'py>,
+        asked: Vec<(u64, Bound<'py, PyBytes>)>,
+        in_order: bool,
+    ) -> Vec<(u64, Bound<'py, PyBytes>)> {
+        let records = self.solo().records(&park::notes(asked), in_order);
+        park::to_python(py, records)
+    }
+
+    /// Take IKE SAs back, each with whether it is stale: their ids, and why one was not taken back. Once in their lives.
+    #[pyo3(signature = (now, records, /))]
+    fn resume(&self, now: u64, records: Vec<(Bound<'_, PyBytes>, bool)>) -> Vec<(u64, Option<String>)> {
+        park::verdicts(self.solo().resume(Nanos(now), &park::records(records)))
     }
 
     /// Where the data plane sends the Child SAs of this IKE SA; None if it has none.

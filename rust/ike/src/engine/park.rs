@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use zeroize::Zeroizing;
 
 use crate::Nanos;
+use crate::crypto::Random;
 use crate::engine::Engine;
 use crate::event::IkeSaUp;
 use crate::id::{ChildId, SaId};
@@ -128,6 +129,11 @@ impl Engine {
         self.table.insert_at(id.slot(), id.generation(), Sa::Established(Box::new(sa)));
         self.settle(now, id.slot());
         Ok(resumed)
+    }
+
+    /// Chance, for what belongs to its SAs and lives elsewhere.
+    pub fn chance(&mut self) -> u64 {
+        self.ctx.random.next_u64()
     }
 
     /// Forget an IKE SA without a word to anybody: it lives on elsewhere, or never came to life.
