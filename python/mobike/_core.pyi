@@ -44,12 +44,14 @@ class Core:
         max_sas: int = 1 << 20,
         pin_cpus: Sequence[int] | None = None,
         seed: bytes | None = None,
+        store_key: bytes | None = None,
     ) -> Core:
         """Listen, open the TUN device if there is one, and start the threads; when this returns they work.
 
         `listen` are addresses; "0.0.0.0" and "::" stand for all of a family. `inner` is "none", "port" or "tun";
         `plane` is "userspace" or "null". `half_open_lifetime` is in nanoseconds, `tun_mtu` in bytes. `seed` (32 bytes)
-        makes chance repeatable and is for tests alone. OSError: the system refused, with the address or device in the
+        makes chance repeatable and is for tests alone. `store_key` (32 bytes)
+        seals the IKE SAs that are written down. OSError: the system refused, with the address or device in the
         message. ValueError: settings that make no sense.
         """
 
@@ -80,6 +82,27 @@ class Core:
     def child_counters(self, child: ChildId, /) -> dict[str, int] | None:
         """What a Child SA has carried; None if there is none, or no userspace plane. Waits for its shard."""
 
+    def examine(self, records: Sequence[bytes], /) -> list[SaId]:
+        """Whose records these are; ValueError if one of them can never be taken back by this core. Nothing is done."""
+
+    def resume(self, records: Sequence[tuple[bytes, bool]], /) -> list[tuple[SaId, str | None]]:
+        """Take IKE SAs back, each with whether it is stale: their ids, and why one was not taken back.
+
+        A record is taken back once in its life, by one core. Waits for the shards.
+        """
+
+    def changed(self, limit: int, /) -> list[SaId]:
+        """IKE SAs that changed since they were last told; about `limit` at most. Waits for the shards."""
+
+    def records(self, asked: Sequence[tuple[SaId, bytes]], /) -> list[tuple[SaId, bytes]]:
+        """These IKE SAs with their notes, sealed; they go on. Those that are gone are left out.
+
+        Waits for the shards.
+        """
+
+    def park(self, notes: Sequence[tuple[SaId, bytes]], /) -> list[tuple[SaId, bytes]]:
+        """Stop, and all IKE SAs with their notes, sealed. Their peers hear nothing. Waits for the shards."""
+
     def plug(self, ip: Ip, up: bool) -> None:
         """Pull the cable of a local address (`up=False`), or plug it in again."""
 
@@ -107,6 +130,7 @@ class SimCore:
         max_half_open_per_source: int = 100,
         half_open_lifetime: int = 30_000_000_000,
         max_sas: int = 1 << 20,
+        store_key: bytes | None = None,
     ) -> SimCore:
         """All that chance decides follows from `seed` (32 bytes). The rest is as with `Core`."""
 
@@ -136,6 +160,15 @@ class SimCore:
 
     def inner_take(self, limit: int, /) -> list[bytes]:
         """At most `limit` plain packets out of the tunnels."""
+
+    def changed(self, limit: int, /) -> list[SaId]:
+        """IKE SAs that changed since they were last told; at most `limit`."""
+
+    def records(self, asked: Sequence[tuple[SaId, bytes]], /, *, in_order: bool) -> list[tuple[SaId, bytes]]:
+        """These IKE SAs with their notes, sealed. `in_order`: this core ends now, and they go on in another."""
+
+    def resume(self, now: Nanos, records: Sequence[tuple[bytes, bool]], /) -> list[tuple[SaId, str | None]]:
+        """Take IKE SAs back, each with whether it is stale: their ids, and why one was not taken back."""
 
     def plane_path(self, sa: SaId, /) -> Path | None:
         """Where the data plane sends the Child SAs of this IKE SA; None if it has none."""

@@ -72,6 +72,20 @@ class Authorise:
 
 
 @dataclass(frozen=True, slots=True)
+class IkeSaResumed:
+    """An IKE SA of an earlier process goes on here, with the same id and SPIs. Its Child SAs are told next."""
+
+    up: IkeSaUp
+    """As it is now; nobody's order is behind it any more."""
+    agreed: bool
+    """Both ends agreed on the path; if not, the peer has yet to answer, or to prove that it is there."""
+    sure: bool
+    """It was parked in order, and not long ago: the peer knows what we know. If not, the core tests that first."""
+    notes: bytes
+    """What the fleet wrote down with it."""
+
+
+@dataclass(frozen=True, slots=True)
 class IkeSaDown:
     """An IKE SA and all its Child SAs are gone."""
 
@@ -350,6 +364,7 @@ class OperatorAvoid:
 
 CoreEvent: TypeAlias = (
     IkeSaUp
+    | IkeSaResumed
     | IkeSaDown
     | ConnectFailed
     | ChildUp

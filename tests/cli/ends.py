@@ -118,6 +118,13 @@ class Ends:
     client: End
 
 
+STORE = """
+[store]
+file = "sas.db"
+every = "100ms"
+"""
+
+
 @contextmanager
 def two_ends(
     folder: Path,
@@ -127,17 +134,20 @@ def two_ends(
     more: str = "",
     gateway_more: str = "",
     give_up: str = "2m45s",
+    store: tuple[str, ...] = (),
 ) -> Iterator[Ends]:
     """Both, until the end of the block; then no log may hold an error. `more` is for the client's connection,
-    `gateway_more` for the gateway's."""
+    `gateway_more` for the gateway's. Those in `store`, of "gateway" and "client", keep their SAs over restarts."""
     names = ("gateway_ike", "gateway_natt", "client_ike", "client_natt")
     values: dict[str, object] = dict(zip(names, free_ports(4, socket.SOCK_DGRAM), strict=True))
     values |= dict(zip(("gateway_api", "client_api"), free_ports(2, socket.SOCK_STREAM), strict=True))
     values |= {"folder": folder, "key": KEY, "client_key": client_key, "start": start, "give_up": give_up}
     values |= {"more": more, "gateway_more": gateway_more}
-    gateway = start_daemon(folder / "gateway", GATEWAY.format(**values), f"http://127.0.0.1:{values['gateway_api']}")
+    stores = {name: STORE.replace("sas.db", f"{name}.db") if name in store else "" for name in ("gateway", "client")}
+    texts = (GATEWAY.format(**values) + stores["gateway"], CLIENT.format(**values) + stores["client"])
+    gateway = start_daemon(folder / "gateway", texts[0], f"http://127.0.0.1:{values['gateway_api']}")
     try:
-        client = start_daemon(folder / "client", CLIENT.format(**values), f"http://127.0.0.1:{values['client_api']}")
+        client = start_daemon(folder / "client", texts[1], f"http://127.0.0.1:{values['client_api']}")
         try:
             yield Ends(gateway, client)
         finally:

@@ -23,7 +23,7 @@ from mobike.events import (
     SaMoved,
     WentAway,
 )
-from mobike.mobility.causes import CAUSES, Cause, ComeBack, GoAway, LocalLost, LookAgain, TimeUp
+from mobike.mobility.causes import CAUSES, Cause, ComeBack, GoAway, LocalLost, LookAgain, TimeUp, Woken
 from mobike.mobility.machine import NoSuchTransition, table_of
 from mobike.mobility.states import STABLE, Away, Stable, State, Updating, Waiting
 from tests.mobility.stage import MS, SA, Stage, path, session
@@ -36,6 +36,7 @@ CAUSE: Final[dict[type[Cause], Cause]] = {
     TimeUp: TimeUp(),
     GoAway: GoAway(3600 * 1000 * MS),
     ComeBack: ComeBack(),
+    Woken: Woken(),
     OperatorMove: OperatorMove(SA, CELLULAR, None),
     Moved: Moved(SA, path(CELLULAR), NOW, Nat.NONE, Nanos(MS)),
     MoveRefused: MoveRefused(SA, path(CELLULAR), NOW),
@@ -65,6 +66,7 @@ INITIATOR: Final[dict[type[Cause], tuple[type[State] | None, ...]]] = {
     LocalLost:     (Updating, Updating, Waiting,  Away),
     LookAgain:     (Stable,   Updating, Updating, Away),
     TimeUp:        (Stable,   Updating, Updating, Away),
+    Woken:         (Updating, Updating, Waiting,  Away),
     GoAway:        (Stable,   Updating, Waiting,  Away),
     ComeBack:      (Stable,   Updating, Waiting,  Updating),
     OperatorMove:  (Updating, Updating, Updating, Away),
@@ -86,6 +88,7 @@ RESPONDER: Final[dict[type[Cause], tuple[type[State] | None, ...]]] = {
     LocalLost:     (Stable,   NEVER,    Waiting,  Away),
     LookAgain:     (Stable,   NEVER,    Stable,   Away),
     TimeUp:        (Stable,   NEVER,    Waiting,  Away),
+    Woken:         (Stable,   NEVER,    Waiting,  Away),
     GoAway:        (Stable,   NEVER,    Waiting,  Away),
     ComeBack:      (Stable,   NEVER,    Waiting,  Away),
     OperatorMove:  (Stable,   NEVER,    Waiting,  Away),
@@ -107,6 +110,7 @@ WITHOUT_MOBIKE: Final[dict[type[Cause], tuple[type[State] | None, ...]]] = {
     LocalLost:     (Stable,   NEVER,    NEVER,    NEVER),
     LookAgain:     (Stable,   NEVER,    NEVER,    NEVER),
     TimeUp:        (Stable,   NEVER,    NEVER,    NEVER),
+    Woken:         (Stable,   NEVER,    NEVER,    NEVER),
     GoAway:        (Stable,   NEVER,    NEVER,    NEVER),
     ComeBack:      (Stable,   NEVER,    NEVER,    NEVER),
     OperatorMove:  (Stable,   NEVER,    NEVER,    NEVER),

@@ -54,10 +54,11 @@ def run(path: Path) -> None:
     """Be a daemon until a signal comes."""
     settings = load(path)
     from mobike.gateway.run import serve  # noqa: PLC0415
+    from mobike.store import StoreError  # noqa: PLC0415
 
     try:
         asyncio.run(serve(settings, api_server))
-    except OSError as problem:
+    except (OSError, StoreError) as problem:
         raise Failure(f"cannot start: {problem}") from None
 
 

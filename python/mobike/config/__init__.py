@@ -30,6 +30,7 @@ from mobike.config.settings import (
     ManualAddress,
     PlaneKind,
     Settings,
+    StoreSettings,
 )
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "PlaneKind",
     "Problem",
     "Settings",
+    "StoreSettings",
     "load",
     "parse",
 ]

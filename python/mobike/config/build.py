@@ -21,6 +21,7 @@ from mobike.config.models import (
     LinkRuleTable,
     LinksTable,
     RetransmitTable,
+    StoreTable,
     Table,
 )
 from mobike.config.plug import PlugError, load_policy
@@ -39,6 +40,7 @@ from mobike.config.settings import (
     ManualAddress,
     PlaneKind,
     Settings,
+    StoreSettings,
 )
 from mobike.places import default_socket, default_state_dir
 from mobike.policy.choose import Policy
@@ -49,6 +51,8 @@ from mobike.policy.pairs import PairRules
 _EVERYTHING: Final = {"ipv4": "0.0.0.0/0", "ipv6": "::/0"}
 _RESPONDER_FLOOR: Final = 300 * SECOND
 """RFC 4555 section 3.11: a responder is patient for five minutes at least."""
+
+_LEAST_BEAT: Final = SECOND // 10
 
 _STARTS: Final = {"auto": Start.AUTO, "manual": Start.NONE}
 
@@ -301,6 +305,7 @@ def build_settings(
     connections: tuple[Connection, ...],
     base: Path,
     problem: Callable[[Key, str], None],
+    environ: Mapping[str, str],
 ) -> Settings:
     """All settings; what contradicts is told to `problem`."""
     daemon = _section(sections, "daemon", DaemonTable)
@@ -327,6 +332,36 @@ def build_settings(
         ),
         limits=LimitSettings(limits.cookie_threshold, limits.max_half_open, limits.max_ike_sas),
         connections=tuple(_completed(connection, daemon, rules) for connection in connections),
+        store=_store(sections, base, problem, environ),
+    )
+
+
+def _store(
+    sections: Mapping[str, Table | None], base: Path, problem: Callable[[Key, str], None], environ: Mapping[str, str]
+) -> StoreSettings | None:
+    table = _section(sections, "store", StoreTable)
+    if table.file is None:
+        if table.model_fields_set:
+            problem(("store",), "names no file; give file = PATH to keep IKE SAs over restarts")
+        return None
+    if table.key_file is not None and table.key_env is not None:
+        problem(("store", "key_env"), "is a second key; give one of key_file, key_env")
+    if table.key_env is not None and table.key_env not in environ:
+        problem(("store", "key_env"), f"the environment has no variable {table.key_env!r}")
+    if table.every < _LEAST_BEAT:
+        problem(("store", "every"), "must be 100ms or more: each time is a write to the disk")
+    if _section(sections, "dataplane", DataplaneTable).kind == "null":
+        problem(
+            ("store", "file"),
+            'needs kind = "userspace" in [dataplane]: who carries no traffic has nothing to go on with',
+        )
+    file = base / table.file
+    return StoreSettings(
+        file=file,
+        key_file=file.with_name(f"{file.name}.key") if table.key_file is None else base / table.key_file,
+        key=None if table.key_env is None else environ.get(table.key_env),
+        every=table.every,
+        max_age=table.max_age,
     )
 
 

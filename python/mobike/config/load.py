@@ -112,7 +112,7 @@ class _Reader:
         connections = tuple(self._connections(document.get("connections", {})))
         if None in sections.values():
             raise ConfigError(self._problems)
-        settings = build_settings(sections, connections, self._base, self._problem)
+        settings = build_settings(sections, connections, self._base, self._problem, self._environ)
         if self._problems:
             raise ConfigError(self._problems)
         return Loaded(settings, tuple(self._warnings))

@@ -107,6 +107,16 @@ class LimitsTable(Table):
     max_ike_sas: Annotated[int, Field(ge=1, le=1 << 24)] = _LIMITS.max_ike_sas
 
 
+class StoreTable(Table):
+    """[store]"""
+
+    file: Annotated[str, Field(min_length=1)] | None = None
+    key_file: Annotated[str, Field(min_length=1)] | None = None
+    key_env: Annotated[str, Field(min_length=1)] | None = None
+    every: Duration = 1_000_000_000
+    max_age: Duration = 3600 * 1_000_000_000
+
+
 class RetransmitTable(Table):
     """[connections.NAME.retransmit]"""
 
@@ -189,4 +199,5 @@ SECTIONS: dict[str, type[Table]] = {
     "dataplane": DataplaneTable,
     "links": LinksTable,
     "limits": LimitsTable,
+    "store": StoreTable,
 }

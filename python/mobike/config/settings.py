@@ -1,6 +1,6 @@
 """What comes out of a configuration: frozen, complete, checked. No text is left to be parsed behind this point."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
@@ -129,6 +129,21 @@ class HookSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """Where IKE SAs survive the process."""
+
+    file: Path
+    key_file: Path
+    """Made at first start where it is not there."""
+    key: str | None = field(default=None, repr=False)
+    """The key itself, from the environment."""
+    every: int = 1_000_000_000
+    """Nanoseconds between two times that what changed is written."""
+    max_age: int = 3600 * 1_000_000_000
+    """Nanoseconds; SAs written longer ago are let go at start."""
+
+
+@dataclass(frozen=True, slots=True)
 class Connection:
     """One connection: standing orders for the core, and what the control plane keeps to."""
 
@@ -155,3 +170,5 @@ class Settings:
     links: LinkSettings
     limits: LimitSettings
     connections: tuple[Connection, ...] = ()
+    store: StoreSettings | None = None
+    """None: IKE SAs end with the process."""

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from mobike.address import ChildId, Ip, SaId
 from mobike.commands import Pool, Profile
-from mobike.events import ChildDown, ChildUp, Event, IkeSaDown, IkeSaUp, PeerAddresses, Role
+from mobike.events import ChildDown, ChildUp, Event, IkeSaDown, IkeSaResumed, IkeSaUp, PeerAddresses, Role
 
 Network: TypeAlias = IPv4Network | IPv6Network
 
@@ -78,7 +78,8 @@ class InnerNet:
         if not self._started:
             self._started = True
             changes += self._replace((), self._pools)
-        for event in events:
+        for told in events:
+            event = told.up if isinstance(told, IkeSaResumed) else told
             match event:
                 case IkeSaUp():
                     outer = (event.path.remote.ip, *event.peer_addresses)

@@ -6,9 +6,9 @@ from heapq import heappush
 from itertools import islice
 from typing import Any, Final, TypeAlias
 
-from mobike.address import Ip, Nanos, Path
+from mobike.address import Ip, Nanos, Path, SaId
 from mobike.commands import Close, Command
-from mobike.dataplane.operations import Operation
+from mobike.dataplane.operations import Operation, Park
 from mobike.events import (
     AddressAdded,
     AddressRemoved,
@@ -18,6 +18,7 @@ from mobike.events import (
     ConnectFailed,
     Event,
     IkeSaDown,
+    IkeSaResumed,
     IkeSaUp,
     Moved,
     MoveRefused,
@@ -49,19 +50,29 @@ from mobike.fleet.links import RouteQuestion
 from mobike.fleet.notes import NO_DATA, Datum, Note
 from mobike.fleet.orders import Orders
 from mobike.fleet.refusals import Refusals
+from mobike.fleet.remembered import read_notes, write_notes
 from mobike.fleet.turn import Turn
 from mobike.fleet.upkeep import Upkeep, situation_of
-from mobike.mobility.causes import Cause, LocalLost, LookAgain
+from mobike.mobility.causes import Cause, LocalLost, LookAgain, Woken
 from mobike.mobility.common import MOST_PEER_ADDRESSES, traffic_of
 from mobike.mobility.folded import fold_child, fold_session, unfold_session, without_child
 from mobike.mobility.machine import NoSuchTransition, step
 from mobike.mobility.session import Session
-from mobike.mobility.states import Updating
+from mobike.mobility.states import Away, Updating
 from mobike.policy.connection import ConnectionPolicy
 from mobike.policy.knowledge import Reach
 
 LOOKS_PER_TURN = 4_096
 """Sessions that look again in one turn because something came that they could use. What is lost is never paced."""
+
+WAKES_PER_TURN = 40
+"""Sessions of an earlier process that look round in one turn. Each asks its peer something: 2,000 a second."""
+
+WAKE_INTERVAL = 20_000_000
+"""Nanoseconds until the next of them."""
+
+WAKE_AFTER = 50_000_000
+"""Nanoseconds until the first: by then all local addresses were told."""
 
 LOOK_INTERVAL = 20_000_000
 """Nanoseconds until the next of them: 200,000 a second at most, and other work in between."""
@@ -103,6 +114,11 @@ class Fleet(Orders):
         """
         super().__init__(tuple(connections), tuple(public), seed)
         self._refusals = Refusals()
+        self._expected = 0
+        """Sessions of an earlier process that the core has, and will tell of."""
+        self._sleeping: dict[SaId, None] = {}
+        """Those that were told, and have not looked round yet."""
+        self._wake_at: Nanos | None = None
 
     # --- in ---
 
@@ -120,6 +136,7 @@ class Fleet(Orders):
         self._end_tests(turn)
         self._send_scouts(turn)
         self._follow(turn)
+        self._wake(turn)
         self._look(turn)
         self._tell_planes_again(turn)
         self._retest(turn)
@@ -137,6 +154,7 @@ class Fleet(Orders):
         """The same, with its reason."""
         named = (
             (self._look_at, "sessions look at what has changed"),
+            (self._wake_at, "sessions look round after a restart"),
             (self._tests[0][0] if self._tests else None, "a test of a pair has had its time"),
             (self._scouts.next_due(), "one more SA looks for a way round a silent pair"),
             (self._refusals.next_due(), "a data plane that refused is told again"),
@@ -166,6 +184,62 @@ class Fleet(Orders):
             self._addresses.add(event.path.local.ip, UNKNOWN_LINK, turn.now)
         elif not local.available:
             self._step(session, LocalLost(event.path.local.ip), turn)
+
+    # --- sessions of an earlier process ---
+
+    def expect(self, count: int) -> None:
+        """So many `IkeSaResumed` come; until then nothing is connected that may be up already."""
+        self._expected += count
+
+    def remember(self, sas: Iterable[SaId] | None, now: Nanos) -> list[tuple[SaId, bytes]]:
+        """Notes to be kept with these sessions, or with all."""
+        sessions = self._sessions if sas is None else (self._sessions.get(sa) for sa in sas)
+        return [(each.sa, write_notes(each, now)) for each in sessions if each is not None]
+
+    def _ike_sa_resumed(self, event: IkeSaResumed, turn: Turn) -> None:
+        self._expected = max(0, self._expected - 1)
+        up, known = event.up, read_notes(event.notes)
+        upkeep = self._upkeeps.get(up.connection)
+        if upkeep is None:
+            turn.command(Close(up.sa, "its connection is not configured any more"))
+            return
+        session = self._new_session(up, upkeep.policy, turn)
+        if not event.agreed and known.path is not None:
+            session.path = self._on_our_end(known.path)
+        session.told = () if known.told is None else known.told
+        session.generation, session.pin, session.moves = known.generation, known.pin, known.moves
+        session.facts = fold_session(up, Nanos(max(0, turn.now - known.age)))
+        self._sessions.add(session)
+        if known.away is not None:
+            session.state = Away(turn.now, Nanos(turn.now + known.away))
+            turn.operate(Park(up.sa))
+        elif event.agreed and known.path != session.path:
+            turn.operate(traffic_of(session))
+        doubt = "" if event.sure else "; it is tested whether the peer still knows it"
+        goes_on = (up.peer_id, session.path, doubt)
+        turn.notes.append(
+            Note("sa-resumed", "IKE SA with {} goes on after a restart, on {}{}", goes_on, up.sa, up.connection)
+        )
+        if up.role is Role.INITIATOR:
+            self._addresses.add_inner(up.virtual_ips)
+            self._upkeeps.settle(upkeep)
+            upkeep.wanted = True
+            self._note_peer_list(upkeep, session.peer_addresses)
+        self._sleeping[up.sa] = None
+        if self._wake_at is None:
+            self._wake_at = Nanos(turn.now + WAKE_AFTER)
+
+    def _wake(self, turn: Turn) -> None:
+        """Sessions of an earlier process look round, one after the other: each has something to say."""
+        if self._wake_at is None or self._wake_at > turn.now:
+            return
+        for sa in list(islice(self._sleeping, WAKES_PER_TURN)):
+            del self._sleeping[sa]
+            session = self._sessions.get(sa)
+            if session is not None:
+                here = session.path.local.ip
+                self._step(session, Woken() if self._addresses.is_available(here) else LocalLost(here), turn)
+        self._wake_at = Nanos(turn.now + WAKE_INTERVAL) if self._sleeping else None
 
     def _new_session(self, event: IkeSaUp, policy: ConnectionPolicy, turn: Turn) -> Session:
         ours = event.role is Role.INITIATOR
@@ -199,6 +273,7 @@ class Fleet(Orders):
         if session is None:
             return
         self._to_look.pop(event.sa, None)
+        self._sleeping.pop(event.sa, None)
         self._to_follow.pop(event.sa, None)
         self._refusals.obeyed(event.sa)
         self._leaving.pop(event.sa, None)
@@ -304,13 +379,15 @@ class Fleet(Orders):
         for sa in list(islice(self._to_look, LOOKS_PER_TURN)):
             del self._to_look[sa]
             session = self._sessions.get(sa)
-            if session is not None:
+            if session is not None and sa not in self._sleeping:
                 self._step(session, look, turn)
         self._look_at = Nanos(turn.now + LOOK_INTERVAL) if self._to_look else None
 
     # --- connections ---
 
     def _connect(self, turn: Turn) -> None:
+        if self._expected:
+            return
         for upkeep in self._upkeeps.due(turn.now):
             candidates = self._addresses.candidates(upkeep.policy, turn.now)
             situation = situation_of(upkeep, candidates, self._facts.known, turn.now)
@@ -355,6 +432,7 @@ _HANDLERS: Final[Mapping[type[Event], Callable[[Fleet, Any, Turn], None]]] = {
     RouteAnswer: Fleet._route_answer,
     RoutesChanged: Fleet._routes_changed,
     IkeSaUp: Fleet._ike_sa_up,
+    IkeSaResumed: Fleet._ike_sa_resumed,
     IkeSaDown: Fleet._ike_sa_down,
     ConnectFailed: Fleet._connect_failed,
     ChildUp: Fleet._child_up,

@@ -17,17 +17,19 @@ from mobike.commands import RemoveProfile, SetProfile
 from mobike.config import Inner, LinkSource, PlaneKind, Settings
 from mobike.dataplane.inner_net import InnerNet
 from mobike.dataplane.planes import DataPlane, NullPlane, UserspacePlane
-from mobike.events import Event, IkeSaUp, OperatorDown
+from mobike.events import Event, IkeSaResumed, IkeSaUp, OperatorDown, Role
 from mobike.facade import Facade
 from mobike.fleet import Decided, Fleet
 from mobike.gateway.chronicle import Chronicle
 from mobike.gateway.desk import Desk
 from mobike.gateway.hooks import Hooks
 from mobike.gateway.journal import Journal
+from mobike.gateway.keeper import Keeper
 from mobike.gateway.shell import Shell
 from mobike.inner import echo
 from mobike.link import Links
 from mobike.link.manual import ManualLinks
+from mobike.store import Store, store_key
 
 if TYPE_CHECKING:
     from mobike.dataplane.tun import TunNetwork
@@ -64,12 +66,15 @@ class Daemon:
         self.stopping = asyncio.Event()
         self.on_inner: InnerHandler | None = echo.answers if settings.dataplane.inner is Inner.ECHO else None
         """Takes inner packets at the in-process port; what it returns goes back into the tunnels."""
-        self._core = _start_core(settings)
+        self._store = None if settings.store is None else Store(settings.store.file)
+        self._core = _start_core(settings, self._store)
         self._fleet = Fleet(
             (connection.policy for connection in settings.connections),
             public=dict.fromkeys(ip for connection in settings.connections for ip in connection.addresses),
             seed=secrets.randbits(64),
         )
+        self._keeper = self._make_keeper()
+        self._keeping: asyncio.Task[None] | None = None
         self._journal = Journal()
         self._chronicle = Chronicle(self._journal)
         self._hooks = Hooks({connection.name: connection.hooks for connection in settings.connections})
@@ -108,12 +113,18 @@ class Daemon:
         if inner_fd is not None:
             loop.add_reader(inner_fd, self._take_inner)
             self._stack.callback(loop.remove_reader, inner_fd)
+        if self._keeper is not None:
+            self._keeper.resume()
+            self._keeping = loop.create_task(self._keeper.keep())
         self._shell.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self.stopping.set()
-        await self._say_goodbye()
+        if self._keeper is None:
+            await self._say_goodbye()
+        else:
+            await self._park(self._keeper)
         await self._hooks.close(HOOKS_GOODBYE_S)
         await self._stack.aclose()
 
@@ -142,6 +153,13 @@ class Daemon:
         # The links are made before the shell that they wake.
         self._shell.wake()
 
+    def _make_keeper(self) -> Keeper | None:
+        if self._store is None or self.settings.store is None:
+            return None
+        keeper = Keeper(self._core, self._fleet, self._store, self.settings.store)
+        keeper.check()
+        return keeper
+
     def _make_door(self) -> Doorkeeper:
         connections = self.settings.connections
         return Doorkeeper({each.name: each.trust for each in connections if each.trust is not None})
@@ -155,13 +173,16 @@ class Daemon:
 
     def _watch(self, events: Sequence[Event], decided: Decided) -> None:
         self._chronicle.write(decided.notes)
+        if self._keeper is not None:
+            self._keeper.see(events)
         self._hooks.see(events, decided.notes)
         if self._tun is not None:
             self._tun.apply(self._inner_net.handle(events))
         if not self._virtual_ip.done():
             for event in events:
-                if isinstance(event, IkeSaUp) and event.token is not None and event.virtual_ips:
-                    self._virtual_ip.set_result(event.virtual_ips[0])
+                up = event.up if isinstance(event, IkeSaResumed) else event
+                if isinstance(up, IkeSaUp) and up.role is Role.INITIATOR and up.virtual_ips:
+                    self._virtual_ip.set_result(up.virtual_ips[0])
                     break
 
     def _take_inner(self) -> None:
@@ -192,6 +213,15 @@ class Daemon:
             troubles.append("no local address can be used")
         return troubles
 
+    async def _park(self, keeper: Keeper) -> None:
+        """The SAs go on in the next process: no more turns, no word to peers."""
+        if self._keeping is not None:
+            self._keeping.cancel()
+            await asyncio.gather(self._keeping, return_exceptions=True)
+        self._shell.close()
+        await keeper.park()
+        keeper.close()
+
     async def _say_goodbye(self) -> None:
         """Delete every SA, so that no peer waits for us; but not for ever. Nobody may come back in meanwhile."""
         self._core.submit([RemoveProfile(connection.name) for connection in self.settings.connections])
@@ -213,7 +243,10 @@ def _tun_network(name: str) -> "TunNetwork":
     return TunNetwork(name)
 
 
-def _start_core(settings: Settings) -> _core.Core:
+def _start_core(settings: Settings, store: Store | None) -> _core.Core:
+    key = None
+    if store is not None and settings.store is not None:
+        key = store_key(settings.store.key_file, given=settings.store.key, stored=bool(store.rows()))
     inner = {Inner.TUN: "tun", Inner.PORT: "port", Inner.ECHO: "port", Inner.NONE: "none"}[settings.dataplane.inner]
     return _core.Core(
         listen=[str(ip) for ip in settings.daemon.listen],
@@ -228,6 +261,7 @@ def _start_core(settings: Settings) -> _core.Core:
         cookie_threshold=settings.limits.cookie_threshold,
         max_half_open=settings.limits.max_half_open,
         max_sas=settings.limits.max_ike_sas,
+        store_key=key,
     )
 
 
@@ -267,4 +301,4 @@ async def serve(
         await asyncio.gather(*running, return_exceptions=True)
         for task in done:
             task.result()
-        log.info("daemon.ends", text="closing all SAs")
+        log.info("daemon.ends", text="closing all SAs" if settings.store is None else "parking all SAs")

@@ -50,12 +50,18 @@ class TimeUp:
     """The test of a pair has had its time, and was not answered (the draft's Timer)."""
 
 
+@dataclass(frozen=True, slots=True)
+class Woken:
+    """The session goes on after a restart: time has passed, and nobody looked."""
+
+
 Cause: TypeAlias = (
     LocalLost
     | LookAgain
     | TimeUp
     | GoAway
     | ComeBack
+    | Woken
     | OperatorMove
     | Moved
     | MoveRefused
@@ -76,6 +82,7 @@ CAUSES: tuple[type[Cause], ...] = (
     TimeUp,
     GoAway,
     ComeBack,
+    Woken,
     OperatorMove,
     Moved,
     MoveRefused,

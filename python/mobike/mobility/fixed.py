@@ -6,7 +6,7 @@ from typing import Final
 from mobike.commands import Close
 from mobike.events import NatChanged, OperatorMove, PathChecked, PathSilent, PlaneRefused, Role, SaMoved
 from mobike.mobility.away import decline_leave, decline_return
-from mobike.mobility.causes import Cause, ComeBack, GoAway, LocalLost, LookAgain, TimeUp
+from mobike.mobility.causes import Cause, ComeBack, GoAway, LocalLost, LookAgain, TimeUp, Woken
 from mobike.mobility.common import Handler, note_plane_refused, nothing
 from mobike.mobility.session import Session
 from mobike.mobility.states import Stable, State
@@ -30,6 +30,7 @@ TABLE: Final[Mapping[tuple[type[State], type[Cause]], Handler]] = {
     (Stable, LocalLost): _give_up,
     (Stable, LookAgain): nothing,
     (Stable, TimeUp): nothing,
+    (Stable, Woken): nothing,
     (Stable, OperatorMove): _decline,
     (Stable, GoAway): decline_leave,
     (Stable, ComeBack): decline_return,

@@ -35,7 +35,7 @@ from mobike.events import (
     WentAway,
 )
 from mobike.mobility.away import decline_leave, decline_return, note_refusal, park
-from mobike.mobility.causes import Cause, ComeBack, GoAway, LocalLost, LookAgain, TimeUp
+from mobike.mobility.causes import Cause, ComeBack, GoAway, LocalLost, LookAgain, TimeUp, Woken
 from mobike.mobility.common import (
     Handler,
     announce_list,
@@ -120,6 +120,18 @@ def _leave_silent_pair(session: Session, cause: PathSilent, around: Surroundings
     around.learn(cause.path.pair, Reach.SILENT)
     if cause.path.pair == session.pair:  # else it was a probe of another one
         _test_failed(session, around, PairEvent.TEST_FAIL, frozenset({session.pair}), _silence(cause))
+
+
+def _update_after_restart(session: Session, cause: Woken, around: Surroundings) -> None:
+    """NATs may have forgotten us, and a crash what the peer was told last: tell it where we are (section 3.8)."""
+    why = "this host was restarted"
+    match around.choose(session, current=Current.IN_USE):
+        case Choice(pair, better):
+            _ask(session, around, pair, f"{why}; {better}")
+        case Keep():
+            _ask(session, around, session.pair, why)
+        case NoPair(none):
+            _wait(session, around, none)
 
 
 def _update_in_place(session: Session, cause: NatChanged, around: Surroundings) -> None:
@@ -407,6 +419,7 @@ TABLE: Final[Mapping[tuple[type[State], type[Cause]], Handler]] = {
     (Stable, GoAway): _ask_leave,
     (Stable, ComeBack): decline_return,
     (Stable, WentAway): park,
+    (Stable, Woken): _update_after_restart,
     (Stable, PathSilent): _leave_silent_pair,
     (Stable, NatChanged): _update_in_place,
     (Stable, Moved): nothing,  # an answer to an older update (RFC 4555 section 3.5)
@@ -418,6 +431,7 @@ TABLE: Final[Mapping[tuple[type[State], type[Cause]], Handler]] = {
     (Updating, GoAway): decline_leave,
     (Updating, ComeBack): decline_return,
     (Updating, WentAway): nothing,  # the update in flight ends it
+    (Updating, Woken): nothing,
     (Updating, Moved): _settle,
     (Updating, MoveRefused): _take_refusal,
     (Updating, PathSilent): _try_next,
@@ -429,6 +443,7 @@ TABLE: Final[Mapping[tuple[type[State], type[Cause]], Handler]] = {
     (Waiting, GoAway): decline_leave,
     (Waiting, ComeBack): decline_return,
     (Waiting, WentAway): park,  # the last address went right behind our request
+    (Waiting, Woken): nothing,
     (Waiting, Moved): nothing,  # from before the pair was lost
     (Waiting, MoveRefused): nothing,
     (Waiting, PathSilent): nothing,
@@ -436,6 +451,7 @@ TABLE: Final[Mapping[tuple[type[State], type[Cause]], Handler]] = {
     (Away, LocalLost): nothing,  # addresses come and go while a host sleeps and wakes
     (Away, LookAgain): nothing,
     (Away, TimeUp): nothing,
+    (Away, Woken): nothing,
     (Away, OperatorMove): _decline_move,
     (Away, GoAway): decline_leave,
     (Away, ComeBack): _come_back,

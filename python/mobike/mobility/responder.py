@@ -27,7 +27,7 @@ from mobike.events import (
     SaMoved,
 )
 from mobike.mobility.away import decline_return, park, words
-from mobike.mobility.causes import Cause, ComeBack, GoAway, LocalLost, LookAgain, TimeUp
+from mobike.mobility.causes import Cause, ComeBack, GoAway, LocalLost, LookAgain, TimeUp, Woken
 from mobike.mobility.common import (
     Handler,
     announce_list,
@@ -128,7 +128,7 @@ def _speak_from(session: Session, around: Surroundings, pair: Pair, why: str) ->
     around.tell(Said.MOVED, session, why)
 
 
-def _announce(session: Session, cause: LookAgain, around: Surroundings) -> None:
+def _announce(session: Session, cause: LookAgain | Woken, around: Surroundings) -> None:
     announce_list(session, around)
 
 
@@ -154,6 +154,7 @@ TABLE: Final[Mapping[tuple[type[State], type[Cause]], Handler]] = {
     (Stable, LocalLost): _leave_dead_address,
     (Stable, LookAgain): _announce,
     (Stable, TimeUp): nothing,
+    (Stable, Woken): _announce,
     (Stable, OperatorMove): _decline,
     (Stable, GoAway): _decline_leave,
     (Stable, ComeBack): decline_return,
@@ -168,6 +169,7 @@ TABLE: Final[Mapping[tuple[type[State], type[Cause]], Handler]] = {
     (Waiting, LocalLost): nothing,
     (Waiting, LookAgain): _leave_when_possible,
     (Waiting, TimeUp): nothing,
+    (Waiting, Woken): nothing,
     (Waiting, OperatorMove): _decline,
     (Waiting, GoAway): _decline_leave,
     (Waiting, ComeBack): decline_return,
@@ -182,6 +184,7 @@ TABLE: Final[Mapping[tuple[type[State], type[Cause]], Handler]] = {
     (Away, LocalLost): nothing,  # the peer finds us at another address, or hears of it when it is back
     (Away, LookAgain): nothing,
     (Away, TimeUp): nothing,
+    (Away, Woken): nothing,
     (Away, OperatorMove): _decline,
     (Away, GoAway): _decline_leave,
     (Away, ComeBack): decline_return,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import sys
 import tempfile
 import threading
@@ -182,6 +183,15 @@ class Mobike:
         with suppress(FileNotFoundError):
             self._socket_folder.cleanup()
         return status
+
+    def restart(self, sign: signal.Signals = signal.SIGTERM) -> None:
+        """End the daemon by this signal, and start it again."""
+        status = self.program.stop(sign)
+        assert status == (0 if sign is signal.SIGTERM else -sign), f"it ended with {status}\n{self.log()[-TAIL:]}"
+        self._events.stop()
+        self._client.close()
+        self._events = _Follower(self._socket)
+        self.start()
 
     def __enter__(self) -> Self:
         try:

@@ -1,0 +1,144 @@
+"""Sealed IKE SAs in SQLite. One process at a time; a row is given out once, and gone before anything is made of it."""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from mobike.address import SaId
+from mobike.store.trouble import StoreError
+
+_APPLICATION: Final = 0x6D626B73
+"""`PRAGMA application_id`: this is a store of ours ("mbks")."""
+_VERSION: Final = 1
+_SCHEMA: Final = """
+CREATE TABLE sas (
+    sa      TEXT PRIMARY KEY,       -- the id of the IKE SA in hexadecimal, as the API shows it
+    written REAL NOT NULL,          -- seconds since the epoch
+    record  BLOB NOT NULL           -- sealed: see rust/io/src/park.rs
+) WITHOUT ROWID;
+CREATE TABLE starts (               -- who took the rows, and how many: a row is taken once
+    epoch   INTEGER PRIMARY KEY AUTOINCREMENT,
+    at      REAL NOT NULL,
+    taken   INTEGER NOT NULL
+);
+"""
+_MOST_STARTS: Final = 1000
+"""Starts that are remembered."""
+
+
+class Row(NamedTuple):
+    """One IKE SA."""
+
+    sa: SaId
+    written: float
+    record: bytes
+
+
+class Store:
+    """The database, locked for as long as it is open."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = self._locked()
+        try:
+            # Written by one thread at a time, but not always the same one.
+            self._base = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._prepare()
+        except sqlite3.Error as problem:
+            os.close(self._lock)
+            raise self._unreadable(problem) from None
+        except StoreError:
+            os.close(self._lock)
+            raise
+
+    def rows(self) -> list[Row]:
+        """All of them, in no order."""
+        try:
+            found = self._base.execute("SELECT sa, written, record FROM sas").fetchall()
+            return [Row(SaId(int(sa, 16)), written, bytes(record)) for sa, written, record in found]
+        except (sqlite3.Error, ValueError, TypeError) as problem:
+            raise self._unreadable(problem) from None
+
+    def take(self, now: float) -> list[Row]:
+        """All of them, never again: when this returns they are gone from the disk."""
+        self._base.execute("BEGIN IMMEDIATE")
+        try:
+            rows = self.rows()
+            self._base.execute("DELETE FROM sas")
+            self._base.execute("INSERT INTO starts (at, taken) VALUES (?, ?)", (now, len(rows)))
+            self._base.execute("DELETE FROM starts WHERE epoch <= (SELECT max(epoch) FROM starts) - ?", (_MOST_STARTS,))
+            self._base.execute("COMMIT")
+        except BaseException:
+            self._base.execute("ROLLBACK")
+            raise
+        return rows
+
+    def write(self, rows: Iterable[Row], gone: Iterable[SaId]) -> None:
+        """These are so now, and those are gone: all of it or nothing."""
+        self._transaction(rows, gone, clear=False)
+
+    def park(self, rows: Sequence[Row]) -> None:
+        """These, and no others."""
+        self._transaction(rows, (), clear=True)
+
+    def close(self) -> None:
+        """Let it go."""
+        self._base.close()
+        os.close(self._lock)
+
+    def _transaction(self, rows: Iterable[Row], gone: Iterable[SaId], *, clear: bool) -> None:
+        with closing(self._base.cursor()) as cursor:
+            cursor.execute("BEGIN IMMEDIATE")
+            try:
+                if clear:
+                    cursor.execute("DELETE FROM sas")
+                cursor.executemany("DELETE FROM sas WHERE sa = ?", ((f"{sa:016x}",) for sa in gone))
+                cursor.executemany(
+                    "INSERT OR REPLACE INTO sas VALUES (?, ?, ?)",
+                    ((f"{row.sa:016x}", row.written, row.record) for row in rows),
+                )
+                cursor.execute("COMMIT")
+            except BaseException:
+                cursor.execute("ROLLBACK")
+                raise
+
+    def _prepare(self) -> None:
+        # What is gone must stay gone when the power fails: a row taken twice would repeat sequence numbers.
+        self._base.execute("PRAGMA journal_mode = WAL")
+        self._base.execute("PRAGMA synchronous = FULL")
+        self._base.execute("PRAGMA secure_delete = ON")
+        (version,) = self._base.execute("PRAGMA user_version").fetchone()
+        (application,) = self._base.execute("PRAGMA application_id").fetchone()
+        if (application, version) == (0, 0) and not self._base.execute("SELECT 1 FROM sqlite_master").fetchone():
+            self._base.executescript(
+                f"BEGIN; {_SCHEMA} PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {_VERSION}; COMMIT;"
+            )
+        elif application != _APPLICATION:
+            raise StoreError(self._path, "is a database of something else", "name another file in [store]")
+        elif version != _VERSION:
+            why = f"has format {version}, and this version of mobike reads format {_VERSION}"
+            raise StoreError(self._path, why, "move it away to start without its SAs")
+
+    def _locked(self) -> int:
+        lock = self._path.with_name(f"{self._path.name}.lock")
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            # Nobody but us reads it, whatever the umask says.
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as problem:
+            fix = "let the daemon write there, or name another file in [store]"
+            raise StoreError(self._path, f"cannot be opened: {problem.strerror}", fix) from None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            raise StoreError(self._path, "another daemon uses it", "end that one first") from None
+        return descriptor
+
+    def _unreadable(self, problem: Exception) -> StoreError:
+        return StoreError(self._path, f"damaged: {problem}", "move it away to start without its SAs")
