@@ -41,6 +41,8 @@ pub struct ParkedPair {
     pub window: Vec<u64>,
     /// Where packets go.
     pub outer: OuterPath,
+    /// The peer is away: nothing goes there.
+    pub parked: bool,
     /// Inner traffic on our side.
     pub local: Vec<Selector>,
     /// Inner traffic on the peer's side.
@@ -86,8 +88,19 @@ impl EspTable {
     /// The pair as values; it goes on as before.
     #[must_use]
     pub fn park(&self, id: SaPairId) -> Option<ParkedPair> {
-        let Pair { id, group, outer, selectors, inbound, outbound, tally: _, warm_at: _, group_prev: _, group_next: _ } =
-            self.pair(self.slot(id)?)?;
+        let Pair {
+            id,
+            group,
+            outer,
+            parked,
+            selectors,
+            inbound,
+            outbound,
+            tally: _,
+            warm_at: _,
+            group_prev: _,
+            group_next: _,
+        } = self.pair(self.slot(id)?)?;
         let Inbound { spi: spi_in, key: key_in, window, last: _, last_elsewhere: _ } = inbound;
         let Outbound { spi: spi_out, key: key_out, sequence, life, last: _ } = outbound;
         Some(ParkedPair {
@@ -103,6 +116,7 @@ impl EspTable {
             window_top: window.top(),
             window: window.words().to_vec(),
             outer: *outer,
+            parked: *parked,
             local: selectors.local().to_vec(),
             remote: selectors.remote().to_vec(),
         })
@@ -135,6 +149,7 @@ impl EspTable {
             remote: &parked.remote,
         })?;
         if let Some(pair) = self.slot(parked.id).and_then(|slot| self.pair_mut(slot)) {
+            pair.parked = parked.parked;
             pair.outbound.sequence = sequence;
             pair.outbound.life = Life { count, chance };
             pair.inbound.window.restore(parked.window_top, &parked.window);

@@ -216,6 +216,7 @@ impl Parked for ParkedPair {
             window_top,
             window,
             outer: OuterPath { local: local_end, remote: remote_end, encap },
+            parked,
             local,
             remote,
         } = &self.0;
@@ -234,6 +235,7 @@ impl Parked for ParkedPair {
         to.put(local_end);
         to.put(remote_end);
         to.put(encap);
+        to.put(parked);
         for side in [local, remote] {
             to.put(&(side.len() as u32));
             side.iter().for_each(|selector| park_selector(to, selector));
@@ -259,6 +261,7 @@ impl Parked for ParkedPair {
             window_top: from.get()?,
             window: from.each(Reader::get)?,
             outer: OuterPath { local: from.get()?, remote: from.get()?, encap: from.get()? },
+            parked: from.get()?,
             local: from.each(unpark_selector)?,
             remote: from.each(unpark_selector)?,
         }))
