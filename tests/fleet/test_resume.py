@@ -9,7 +9,6 @@ from mobike.fleet.remembered import read_notes
 from tests.fleet.host import GATEWAY, MS, SECOND, Host, child_up, gateway, path, phone, up
 from tests.policy.words import CELLULAR, OFFICE, WIFI
 
-pytestmark = pytest.mark.req("M3.2-3")
 SA = SaId(1)
 
 
@@ -31,6 +30,7 @@ def again(host: Host, sa: int = 1, *, agreed: bool = True, **changes: object) ->
     return IkeSaResumed(up(sa, **changes), agreed, True, notes(host, sa))  # type: ignore[arg-type]
 
 
+@pytest.mark.req("M3.2-3")
 def test_a_client_tells_the_gateway_where_it_is_and_connects_no_second_time() -> None:
     before = phone()
     host = restarted(before, again(before), links=((WIFI, "wlan0"), (CELLULAR, "wwan0")))
@@ -46,6 +46,7 @@ def test_a_client_tells_the_gateway_where_it_is_and_connects_no_second_time() ->
     assert len(host.connects()) == 1
 
 
+@pytest.mark.req("M3.2-3")
 def test_until_all_were_told_nothing_is_connected() -> None:
     before = phone()
     host = Host(before.connections)
@@ -56,6 +57,7 @@ def test_until_all_were_told_nothing_is_connected() -> None:
     assert not host.connects()
 
 
+@pytest.mark.req("M3.2-3")
 def test_a_client_whose_address_vanished_moves_to_another() -> None:
     before = phone()
     host = restarted(before, again(before), links=((CELLULAR, "wwan0"),))
@@ -64,6 +66,7 @@ def test_a_client_whose_address_vanished_moves_to_another() -> None:
     assert host.plane() == {SA: path(CELLULAR).pair}, "traffic follows at once: the old address is dead"
 
 
+@pytest.mark.req("M3.2-3")
 def test_a_client_without_any_address_waits_for_one() -> None:
     before = phone()
     host = restarted(before, again(before), links=())
@@ -74,6 +77,7 @@ def test_a_client_without_any_address_waits_for_one() -> None:
     assert host.moves() == [(SA, path(CELLULAR).pair)]
 
 
+@pytest.mark.req("M3.2-3")
 def test_pin_generation_moves_and_age_are_remembered() -> None:
     before = phone()
     before.hears(OperatorMove(SA, CELLULAR, None))
@@ -94,6 +98,7 @@ def test_pin_generation_moves_and_age_are_remembered() -> None:
     assert row.since == 0
 
 
+@pytest.mark.req("M3.2-3")
 def test_a_gateway_keeps_quiet_where_nothing_changed() -> None:
     before = gateway(3)
     resumed = [
@@ -107,6 +112,7 @@ def test_a_gateway_keeps_quiet_where_nothing_changed() -> None:
     assert len(host.fleet.page(None, 9).items) == 3
 
 
+@pytest.mark.req("M3.2-3")
 def test_another_gateway_speaks_up_from_its_own_address_in_turn() -> None:
     """A takeover: the same store on a host with another address. Thousands do not speak at once."""
     count = 400
@@ -131,6 +137,7 @@ def test_another_gateway_speaks_up_from_its_own_address_in_turn() -> None:
     assert all(isinstance(each, Announce) for each in host.announces())
 
 
+@pytest.mark.req("M3.2-3")
 def test_a_move_of_the_peer_that_nobody_heard_of_is_followed() -> None:
     before = gateway(1)
     moved = again(before, connection="road", role=Role.RESPONDER, on=path(remote=OFFICE + 9))
@@ -138,6 +145,7 @@ def test_a_move_of_the_peer_that_nobody_heard_of_is_followed() -> None:
     assert host.plane() == {SA: path(remote=OFFICE + 9).pair}
 
 
+@pytest.mark.req("M3.2-3")
 def test_one_that_is_not_proven_yet_is_not_followed() -> None:
     before = gateway(1)
     moved = again(before, agreed=False, connection="road", role=Role.RESPONDER, on=path(remote=OFFICE + 9))
@@ -147,6 +155,7 @@ def test_one_that_is_not_proven_yet_is_not_followed() -> None:
     assert host.fleet.page(None, 9).items[0].path == path(remote=OFFICE)
 
 
+@pytest.mark.req("M3.2-3")
 @pytest.mark.parametrize("octets", [b"", b"{}", b"null", b'{"path":1}', b"\xff", b'{"path":["a","b"],"pin":null}'])
 def test_notes_that_cannot_be_read_are_as_none(octets: bytes) -> None:
     assert read_notes(octets).told is None
