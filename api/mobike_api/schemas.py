@@ -43,7 +43,7 @@ class IkeSa(Answer):
     role: str
     """`initiator` or `responder`: who began it."""
     state: str
-    """What it is doing: `established`, `moving`, ..."""
+    """What it is doing: `established`, `updating`, `waiting`, `away`."""
     local: str
     """Our end of the path in use, with its UDP port."""
     remote: str

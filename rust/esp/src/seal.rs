@@ -53,10 +53,7 @@ impl EspTable {
         let flow = Flow::parse(inner).map_err(SealError::Malformed)?;
         let slot = self.route_flow(&flow).ok_or(SealError::NoRoute)?;
         let pair = self.pair_mut(slot).ok_or(SealError::UnknownPair)?;
-        let (outer, parked) = (pair.outer, pair.parked);
-        if parked {
-            return Err(SealError::Away);
-        }
+        let outer = pair.outer_if_there()?;
         let most = most(&outer);
         if flow.len > most {
             return Err(SealError::TooLong { most, outer });
@@ -77,6 +74,7 @@ impl EspTable {
         let slot = self.slot(id).ok_or(SealError::UnknownPair)?;
         let flow = Flow::parse(inner).map_err(SealError::Malformed)?;
         let pair = self.pair_mut(slot).ok_or(SealError::UnknownPair)?;
+        pair.outer_if_there()?;
         if !pair.selectors.admit_outbound(&flow) {
             pair.tally.selector_drops += 1;
             return Err(SealError::Selector);
@@ -108,6 +106,10 @@ impl EspTable {
 }
 
 impl Pair {
+    fn outer_if_there(&self) -> Result<OuterPath, SealError> {
+        if self.parked { Err(SealError::Away) } else { Ok(self.outer) }
+    }
+
     /// The next sequence number: counted up before it is used and never down, so none is used twice
     /// (RFC 4303 section 3.3.3).
     fn next_sequence(&mut self) -> Result<(u64, Option<EspEvent>), SealError> {

@@ -4,7 +4,10 @@
 mod common;
 
 use common::*;
-use mobike_esp::{Malformed, Nanos, OpenError, SaPairId, SealError, max_inner, sealed_len};
+use mobike_esp::{
+    Install, Keys, Malformed, Nanos, OpenError, OuterPath, SaPairId, SealError, Selector, SequenceNumbers, Suite,
+    max_inner, sealed_len,
+};
 use proptest::prelude::*;
 
 fn payload() -> impl Strategy<Value = Vec<u8>> {
@@ -250,4 +253,58 @@ fn the_longest_inner_packet_fills_the_mtu() {
         }
         assert_eq!(max_inner(60, &outer), 0);
     }
+}
+
+// req: D5.4-1
+#[test]
+fn nothing_is_sealed_for_a_peer_that_is_away_until_the_group_moves() {
+    let mut tunnel = tunnel(Suite::Aes128Gcm16, 64);
+    let mut out = vec![0; 200];
+    let answer = ipv4("10.0.0.5", "10.9.0.1", 1, &[0, 0, 0, 0, 0, 1, 0, 1]);
+    assert_eq!(tunnel.gateway.park_group(GROUP), 1);
+    assert!(tunnel.gateway.is_parked(GROUP));
+    assert_eq!(tunnel.gateway.seal_routed(NOW, &answer, &mut out), Err(SealError::Away));
+    assert_eq!(tunnel.gateway.seal(NOW, ID, &answer, &mut out), Err(SealError::Away));
+    assert_eq!(tunnel.gateway.totals().away, 2);
+    // What was on its way is still opened.
+    let sealed = tunnel.up(&ping());
+    assert_eq!(tunnel.arrive(&sealed).unwrap(), ping());
+    // A Child SA that joins the group is parked with it.
+    let (up, down) = (keymat(3), keymat(103));
+    let any = [Selector::any_v4()];
+    let more = Install {
+        id: SaPairId(8),
+        group: GROUP,
+        inbound: Keys { spi: 0x5000, keymat: &up[..20] },
+        outbound: Keys { spi: 0x6000, keymat: &down[..20] },
+        suite: Suite::Aes128Gcm16,
+        sequence: SequenceNumbers::Short,
+        replay_window: 64,
+        outer: reversed(home()),
+        local: &any,
+        remote: &any,
+    };
+    tunnel.gateway.install(&more).unwrap();
+    let elsewhere = ipv4("10.0.0.5", "10.8.0.1", 1, &[0, 0, 0, 0, 0, 1, 0, 1]);
+    assert_eq!(tunnel.gateway.seal_routed(NOW, &elsewhere, &mut out), Err(SealError::Away));
+    assert_eq!(tunnel.gateway.set_group_outer(GROUP, reversed(home())), 2);
+    assert!(!tunnel.gateway.is_parked(GROUP));
+    for packet in [answer, elsewhere] {
+        assert!(tunnel.gateway.seal_routed(NOW, &packet, &mut out).is_ok());
+    }
+}
+
+// req: A4-1
+#[test]
+fn a_packet_longer_than_its_path_takes_is_refused_and_spends_no_sequence_number() {
+    let mut tunnel = tunnel(Suite::Aes128Gcm16, 64);
+    let (mut out, long) = (vec![0; 2000], ipv4("10.9.0.1", "10.0.0.5", 17, &udp(1, 2, &[7; 1300])));
+    let most = |outer: &OuterPath| max_inner(1280, outer);
+    let refused = SealError::TooLong { most: 1218, outer: home() };
+    assert_eq!(tunnel.client.seal_routed_within(NOW, &long, &mut out, most), Err(refused));
+    assert_eq!(tunnel.client.counters(ID).unwrap().last_sequence_out, 0);
+    assert_eq!(tunnel.client.totals().too_long, 1);
+    let fitting = ipv4("10.9.0.1", "10.0.0.5", 17, &udp(1, 2, &[7; 1218 - 28]));
+    let sealed = tunnel.client.seal_routed_within(NOW, &fitting, &mut out, most).unwrap();
+    assert!(sealed.len + 28 <= 1280);
 }
