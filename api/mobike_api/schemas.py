@@ -260,6 +260,13 @@ class AwayOrder(Order):
     """For so many seconds at most."""
 
 
+class RekeyOrder(Order):
+    """Give an SA new keys."""
+
+    children: bool = False
+    """Each of its Child SAs instead of the IKE SA itself."""
+
+
 class AddressOrder(Order):
     """Plug or unplug a local address, as if its cable were."""
 

@@ -67,6 +67,10 @@ class Profile:
     liveness: int = 30 * SECOND
     """Ask a silent peer whether it lives after this many nanoseconds; 0: never."""
     retransmit: Retransmit = Retransmit()
+    ike_lifetime: int = 14_400 * SECOND
+    """New keys for the IKE SA after so many nanoseconds, or up to a tenth earlier (RFC 7296 section 2.8); 0: never."""
+    esp_lifetime: int = 3_600 * SECOND
+    """The same of its Child SAs."""
     nat_keepalive: int = 20 * SECOND
     return_routability: str = "before"
     """When a moved peer must echo a cookie (RFC 4555 section 3.7): `before` traffic follows, `after`, `never`, or
@@ -177,6 +181,20 @@ class Away:
 
 
 @dataclass(frozen=True, slots=True)
+class Rekey:
+    """Give an IKE SA new keys now (RFC 7296 section 2.8)."""
+
+    sa: SaId
+
+
+@dataclass(frozen=True, slots=True)
+class RekeyChild:
+    """Replace one Child SA by a new one now."""
+
+    child: ChildId
+
+
+@dataclass(frozen=True, slots=True)
 class Close:
     """Delete an IKE SA and everything under it."""
 
@@ -222,6 +240,8 @@ Command: TypeAlias = (
     | Probe
     | Watch
     | Away
+    | Rekey
+    | RekeyChild
     | Close
     | CloseChild
     | Allow

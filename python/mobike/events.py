@@ -94,6 +94,18 @@ class IkeSaDown:
 
 
 @dataclass(frozen=True, slots=True)
+class IkeSaRekeyed:
+    """An IKE SA has new keys and SPIs. Its name, path, Child SAs and all that was agreed are the same."""
+
+    sa: SaId
+    spi_i: int
+    """Of the end that asked for it, which need not be the one that set the IKE SA up."""
+    spi_r: int
+    suite: str
+    by_us: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ConnectFailed:
     """A `Connect` gave up."""
 
@@ -333,6 +345,14 @@ class OperatorMove:
 
 
 @dataclass(frozen=True, slots=True)
+class OperatorRekey:
+    """Give this SA new keys now: the IKE SA, or each of its Child SAs."""
+
+    sa: SaId
+    children: bool
+
+
+@dataclass(frozen=True, slots=True)
 class OperatorUnpin:
     """Take an `OperatorMove` back: policy chooses again."""
 
@@ -366,6 +386,7 @@ CoreEvent: TypeAlias = (
     IkeSaUp
     | IkeSaResumed
     | IkeSaDown
+    | IkeSaRekeyed
     | ConnectFailed
     | ChildUp
     | ChildDown
@@ -389,6 +410,7 @@ OperatorEvent: TypeAlias = (
     | OperatorDown
     | OperatorClose
     | OperatorMove
+    | OperatorRekey
     | OperatorUnpin
     | OperatorAway
     | OperatorBack

@@ -202,6 +202,10 @@ class Facade(Protocol):
         """Move one SA to this pair, or NotFound, or Refused."""
         ...
 
+    def rekey(self, sa: str, *, children: bool) -> None:
+        """Give one IKE SA new keys, or each of its Child SAs; or NotFound."""
+        ...
+
     def set_address(self, ip: str, *, available: bool, announce: bool = True) -> None:
         """Plug or unplug a local address; Refused unless `[links] source = "manual"`."""
         ...

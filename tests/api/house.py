@@ -167,6 +167,11 @@ class House:
         self.orders.append(f"move {sa} {local} {remote}")
         self.tell("moved", f"{sa} moved to {path}", sa=sa)
 
+    def rekey(self, sa: str, *, children: bool) -> None:
+        view = self._sa(sa)
+        self.sas[sa] = replace(view, spi_i=f"{int(view.spi_i, 16) + 1:016x}")
+        self.orders.append(f"rekey {sa} {'children' if children else 'ike'}")
+
     def set_address(self, ip: str, *, available: bool, announce: bool = True) -> None:
         if not self.manual:
             raise Refused("addresses come from the kernel", hint='set [links] source = "manual" for tests')

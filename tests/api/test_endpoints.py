@@ -127,6 +127,8 @@ async def test_a_move_is_ordered_and_seen(api: httpx.AsyncClient, house: House) 
         ("DELETE ike-sas/3", None, "close 3"),
         ("PUT addresses/192.0.2.10", {"available": False}, "unplug 192.0.2.10 announce=True"),
         ("PUT addresses/192.0.2.10", {"available": True, "announce": False}, "plug 192.0.2.10 announce=False"),
+        ("POST ike-sas/1/rekey", {}, "rekey 1 ike"),
+        ("POST ike-sas/1/rekey", {"children": True}, "rekey 1 children"),
         ("POST ike-sas/1/move", {"remote": "2001:DB8:0::1"}, "move 1 None 2001:db8::1"),
     ],
 )
@@ -293,7 +295,7 @@ async def test_nothing_but_the_probes_is_open(house: House) -> None:
     async with _client(house) as api:
         schema = (await api.get("/api/v1/openapi.json")).json()
     paths = [path.format(id="1", name="office", ip="192.0.2.10") for path in schema["paths"]]
-    assert len(paths) == 15
+    assert len(paths) == 16
     async with _client(house, token=None) as stranger:
         for path in [*paths, "/", "/api/v1/openapi.json", "/docs", "/nothing", "/livez/", "//livez"]:
             for method in ("GET", "POST", "PUT", "DELETE"):

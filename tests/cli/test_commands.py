@@ -139,6 +139,17 @@ def test_away_is_asked_for_in_seconds_and_says_what_is_wrong_with_a_time(mobike:
     assert mobike("--socket", daemon.socket, "away", "lab").code == 1
 
 
+def test_rekey_says_what_is_new(mobike: Run, daemon: Running) -> None:
+    before = int(daemon.house.sas["1"].spi_i, 16)
+    told = mobike("--socket", daemon.socket, "rekey", "office")
+    assert (told.code, told.out) == (0, f"1: new keys; SPI {before + 1:016x}\n")
+    told = mobike("--socket", daemon.socket, "rekey", "1", "--children", "--wait", "0.1")
+    assert (told.code, told.err.splitlines()[0]) == (1, "mobike: 1 has its old keys after 0.1 s")
+    told = mobike("--socket", daemon.socket, "rekey", "1", "--wait", "0")
+    assert told.out == "1: ordered to rekey\n"
+    assert daemon.house.orders == ["rekey 1 ike", "rekey 1 children", "rekey 1 ike"]
+
+
 def test_a_refused_order_is_one_line_and_a_hint(mobike: Run, daemon: Running) -> None:
     told = mobike("--socket", daemon.socket, "move", "1", "--local", "10.0.0.1")
     assert (told.code, told.out) == (1, "")
@@ -248,5 +259,16 @@ def test_wrong_usage_is_exit_code_2(mobike: Run, arguments: tuple[str, ...]) -> 
 def test_help_tells_of_every_command_and_the_exit_codes(mobike: Run) -> None:
     told = mobike("--help")
     assert told.code == 0
-    for word in ("status", "up", "down", "move", "away", "back", "check", "run", "3 when the daemon cannot be reached"):
+    for word in (
+        "status",
+        "up",
+        "down",
+        "move",
+        "rekey",
+        "away",
+        "back",
+        "check",
+        "run",
+        "3 when the daemon cannot be reached",
+    ):
         assert word in " ".join(told.out.split())

@@ -6,14 +6,17 @@ from ipaddress import ip_address
 import pytest
 
 from mobike.address import ChildId, SaId
+from mobike.commands import Rekey, RekeyChild
 from mobike.events import (
     AddressAdded,
     ChildDown,
+    IkeSaRekeyed,
     Nat,
     NatChanged,
     Notice,
     OperatorAvoid,
     OperatorMove,
+    OperatorRekey,
     OperatorUnpin,
     Role,
 )
@@ -91,6 +94,30 @@ def test_a_page_of_one_connection_counts_only_its_own() -> None:
     assert [row.sa for row in page.items] == [50]
     assert page.total == 1
     assert page.after is None
+
+
+def test_an_sa_with_new_keys_is_shown_under_its_old_name() -> None:
+    host = phone()
+    before = host.fleet.view(ONE)
+    host.hears(IkeSaRekeyed(ONE, 0xABCD, 0xEF01, "aes256gcm16-prfsha384-x25519", by_us=False))
+    after = host.fleet.view(ONE)
+    assert before is not None
+    assert after is not None
+    assert (after.row.spi_i, after.row.spi_r, after.row.suite) == (0xABCD, 0xEF01, "aes256gcm16-prfsha384-x25519")
+    assert (after.row.since, after.row.peer_id, after.children) == (
+        before.row.since,
+        before.row.peer_id,
+        before.children,
+    )
+    assert host.kinds().count("sa-rekeyed") == 1
+
+
+def test_an_operator_gives_an_sa_or_its_children_new_keys() -> None:
+    host = phone()
+    decided = host.hears(OperatorRekey(ONE, children=False), OperatorRekey(ONE, children=True))
+    assert decided.commands == [Rekey(ONE), RekeyChild(ChildId(100))]
+    decided = host.hears(OperatorRekey(SaId(9), children=False))
+    assert not decided.commands
 
 
 def test_addresses_that_went_are_still_shown_as_gone() -> None:

@@ -107,18 +107,6 @@ def test_strongswan_replaces_a_child_sa_under_traffic(tmp_path: Path, role: str)
         ]
 
 
-def test_an_ike_sa_that_strongswan_wants_to_rekey_stays_as_it_is(tmp_path: Path) -> None:
-    with Rig() as rig, client_of_strongswan(rig, tmp_path) as (client, gateway):
-        before = client.wait_up()
-        gateway.rekey_ike()
-        refused = client.wait_event("notice-not_served")
-        assert "only replacing a Child SA is served" in refused.text
-        gateway.wait_log(r"parsed CREATE_CHILD_SA response 0 \[ N\(NO_ADD_SAS\) \]")
-        assert rig.ping(rig.client, INNER).lost == 0
-        (after,) = gateway.list_sas()
-        assert (after.initiator_spi, after.state) == (before.sa.spi_i, "ESTABLISHED")
-
-
 # --- not come up -----------------------------------------------------------------------------------------------------
 
 

@@ -46,6 +46,17 @@ def test_a_handover_costs_less_than_half_a_second_when_the_kernel_tells_of_it(se
                 assert recovery.recovered is not None and recovery.recovered < 500 * MS, (name, recovery)
 
 
+@pytest.mark.req("M3.2-2")
+@pytest.mark.parametrize("seed", SEEDS)
+def test_new_keys_all_the_time_hinder_no_handover(seed: int) -> None:
+    outcome = outcome_of("new-keys", seed)
+    assert sum(line.count for line in outcome.timeline if line.kind == "sa-rekeyed") > 30
+    assert not [line for line in outcome.timeline if line.kind == "sa-down"]
+    for recovery in outcome.recoveries:
+        if recovery.what.startswith("down"):
+            assert recovery.recovered is not None and recovery.recovered < 2 * SECOND, recovery
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_ends_that_lose_their_addresses_together_find_each_other(seed: int) -> None:
     # The gateway's list comes from the address that the phone is asking for, and does not repeat it.

@@ -1,4 +1,4 @@
-"""IKE SAs: the list, one with its pairs, and the orders to move or close it."""
+"""IKE SAs: the list, one with its pairs, and the orders to move, rekey or close it."""
 
 from typing import Annotated
 
@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 
 from mobike.facade import Refused
 from mobike_api.deps import FacadeDep, SaPath
-from mobike_api.schemas import Accepted, IkeSaDetail, IkeSaPage, IkeSaQuery, MoveOrder
+from mobike_api.schemas import Accepted, IkeSaDetail, IkeSaPage, IkeSaQuery, MoveOrder, RekeyOrder
 
 router = APIRouter(prefix="/ike-sas", tags=["IKE SAs"])
 
@@ -33,6 +33,13 @@ async def move_ike_sa(facade: FacadeDep, sa: SaPath, order: MoveOrder) -> Accept
         raise Refused(f"{order.local} and {order.remote} are of different families", field="remote")
     facade.move(sa, local=_text(order.local), remote=_text(order.remote))
     return Accepted(order="move", target=sa)
+
+
+@router.post("/{id}/rekey", status_code=202, summary="Rekey an IKE SA")
+async def rekey_ike_sa(facade: FacadeDep, sa: SaPath, order: RekeyOrder) -> Accepted:
+    """New keys for the IKE SA, or for each of its Child SAs. Id, path and traffic stay; its SPIs are others then."""
+    facade.rekey(sa, children=order.children)
+    return Accepted(order="rekey", target=sa)
 
 
 @router.delete("/{id}", status_code=202, summary="Close an IKE SA")

@@ -162,6 +162,18 @@ def back(
 
 
 @app.command()
+def rekey(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="ID|NAME", help="An IKE SA, or a connection that has one.")],
+    children: Annotated[bool, typer.Option("--children", help="Its Child SAs instead of the IKE SA itself.")] = False,
+    wait: Wait = 10,
+) -> None:
+    """Give an IKE SA new keys; nothing else changes."""
+    with _api(context) as api:
+        print(plain(order.rekey(api, name, children=children, wait_s=wait)))
+
+
+@app.command()
 def check(config: Config) -> None:
     """Say what is wrong with a configuration, all of it at once."""
     from mobike.cli import start  # noqa: PLC0415 - config and core take longer to import than a status to show

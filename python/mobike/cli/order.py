@@ -127,6 +127,31 @@ def come_back(api: Api, name: str, wait_s: float) -> str:
     return f"{name}: back, {done['sa']['local']} -> {done['sa']['remote']}"
 
 
+def rekey(api: Api, name: str, *, children: bool, wait_s: float) -> str:
+    """New keys for an IKE SA, or for its Child SAs."""
+    sa = find_sa(api, name)
+    before = _spis(detail(api, sa), children=children)
+    api.post(f"ike-sas/{sa}/rekey", {"children": children})
+    if not wait_s:
+        return f"{sa}: ordered to rekey"
+
+    def renewed() -> set[str] | None:
+        now = _spis(detail(api, sa), children=children)
+        return now if now and now.isdisjoint(before) else None
+
+    try:
+        now = _look(renewed, wait_s)
+    except Missing:
+        raise Failure(f"{sa} ended while it was rekeyed") from None
+    if now is None:
+        raise Failure(f"{sa} has its old keys after {wait_s:g} s", hint=_GOES_ON)
+    return f"{sa}: new keys; {'inbound SPI' if children else 'SPI'} {', '.join(sorted(now))}"
+
+
+def _spis(shown: Json, *, children: bool) -> set[str]:
+    return {child["spi_in"] for child in shown["children"]} if children else {shown["sa"]["spi_i"]}
+
+
 _GOES_ON: Final = "the order stands; 'mobike status' shows what comes of it"
 
 

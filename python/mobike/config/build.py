@@ -277,6 +277,8 @@ def _profile(name: str, table: ConnectionTable, proofs: _Proofs) -> Profile:
         retransmit=_retransmit(table.retransmit),
         detection_floor=table.detection_floor,
         nat_keepalive=table.nat_keepalive,
+        ike_lifetime=table.ike_lifetime,
+        esp_lifetime=table.esp_lifetime,
         return_routability=table.return_routability,
         trusted=tuple(table.trusted),
         allow_local=tuple(table.allow_local),

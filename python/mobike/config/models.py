@@ -167,6 +167,8 @@ class ConnectionTable(Table):
     liveness: Duration = 30_000_000_000
     detection_floor: Duration = 250_000_000
     nat_keepalive: Duration = 20_000_000_000
+    ike_lifetime: Duration = 14_400_000_000_000
+    esp_lifetime: Duration = 3_600_000_000_000
     retransmit: RetransmitTable = RetransmitTable()
     return_routability: Literal["before", "after", "never", "untrusted"] = "before"
     trusted: list[Network] = []

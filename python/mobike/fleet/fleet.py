@@ -18,6 +18,7 @@ from mobike.events import (
     ConnectFailed,
     Event,
     IkeSaDown,
+    IkeSaRekeyed,
     IkeSaResumed,
     IkeSaUp,
     Moved,
@@ -30,6 +31,7 @@ from mobike.events import (
     OperatorClose,
     OperatorDown,
     OperatorMove,
+    OperatorRekey,
     OperatorUnpin,
     OperatorUp,
     PairSeen,
@@ -55,7 +57,7 @@ from mobike.fleet.turn import Turn
 from mobike.fleet.upkeep import Upkeep, situation_of
 from mobike.mobility.causes import Cause, LocalLost, LookAgain, Woken
 from mobike.mobility.common import MOST_PEER_ADDRESSES, traffic_of
-from mobike.mobility.folded import fold_child, fold_session, unfold_session, without_child
+from mobike.mobility.folded import fold_child, fold_session, rekeyed, unfold_session, without_child
 from mobike.mobility.machine import NoSuchTransition, step
 from mobike.mobility.session import Session
 from mobike.mobility.states import Away, Updating
@@ -286,6 +288,15 @@ class Fleet(Orders):
             self._addresses.remove_inner(facts.virtual_ips)
             self._renew(session, event.why, Nanos(turn.now - facts.since), turn)
 
+    def _ike_sa_rekeyed(self, event: IkeSaRekeyed, turn: Turn) -> None:
+        session = self._sessions.get(event.sa)
+        if session is None:
+            return
+        session.facts = rekeyed(session.facts, event)
+        session.suite = self._sessions.share_word(event.suite)
+        text = "IKE SA has new keys; we asked" if event.by_us else "IKE SA has new keys; the peer asked"
+        turn.notes.append(Note("sa-rekeyed", text, (), event.sa, session.connection.name))
+
     def _renew(self, session: Session, why: str, lived: Nanos, turn: Turn) -> None:
         """A wanted connection comes back: at once if it had lived, else with patience."""
         upkeep = self._upkeeps.get(session.connection.name)
@@ -434,6 +445,7 @@ _HANDLERS: Final[Mapping[type[Event], Callable[[Fleet, Any, Turn], None]]] = {
     IkeSaUp: Fleet._ike_sa_up,
     IkeSaResumed: Fleet._ike_sa_resumed,
     IkeSaDown: Fleet._ike_sa_down,
+    IkeSaRekeyed: Fleet._ike_sa_rekeyed,
     ConnectFailed: Fleet._connect_failed,
     ChildUp: Fleet._child_up,
     ChildDown: Fleet._child_down,
@@ -455,6 +467,7 @@ _HANDLERS: Final[Mapping[type[Event], Callable[[Fleet, Any, Turn], None]]] = {
     OperatorDown: Fleet._operator_down,
     OperatorClose: Fleet._operator_close,
     OperatorMove: Fleet._concerns,
+    OperatorRekey: Fleet._operator_rekey,
     OperatorUnpin: Fleet._operator_unpin,
     OperatorAway: Fleet._operator_away,
     OperatorBack: Fleet._operator_back,

@@ -3,7 +3,7 @@
 from abc import ABC
 
 from mobike.address import Ip, SaId
-from mobike.commands import Away, Close
+from mobike.commands import Away, Close, Rekey, RekeyChild
 from mobike.events import (
     AwayRefused,
     OperatorAvoid,
@@ -11,6 +11,7 @@ from mobike.events import (
     OperatorBack,
     OperatorClose,
     OperatorDown,
+    OperatorRekey,
     OperatorUnpin,
     OperatorUp,
     WentAway,
@@ -50,6 +51,16 @@ class Orders(Links, ABC):
     def _operator_close(self, event: OperatorClose, turn: Turn) -> None:
         if self._sessions.get(event.sa) is not None:
             turn.command(Close(event.sa, "the operator closed it"))
+
+    def _operator_rekey(self, event: OperatorRekey, turn: Turn) -> None:
+        session = self._sessions.get(event.sa)
+        if session is None:
+            return
+        if event.children:
+            for child in session.unfold_children():
+                turn.command(RekeyChild(child.child))
+        else:
+            turn.command(Rekey(session.sa))
 
     def _operator_unpin(self, event: OperatorUnpin, turn: Turn) -> None:
         session = self._sessions.get(event.sa)

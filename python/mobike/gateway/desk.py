@@ -14,6 +14,7 @@ from mobike.events import (
     OperatorDown,
     OperatorEvent,
     OperatorMove,
+    OperatorRekey,
     OperatorUp,
 )
 from mobike.facade import (
@@ -164,6 +165,9 @@ class Desk:
                 objection, hint=f"GET /api/v1/ike-sas/{sa} lists the pairs and why each can or cannot be used"
             )
         self._order(OperatorMove(known, *pair))
+
+    def rekey(self, sa: str, *, children: bool) -> None:
+        self._order(OperatorRekey(self._known(sa), children))
 
     def set_address(self, ip: str, *, available: bool, announce: bool = True) -> None:
         if self._plug is None:

@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from struct import Struct
 
 from mobike.address import ChildId, Ip, Nanos
-from mobike.events import ChildUp, IkeSaUp
+from mobike.events import ChildUp, IkeSaRekeyed, IkeSaUp
 
 _SESSION = Struct("!QQQH")
 _CHILD = Struct("!QII?HH")
@@ -46,6 +46,12 @@ class ChildFacts:
 def fold_session(event: IkeSaUp, now: Nanos) -> bytes:
     pieces = [event.peer_id.encode(), *(ip.packed for ip in event.virtual_ips[:_MOST_IPS])]
     return _SESSION.pack(now, event.spi_i, event.spi_r, len(pieces)) + _join(pieces)
+
+
+def rekeyed(folded: bytes, event: IkeSaRekeyed) -> bytes:
+    """The same session with other SPIs."""
+    since, _, _, count = _SESSION.unpack_from(folded)
+    return _SESSION.pack(since, event.spi_i, event.spi_r, count) + folded[_SESSION.size :]
 
 
 def unfold_session(folded: bytes) -> SessionFacts:

@@ -60,6 +60,8 @@ fn profile(local: &str, remote: IdentityPattern) -> Profile {
         mobike: true,
         liveness: Duration::from_secs(600),
         retransmit: Retransmit::default(),
+        ike_lifetime: Duration::ZERO,
+        esp_lifetime: Duration::ZERO,
         nat_keepalive: Duration::from_secs(20),
         return_routability: ReturnRoutability::Before,
         install: Install::Inline,

@@ -96,6 +96,16 @@ pub enum Command {
         /// For so long.
         span: Duration,
     },
+    /// Give the IKE SA new keys now (RFC 7296 section 2.8).
+    Rekey {
+        /// Which.
+        sa: SaId,
+    },
+    /// Replace a Child SA pair by a new one now.
+    RekeyChild {
+        /// Which.
+        child: ChildId,
+    },
     /// Delete the IKE SA and all its Child SAs.
     Close {
         /// Which.

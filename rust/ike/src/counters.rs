@@ -118,8 +118,14 @@ counters! {
     repeats_parked,
     /// Child SAs refused in IKE_AUTH.
     child_refused,
-    /// Child SA pairs that replaced another because the peer rekeyed it.
+    /// IKE SAs that replaced another, whoever asked.
+    ike_sas_rekeyed,
+    /// Child SA pairs that replaced another, whoever asked.
     children_rekeyed,
+    /// Both ends asked to replace the same SA.
+    rekey_collisions,
+    /// The peer did not let us replace an SA.
+    rekeys_refused,
     /// CREATE_CHILD_SA refused, served or not.
     create_child_refused,
     /// Requests of a type we do not know.

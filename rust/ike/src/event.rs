@@ -59,6 +59,19 @@ pub enum Event {
         /// The paths that a request was sent over.
         tried: Vec<Path>,
     },
+    /// The IKE SA has new keys and SPIs; name, path and Child SAs are the same.
+    IkeSaRekeyed {
+        /// Which.
+        sa: SaId,
+        /// SPI of the end that asked for it.
+        spi_i: u64,
+        /// SPI of the other end.
+        spi_r: u64,
+        /// The algorithms.
+        suite: IkeSuite,
+        /// We asked.
+        by_us: bool,
+    },
     /// The peer answered our UPDATE_SA_ADDRESSES.
     Moved {
         /// Which.
@@ -267,6 +280,26 @@ pub struct ChildInstall {
     pub path: Path,
     /// ESP in UDP.
     pub encap: bool,
+    /// When packets leave through it.
+    pub sends: Sends,
+}
+
+/// When packets leave through a Child SA pair; what comes in on it is taken at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sends {
+    /// From now on, before all others of its IKE SA.
+    AtOnce,
+    /// When the peer has used it, or when this other pair is gone: the peer asked for it and may not know yet that it has
+    /// it (RFC 7296 section 2.8).
+    WhenUsed {
+        /// What it replaces.
+        instead_of: ChildId,
+    },
+    /// Never: both ends replaced the same pair, and this is the one that goes (RFC 7296 section 2.8.1).
+    Never {
+        /// What both replaced.
+        instead_of: ChildId,
+    },
 }
 
 /// Why an SA ended, with whose fault it was.
@@ -290,6 +323,8 @@ pub enum DownReason {
     AwayTooLong,
     /// Its IKE SA went down.
     WithIkeSa,
+    /// A Child SA that another one replaced.
+    Rekeyed,
     /// The peer broke the protocol.
     PeerMisbehaved(&'static str),
 }
@@ -350,6 +385,7 @@ impl fmt::Display for DownReason {
             DownReason::PeerRefusedAuth => f.write_str("peer refused our authentication"),
             DownReason::Refused(refusal) => refusal.fmt(f),
             DownReason::AwayTooLong => f.write_str("away for longer than agreed"),
+            DownReason::Rekeyed => f.write_str("replaced by a new one"),
             DownReason::WithIkeSa => f.write_str("its IKE SA went down"),
             DownReason::PeerMisbehaved(how) => write!(f, "peer broke the protocol: {how}"),
         }
@@ -454,6 +490,8 @@ pub enum NoticeKind {
     Unproven,
     /// The peer reported an error.
     PeerError,
+    /// The peer did not let us replace an SA.
+    RekeyRefused,
 }
 
 impl NoticeKind {
@@ -472,6 +510,7 @@ impl NoticeKind {
             NoticeKind::Limit => "limit",
             NoticeKind::Unproven => "unproven",
             NoticeKind::PeerError => "peer_error",
+            NoticeKind::RekeyRefused => "rekey_refused",
         }
     }
 }

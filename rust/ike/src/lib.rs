@@ -34,7 +34,7 @@ pub mod wire;
 pub use command::{Command, NattPorts, Verdict};
 pub use counters::Counters;
 pub use engine::Engine;
-pub use event::{Authorise, ChildInstall, Event, IkeSaUp, NatView};
+pub use event::{Authorise, ChildInstall, Event, IkeSaUp, NatView, Sends};
 pub use id::{ChildId, Generation, Identity, IdentityPattern, ProfileId, Question, Role, SaId, Token};
 pub use path::Path;
 pub use paths::{PathOrders, Prefix};

@@ -46,6 +46,10 @@ pub struct Profile {
     pub liveness: Duration,
     /// How requests are repeated.
     pub retransmit: Retransmit,
+    /// Replace the IKE SA after this long, a little earlier by chance; zero means never.
+    pub ike_lifetime: Duration,
+    /// The same of its Child SAs.
+    pub esp_lifetime: Duration,
     /// How often the NAT in front of us is reminded; zero means never.
     pub nat_keepalive: Duration,
     /// Responder: prove a new address before or after it is used.

@@ -236,6 +236,8 @@ fn profiles(ike: &str, esp: &str) -> Failable<(Profile, Profile)> {
         mobike: true,
         liveness: Duration::ZERO,
         retransmit: Retransmit::default(),
+        ike_lifetime: Duration::ZERO,
+        esp_lifetime: Duration::ZERO,
         nat_keepalive: Duration::ZERO,
         return_routability: ReturnRoutability::Before,
         install: InstallWhen::Inline,

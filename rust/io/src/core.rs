@@ -127,8 +127,9 @@ impl Core {
                 | Command::Watch { sa, .. }
                 | Command::Verdict { sa, .. }
                 | Command::Away { sa, .. }
+                | Command::Rekey { sa }
                 | Command::Close { sa, .. } => sa.shard().into(),
-                Command::CloseChild { child } => child.shard().into(),
+                Command::CloseChild { child } | Command::RekeyChild { child } => child.shard().into(),
             },
             Order::Plane(Operation::MoveSa { sa, .. } | Operation::Park { sa }) => sa.shard().into(),
             Order::Plug { .. } => return None,

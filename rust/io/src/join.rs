@@ -117,6 +117,7 @@ impl Join {
         } else {
             self.seen.heard_elsewhere(opened.group, path);
         }
+        self.plane.heard_on(opened.id);
         Ok(Some(opened.inner))
     }
 

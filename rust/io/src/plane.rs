@@ -5,7 +5,7 @@ use mobike_esp::{
     SequenceNumbers, Suite,
 };
 use mobike_ike::crypto::{Encr, EspSuite};
-use mobike_ike::{ChildId, ChildInstall, Path, SaId, Selector};
+use mobike_ike::{ChildId, ChildInstall, Path, SaId, Selector, Sends};
 
 use crate::config::{CoreConfig, PlaneConfig};
 use crate::words::ChildUp;
@@ -19,6 +19,8 @@ pub(crate) struct Plane {
     /// `None`: the null plane.
     pub(crate) esp: Option<EspTable>,
     ways: Ways,
+    /// Pairs that do not send yet, because the peer may not know them (RFC 7296 section 2.8). Few, and for one round trip.
+    held: Vec<SaPairId>,
 }
 
 /// How packets leave.
@@ -33,7 +35,7 @@ impl Plane {
         let CoreConfig { always_encap, ike_port, natt_port, .. } = *config;
         let userspace = config.plane == PlaneConfig::Userspace;
         let ways = Ways { always_encap: always_encap && userspace, ike_port, natt_port };
-        Plane { esp: userspace.then(EspTable::new), ways }
+        Plane { esp: userspace.then(EspTable::new), ways, held: Vec::new() }
     }
 
     /// Install a Child SA; the keys end here. What is told of it, and why it was refused, if it was.
@@ -46,6 +48,9 @@ impl Plane {
             Some(esp) => install_in(esp, sa, child, &install, outer).err(),
             None => None,
         };
+        if refusal.is_none() {
+            self.hold_back(sa, child, install.sends);
+        }
         let up = ChildUp {
             sa,
             child,
@@ -69,6 +74,39 @@ impl Plane {
         if let Some(esp) = &mut self.esp {
             // One that was refused on installing is not there; nothing to do then.
             let _ = esp.remove(SaPairId(child.0));
+            self.held.retain(|held| held.0 != child.0);
+        }
+    }
+
+    /// Of the pairs of an IKE SA the one preferred last sends.
+    fn hold_back(&mut self, sa: SaId, child: ChildId, sends: Sends) {
+        let Some(esp) = &mut self.esp else { return };
+        match sends {
+            Sends::AtOnce => {}
+            Sends::WhenUsed { instead_of } => {
+                if esp.prefer(SaPairId(instead_of.0)).is_ok() {
+                    self.held.push(SaPairId(child.0));
+                }
+            }
+            Sends::Never { instead_of } => {
+                let siblings: Vec<SaPairId> =
+                    esp.group(GroupId(sa.0)).filter(|pair| self.held.contains(pair)).collect();
+                for pair in siblings.into_iter().chain([SaPairId(instead_of.0)]) {
+                    // One that is gone needs no preference.
+                    let _ = esp.prefer(pair);
+                }
+            }
+        }
+    }
+
+    /// The peer has sent on this pair, so it can receive on it too.
+    pub(crate) fn heard_on(&mut self, pair: SaPairId) {
+        if let Some(at) = self.held.iter().position(|held| *held == pair)
+            && let Some(esp) = &mut self.esp
+        {
+            self.held.swap_remove(at);
+            // It is there: a packet came in on it.
+            let _ = esp.prefer(pair);
         }
     }
 
@@ -217,7 +255,7 @@ pub fn userspace_knows(suite: EspSuite) -> bool {
 mod tests {
     use mobike_esp::SaPairId;
     use mobike_ike::crypto::{ChildKeys, Ephemeral, IkeSuite, KeMethod, Nonces, Role, SeededRandom, SkeySeed, Spis};
-    use mobike_ike::{ChildId, ChildInstall, SaId, Selector};
+    use mobike_ike::{ChildId, ChildInstall, SaId, Selector, Sends};
 
     use super::{CoreConfig, Path, Plane, Ways};
 
@@ -262,7 +300,50 @@ mod tests {
             remote_ts: vec![Selector::ANY_V4],
             path: path(local, "192.0.2.2:4500"),
             encap: true,
+            sends: Sends::AtOnce,
         }
+    }
+
+    fn sends_on(plane: &Plane) -> Option<u64> {
+        let packet = [&[0x45, 0, 0, 20, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2][..]].concat();
+        plane.esp.as_ref().and_then(|esp| esp.route(&packet)).map(|pair| pair.0)
+    }
+
+    #[test]
+    fn a_child_that_the_peer_asked_for_sends_when_the_peer_has_used_it_or_the_old_one_is_gone() {
+        for heard in [true, false] {
+            let mut plane = Plane::new(&CoreConfig::default());
+            let sa = SaId(7);
+            plane.install(sa, ChildId(1), child(1000, "192.0.2.1:4500"));
+            let sends = Sends::WhenUsed { instead_of: ChildId(1) };
+            plane.install(sa, ChildId(2), ChildInstall { sends, ..child(2000, "192.0.2.1:4500") });
+            assert_eq!(sends_on(&plane), Some(1), "the peer may not know the new one yet");
+            plane.heard_on(SaPairId(1));
+            assert_eq!(sends_on(&plane), Some(1));
+            if heard {
+                plane.heard_on(SaPairId(2));
+            } else {
+                plane.remove(ChildId(1));
+            }
+            assert_eq!(sends_on(&plane), Some(2));
+        }
+    }
+
+    #[test]
+    fn of_two_children_made_at_once_the_one_that_goes_never_sends() {
+        let mut plane = Plane::new(&CoreConfig::default());
+        let sa = SaId(7);
+        plane.install(sa, ChildId(1), child(1000, "192.0.2.1:4500"));
+        let sends = Sends::WhenUsed { instead_of: ChildId(1) };
+        plane.install(sa, ChildId(2), ChildInstall { sends, ..child(2000, "192.0.2.1:4500") });
+        let sends = Sends::Never { instead_of: ChildId(1) };
+        plane.install(sa, ChildId(3), ChildInstall { sends, ..child(3000, "192.0.2.1:4500") });
+        plane.heard_on(SaPairId(3));
+        assert_eq!(sends_on(&plane), Some(1));
+        plane.remove(ChildId(1));
+        assert_eq!(sends_on(&plane), Some(2));
+        plane.remove(ChildId(3));
+        assert_eq!(sends_on(&plane), Some(2));
     }
 
     // req: M3.5-7, D5.3-1

@@ -115,6 +115,8 @@ fn profile(name: &str, local: &str, remote: &str) -> Profile {
         mobike: true,
         liveness: Duration::from_secs(30),
         retransmit: Retransmit { initial: Duration::from_millis(100), ..Retransmit::default() },
+        ike_lifetime: Duration::ZERO,
+        esp_lifetime: Duration::ZERO,
         nat_keepalive: Duration::ZERO,
         return_routability: ReturnRoutability::Before,
         install: Install::Inline,

@@ -39,6 +39,8 @@ classes! {
         away: "Away",
         close: "Close",
         close_child: "CloseChild",
+        rekey: "Rekey",
+        rekey_child: "RekeyChild",
     }
     /// `mobike.dataplane.operations`.
     Operations from "mobike.dataplane.operations" {
@@ -50,6 +52,7 @@ classes! {
         ike_sa_up: "IkeSaUp",
         ike_sa_resumed: "IkeSaResumed",
         ike_sa_down: "IkeSaDown",
+        ike_sa_rekeyed: "IkeSaRekeyed",
         connect_failed: "ConnectFailed",
         child_up: "ChildUp",
         child_down: "ChildDown",

@@ -96,6 +96,10 @@ impl<'py> Writer<'py, '_> {
                 classes.child_down.bind(py).call1((sa.0, child.0, why.to_string()))
             }
             Ike::IkeSaDown { sa, token: _, why } => classes.ike_sa_down.bind(py).call1((sa.0, why.to_string())),
+            Ike::IkeSaRekeyed { sa, spi_i, spi_r, suite, by_us } => {
+                let suite = self.text(&suite.to_string());
+                classes.ike_sa_rekeyed.bind(py).call1((sa.0, spi_i, spi_r, suite, by_us))
+            }
             Ike::ConnectFailed { token, why, tried } => {
                 let tried = tried.into_iter().map(|path| self.path(path)).collect::<PyResult<Vec<_>>>()?;
                 classes.connect_failed.bind(py).call1((token.0, why.to_string(), PyTuple::new(py, tried)?))

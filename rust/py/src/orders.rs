@@ -69,6 +69,10 @@ impl Reader<'_> {
             Command::Verdict { sa: sa(from)?, question: question(from)?, verdict }
         } else if class.is(&commands.close_child) {
             Command::CloseChild { child: ChildId(field(from, intern!(py, "child"))?) }
+        } else if class.is(&commands.rekey) {
+            Command::Rekey { sa: sa(from)? }
+        } else if class.is(&commands.rekey_child) {
+            Command::RekeyChild { child: ChildId(field(from, intern!(py, "child"))?) }
         } else if class.is(&commands.set_local_addresses) {
             Command::SetLocalAddresses { addresses: addresses(&from.getattr(intern!(py, "addresses"))?)? }
         } else if class.is(&commands.set_profile) {

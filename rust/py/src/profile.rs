@@ -53,6 +53,8 @@ fn read(from: &Bound<'_, PyAny>, name: &str, plane: Plane) -> PyResult<Profile> 
         liveness: span(from, intern!(py, "liveness"))?,
         retransmit: retransmit(&from.getattr(intern!(py, "retransmit"))?)
             .map_err(|error| wrong("retransmit", error.value(py)))?,
+        ike_lifetime: span(from, intern!(py, "ike_lifetime"))?,
+        esp_lifetime: span(from, intern!(py, "esp_lifetime"))?,
         nat_keepalive: span(from, intern!(py, "nat_keepalive"))?,
         return_routability: return_routability(&text(intern!(py, "return_routability"))?)?,
         install: Install::Inline,

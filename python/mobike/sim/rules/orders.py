@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 from mobike.address import Generation, Path, SaId
 from mobike.commands import Announce, Command, Move, Probe
 from mobike.dataplane.operations import Operation
-from mobike.events import Event, IkeSaUp, Moved, MoveRefused, PathSilent, PeerMoved, Role
+from mobike.events import Event, IkeSaRekeyed, IkeSaUp, Moved, MoveRefused, PathSilent, PeerMoved, Role
 from mobike.sim.host import Host
 from mobike.sim.rules.base import INFORMATIONAL, REMEMBERED, Broken, Lives, Message, Rule
 
@@ -129,6 +129,8 @@ class _Heard:
     """The oldest request by which the newest move can have come about."""
     answers: set[Path] = field(default_factory=set)
     """Over which answers have come since that move."""
+    before: "_Heard | None" = None
+    """The same of the IKE SA that this one replaced: some of its requests may still be on their way."""
 
 
 class OlderUpdate(Rule):
@@ -157,12 +159,19 @@ class OlderUpdate(Rule):
             del heard.requests[next(iter(heard.requests))]
 
     def told(self, host: Host, event: Event) -> None:
+        if isinstance(event, IkeSaRekeyed) and (life := self.lives.get(host, event.sa)) is not None:
+            heard = self._heard.setdefault((host.name, host.boots, event.spi_i), _Heard())
+            heard.before = self._heard.get((host.name, host.boots, life.spi))
         life = self.lives.get(host, event.sa) if isinstance(event, PeerMoved) else None
         if isinstance(event, PeerMoved) and life is not None:
             self._moved(host, self._heard.setdefault((host.name, host.boots, life.spi), _Heard()), event)
 
     def _moved(self, host: Host, heard: _Heard, event: PeerMoved) -> None:
         known = heard.requests.get(event.path, [])
+        if not known and not heard.basis and heard.before is not None and event.path not in heard.answers:
+            # Nothing newer than the move before is lost: a mark on this IKE SA makes all of the old one older.
+            self._moved(host, heard.before, event)
+            return
         by = next((number for number in known if number >= heard.basis), None)
         answered, heard.answers = event.path in heard.answers, set()
         if by is not None:

@@ -87,6 +87,8 @@ fn made(now: Nanos, accepts: bool) -> Engine {
         mobike: true,
         liveness: Duration::ZERO,
         retransmit: Retransmit::default(),
+        ike_lifetime: Duration::ZERO,
+        esp_lifetime: Duration::ZERO,
         nat_keepalive: Duration::ZERO,
         return_routability: ReturnRoutability::Before,
         install: Install::Inline,

@@ -9,7 +9,7 @@ use crate::sa::Sa;
 use crate::sa::context::Context;
 use crate::sa::established::Established;
 use crate::sa::exchange::init_initiator::{self, MAX_PATHS, Order};
-use crate::sa::exchange::{auth_initiator, auth_responder, away, mobike};
+use crate::sa::exchange::{auth_initiator, auth_responder, away, mobike, rekey_child, rekey_ike};
 use crate::sa::probe;
 use crate::sa::window::Ask;
 use crate::table::spi;
@@ -60,6 +60,8 @@ impl Engine {
             Command::Watch { sa, paths, interval } => {
                 self.with(now, sa, |sa, ctx| probe::order_watch(sa, ctx, now, &paths, interval));
             }
+            Command::Rekey { sa } => self.with(now, sa, |sa, ctx| rekey_ike::order(sa, ctx, now)),
+            Command::RekeyChild { child } => self.rekey_child(now, child),
             Command::Close { sa, why } => self.close(now, sa, why),
             Command::Verdict { sa, question, verdict } => self.judged(now, sa, question, verdict),
             Command::CloseChild { child } => self.close_child(now, child),
@@ -153,6 +155,13 @@ impl Engine {
         }
         if let Some(place) = place {
             self.settle(now, place);
+        }
+    }
+
+    fn rekey_child(&mut self, now: Nanos, child: ChildId) {
+        match self.ctx.children.get(child).filter(|child| !child.leaving).map(|child| child.sa) {
+            Some(sa) => self.with(now, sa, |sa, ctx| rekey_child::order(sa, ctx, now, child)),
+            None => self.ctx.counters.stale_commands += 1,
         }
     }
 

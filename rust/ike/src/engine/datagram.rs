@@ -153,7 +153,7 @@ fn is_ours(sa: &Sa, header: &Header) -> bool {
         Sa::AwaitInitAnswer(sa) => return header.initiator_spi == sa.spi_i && !header.flags.initiator,
         Sa::AwaitAuth(sa) => (sa.spis, true),
         Sa::AwaitAuthAnswer(sa) => (sa.channel().spis, false),
-        Sa::Established(sa) => (sa.channel.spis, sa.channel.role == crate::crypto::Role::Responder),
+        Sa::Established(sa) => return sa.is_addressed_by(header),
         Sa::Ended => return false,
     };
     let (spis, sender_is_initiator) = spis;

@@ -123,6 +123,12 @@ impl Channel {
         Channel { spis, role, keys, iv: IvCounter::new(), fragments: false, collected: None }
     }
 
+    /// One that takes its place, with what both ends agreed on.
+    #[must_use]
+    pub fn renewed(&self, spis: Spis, role: Role, keys: IkeKeys) -> Channel {
+        Channel { fragments: self.fragments, ..Channel::new(spis, role, keys) }
+    }
+
     /// The keys, for Child SAs.
     #[must_use]
     pub fn keys(&self) -> &IkeKeys {

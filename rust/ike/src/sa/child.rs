@@ -1,5 +1,6 @@
 //! Child SA pairs: what the engine itself remembers of them. Keys and selectors are with the data plane.
 
+use crate::Nanos;
 use crate::crypto::SeededRandom;
 use crate::event::{DownReason, Event};
 use crate::id::{ChildId, SaId};
@@ -16,6 +17,10 @@ pub struct Child {
     pub spi_in: u32,
     /// SPI of packets to the peer; zero while it is being agreed.
     pub spi_out: u32,
+    /// When it is to be replaced; zero while nobody has said.
+    pub due: Nanos,
+    /// Our Delete of it is unanswered.
+    pub leaving: bool,
     /// The next pair of the same IKE SA.
     next: Option<u32>,
 }
@@ -41,7 +46,7 @@ impl Children {
     pub fn reserve(&mut self, shard: u8, sa: SaId, random: &mut SeededRandom) -> Option<Reserved> {
         let place = self.0.insert_with(|place, _| {
             let spi_in = spi::mint_esp(shard, place, random);
-            Child { sa, spi_in, spi_out: 0, next: None }
+            Child { sa, spi_in, spi_out: 0, due: Nanos(0), leaving: false, next: None }
         })?;
         let child = self.0.get(place)?;
         Some(Reserved { id: ChildId::new(shard, place, self.0.generation(place)?), spi_in: child.spi_in })
@@ -55,7 +60,11 @@ impl Children {
 
     /// A pair comes back to where it sat. `false` if another one sits there.
     pub fn restore(&mut self, id: ChildId, sa: SaId, spi_in: u32, spi_out: u32) -> bool {
-        self.0.insert_at(id.slot(), id.generation(), Child { sa, spi_in, spi_out, next: None })
+        self.0.insert_at(
+            id.slot(),
+            id.generation(),
+            Child { sa, spi_in, spi_out, due: Nanos(0), leaving: false, next: None },
+        )
     }
 
     /// Not agreed after all.
@@ -67,6 +76,25 @@ impl Children {
     #[must_use]
     pub fn get(&self, id: ChildId) -> Option<&Child> {
         (self.0.generation(id.slot())? == id.generation()).then(|| self.0.get(id.slot())).flatten()
+    }
+
+    fn get_mut(&mut self, id: ChildId) -> Option<&mut Child> {
+        (self.0.generation(id.slot())? == id.generation()).then(|| self.0.get_mut(id.slot())).flatten()
+    }
+
+    /// When the pair is to be replaced.
+    pub fn set_due(&mut self, id: ChildId, due: Nanos) {
+        if let Some(child) = self.get_mut(id) {
+            child.due = if child.leaving { Nanos::NEVER } else { due };
+        }
+    }
+
+    /// We delete the pair, and go on receiving on it until the peer has done so too. Returns its inbound SPI.
+    pub fn leave(&mut self, id: ChildId) -> Option<u32> {
+        let child = self.get_mut(id)?;
+        child.leaving = true;
+        child.due = Nanos::NEVER;
+        Some(child.spi_in)
     }
 
     /// How many there are.
@@ -126,6 +154,18 @@ impl Family {
     pub fn by_spi_out(&self, ctx: &Context, spi_out: u32) -> Option<ChildId> {
         let place = self.places(&ctx.children).find(|(_, child)| child.spi_out == spi_out)?.0;
         Some(ChildId::new(ctx.settings.shard, place, ctx.children.0.generation(place)?))
+    }
+
+    /// The pairs.
+    pub fn ids<'a>(&'a self, ctx: &'a Context) -> impl Iterator<Item = ChildId> + 'a {
+        let generation = |place| ctx.children.0.generation(place).unwrap_or_default();
+        self.places(&ctx.children).map(move |(place, _)| ChildId::new(ctx.settings.shard, place, generation(place)))
+    }
+
+    /// When the first of them is to be replaced.
+    #[must_use]
+    pub fn next_due(&self, ctx: &Context) -> Nanos {
+        self.places(&ctx.children).map(|(_, child)| child.due).min().unwrap_or(Nanos::NEVER)
     }
 
     /// How many pairs there are.

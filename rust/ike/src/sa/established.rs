@@ -6,7 +6,7 @@ use core::net::IpAddr;
 use core::time::Duration;
 use std::sync::Arc;
 
-use crate::crypto::{IkeSuite, Role};
+use crate::crypto::{IkeSuite, Role, Spis};
 use crate::event::{DownReason, Event, NatView, NoticeKind};
 use crate::id::{ChildId, Generation, Identity, ProfileId, SaId, Token};
 use crate::profile::Profile;
@@ -19,8 +19,10 @@ use crate::sa::exchange::away::Presence;
 use crate::sa::exchange::repair::Strays;
 use crate::sa::exchange::retrial::{self, Retrial};
 use crate::sa::exchange::traffic::{self, Leases};
+use crate::sa::exchange::{rekey_child, rekey_ike};
 use crate::sa::path::NatHashes;
 use crate::sa::probe::{self, Probing};
+use crate::sa::rekeying::{Lifetimes, Rekeying};
 use crate::sa::timers::{Retry, patience};
 use crate::sa::watch::Watch;
 use crate::sa::window::{Answers, Ask, Outstanding, Requests};
@@ -37,6 +39,9 @@ pub struct Established {
     pub id: SaId,
     /// Its keys.
     pub channel: Channel,
+    /// Our part in the first IKE SA of this series. A rekey changes who is the initiator of the IKE SA, and not who is
+    /// the initiator of RFC 4555 (its section 1.3).
+    pub part: Role,
     profile_id: ProfileId,
     /// Its standing orders.
     pub profile: Arc<Profile>,
@@ -78,6 +83,12 @@ pub struct Established {
     leases: Leases,
     /// Its Child SAs.
     pub family: Family,
+    /// Being replaced, and what that left.
+    pub rekeying: Option<Box<Rekeying>>,
+    /// When something is to be replaced.
+    pub due: Lifetimes,
+    /// The peer has yet to hear how wide our window is.
+    pub window_untold: bool,
     /// When the peer last proved to be alive.
     pub heard: Nanos,
     /// Whether the path is alive.
@@ -185,6 +196,7 @@ impl Established {
         let window = setup.profile.window.into();
         let mut established = Established {
             id: setup.id,
+            part: setup.channel.role,
             channel: setup.channel,
             profile_id: setup.profile_id,
             profile: setup.profile,
@@ -208,6 +220,9 @@ impl Established {
             proven: setup.proven,
             leases: setup.leases,
             family: setup.family,
+            rekeying: None,
+            due: Lifetimes::UNLIMITED,
+            window_untold: false,
             heard: setup.now,
             watch: Watch::new(setup.round_trip),
             strays: Strays::default(),
@@ -222,6 +237,12 @@ impl Established {
         };
         established.set_nat(setup.now, setup.nat);
         established
+    }
+
+    /// From now on it grows old, and its Child SAs with it.
+    pub fn begin_lifetimes(&mut self, ctx: &mut Context, now: Nanos) {
+        self.due.ike = rekey_ike::due(now, self.profile.ike_lifetime, &mut ctx.random);
+        rekey_child::schedule(self, ctx, now);
     }
 
     /// Enter it into the index of identities; with INITIAL_CONTACT, others of the same peer are over.
@@ -246,7 +267,7 @@ impl Established {
     /// What each side of a Child SA may be, ours first: as at set-up, but for outer addresses that changed since.
     #[must_use]
     pub fn sides(&self) -> (Vec<Selector>, Vec<Selector>) {
-        let (ours, theirs) = match self.channel.role {
+        let (ours, theirs) = match self.part {
             Role::Initiator => (self.leases, Leases::default()),
             Role::Responder => (Leases::default(), self.leases),
         };
@@ -314,6 +335,7 @@ impl Established {
             .min(self.probes_at())
             .min(self.keepalive_at)
             .min(self.retrial.as_ref().map_or(Nanos::NEVER, |retrial| retrial.deadline()))
+            .min(self.rekeying_at())
             .min(self.forget_at)
             .min(self.test_at)
             .min(self.closing_until)
@@ -332,17 +354,19 @@ impl Established {
     /// How long the peer is asked in vain before the SA is given up.
     #[must_use]
     pub fn patience(&self) -> Duration {
-        let patience = patience(&self.profile.retransmit, self.channel.role);
-        match self.channel.role {
+        let patience = patience(&self.profile.retransmit, self.part);
+        match self.part {
             // It can make another SA, and that works in any case.
             Role::Initiator if self.in_doubt => patience.min(DOUBTING),
             Role::Initiator | Role::Responder => patience,
         }
     }
 
-    /// A request of the peer was answered so.
-    pub fn answered(&mut self, now: Nanos, id: u32, bytes: Arc<[u8]>) {
-        self.answers.answered(id, bytes);
+    /// A request of the peer on the IKE SA with these SPIs was answered so.
+    pub fn answered(&mut self, now: Nanos, spis: Spis, id: u32, bytes: Arc<[u8]>) {
+        if let Some((_, answers)) = self.line(spis) {
+            answers.answered(id, bytes);
+        }
         if !self.is_away() {
             self.forget_at = now + REMEMBER;
         }
@@ -385,15 +409,33 @@ impl Established {
             }
             Ask::Repair { path, .. } => (*path, self.generation),
             Ask::Update { generation, .. } => (self.path, *generation),
-            Ask::Liveness | Ask::Check { .. } | Ask::Away { .. } | Ask::DeleteIke | Ask::DeleteChild { .. } => {
-                (self.path, self.generation)
-            }
+            Ask::Liveness
+            | Ask::Check { .. }
+            | Ask::Away { .. }
+            | Ask::DeleteIke
+            | Ask::DeleteChild { .. }
+            | Ask::RekeyIke
+            | Ask::RekeyChild => (self.path, self.generation),
         };
         let natted = self.nat.we_are_behind && self.speaks_mobike();
         let nat_hashes = self.natt.then(|| NatHashes::of(self.channel.spis, path));
-        let message = Outgoing { exchange: ExchangeType::INFORMATIONAL, id, response: false };
-        let sealed = self.channel.seal(&mut ctx.buffer, message, |writer| {
-            asked::write(writer, &ask, path, natted, nat_hashes.as_ref());
+        let exchange = match ask {
+            Ask::RekeyIke | Ask::RekeyChild => ExchangeType::CREATE_CHILD_SA,
+            _ => ExchangeType::INFORMATIONAL,
+        };
+        let message = Outgoing { exchange, id, response: false };
+        let ike_suites = if matches!(ask, Ask::RekeyIke) { rekey_ike::suites(self) } else { Vec::new() };
+        let tell_window = exchange == ExchangeType::INFORMATIONAL && core::mem::take(&mut self.window_untold);
+        let (rekeying, profile, children) = (self.rekeying.as_deref(), &self.profile, &ctx.children);
+        let sealed = self.channel.seal(&mut ctx.buffer, message, |writer| match ask {
+            Ask::RekeyIke => rekey_ike::write(writer, &ike_suites, rekeying),
+            Ask::RekeyChild => rekey_child::write(writer, &profile.esp_suites, children, rekeying),
+            _ => {
+                asked::write(writer, &ask, path, natted, nat_hashes.as_ref());
+                if tell_window {
+                    asked::push_window(writer, profile);
+                }
+            }
         });
         let Ok(bytes) = sealed else {
             ctx.counters.dropped_crypto += 1;
@@ -407,7 +449,9 @@ impl Established {
             | Ask::Announce { .. }
             | Ask::Away { .. }
             | Ask::DeleteIke
-            | Ask::DeleteChild { .. } => {}
+            | Ask::DeleteChild { .. }
+            | Ask::RekeyIke
+            | Ask::RekeyChild => {}
         }
         ctx.send(path, Arc::clone(&bytes));
         let retry = Retry::begin(now, &self.profile.retransmit, &mut ctx.random);
@@ -437,6 +481,9 @@ impl Established {
         }
         self.suspect(ctx, now);
         probe::on_timeout(self, ctx, now);
+        self.tend_retired(ctx, now);
+        rekey_ike::on_timeout(self, ctx, now);
+        rekey_child::on_timeout(self, ctx, now);
         retrial::on_timeout(self, ctx, now);
         self.keep_nat_awake(ctx, now);
         None
@@ -456,7 +503,7 @@ impl Established {
             return;
         }
         self.report_down(ctx, DownReason::Ordered(why));
-        if self.is_away() && self.channel.role == Role::Responder {
+        if self.is_away() && self.part == Role::Responder {
             // There is nobody to tell, and where the peer was somebody else may be.
             self.closing_until = now;
             return;
@@ -472,6 +519,7 @@ impl Established {
         let why = DownReason::Ordered(Arc::from("child closed"));
         if let Some(spi_in) = self.family.end(ctx, child, why) {
             self.ask(ctx, now, Ask::DeleteChild { spi_in });
+            rekey_child::schedule(self, ctx, now);
         }
     }
 
@@ -483,6 +531,7 @@ impl Established {
     }
 
     fn report_down(&mut self, ctx: &mut Context, why: DownReason) {
+        rekey_child::forget(self, ctx);
         self.family.end_all(ctx, &DownReason::WithIkeSa);
         self.let_go(ctx);
         ctx.counters.ike_sas_down += 1;
@@ -494,7 +543,7 @@ impl Established {
         if let Some(digest) = self.listed.take() {
             ctx.identities.remove(digest, self.id.slot());
         }
-        if self.channel.role == Role::Responder {
+        if self.part == Role::Responder {
             core::mem::take(&mut self.leases).give_back(ctx, self.profile_id, &self.profile);
         }
     }

@@ -20,6 +20,7 @@ pub mod exchange;
 pub mod fragments;
 pub mod path;
 pub mod probe;
+pub mod rekeying;
 pub mod repeat;
 pub mod timers;
 pub mod watch;

@@ -30,7 +30,7 @@ impl Established {
             request.many_paths |= request.path != path;
             request.path = path;
             request.generation = self.generation;
-            request.retry = match self.channel.role {
+            request.retry = match self.part {
                 // Trying other paths is no sign of life, or a client with two links would ask a dead peer for ever.
                 Role::Initiator => request.retry.elsewhere(now, &policy, &mut ctx.random),
                 // The peer moved us, so it lives.
@@ -39,13 +39,14 @@ impl Established {
             ctx.counters.retransmissions += 1;
             ctx.send(path, Arc::clone(&request.bytes));
         }
+        self.re_aim_retired(ctx, now, path);
     }
 
     /// Where a list is told to while the path in use is dead (RFC 4555 section 3.6): only the responder must look, since
     /// the initiator moves.
     fn places_of_peer(&self) -> Vec<SocketAddr> {
         let telling = |request: &Outstanding| matches!(request.ask, Ask::Announce { path: Some(_), .. });
-        if self.channel.role == Role::Initiator || !self.requests.outstanding().iter().any(telling) {
+        if self.part == Role::Initiator || !self.requests.outstanding().iter().any(telling) {
             return Vec::new();
         }
         let port = self.path.remote.port();

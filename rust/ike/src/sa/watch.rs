@@ -154,7 +154,7 @@ impl Established {
 
     fn hurries(&self) -> bool {
         let floor = self.profile.paths.detection_floor;
-        self.channel.role == Role::Initiator
+        self.part == Role::Initiator
             && self.speaks_mobike()
             && !floor.is_zero()
             && !self.is_closing()

@@ -60,11 +60,24 @@ pub enum Ask {
     },
     /// The end of the IKE SA.
     DeleteIke,
+    /// Another IKE SA in its place; the rest is in [`crate::sa::rekeying`].
+    RekeyIke,
+    /// Another Child SA in the place of one; the rest is there too.
+    RekeyChild,
     /// The end of a Child SA.
     DeleteChild {
         /// Our inbound SPI.
         spi_in: u32,
     },
+}
+
+impl Ask {
+    /// Must nothing else be unanswered beside it? What replaces the IKE SA comes alone, so that every other request was
+    /// answered on the old one or is asked on the new one.
+    #[must_use]
+    pub fn is_alone(&self) -> bool {
+        matches!(self, Ask::RekeyIke)
+    }
 }
 
 /// A request of ours that is not answered yet.
@@ -157,6 +170,14 @@ impl Requests {
         queue.push_front(ask);
     }
 
+    /// Let none of those that still wait and fit be asked. Was there one?
+    pub fn withdraw(&mut self, fits: impl Fn(&Ask) -> bool) -> bool {
+        let Some(busy) = self.busy.as_mut() else { return false };
+        let before = busy.queue.len();
+        busy.queue.retain(|waiting| !fits(waiting));
+        before > busy.queue.len()
+    }
+
     /// The next one to send and its message id, if the window has room.
     pub fn next_to_send(&mut self) -> Option<(u32, Ask)> {
         let busy = self.busy.as_mut()?;
@@ -164,10 +185,29 @@ impl Requests {
         if self.next_id.wrapping_sub(lowest) >= self.window {
             return None;
         }
+        let alone = busy.queue.front()?.is_alone();
+        let mut unanswered = busy.outstanding.iter();
+        if (alone && unanswered.len() > 0) || unanswered.any(|request| request.ask.is_alone()) {
+            return None;
+        }
         let ask = busy.queue.pop_front()?;
         let id = self.next_id;
         self.next_id = self.next_id.wrapping_add(1);
         Some((id, ask))
+    }
+
+    /// The requests of an IKE SA that goes out of use: the id that comes next on it, and all that nobody answered, oldest first.
+    pub fn retire(&mut self) -> (u32, Vec<Ask>) {
+        let busy = self.busy.take().unwrap_or_default();
+        let asks = busy.outstanding.into_iter().map(|request| request.ask).chain(busy.queue);
+        (self.next_id, asks.collect())
+    }
+
+    /// Those of the one that comes into use, with what is asked anew on it.
+    #[must_use]
+    pub fn resume(asks: Vec<Ask>) -> Requests {
+        let busy = Busy { outstanding: Vec::new(), queue: asks.into() };
+        Requests { next_id: 0, window: 1, busy: (!busy.queue.is_empty()).then(|| Box::new(busy)) }
     }
 
     /// It was sent.

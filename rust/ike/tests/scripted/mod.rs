@@ -52,7 +52,9 @@ pub fn profile() -> Profile {
         remote_id: IdentityPattern::Any,
         psk: SecretBytes::from_slice(PSK),
         proofs: Default::default(),
-        ike_suites: vec!["aes128gcm16-prfsha256-x25519".parse().unwrap()],
+        ike_suites: ["aes128gcm16-prfsha256-x25519", "aes128gcm16-prfsha256-ecp256"]
+            .map(|it| it.parse().unwrap())
+            .into(),
         esp_suites: vec!["aes128gcm16".parse().unwrap()],
         local_ts: any.clone(),
         remote_ts: any,
@@ -63,6 +65,8 @@ pub fn profile() -> Profile {
         mobike: true,
         liveness: LIVENESS,
         retransmit: Retransmit { jitter_percent: 0, ..Retransmit::default() },
+        ike_lifetime: Duration::ZERO,
+        esp_lifetime: Duration::ZERO,
         nat_keepalive: Duration::ZERO,
         return_routability: ReturnRoutability::Before,
         install: Install::Inline,

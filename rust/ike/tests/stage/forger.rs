@@ -70,12 +70,14 @@ impl Forger {
     /// With the keys that an engine exports for its SA.
     pub fn new(host: &Host, sa: SaId) -> Option<Forger> {
         let up: &IkeSaUp = host.ups().into_iter().find(|up| up.sa == sa)?;
+        let (spis, suite) =
+            host.rekeys().last().copied().unwrap_or((Spis { initiator: up.spi_i, responder: up.spi_r }, up.suite));
         let line = host.engine.export_keys(sa)?;
         let fields: Vec<&str> = line.split(',').map(|field| field.trim_matches('"')).collect();
         let key = |text: &str| DirectionKeys::from_slices(&unhex(text), None).expect("a key of the right length");
         Some(Forger {
-            spis: Spis { initiator: up.spi_i, responder: up.spi_r },
-            cipher: up.suite.cipher(),
+            spis,
+            cipher: suite.cipher(),
             keys: [key(fields[2]), key(fields[3])],
             iv: IvCounter::starting_at(OUR_IVS),
         })

@@ -2,6 +2,7 @@
 
 use core::net::IpAddr;
 
+use mobike_ike::crypto::{IkeSuite, Spis};
 use mobike_ike::event::{ConnectError, DownReason, IkeSaUp};
 use mobike_ike::{ChildId, ChildInstall, Engine, Event, Generation, Nanos, NatView, PairSeen, Path, SaId};
 
@@ -36,6 +37,17 @@ impl Host {
     /// IKE SAs that came up.
     pub fn ups(&self) -> Vec<&IkeSaUp> {
         self.pick(|event| if let Event::IkeSaUp(up) = event { Some(&**up) } else { None }).collect()
+    }
+
+    /// What the IKE SAs of this host were rekeyed to: SPIs and algorithms.
+    pub fn rekeys(&self) -> Vec<(Spis, IkeSuite)> {
+        self.pick(|event| match event {
+            Event::IkeSaRekeyed { spi_i, spi_r, suite, .. } => {
+                Some((Spis { initiator: *spi_i, responder: *spi_r }, *suite))
+            }
+            _ => None,
+        })
+        .collect()
     }
 
     /// The one IKE SA that came up.

@@ -254,6 +254,8 @@ fn profile(local: &str, remote: &str, local_ts: Selector, remote_ts: Selector) -
         mobike: true,
         liveness: Duration::ZERO,
         retransmit: Retransmit { jitter_percent: 0, ..Retransmit::default() },
+        ike_lifetime: Duration::ZERO,
+        esp_lifetime: Duration::ZERO,
         nat_keepalive: Duration::from_secs(60),
         return_routability: ReturnRoutability::Before,
         install: Install::Inline,

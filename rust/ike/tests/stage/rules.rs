@@ -129,6 +129,7 @@ impl Rules {
             Event::ChildUp { sa, .. } => (*sa, "ChildUp"),
             Event::ChildDown { sa, .. } => (*sa, "ChildDown"),
             Event::IkeSaDown { sa, .. } => (*sa, "IkeSaDown"),
+            Event::IkeSaRekeyed { sa, .. } => (*sa, "IkeSaRekeyed"),
             Event::Moved { sa, .. } => (*sa, "Moved"),
             Event::MoveRefused { sa, .. } => (*sa, "MoveRefused"),
             Event::PathSilent { sa, .. } => (*sa, "PathSilent"),

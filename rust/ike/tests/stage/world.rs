@@ -234,7 +234,11 @@ impl World {
         let now = self.now;
         while let Some(event) = self.hosts[id.0].engine.poll_event() {
             self.rules.reported(&self.hosts[id.0], &event);
-            let up = if let Event::IkeSaUp(up) = &event { Some((up.sa, up.spi_i)) } else { None };
+            let up = match &event {
+                Event::IkeSaUp(up) => Some((up.sa, up.spi_i)),
+                Event::IkeSaRekeyed { sa, spi_i, .. } => Some((*sa, *spi_i)),
+                _ => None,
+            };
             self.hosts[id.0].events.push((now, event));
             if let Some((sa, spi)) = up
                 && let Some(forger) = Forger::new(&self.hosts[id.0], sa)

@@ -18,10 +18,12 @@ use crate::sa::exchange::away::Presence;
 use crate::sa::exchange::repair::Strays;
 use crate::sa::exchange::retrial::Retrial;
 use crate::sa::exchange::traffic::Leases;
+use crate::sa::exchange::{rekey_child, rekey_ike};
 use crate::sa::probe::Probing;
+use crate::sa::rekeying::Lifetimes;
 use crate::sa::timers::Retry;
 use crate::sa::watch::Watch;
-use crate::sa::window::{Answers, Requests};
+use crate::sa::window::{Answers, Ask, Requests};
 use crate::wire::Extensions;
 use crate::{Nanos, SaId};
 
@@ -43,6 +45,7 @@ impl Established {
         let Established {
             id,
             channel,
+            part,
             profile_id: _,
             profile,
             token: _,
@@ -65,6 +68,10 @@ impl Established {
             leases,
             extensions,
             family: _,
+            // What only waits for its end is not worth it; what is asked for must be asked for again.
+            rekeying: _,
+            due: _,
+            window_untold: _,
             heard: _,
             watch: _,
             strays: _,
@@ -77,13 +84,16 @@ impl Established {
             changed: _,
             closing_until,
         } = self;
-        if *closing_until != Nanos::NEVER {
+        let replaced = || requests.outstanding().iter().any(|request| matches!(request.ask, Ask::RekeyIke));
+        if *closing_until != Nanos::NEVER || replaced() {
+            // The peer may have new keys already, and half of ours cannot be written down.
             return None;
         }
         to.put(id);
         to.put(&profile.name);
         to.put(suite);
         channel.park(to);
+        to.put(&(*part == Role::Initiator));
         to.put(peer_id);
         to.put(path);
         to.put(generation);
@@ -126,6 +136,7 @@ impl Established {
         let (profile_id, profile) = known(&name).ok_or_else(|| ResumeError::UnknownProfile(name.to_string()))?;
         let suite: IkeSuite = from.get()?;
         let channel = Channel::unpark(from, &suite, random)?;
+        let part = if from.get()? { Role::Initiator } else { Role::Responder };
         let (peer_id, path) = (from.get()?, from.get()?);
         let (generation, settled, nat, natt) = (from.get()?, from.get()?, from.get()?, from.get()?);
         let retry = Retry::resumed(now, turn, &profile.retransmit, random);
@@ -140,9 +151,11 @@ impl Established {
         let probing = from.get::<bool>()?.then(|| Probing::unpark(from, &suite, random, standing)).transpose()?;
         let presence = Presence::resumed(from.get()?, now, &profile);
         let in_doubt = standing == Standing::Doubtful;
+        let lifetime = profile.ike_lifetime;
         let mut established = Established {
             id,
             channel,
+            part,
             profile_id,
             profile,
             token: None,
@@ -165,6 +178,10 @@ impl Established {
             leases,
             extensions,
             family: Family::default(),
+            rekeying: None,
+            // Its Child SAs are not back yet; they get their time then.
+            due: Lifetimes { ike: rekey_ike::due(turn, lifetime, random), children: turn },
+            window_untold: false,
             heard: now,
             watch: Watch::new(None),
             strays: Strays::default(),
@@ -201,7 +218,7 @@ impl Established {
             sa: self.id,
             token: self.token,
             profile: self.profile_id,
-            role: self.channel.role,
+            role: self.part,
             path: self.path,
             nat: self.nat,
             peer_id: self.peer_id.clone(),
@@ -217,6 +234,7 @@ impl Established {
 
     /// Take it out of all indexes and pools, without a word.
     pub fn forget(&mut self, ctx: &mut Context) {
+        rekey_child::forget(self, ctx);
         self.family.forget_all(&mut ctx.children);
         self.let_go(ctx);
     }
@@ -224,7 +242,7 @@ impl Established {
     /// What it leases to its peer, and under which standing orders; nothing as the initiator.
     #[must_use]
     pub fn leased(&self) -> Option<(ProfileId, &Arc<Profile>, Leases)> {
-        let ours = self.channel.role == Role::Responder;
+        let ours = self.part == Role::Responder;
         ours.then_some((self.profile_id, &self.profile, self.leases))
     }
 }

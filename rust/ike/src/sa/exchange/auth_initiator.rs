@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crate::crypto::auth::SignedOctets;
 use crate::crypto::{AuthKeys, ChildKeys, EspSuite, Hashes, IkeSuite, Nonces, Role, SharedSecret, SkeySeed, Spis};
-use crate::event::{AuthRefusal, ChildInstall, ConnectError, Event, IkeSaUp, NatView, NoticeKind};
+use crate::event::{AuthRefusal, ChildInstall, ConnectError, Event, IkeSaUp, NatView, NoticeKind, Sends};
 use crate::id::{Identity, IdentityPattern, Question, SaId};
 use crate::profile::Profile;
 use crate::sa::Sa;
@@ -359,6 +359,7 @@ impl Authenticating {
             remote_ts,
             path: self.path,
             encap: self.nat.any() || profile.always_encap,
+            sends: Sends::AtOnce,
         }))
     }
 }
@@ -507,6 +508,7 @@ fn establish(
         now,
     });
     established.requests.widen(window_of(payloads));
+    established.begin_lifetimes(ctx, now);
     if let Some(spi_in) = refused {
         established.ask(ctx, now, Ask::DeleteChild { spi_in });
     }

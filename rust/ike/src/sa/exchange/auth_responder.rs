@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::crypto::auth::SignedOctets;
 use crate::crypto::negotiate::{Chosen, Outcome};
 use crate::crypto::{ChildKeys, EspSuite, IkeSuite, Nonces, Role};
-use crate::event::{AuthRefusal, ChildInstall, Event, IkeSaUp, NoticeKind};
+use crate::event::{AuthRefusal, ChildInstall, Event, IkeSaUp, NoticeKind, Sends};
 use crate::id::{Identity, ProfileId, Question};
 use crate::profile::{Profile, PskSecret};
 use crate::proofs::RemoteProof;
@@ -331,7 +331,8 @@ fn accept(
         now,
     });
     established.requests.widen(window_of(payloads));
-    established.answered(now, 1, bytes);
+    established.answered(now, spis, 1, bytes);
+    established.begin_lifetimes(ctx, now);
     established.enter(ctx, payloads.has(NotifyType::INITIAL_CONTACT));
     Some(established)
 }
@@ -421,6 +422,7 @@ fn offer_child(
         remote_ts,
         path,
         encap: half.nat.any() || profile.always_encap,
+        sends: Sends::AtOnce,
     });
     Ok(Some(Offered { reserved, chosen, install }))
 }

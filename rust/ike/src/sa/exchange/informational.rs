@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use subtle::ConstantTimeEq;
 
+use crate::crypto::Spis;
 use crate::event::{DownReason, Event, NoticeKind};
 use crate::sa::Sa;
 use crate::sa::channel::{Opened, Outgoing};
 use crate::sa::context::Context;
 use crate::sa::established::{self, Established};
-use crate::sa::exchange::{admission, away, create_child, mobike, repair};
+use crate::sa::exchange::{admission, away, create_child, mobike, rekey_child, rekey_ike, repair, retired};
 use crate::sa::path::{NatHashes, detect};
 use crate::sa::window::{Ask, Outstanding, Standing};
 use crate::wire::mobike::{MAX_COOKIE2, SCRATCH_LEN};
@@ -52,23 +53,29 @@ fn on_request(
     header: &Header,
     bytes: &mut [u8],
 ) -> Option<DownReason> {
-    let standing = sa.answers.standing(header.message_id);
+    let spis = spis_of(header);
+    let (_, answers) = sa.line(spis)?;
+    let standing = answers.standing(header.message_id);
     if standing == Standing::Outside {
         ctx.counters.dropped_outside_window += 1;
         return None;
     }
     if !matches!(standing, Standing::New) {
-        answer_again(sa, ctx, path, standing, bytes);
+        answer_again(sa, ctx, path, spis, standing, bytes);
         return None;
     }
-    let opened = open(sa, ctx, bytes)?;
+    let opened = open(sa, ctx, spis, bytes)?;
     // From elsewhere it shows that the peer lives, but not that the path does (D5.5-3).
     if path == sa.path {
         sa.heard = now;
     }
-    let request = Request { id: header.message_id, exchange: header.exchange, path };
+    let request = Request { id: header.message_id, exchange: header.exchange, path, spis };
     match opened.payloads() {
-        Ok(payloads) => serve(sa, ctx, now, &request, &payloads),
+        Ok(payloads) if !sa.is_in_use(spis) => retired::serve(sa, ctx, now, &request, &payloads),
+        Ok(payloads) => match serve(sa, ctx, now, &request, &payloads) {
+            Some(DownReason::PeerDeleted) if rekey_ike::outlives_delete(sa, ctx, now) => None,
+            ended => ended,
+        },
         Err(error) => {
             refuse_unreadable(sa, ctx, now, &request, &error);
             None
@@ -77,8 +84,16 @@ fn on_request(
 }
 
 /// A request that was answered before.
-fn answer_again(sa: &Established, ctx: &mut Context, path: Path, standing: Standing, bytes: &mut [u8]) {
-    match (sa.channel.open_repeated(bytes), standing) {
+fn answer_again(
+    sa: &mut Established,
+    ctx: &mut Context,
+    path: Path,
+    spis: Spis,
+    standing: Standing,
+    bytes: &mut [u8],
+) {
+    let Some((channel, _)) = sa.line(spis) else { return };
+    match (channel.open_repeated(bytes), standing) {
         (Ok(true), Standing::Repeated(answer)) => {
             ctx.counters.repeats_answered += 1;
             ctx.send(path, answer);
@@ -99,10 +114,17 @@ pub struct Request {
     pub exchange: ExchangeType,
     /// Where this copy came from.
     pub path: Path,
+    /// The IKE SA it came on: the one in use, or one that a rekey left.
+    pub spis: Spis,
 }
 
-fn open<'m>(sa: &mut Established, ctx: &mut Context, bytes: &'m mut [u8]) -> Option<Opened<'m>> {
-    sa.channel.open(&ctx.room, bytes).map_err(|why| ctx.count_unopened(why)).ok()
+fn spis_of(header: &Header) -> Spis {
+    Spis { initiator: header.initiator_spi, responder: header.responder_spi }
+}
+
+fn open<'m>(sa: &mut Established, ctx: &mut Context, spis: Spis, bytes: &'m mut [u8]) -> Option<Opened<'m>> {
+    let (channel, _) = sa.line(spis)?;
+    channel.open(&ctx.room, bytes).map_err(|why| ctx.count_unopened(why)).ok()
 }
 
 /// It authenticates, but cannot be read: the peer errs. RFC 7296 section 2.21.3 lets both ends drop the IKE SA after
@@ -121,7 +143,8 @@ fn refuse_unreadable(sa: &mut Established, ctx: &mut Context, now: Nanos, reques
     }
 }
 
-fn serve(
+/// A request that is new and can be read.
+pub fn serve(
     sa: &mut Established,
     ctx: &mut Context,
     now: Nanos,
@@ -163,16 +186,18 @@ fn inform(
         reply.error = Some((kind, None));
         reply.nat = false;
     }
-    if refused.is_none() {
+    if refused.is_none() && sa.is_in_use(request.spis) {
         reply.away = away::on_request(sa, ctx, now, request, notes.update, payloads);
     }
-    sa.requests.widen(window_of(payloads));
+    if sa.is_in_use(request.spis) {
+        sa.requests.widen(window_of(payloads));
+    }
     let mut ended = payloads.has(NotifyType::AUTHENTICATION_FAILED).then_some(DownReason::PeerRefusedAuth);
     for payload in payloads.iter() {
         match payload {
             Payload::Delete(Delete::IkeSa) => ended = Some(DownReason::PeerDeleted),
             Payload::Delete(Delete::ChildSas { protocol: ProtocolId::ESP, spis }) => {
-                delete_children(sa, ctx, spis, &mut reply.deleted);
+                delete_children(sa, ctx, now, spis, &mut reply.deleted);
             }
             _ => {}
         }
@@ -184,15 +209,19 @@ fn inform(
     ended
 }
 
-/// The answer deletes the other direction of each pair (RFC 7296 section 1.4.1); of unknown ones there is nothing to say.
-fn delete_children(sa: &mut Established, ctx: &mut Context, spis: &[[u8; 4]], deleted: &mut Vec<[u8; 4]>) {
+/// The answer deletes the other direction of each pair (RFC 7296 section 1.4.1); of unknown ones, and of those that our
+/// own Delete names, there is nothing to say.
+fn delete_children(sa: &mut Established, ctx: &mut Context, now: Nanos, spis: &[[u8; 4]], deleted: &mut Vec<[u8; 4]>) {
     for spi in spis {
-        if let Some(child) = sa.family.by_spi_out(ctx, u32::from_be_bytes(*spi))
-            && let Some(spi_in) = sa.family.end(ctx, child, DownReason::PeerDeleted)
+        let Some(child) = sa.family.by_spi_out(ctx, u32::from_be_bytes(*spi)) else { continue };
+        let leaving = ctx.children.get(child).is_some_and(|child| child.leaving);
+        if let Some(spi_in) = sa.family.end(ctx, child, DownReason::PeerDeleted)
+            && !leaving
         {
             deleted.push(spi_in.to_be_bytes());
         }
     }
+    rekey_child::schedule(sa, ctx, now);
 }
 
 /// The window the peer says it has (RFC 7296 section 2.3); 1 if it says nothing readable.
@@ -215,11 +244,12 @@ fn copy_cookie(cookie: Cookie2<'_>) -> ([u8; MAX_COOKIE2], usize) {
 
 fn answer(sa: &mut Established, ctx: &mut Context, now: Nanos, request: &Request, reply: &Answer) {
     let message = Outgoing { exchange: request.exchange, id: request.id, response: true };
-    let hashes = reply.nat.then(|| NatHashes::of(sa.channel.spis, request.path));
-    match sa.channel.seal(&mut ctx.buffer, message, |writer| write(writer, reply, hashes.as_ref())) {
+    let hashes = reply.nat.then(|| NatHashes::of(request.spis, request.path));
+    let Some((channel, _)) = sa.line(request.spis) else { return };
+    match channel.seal(&mut ctx.buffer, message, |writer| write(writer, reply, hashes.as_ref())) {
         Ok(bytes) => {
             ctx.send(request.path, Arc::clone(&bytes));
-            sa.answered(now, request.id, bytes);
+            sa.answered(now, request.spis, request.id, bytes);
         }
         Err(_) => ctx.counters.dropped_crypto += 1,
     }
@@ -252,11 +282,16 @@ fn on_answer(
     header: &Header,
     bytes: &mut [u8],
 ) -> Option<DownReason> {
+    let spis = spis_of(header);
+    if !sa.is_in_use(spis) {
+        retired::on_answer(sa, ctx, now, header, spis, bytes);
+        return None;
+    }
     if !sa.requests.outstanding().iter().any(|request| request.id == header.message_id) {
         ctx.counters.dropped_unasked_answer += 1;
         return None;
     }
-    let opened = open(sa, ctx, bytes)?;
+    let opened = open(sa, ctx, spis, bytes)?;
     let request = sa.requests.settle(header.message_id)?;
     sa.note_answer(now, &request);
     sa.agreed();
@@ -265,8 +300,11 @@ fn on_answer(
         Payloads::default()
     });
     if sa.is_closing() {
-        if matches!(request.ask, Ask::DeleteIke) {
-            return Some(DownReason::PeerDeleted);
+        match request.ask {
+            Ask::DeleteIke => return Some(DownReason::PeerDeleted),
+            // The peer has a new IKE SA now, and must be told that it is over.
+            Ask::RekeyIke => rekey_ike::on_answer(sa, ctx, now, &payloads),
+            _ => {}
         }
         return None;
     }
@@ -307,7 +345,9 @@ fn settle(
         }
         Ask::Away { .. } => away::on_answer(sa, ctx, now, payloads),
         Ask::DeleteIke => return Some(DownReason::PeerDeleted),
-        Ask::DeleteChild { .. } => {}
+        Ask::DeleteChild { spi_in } => rekey_child::on_delete_answer(sa, ctx, now, *spi_in),
+        Ask::RekeyIke => rekey_ike::on_answer(sa, ctx, now, payloads),
+        Ask::RekeyChild => rekey_child::on_answer(sa, ctx, now, payloads),
     }
     None
 }

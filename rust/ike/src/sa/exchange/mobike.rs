@@ -21,6 +21,7 @@ use crate::sa::context::Context;
 use crate::sa::established::{Established, Mobility};
 use crate::sa::exchange::informational::{Request, detected};
 use crate::sa::exchange::{addresses, away, retrial};
+use crate::sa::path::detect;
 use crate::sa::window::{Ask, Outstanding};
 use crate::wire::{Cookie2, MobikeNotify, NoNatsAllowed, NotifyType, Payloads, WireError};
 use crate::{Nanos, Path};
@@ -125,7 +126,7 @@ fn on_update(sa: &mut Established, ctx: &mut Context, now: Nanos, request: &Requ
     let check = proof_wanted && (returned || !proven);
     sa.mobility = Mobility::Responder { last_update: Some(request.id), checking: check };
     ctx.counters.moves_proven_before += u64::from(proof_wanted && moved && !check);
-    if let Some(detected) = detected(sa, payloads, request.path) {
+    if let Some(detected) = detect(payloads, request.spis, request.path) {
         sa.set_nat(now, detected.nat);
     }
     if moved || returned {
@@ -197,7 +198,7 @@ pub fn order_move(
     addresses: Option<Arc<[IpAddr]>>,
 ) {
     if !matches!(sa.mobility, Mobility::Initiator) {
-        let why = match sa.channel.role {
+        let why = match sa.part {
             Role::Initiator => "the peer does not speak MOBIKE",
             Role::Responder => "only the initiator of an IKE SA moves it",
         };
@@ -297,7 +298,7 @@ pub fn on_announce_answer(
     if let Ask::Announce { addresses, generation, .. } = request.ask {
         // A responder over the pair that answered, which need not be the one in use. An initiator knows where it is: this
         // may be the answer to a copy from a pair that it has left.
-        let path = (path != sa.path && sa.channel.role == Role::Responder).then_some(path);
+        let path = (path != sa.path && sa.part == Role::Responder).then_some(path);
         sa.ask(ctx, now, Ask::Announce { addresses, path, generation });
     }
 }

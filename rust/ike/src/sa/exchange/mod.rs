@@ -4,7 +4,8 @@
 //! init_initiator   IKE_SA_INIT as the one who asks        init_responder   as the one who answers
 //! auth_initiator   IKE_AUTH as the one who asks           auth_responder   as the one who answers
 //! informational    liveness, delete, probes; what comes in and what it settles
-//! create_child     the peer replaces a Child SA
+//! create_child     what the peer may replace           rekey_ike, rekey_child   replacing, by either end
+//! retired          what still comes on an IKE SA that was replaced
 //! mobike           UPDATE_SA_ADDRESSES, return routability, address lists
 //! admission        what of it policy refuses           retrial          what is asked anew after a NAT was seen
 //! away             the initiator vanishes for a while, by agreement
@@ -25,6 +26,9 @@ pub mod init_responder;
 pub mod mobike;
 pub mod offers;
 pub mod proof;
+pub mod rekey_child;
+pub mod rekey_ike;
 pub mod repair;
+pub mod retired;
 pub mod retrial;
 pub mod traffic;

@@ -39,7 +39,7 @@ pub fn begin(sa: &mut Established, ctx: &mut Context, now: Nanos, request: &Outs
         None => Retry::begin(now, &policy, &mut ctx.random),
     };
     let tried_for = now.since(clock.started);
-    if tried_for >= patience(&policy, sa.channel.role) {
+    if tried_for >= patience(&policy, sa.part) {
         return false;
     }
     if clock.tries == 2 {

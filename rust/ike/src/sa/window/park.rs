@@ -9,7 +9,8 @@ use crate::sa::timers::Retry;
 impl Parked for Ask {
     fn park(&self, to: &mut Writer) {
         match self {
-            Ask::Liveness => to.put(&0u8),
+            // A Child SA that is asked for goes with the secrets that were to make it: an answer only shows life.
+            Ask::Liveness | Ask::RekeyIke | Ask::RekeyChild => to.put(&0u8),
             Ask::Probe { path, generation } => {
                 to.put(&1u8);
                 to.put(path);
@@ -81,7 +82,9 @@ impl Requests {
             to.put(generation);
             to.put(many_paths);
         }
-        to.each(queue.iter());
+        let lasting = |ask: &&Ask| !matches!(ask, Ask::RekeyIke | Ask::RekeyChild);
+        let lasting: Vec<&Ask> = queue.iter().filter(lasting).collect();
+        to.each(lasting.into_iter());
     }
 
     /// Read them; each unanswered one gets a clock from `begin`.

@@ -1,0 +1,380 @@
+//! CREATE_CHILD_SA that replaces the IKE SA (RFC 7296 sections 1.3.2, 2.8.2, 2.18), in both roles.
+//!
+//! ```text
+//! HDR(old), SK { SA(new SPI), Ni, KEi }   -->
+//!                                         <--   HDR(old), SK { SA(new SPI), Nr, KEr }
+//! HDR(old), SK { D }                      -->   the last request on the old one, from whoever asked
+//! ```
+//!
+//! Name, path, NATs, address lists, decisions and Child SAs stay: they belong to the SA and not to its keys. Message ids
+//! begin anew, and with them the marks of the newest update and list. Whatever we asked and nobody answered is asked anew.
+//!
+//! Where both ends ask at once there are two new IKE SAs for a while; the exchange with the lowest nonce loses.
+
+use core::time::Duration;
+
+use crate::Nanos;
+use crate::crypto::kex::{self, fresh_nonce};
+use crate::crypto::negotiate::Outcome;
+use crate::crypto::{Ephemeral, IkeSuite, KeMethod, Nonces, Random, Role, SharedSecret, SkeySeed, Spis};
+use crate::event::{Event, NoticeKind};
+use crate::sa::context::Context;
+use crate::sa::established::{Established, Mobility};
+use crate::sa::exchange::create_child::{Refusal, finish, seal_answer};
+use crate::sa::exchange::informational::Request;
+use crate::sa::exchange::offers;
+use crate::sa::rekeying::{Fresh, IkeAsked, LINGER, Rekeying, Retired, Rival};
+use crate::sa::window::{Ask, Requests};
+use crate::table::spi;
+use crate::wire::{KeMethod as KeNumber, KeyExchange, Nonce, NotifyType, Payload, Payloads, SkWriter};
+
+/// Requests made anew because the peer wants another key exchange; more is a peer that plays.
+pub const MAX_RENEWALS: u8 = 2;
+
+/// After TEMPORARY_FAILURE, doubled each time: never at once (RFC 7296 section 2.25), and not in step with the peer.
+pub const BUSY_PAUSE: Duration = Duration::from_secs(4);
+/// After any other refusal, doubled each time.
+pub const REFUSED_PAUSE: Duration = Duration::from_secs(60);
+/// And no longer than this.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(3_600);
+
+/// When something with this lifetime is replaced: up to a tenth earlier, so that two ends with the same orders seldom
+/// begin together and a thousand SAs never do (RFC 7296 section 2.8).
+#[must_use]
+pub fn due(now: Nanos, lifetime: Duration, random: &mut impl Random) -> Nanos {
+    if lifetime.is_zero() {
+        return Nanos::NEVER;
+    }
+    let early = random.next_u64() % 1_000;
+    now + (lifetime - lifetime.saturating_mul(early as u32) / 10_000)
+}
+
+/// A pause that doubles with each refusal in a row, give or take a quarter.
+#[must_use]
+pub fn pause(first: Duration, refused: u8, random: &mut impl Random) -> Duration {
+    let span = first.saturating_mul(1 << refused.min(12)).min(LONGEST_PAUSE);
+    span.saturating_mul(75 + (random.next_u64() % 51) as u32) / 100
+}
+
+/// What we offer and accept: what is in use first, then the profile's others.
+#[must_use]
+pub fn suites(sa: &Established) -> Vec<IkeSuite> {
+    let others = sa.profile.ike_suites.iter().copied().filter(|suite| *suite != sa.suite);
+    core::iter::once(sa.suite).chain(others).collect()
+}
+
+/// Replace the IKE SA, by order or because it is old.
+pub fn order(sa: &mut Established, ctx: &mut Context, now: Nanos) {
+    if sa.rekeying.as_ref().is_none_or(|rekeying| rekeying.ike.is_none()) {
+        let method = sa.suite.ke();
+        ask(sa, ctx, now, method, 0);
+    }
+}
+
+fn ask(sa: &mut Established, ctx: &mut Context, now: Nanos, method: KeMethod, renewals: u8) {
+    sa.due.ike = Nanos::NEVER;
+    let Ok(ephemeral) = Ephemeral::generate(method, &mut ctx.random) else {
+        ctx.counters.dropped_crypto += 1;
+        return retry(sa, ctx, now, REFUSED_PAUSE);
+    };
+    let asked = IkeAsked {
+        spi: spi::mint_ike(ctx.settings.shard, sa.id.slot(), &mut ctx.random),
+        nonce: fresh_nonce(&mut ctx.random),
+        ephemeral,
+        renewals,
+    };
+    sa.rekeying().ike = Some(asked);
+    if !sa.ask(ctx, now, Ask::RekeyIke) {
+        sa.rekeying().ike = None;
+        retry(sa, ctx, now, BUSY_PAUSE);
+    }
+}
+
+/// Time has passed.
+pub fn on_timeout(sa: &mut Established, ctx: &mut Context, now: Nanos) {
+    if sa.due.ike <= now && !sa.is_closing() {
+        order(sa, ctx, now);
+        // One that is under way is enough.
+        sa.due.ike = if sa.due.ike <= now { Nanos::NEVER } else { sa.due.ike };
+    }
+}
+
+/// SA, Ni, KEi.
+pub fn write(writer: &mut SkWriter, suites: &[IkeSuite], rekeying: Option<&Rekeying>) {
+    let Some(asked) = rekeying.and_then(|rekeying| rekeying.ike.as_ref()) else { return };
+    offers::propose(suites, &asked.spi.to_be_bytes(), |sa| writer.push(&Payload::Sa(sa)));
+    push_secrets(writer, &asked.nonce, Some((asked.ephemeral.method(), asked.ephemeral.public())));
+}
+
+/// A nonce, and a key exchange if there is one.
+pub fn push_secrets(writer: &mut SkWriter, nonce: &[u8], ke: Option<(KeMethod, &[u8])>) {
+    if let Some(nonce) = Nonce::new(nonce) {
+        writer.push(&Payload::Nonce(nonce));
+    }
+    if let Some((method, data)) = ke {
+        writer.push(&Payload::KeyExchange(KeyExchange { method: KeNumber(method.id()), data }));
+    }
+}
+
+/// The peer replaces the IKE SA in use.
+pub fn on_request(
+    sa: &mut Established,
+    ctx: &mut Context,
+    now: Nanos,
+    request: &Request,
+    payloads: &Payloads<'_>,
+) -> Result<(), Refusal> {
+    if sa.is_closing() {
+        return Err(Refusal::Closing);
+    }
+    let busy = |ask: &Ask| matches!(ask, Ask::RekeyChild | Ask::DeleteChild { .. });
+    let has_rival = sa.rekeying.as_ref().is_some_and(|rekeying| rekeying.rival.is_some());
+    if has_rival || sa.requests.outstanding().iter().any(|request| busy(&request.ask)) {
+        return Err(Refusal::Busy);
+    }
+    let (Some(offered), Some(nonce_i), Some(ke)) = (payloads.sa(), payloads.nonce(), payloads.key_exchange()) else {
+        return Err(Refusal::Incomplete);
+    };
+    let chosen = match offers::choose(&suites(sa), offered, Some(ke.method.0)) {
+        Outcome::Chosen(chosen) => chosen,
+        Outcome::WrongKe { wanted } => return Err(Refusal::WrongKe(wanted)),
+        Outcome::None(why) => return Err(Refusal::NoProposal(why)),
+    };
+    let spi_i = read_spi(offers::spi_of(&chosen, offered)).ok_or(Refusal::Incomplete)?;
+    let (public, shared) =
+        kex::respond(chosen.suite.ke(), ke.data, &mut ctx.random).map_err(|_| Refusal::Incomplete)?;
+    let nonce_r = fresh_nonce(&mut ctx.random);
+    let spi_r = spi::mint_ike(ctx.settings.shard, sa.id.slot(), &mut ctx.random);
+    let nonces = Nonces::new(nonce_i.octets(), &nonce_r).map_err(|_| Refusal::Incomplete)?;
+    let spis = Spis { initiator: spi_i, responder: spi_r };
+    let fresh = derive(sa, chosen.suite, &nonces, shared, spis, Role::Responder).ok_or(Refusal::NoRoom)?;
+    let bytes = seal_answer(sa, ctx, request, |writer| {
+        offers::accept(&chosen, &spi_r.to_be_bytes(), |sa| writer.push(&Payload::Sa(sa)));
+        push_secrets(writer, &nonce_r, Some((chosen.suite.ke(), public.as_bytes())));
+    });
+    let bytes = bytes.ok_or(Refusal::NoRoom)?;
+    finish(sa, ctx, now, request, bytes);
+    if is_asked(sa) {
+        ctx.counters.rekey_collisions += 1;
+        let lowest = nonce_i.octets().min(&nonce_r[..]).into();
+        sa.rekeying().rival = Some(Rival { fresh, lowest });
+    } else {
+        adopt(sa, ctx, now, fresh, By::Peer);
+    }
+    Ok(())
+}
+
+fn read_spi(octets: &[u8]) -> Option<u64> {
+    <[u8; 8]>::try_from(octets).ok().map(u64::from_be_bytes).filter(|spi| *spi != 0)
+}
+
+fn derive(
+    sa: &Established,
+    suite: IkeSuite,
+    nonces: &Nonces<'_>,
+    shared: SharedSecret,
+    spis: Spis,
+    role: Role,
+) -> Option<Fresh> {
+    let seed = SkeySeed::rekeyed(sa.channel.keys().sk_d(), nonces, shared);
+    let (keys, _) = seed.expand(&suite, nonces, spis).ok()?;
+    Some(Fresh::new(sa.channel.renewed(spis, role, keys), suite, sa.profile.window))
+}
+
+/// Is our own rekey of it on its way?
+fn is_asked(sa: &Established) -> bool {
+    sa.requests.outstanding().iter().any(|request| matches!(request.ask, Ask::RekeyIke))
+}
+
+/// Ours was answered.
+pub fn on_answer(sa: &mut Established, ctx: &mut Context, now: Nanos, payloads: &Payloads<'_>) {
+    let Some(rekeying) = sa.rekeying.as_mut() else { return };
+    let (Some(asked), rival) = (rekeying.ike.take(), rekeying.rival.take()) else { return };
+    match (accept(sa, &asked, payloads), rival) {
+        (Ok((fresh, _)), None) => adopt(sa, ctx, now, fresh, By::Us),
+        (Ok((fresh, lowest)), Some(rival)) if rival.lowest < lowest => {
+            adopt(sa, ctx, now, fresh, By::Us);
+            sa.retire(rival.fresh.retire(now + LINGER));
+        }
+        (Ok((redundant, _)), Some(rival)) => {
+            adopt(sa, ctx, now, rival.fresh, By::Peer);
+            sa.retire_and_delete(ctx, now, redundant.retire(now + LINGER), 0);
+        }
+        // The peer had finished before it heard of ours (RFC 7296 section 2.8.2).
+        (Err(_), Some(rival)) => adopt(sa, ctx, now, rival.fresh, By::Peer),
+        (Err(why), None) => on_refusal(sa, ctx, now, &asked, why),
+    }
+}
+
+/// Why there is no new IKE SA.
+enum Failed {
+    Error(NotifyType, Option<KeNumber>),
+    Unusable(String),
+}
+
+/// The new IKE SA and the lowest nonce of the exchange.
+fn accept(sa: &Established, asked: &IkeAsked, payloads: &Payloads<'_>) -> Result<(Fresh, Box<[u8]>), Failed> {
+    let (Some(answer), Some(nonce_r), Some(ke)) = (payloads.sa(), payloads.nonce(), payloads.key_exchange()) else {
+        return Err(match payloads.notifies().find(|notify| notify.kind.is_error()) {
+            Some(notify) => Failed::Error(notify.kind, notify.wanted_group()),
+            None => Failed::Unusable("an answer without SA, KE or nonce".into()),
+        });
+    };
+    let unusable = |what: &str| Failed::Unusable(what.into());
+    let chosen = offers::check_answer(&suites(sa), answer).map_err(Failed::Unusable)?;
+    let spi_r = read_spi(offers::spi_of(&chosen, answer)).ok_or_else(|| unusable("an answer without SPI"))?;
+    let method = asked.ephemeral.method();
+    if chosen.suite.ke() != method || ke.method.0 != method.id() {
+        return Err(unusable("a key exchange that we did not begin"));
+    }
+    let shared = asked.ephemeral.agree(ke.data).map_err(|error| Failed::Unusable(error.to_string()))?;
+    let nonces = Nonces::new(&asked.nonce, nonce_r.octets()).map_err(|error| Failed::Unusable(error.to_string()))?;
+    let spis = Spis { initiator: asked.spi, responder: spi_r };
+    let fresh = derive(sa, chosen.suite, &nonces, shared, spis, Role::Initiator);
+    let fresh = fresh.ok_or_else(|| unusable("keys that cannot be made"))?;
+    Ok((fresh, asked.nonce.as_slice().min(nonce_r.octets()).into()))
+}
+
+fn on_refusal(sa: &mut Established, ctx: &mut Context, now: Nanos, asked: &IkeAsked, why: Failed) {
+    if sa.is_closing() {
+        return;
+    }
+    if let Failed::Error(NotifyType::INVALID_KE_PAYLOAD, wanted) = why
+        && let Some(method) = wanted_method(wanted, suites(sa).iter().map(|suite| suite.ke()))
+        && asked.renewals < MAX_RENEWALS
+    {
+        return ask(sa, ctx, now, method, asked.renewals + 1);
+    }
+    ctx.counters.rekeys_refused += 1;
+    let (busy, text) = match why {
+        Failed::Error(kind, _) => (kind == NotifyType::TEMPORARY_FAILURE, kind.to_string()),
+        Failed::Unusable(what) => (false, what),
+    };
+    ctx.notice(now, sa.about(), NoticeKind::RekeyRefused, || format!("the IKE SA keeps its keys: {text}"));
+    if busy {
+        retry(sa, ctx, now, BUSY_PAUSE);
+    } else if !sa.profile.ike_lifetime.is_zero() {
+        retry(sa, ctx, now, REFUSED_PAUSE);
+    }
+}
+
+/// The method a peer wants instead, if we have offered it.
+pub fn wanted_method(wanted: Option<KeNumber>, mut ours: impl Iterator<Item = KeMethod>) -> Option<KeMethod> {
+    ours.find(|method| Some(method.id()) == wanted.map(|number| number.0))
+}
+
+fn retry(sa: &mut Established, ctx: &mut Context, now: Nanos, first: Duration) {
+    let rekeying = sa.rekeying();
+    let refused = rekeying.refused;
+    rekeying.refused = refused.saturating_add(1);
+    sa.due.ike = now + pause(first, refused, &mut ctx.random);
+}
+
+/// The peer has deleted the IKE SA in use. If it had made another one in its place, that one goes on: the peer never
+/// heard of our asking for the same (RFC 7296 section 2.8.2).
+pub fn outlives_delete(sa: &mut Established, ctx: &mut Context, now: Nanos) -> bool {
+    let spis = sa.channel.spis;
+    let went_on = adopt_rival(sa, ctx, now);
+    sa.bury(now, spis);
+    went_on
+}
+
+/// The peer uses the IKE SA that it made: ours comes too late, or has lost. `false` if it made none.
+pub fn adopt_rival(sa: &mut Established, ctx: &mut Context, now: Nanos) -> bool {
+    let Some(rival) = sa.rekeying.as_mut().and_then(|rekeying| rekeying.rival.take()) else { return false };
+    sa.rekeying().ike = None;
+    adopt(sa, ctx, now, rival.fresh, By::Peer);
+    true
+}
+
+/// The peer has deleted the one it made, because ours wins.
+pub fn drop_rival(sa: &mut Established, now: Nanos, spis: Spis) {
+    let Some(rekeying) = sa.rekeying.as_mut() else { return };
+    if let Some(rival) = rekeying.rival.take_if(|rival| rival.fresh.channel.spis == spis) {
+        sa.retire(rival.fresh.retire(now + LINGER));
+        sa.bury(now, spis);
+    }
+}
+
+/// Who asked for the IKE SA that comes into use, and so deletes the old one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    Us,
+    Peer,
+}
+
+/// Use this one from now on.
+fn adopt(sa: &mut Established, ctx: &mut Context, now: Nanos, fresh: Fresh, by: By) {
+    let Fresh { channel, answers, suite } = fresh;
+    let (next_id, unanswered) = sa.requests.retire();
+    let old = Retired {
+        channel: core::mem::replace(&mut sa.channel, channel),
+        answers: core::mem::replace(&mut sa.answers, answers),
+        last_update: take_last_update(sa),
+        last_list: sa.last_list.take(),
+        farewell: None,
+        until: now + LINGER,
+    };
+    sa.requests = Requests::resume(anew(ctx, unanswered));
+    sa.suite = suite;
+    // The hashes of NAT detection contain the SPIs: nothing said about the old ones can be compared.
+    sa.seen_as = 0;
+    sa.window_untold = sa.profile.window > 1;
+    sa.due.ike = due(now, sa.profile.ike_lifetime, &mut ctx.random);
+    let rekeying = sa.rekeying();
+    (rekeying.ike, rekeying.refused) = (None, 0);
+    match by {
+        By::Us => sa.retire_and_delete(ctx, now, old, next_id),
+        By::Peer => sa.retire(old),
+    }
+    ctx.counters.ike_sas_rekeyed += 1;
+    if sa.is_closing() {
+        // It was reported as down; the peer knows only the new one.
+        if !sa.requests.waiting().any(|ask| matches!(ask, Ask::DeleteIke)) {
+            sa.requests.enqueue_first(Ask::DeleteIke, |_| true);
+        }
+        return;
+    }
+    let Spis { initiator: spi_i, responder: spi_r } = sa.channel.spis;
+    ctx.events.push_back(Event::IkeSaRekeyed { sa: sa.id, spi_i, spi_r, suite, by_us: by == By::Us });
+    let learns_nat = sa.nat.we_are_behind && matches!(sa.mobility, Mobility::Initiator);
+    if (learns_nat || sa.window_untold) && sa.requests.is_idle() {
+        sa.requests.enqueue(Ask::Liveness);
+    }
+}
+
+fn take_last_update(sa: &mut Established) -> Option<u32> {
+    match &mut sa.mobility {
+        Mobility::Responder { last_update, .. } => last_update.take(),
+        Mobility::Off | Mobility::Initiator => None,
+    }
+}
+
+/// What is asked again on the new one: of requests that replace each other only the newest, and nothing that a copy on
+/// the old one could give away.
+fn anew(ctx: &mut Context, unanswered: Vec<Ask>) -> Vec<Ask> {
+    let mut asks: Vec<Ask> = Vec::with_capacity(unanswered.len());
+    for mut ask in unanswered {
+        match &mut ask {
+            Ask::RekeyIke => continue,
+            Ask::Check { cookie } | Ask::Repair { cookie, .. } => ctx.random.fill(cookie),
+            Ask::Liveness
+            | Ask::Probe { .. }
+            | Ask::Update { .. }
+            | Ask::Announce { .. }
+            | Ask::Away { .. }
+            | Ask::DeleteIke
+            | Ask::DeleteChild { .. }
+            | Ask::RekeyChild => {}
+        }
+        if matches!(
+            ask,
+            Ask::Liveness | Ask::Update { .. } | Ask::Announce { .. } | Ask::Check { .. } | Ask::Repair { .. }
+        ) {
+            let kind = core::mem::discriminant(&ask);
+            asks.retain(|older| core::mem::discriminant(older) != kind);
+        }
+        asks.push(ask);
+    }
+    asks
+}

@@ -1,0 +1,132 @@
+//! Messages on an IKE SA that is not in use: one that was replaced, or one that a collision of rekeys made.
+//!
+//! The peer may have asked something before it knew of the new one, so requests are answered and acted upon as far as
+//! nothing newer came: whatever came on the SA in use is newer than anything here. Nothing is created here any more.
+
+use crate::Nanos;
+use crate::crypto::Spis;
+use crate::event::DownReason;
+use crate::sa::context::Context;
+use crate::sa::established::{Established, Mobility};
+use crate::sa::exchange::create_child::{self, Refusal};
+use crate::sa::exchange::informational::{self, Request};
+use crate::sa::exchange::rekey_ike;
+use crate::wire::{Delete, ExchangeType, Header, Payload, Payloads};
+
+/// A request that is new.
+pub fn serve(
+    sa: &mut Established,
+    ctx: &mut Context,
+    now: Nanos,
+    request: &Request,
+    payloads: &Payloads<'_>,
+) -> Option<DownReason> {
+    let deletes = payloads.iter().any(|payload| matches!(payload, Payload::Delete(Delete::IkeSa)));
+    if is_rival(sa, request.spis) && !deletes {
+        // The peer uses what it made, so our own attempt comes to nothing.
+        rekey_ike::adopt_rival(sa, ctx, now);
+        return informational::serve(sa, ctx, now, request, payloads);
+    }
+    match request.exchange {
+        ExchangeType::INFORMATIONAL => inform(sa, ctx, now, request, payloads),
+        ExchangeType::CREATE_CHILD_SA => {
+            create_child::refuse(sa, ctx, now, request, &Refusal::Busy);
+            None
+        }
+        _ => informational::serve(sa, ctx, now, request, payloads),
+    }
+}
+
+fn is_rival(sa: &Established, spis: Spis) -> bool {
+    let rival = sa.rekeying.as_ref().and_then(|rekeying| rekeying.rival.as_ref());
+    rival.is_some_and(|rival| rival.fresh.channel.spis == spis)
+}
+
+fn inform(
+    sa: &mut Established,
+    ctx: &mut Context,
+    now: Nanos,
+    request: &Request,
+    payloads: &Payloads<'_>,
+) -> Option<DownReason> {
+    let in_use = swap_marks(sa, stand_in(marks(sa), old_marks(sa, request.spis)));
+    let ended = informational::serve(sa, ctx, now, request, payloads);
+    let newest = swap_marks(sa, in_use);
+    note_old_marks(sa, request.spis, in_use, newest);
+    match ended {
+        Some(DownReason::PeerDeleted) => {
+            rekey_ike::drop_rival(sa, now, request.spis);
+            sa.bury(now, request.spis);
+            None
+        }
+        other => other,
+    }
+}
+
+/// Message ids of the newest update and the newest list.
+type Marks = (Option<u32>, Option<u32>);
+
+fn marks(sa: &Established) -> Marks {
+    let update = match sa.mobility {
+        Mobility::Responder { last_update, .. } => last_update,
+        Mobility::Off | Mobility::Initiator => None,
+    };
+    (update, sa.last_list)
+}
+
+fn swap_marks(sa: &mut Established, (update, list): Marks) -> Marks {
+    let before = marks(sa);
+    if let Mobility::Responder { last_update, .. } = &mut sa.mobility {
+        *last_update = update;
+    }
+    sa.last_list = list;
+    before
+}
+
+/// What an id on the old one must be above: nothing is, once the SA in use has a mark.
+fn stand_in(in_use: Marks, old: Marks) -> Marks {
+    let above = |in_use: Option<u32>, old: Option<u32>| if in_use.is_some() { Some(u32::MAX) } else { old };
+    (above(in_use.0, old.0), above(in_use.1, old.1))
+}
+
+fn old_marks(sa: &Established, spis: Spis) -> Marks {
+    let retired = sa.rekeying.iter().flat_map(|rekeying| &rekeying.retired);
+    let mut found = retired.filter(|retired| retired.channel.spis == spis);
+    found.next().map_or((None, None), |retired| (retired.last_update, retired.last_list))
+}
+
+fn note_old_marks(sa: &mut Established, spis: Spis, in_use: Marks, newest: Marks) {
+    let retired = sa.rekeying.iter_mut().flat_map(|rekeying| &mut rekeying.retired);
+    for retired in retired.filter(|retired| retired.channel.spis == spis) {
+        if in_use.0.is_none() {
+            retired.last_update = newest.0;
+        }
+        if in_use.1.is_none() {
+            retired.last_list = newest.1;
+        }
+    }
+}
+
+/// An answer: to our Delete, or to something that was asked anew since.
+pub fn on_answer(sa: &mut Established, ctx: &mut Context, now: Nanos, header: &Header, spis: Spis, bytes: &mut [u8]) {
+    let retired = sa.rekeying.iter_mut().flat_map(|rekeying| &mut rekeying.retired);
+    let asked = retired.into_iter().find(|retired| {
+        let ours = retired.farewell.as_ref().is_some_and(|delete| delete.id == header.message_id);
+        retired.channel.spis == spis && ours
+    });
+    let Some(retired) = asked else {
+        ctx.counters.dropped_unasked_answer += 1;
+        return;
+    };
+    if let Err(why) = retired.channel.open(&ctx.room, bytes) {
+        return ctx.count_unopened(why);
+    }
+    let delete = retired.farewell.take();
+    if let Some(rekeying) = sa.rekeying.as_mut() {
+        rekeying.retired.retain(|retired| retired.channel.spis != spis);
+    }
+    if let Some(delete) = delete {
+        sa.note_answer(now, &delete);
+    }
+    sa.tidy_rekeying();
+}
