@@ -149,6 +149,8 @@ def test_the_deadline_of_a_test_is_the_deadline_of_the_fleet() -> None:
     assert deadline[1] == "a test of a pair has had its time"
     assert 200 * MS <= deadline[0] - host.now <= 300 * MS
     host.passes(400 * MS)
+    assert host.moves() == [(SaId(1), ON_CELLULAR)], "the only other pair has its time twice"
+    host.passes(250 * MS)
     assert host.moves() == [(SaId(1), ON_CELLULAR), (SaId(1), ON_WIFI)]
 
 

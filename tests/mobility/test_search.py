@@ -9,6 +9,7 @@ from mobike.events import Moved, Nat, OperatorMove, PathSilent
 from mobike.mobility.causes import Cause, LocalLost, LookAgain, TimeUp
 from mobike.mobility.initiator import standing
 from mobike.mobility.pair_machine import PairEvent, PairState, line
+from mobike.mobility.session import Session
 from mobike.mobility.states import STABLE, State, Updating, Waiting
 from mobike.policy.connection import ConnectionPolicy
 from mobike.policy.knowledge import PairFact, Reach
@@ -22,6 +23,15 @@ EXACT = ConnectionPolicy(
 )
 
 
+def let_its_time_pass(stage: Stage, it: Session) -> None:
+    """Until the next pair has its turn."""
+    moves = len(stage.moves())
+    while len(stage.moves()) == moves:
+        assert isinstance(it.state, Updating) and it.state.due is not None
+        stage.now = it.state.due
+        stage.happens(it, TimeUp())
+
+
 @pytest.mark.req("A5.3-3", "D5.1-1", "D5.1-3")
 def test_all_pairs_are_tested_one_after_the_other_each_with_more_time_than_the_one_before() -> None:
     stage, it = Stage(), session(connection=EXACT)
@@ -32,8 +42,7 @@ def test_all_pairs_are_tested_one_after_the_other_each_with_more_time_than_the_o
         assert it.state.due is not None
         stage.happens(it, silence(it))
         assert len(stage.moves()) == len(begun), "it falls silent early; the next one still has to wait for its turn"
-        stage.now = it.state.due
-        stage.happens(it, TimeUp())
+        let_its_time_pass(stage, it)
         begun.append(stage.now)
     shares = [after - before for before, after in pairwise(begun)]
     assert shares[:4] == [250 * MS, 312_500_000, 390_625_000, 488_281_250]
@@ -42,6 +51,20 @@ def test_all_pairs_are_tested_one_after_the_other_each_with_more_time_than_the_o
     # It ends as soon as one answers.
     stage.happens(it, answer(it))
     assert it.state is STABLE
+
+
+@pytest.mark.req("A5.3-3", "D5.1-1")
+def test_the_last_pair_that_is_new_has_its_time_twice_before_the_search_goes_back_to_one_that_failed() -> None:
+    two = ConnectionPolicy("office", initiates=True, remotes=(OFFICE,), search=SearchRule(jitter_percent=0))
+    stage, it = Stage(), session(connection=two)
+    stage.happens(it, silence(it))
+    begun = [stage.now]
+    for _ in range(3):
+        let_its_time_pass(stage, it)
+        begun.append(stage.now)
+    assert stage.moves() == [ON_CELLULAR, ON_WIFI, ON_CELLULAR, ON_WIFI]
+    shares = [after - before for before, after in pairwise(begun)]
+    assert shares == [500 * MS, 312_500_000, 390_625_000]
 
 
 @pytest.mark.req("A5.3-3")

@@ -10,7 +10,8 @@ long: each test has more time than the one before, and all together have a budge
 
 The old pair carries traffic until the new one has answered. Three exceptions, each named in `_switch_now`: the old
 local address is known to be dead, or path probes say that nothing sent there arrives, so nothing can be lost by leaving
-it; or the operator's policy says `at-once`.
+it; or the operator's policy says `at-once`. None holds for an address that only the peer's list names: it must have
+answered first (section 3.7).
 """
 
 from collections.abc import Mapping, Sequence
@@ -66,7 +67,7 @@ def leave_dead_pair_together(sessions: Sequence[Session], around: Surroundings) 
     """As `_leave_dead_pair` for each. They share connection, path, state, pin and the peer's list."""
     first = sessions[0]
     match around.choose(first, current=Current.IN_USE):
-        case Choice(pair, why) if _switch_now(first, around):
+        case Choice(pair, why) if _switch_now(first, around) and _is_trusted(first, around.path(first, pair)):
             _ask_together(sessions, around, around.path(first, pair), why)
         case Choice() | Keep() | NoPair():
             for session in sessions:
@@ -147,7 +148,7 @@ def _lost_while_updating(session: Session, cause: LocalLost, around: Surrounding
     state = _updating(session)
     if around.is_dead(state.path):
         _search(session, around)
-    elif state.told_plane is None and around.is_dead(session.path):
+    elif state.told_plane is None and around.is_dead(session.path) and _is_trusted(session, state.path):
         encap = _follow_now(session, around, state.path)
         session.state = replace(state, told_plane=encap)
 
@@ -214,8 +215,13 @@ def _try_next(session: Session, cause: PathSilent, around: Surroundings) -> None
 def _give_next_a_turn(session: Session, cause: TimeUp, around: Surroundings) -> None:
     """No answer in its time. That may be a long way and no silence, so the pair is not held to be silent for it."""
     state = _updating(session)
+    asked = state.path.pair
     if state.due is not None and state.due <= around.now:
-        asked = state.path.pair
+        if _is_last_new_one(session, state, around):
+            # Better to wait as long again than to go back to one that has failed just now.
+            due = around.test_ends(session, state.test)
+            session.state = replace(state, tried=state.tried | {asked}, due=due)
+            return
         because = f"{asked} has not answered in its time"
         _test_failed(session, around, PairEvent.TIMER, state.tried | {asked}, because)
 
@@ -289,6 +295,15 @@ def _test_failed(
                 session.state = replace(session.state, due=around.test_ends(session, session.state.test))
 
 
+def _is_last_new_one(session: Session, state: Updating, around: Surroundings) -> bool:
+    """Has every other pair failed once in this search, and this one not yet?"""
+    asked = state.path.pair
+    if asked in state.tried or len(state.tried) != state.test:
+        return False
+    decision = around.choose(session, current=Current.NONE, excluded=state.tried | {asked})
+    return not isinstance(decision, Choice)
+
+
 def _untested(
     session: Session, around: Surroundings, tried: frozenset[Pair]
 ) -> tuple[Pair, str, frozenset[Pair]] | None:
@@ -330,7 +345,8 @@ def _ask(
     session.told = around.addresses
     around.command(Move(session.sa, path, session.next_generation(), addresses))
     went_ahead = before is not None and before.told_plane is not None
-    encap = _follow_now(session, around, path) if went_ahead or _switch_now(session, around) else None
+    goes_ahead = (went_ahead or _switch_now(session, around)) and _is_trusted(session, path)
+    encap = _follow_now(session, around, path) if goes_ahead else None
     if before is None and not tried:
         session.state = around.updating(path, why, encap)
     else:
@@ -345,6 +361,11 @@ def _switch_now(session: Session, around: Surroundings) -> bool:
     """Rules by which traffic does not wait for the peer's answer (RFC 4555 section 3.5 leaves it to us)."""
     at_once = session.connection.moves.switch is Switch.AT_ONCE
     return at_once or around.is_dead(session.path) or around.is_deaf(session.path)
+
+
+def _is_trusted(session: Session, path: Path) -> bool:
+    """May traffic go there unproven? An address that only the peer's list names may be a victim's (section 3.7)."""
+    return path.remote.ip == session.path.remote.ip or path.remote.ip in session.connection.remotes
 
 
 def _follow_now(session: Session, around: Surroundings, path: Path) -> bool:

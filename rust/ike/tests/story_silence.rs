@@ -5,7 +5,7 @@ mod stage;
 use core::time::Duration;
 
 use mobike_ike::Traffic;
-use stage::{CLIENT, GATEWAY, LTE, Nanos, Pair, WAN, WIFI, ms, secs};
+use stage::{CLIENT, ExchangeType, GATEWAY, LTE, Nanos, NotifyType, Pair, WAN, WIFI, Which, ms, secs};
 
 const SENT: Traffic = Traffic { heard: false, sent: true, elsewhere: None };
 const HEARD: Traffic = Traffic { heard: true, sent: false, elsewhere: None };
@@ -72,7 +72,7 @@ fn one_lost_test_is_no_alarm_and_data_that_returns_ends_the_hurry() {
     let mut pair = Pair::new(1).established();
     pair.net.unplug(WAN);
     let cut = pair.now;
-    ping(&mut pair, ms(20), ms(400), false);
+    ping(&mut pair, ms(20), ms(360), false);
     pair.net.plug(WAN);
     assert!(requests_since(&pair, cut) >= 1);
     pair.note(CLIENT, HEARD);
@@ -131,4 +131,121 @@ fn data_on_the_old_path_says_nothing_while_a_move_is_unanswered() {
     }
     assert!(pair.client().count("retransmissions") > repeated, "the update goes on being repeated");
     assert!(!pair.client().silences().is_empty());
+}
+
+/// The client's first path dies under its data, and the control plane chooses the other when it is told.
+fn searching() -> Pair {
+    let mut pair = Pair::new(1).established();
+    ping(&mut pair, ms(20), secs(1), true);
+    pair.net.unplug(WIFI);
+    while pair.client().silences().is_empty() {
+        ping(&mut pair, ms(20), ms(20), false);
+    }
+    pair
+}
+
+// req: M3.5-2, D5.1-1
+#[test]
+fn an_update_that_is_lost_during_a_search_is_repeated_soon() {
+    let mut pair = searching();
+    let update = || Which::of(CLIENT).request(ExchangeType::INFORMATIONAL).carrying(NotifyType::UPDATE_SA_ADDRESSES);
+    pair.net.lose(update().times(2));
+    let began = pair.now;
+    pair.order_move(Pair::path(LTE, WAN));
+    assert!(pair.run_until(secs(1), |world| !world.host(CLIENT).moved().is_empty()));
+    // A test and its answer, two updates in vain 125 ms apart, one that arrives, its answer.
+    assert!(pair.now.since(began) < ms(350), "{:?}", pair.now.since(began));
+    pair.settle();
+    assert_eq!(pair.client().moved().len(), 1);
+}
+
+// req: D5.1-2
+#[test]
+fn a_path_tried_in_a_search_gets_a_few_quick_repetitions_and_then_the_usual_waits() {
+    let mut pair = searching();
+    pair.net.unplug(LTE);
+    let (began, before) = (pair.now, pair.told.len());
+    pair.order_move(Pair::path(LTE, WAN));
+    let silences = pair.client().silences().len();
+    pair.run_for(ms(480));
+    assert_eq!(pair.client().silences().len(), silences, "it may be a long way");
+    pair.run_for(secs(10));
+    let sent = pair.told.len() - before;
+    assert!((6..=9).contains(&sent), "{sent} in {:?}", pair.now.since(began));
+}
+
+#[test]
+fn a_move_that_no_silence_led_to_is_repeated_in_its_own_time() {
+    let mut pair = Pair::new(1).established();
+    ping(&mut pair, ms(20), secs(1), true);
+    pair.net.unplug(LTE);
+    let began = pair.now;
+    pair.order_move(Pair::path(LTE, WAN));
+    pair.run_for(ms(490));
+    assert_eq!(requests_since(&pair, began), 1);
+}
+
+#[test]
+fn a_long_way_is_measured_although_its_first_request_was_repeated() {
+    let mut pair = searching();
+    pair.net.set_latency(CLIENT, ms(300));
+    pair.net.set_latency(GATEWAY, ms(300));
+    pair.order_move(Pair::path(LTE, WAN));
+    assert!(pair.run_until(secs(3), |world| !world.host(CLIENT).moved().is_empty()));
+    pair.settle();
+    // Data whose echo takes as long as the way is no alarm.
+    let silences = pair.client().silences().len();
+    for _ in 0..10 {
+        pair.note(CLIENT, SENT);
+        pair.run_for(ms(600));
+        pair.note(CLIENT, HEARD);
+        pair.run_for(secs(2));
+    }
+    assert_eq!(pair.client().silences().len(), silences);
+}
+
+// req: M3.5-3
+#[test]
+fn the_only_path_is_asked_every_few_seconds_while_data_wants_out_and_given_up_in_time() {
+    for (with_data, longest) in [(true, ms(4_100)), (false, ms(20_100))] {
+        let mut pair = Pair::new(1).client_profile(|profile| profile.liveness = secs(2)).established();
+        ping(&mut pair, ms(100), secs(1), true);
+        pair.net.unplug(WAN);
+        let cut = pair.now;
+        while pair.now.since(cut) < secs(115) {
+            if with_data {
+                pair.note(CLIENT, SENT);
+            }
+            pair.run_for(ms(100));
+        }
+        let tests: Vec<Nanos> =
+            pair.requests_of(CLIENT).iter().filter(|told| told.at > cut).map(|told| told.at).collect();
+        let widest = tests.windows(2).map(|two| two[1].since(two[0])).max().unwrap_or_default();
+        assert!(widest <= longest && widest > longest / 2, "{widest:?}");
+        let first = &pair.requests_of(CLIENT).into_iter().find(|told| told.at > cut).map(|told| told.bytes.clone());
+        let same = |told: &&stage::Told| told.at > cut && Some(&told.bytes) == first.as_ref();
+        assert_eq!(pair.requests_of(CLIENT).into_iter().filter(same).count(), tests.len(), "one request, same octets");
+        assert_eq!(pair.client().alive().len(), 1, "not before its time");
+        pair.run_for(secs(30));
+        assert!(pair.client().alive().is_empty(), "nor long after it");
+    }
+}
+
+// req: M3.5-3
+#[test]
+fn after_an_outage_the_only_path_carries_data_again_within_seconds() {
+    for length in [secs(23), secs(40), secs(100)] {
+        let mut pair = Pair::new(1).client_profile(|profile| profile.liveness = secs(2)).established();
+        ping(&mut pair, ms(100), secs(1), true);
+        pair.net.unplug(WAN);
+        ping(&mut pair, ms(100), length, false);
+        pair.net.plug(WAN);
+        let healed = pair.now;
+        let answered = pair.client().count("received");
+        while pair.client().count("received") == answered {
+            ping(&mut pair, ms(100), ms(100), false);
+        }
+        assert!(pair.now.since(healed) < ms(4_200), "{:?}", pair.now.since(healed));
+        assert_eq!(pair.client().alive().len(), 1);
+    }
 }

@@ -454,7 +454,10 @@ impl Established {
             | Ask::RekeyChild => {}
         }
         ctx.send(path, Arc::clone(&bytes));
-        let retry = Retry::begin(now, &self.profile.retransmit, &mut ctx.random);
+        let mut retry = Retry::begin(now, &self.profile.retransmit, &mut ctx.random);
+        if let Some((pace, times)) = self.haste(&ask) {
+            retry.hurry(now, pace, times);
+        }
         self.requests.sent(Outstanding { id, ask, bytes, path, generation, retry, many_paths: false });
         true
     }

@@ -1,6 +1,7 @@
 //! Repeating unanswered requests: the same octets until an answer comes, over the path in use then.
 
 use core::net::SocketAddr;
+use core::time::Duration;
 use std::sync::Arc;
 
 use crate::crypto::Role;
@@ -9,6 +10,7 @@ use crate::sa::context::Context;
 use crate::sa::established::Established;
 use crate::sa::exchange::addresses;
 use crate::sa::timers::Retry;
+use crate::sa::watch::QUICK_ELSEWHERE;
 use crate::sa::window::{Ask, Outstanding};
 use crate::{Nanos, Path};
 
@@ -16,7 +18,10 @@ use crate::{Nanos, Path};
 const PROBE_TRIES: u32 = 3;
 
 /// Silence is reported from the second repetition on.
-const SILENT_TRIES: u32 = 3;
+pub const SILENT_TRIES: u32 = 3;
+
+/// Quick repetitions over a path that nobody knows yet say little before this time: it may be a long way.
+const UNSURE: Duration = Duration::from_millis(500);
 
 impl Established {
     /// Put the SA on another path: unanswered requests go on from there with the same bytes, at once (M3.5-3).
@@ -25,7 +30,7 @@ impl Established {
             self.forget_path();
         }
         self.path = path;
-        let policy = self.profile.retransmit;
+        let (policy, pace) = (self.profile.retransmit, self.search_pace());
         for request in self.requests.outstanding_mut() {
             request.many_paths |= request.path != path;
             request.path = path;
@@ -36,6 +41,9 @@ impl Established {
                 // The peer moved us, so it lives.
                 Role::Responder => Retry::begin(now, &policy, &mut ctx.random),
             };
+            if let Some(pace) = pace {
+                request.retry.hurry(now, pace, QUICK_ELSEWHERE);
+            }
             ctx.counters.retransmissions += 1;
             ctx.send(path, Arc::clone(&request.bytes));
         }
@@ -58,6 +66,7 @@ impl Established {
     pub fn repeat_due(&mut self, ctx: &mut Context, now: Nanos) -> Option<DownReason> {
         let (patience, policy) = (self.patience(), self.profile.retransmit);
         let (here, closing) = (self.path, self.is_closing());
+        let unsure = if self.search_pace().is_some() && self.watch.is_guessing() { UNSURE } else { Duration::ZERO };
         let peers = self.places_of_peer();
         for request in self.requests.outstanding_mut().iter_mut().filter(|request| request.retry.next <= now) {
             let silent_for = now.since(request.retry.asked);
@@ -81,7 +90,7 @@ impl Established {
             }
             ctx.counters.retransmissions += 1;
             ctx.send(request.path, Arc::clone(&request.bytes));
-            if request.retry.tries >= SILENT_TRIES && !closing {
+            if request.retry.tries >= SILENT_TRIES && unanswered_for >= unsure && !closing {
                 let (path, generation, tries) = (request.path, request.generation, request.retry.tries);
                 ctx.events.push_back(Event::PathSilent { sa: self.id, path, generation, unanswered_for, tries });
             }

@@ -72,17 +72,25 @@ impl Retry {
         self.next = now + jitter(self.interval, policy, random);
     }
 
-    /// Repeat it a few times in quick succession. `false` if that was done already.
-    pub fn hurry(&mut self, now: Nanos, pace: Duration) -> bool {
+    /// Repeat it so many times in quick succession. `false` if that was done already.
+    pub fn hurry(&mut self, now: Nanos, pace: Duration, times: u8) -> bool {
         if self.hurried {
             return false;
         }
         self.hurried = true;
-        self.quick = QUICK;
+        self.quick = times;
         self.pace = pace.max(SHORTEST);
         // One that was sent just now waits its turn; one that waits already is repeated at once.
         self.next = self.next.min((self.sent + self.pace).max(now));
         true
+    }
+
+    /// There is data for the peer: do not wait longer than this for the next repetition. `true` if that is earlier than before.
+    pub fn no_later(&mut self, now: Nanos, longest: Duration) -> bool {
+        let sooner = (self.sent + longest).max(now);
+        let is_sooner = sooner < self.next;
+        self.next = self.next.min(sooner);
+        is_sooner
     }
 
     /// Was it repeated in a hurry?
@@ -100,9 +108,6 @@ impl Retry {
         }
     }
 }
-
-/// Repetitions in a hurry: within a second at the usual pace of an eighth of one.
-const QUICK: u8 = 6;
 
 /// No profile makes us send more often than this.
 const SHORTEST: Duration = Duration::from_millis(10);

@@ -7,6 +7,9 @@
 //! the test is answered          a stream that goes one way only: the next test waits longer, up to four times as long
 //! ```
 //!
+//! no answer                     the control plane looks for another path: what is asked there is repeated quickly, too
+//! ESP out, still no answer      a repetition every few seconds, where idle SAs wait longer
+//!
 //! Only the initiator hurries: it is the one who can move (RFC 4555 section 3.11).
 
 use core::time::Duration;
@@ -14,6 +17,7 @@ use core::time::Duration;
 use crate::crypto::Role;
 use crate::sa::context::Context;
 use crate::sa::established::Established;
+use crate::sa::repeat::SILENT_TRIES;
 use crate::sa::window::{Ask, Outstanding};
 use crate::{Nanos, Path};
 
@@ -33,6 +37,10 @@ pub struct Traffic {
 pub struct Watch {
     /// Smoothed round-trip time, in microseconds; 0 while none was measured on this path.
     srtt: u32,
+    /// The same of the path before.
+    srtt_before: u32,
+    /// The path before fell silent, and the peer has not yet answered an update from another.
+    searching: bool,
     /// ESP went out then, and none came in since.
     unheard_since: Nanos,
     /// Tests answered since ESP last came in.
@@ -41,6 +49,14 @@ pub struct Watch {
 
 /// Assumed until one is measured: across a continent.
 const UNKNOWN_ROUND_TRIP: Duration = Duration::from_millis(100);
+/// While data goes out, an unanswered request is repeated at least this often.
+const WITH_DATA: Duration = Duration::from_secs(4);
+/// Quick repetitions of the first test: within half a second at the usual pace of a twelfth of one.
+const QUICK: u8 = 6;
+/// And of what is asked on each other path while one is searched.
+pub const QUICK_ELSEWHERE: u8 = 3;
+/// And of a return routability check: the peer's traffic waits for it, but a gateway sends many at a time.
+const QUICK_CHECK: u8 = 2;
 /// Tests of a stream that goes one way only become this many doublings rarer.
 const MOST_DOUBLINGS: u8 = 2;
 
@@ -48,7 +64,7 @@ impl Watch {
     /// Nothing seen; `round_trip` as measured while setting up.
     #[must_use]
     pub fn new(round_trip: Option<Duration>) -> Watch {
-        let mut watch = Watch { srtt: 0, unheard_since: Nanos::NEVER, answered: 0 };
+        let mut watch = Watch { srtt: 0, srtt_before: 0, searching: false, unheard_since: Nanos::NEVER, answered: 0 };
         if let Some(sample) = round_trip {
             watch.measured(sample);
         }
@@ -64,19 +80,29 @@ impl Watch {
         };
     }
 
-    /// Smoothed round-trip time of the path in use.
+    /// Smoothed round-trip time of the path in use; of the one before, while nothing is known of this one.
     #[must_use]
     pub fn round_trip(&self) -> Duration {
-        if self.srtt == 0 { UNKNOWN_ROUND_TRIP } else { Duration::from_micros(self.srtt.into()) }
+        match (self.srtt, self.srtt_before) {
+            (0, 0) => UNKNOWN_ROUND_TRIP,
+            (0, known) | (known, _) => Duration::from_micros(known.into()),
+        }
+    }
+
+    /// Nobody knows yet how long an answer takes here.
+    #[must_use]
+    pub fn is_guessing(&self) -> bool {
+        self.srtt == 0
     }
 }
 
 impl Established {
     /// ESP came or went. `true` if it may have to be woken earlier than before.
     pub fn note_traffic(&mut self, now: Nanos, traffic: Traffic) -> bool {
+        let sooner = traffic.sent && self.wait_no_longer(now);
         if self.is_moving() {
             // The data plane is not where the IKE SA is: its packets say nothing about the new path.
-            return false;
+            return sooner;
         }
         if traffic.heard {
             self.heard = now;
@@ -89,7 +115,20 @@ impl Established {
             self.watch.unheard_since = now;
             return true;
         }
-        false
+        sooner
+    }
+
+    /// Data wants out, and the peer is the one who could end the outage by an answer: ask every few seconds, however long
+    /// the waits have grown meanwhile.
+    fn wait_no_longer(&mut self, now: Nanos) -> bool {
+        if self.channel.role != Role::Initiator || self.is_closing() {
+            return false;
+        }
+        let mut sooner = false;
+        for request in self.requests.outstanding_mut() {
+            sooner |= request.retry.no_later(now, WITH_DATA);
+        }
+        sooner
     }
 
     /// When data that gets no echo becomes suspicious.
@@ -113,11 +152,11 @@ impl Established {
         if self.requests.is_idle() {
             self.ask(ctx, now, Ask::Liveness);
         }
-        let pace = (2 * self.watch.round_trip()).max(self.profile.paths.detection_floor / 2);
+        let pace = self.pace();
         let here = self.path;
         let mut fresh = false;
         for request in self.requests.outstanding_mut().iter_mut().filter(|request| request.path == here) {
-            fresh |= request.retry.hurry(now, pace);
+            fresh |= request.retry.hurry(now, pace, QUICK);
         }
         if !fresh {
             // Everything unanswered is about another path, and answers will come or be given up there.
@@ -138,8 +177,14 @@ impl Established {
             return;
         }
         self.heard = now;
-        if request.retry.tries == 1 && !request.many_paths {
-            self.watch.measured(now.since(request.retry.sent));
+        let (least, most) = (now.since(request.retry.sent), now.since(request.retry.started));
+        if request.many_paths {
+            // Nobody knows which copy was answered.
+        } else if request.retry.tries == 1 {
+            self.watch.measured(most);
+        } else if self.watch.is_guessing() {
+            // Any copy may have been the one: what was guessed stands, if it can be true.
+            self.watch.measured(self.watch.round_trip().clamp(least, most));
         }
         if self.watch.unheard_since != Nanos::NEVER {
             self.watch.unheard_since = Nanos::NEVER;
@@ -149,7 +194,41 @@ impl Established {
 
     /// The path is another one: nothing is known about it.
     pub fn forget_path(&mut self) {
-        self.watch = Watch::new(None);
+        let Watch { srtt, srtt_before, searching, .. } = self.watch;
+        let srtt_before = if srtt == 0 { srtt_before } else { srtt };
+        self.watch = Watch { srtt_before, searching, ..Watch::new(None) };
+    }
+
+    /// The control plane chose another path. Was that because this one is silent?
+    pub fn note_search(&mut self) {
+        let silent = |request: &Outstanding| request.retry.is_hurried() || request.retry.tries >= SILENT_TRIES;
+        self.watch.searching |= self.hurries() && self.requests.outstanding().iter().any(silent);
+    }
+
+    /// The peer has answered an update.
+    pub fn end_search(&mut self) {
+        self.watch.searching = false;
+    }
+
+    /// How far quick repetitions are apart, if this is the time for such.
+    #[must_use]
+    pub fn search_pace(&self) -> Option<Duration> {
+        self.watch.searching.then(|| self.pace())
+    }
+
+    /// What traffic waits for is repeated a few times in quick succession: how far apart, how often.
+    #[must_use]
+    pub fn haste(&self, ask: &Ask) -> Option<(Duration, u8)> {
+        match ask {
+            Ask::Update { .. } => self.search_pace().map(|pace| (pace, QUICK_ELSEWHERE)),
+            Ask::Check { .. } | Ask::Repair { .. } => Some((self.pace(), QUICK_CHECK)),
+            Ask::Liveness | Ask::Probe { .. } | Ask::Announce { .. } | Ask::Away { .. } => None,
+            Ask::DeleteIke | Ask::DeleteChild { .. } => None,
+        }
+    }
+
+    fn pace(&self) -> Duration {
+        (2 * self.watch.round_trip()).max(self.profile.paths.detection_floor / 3)
     }
 
     fn hurries(&self) -> bool {

@@ -216,6 +216,7 @@ pub fn order_move(
         Ask::Update { addresses: Some(list), .. } => Some(Arc::clone(list)),
         _ => None,
     });
+    sa.note_search();
     sa.generation = generation;
     sa.settled = false;
     sa.retrial = None;
@@ -250,6 +251,7 @@ pub fn on_update_answer(
     }
     let generation = *generation;
     sa.settled = true;
+    sa.end_search();
     if let Some(error) = payloads.notifies().find(|notify| notify.kind.is_error()) {
         if error.kind == NotifyType::UNEXPECTED_NAT_DETECTED && retrial::begin(sa, ctx, now, request) {
             sa.settled = false;
