@@ -34,3 +34,14 @@ def test_traffic_is_on_a_working_pair_in_under_a_second_though_nobody_told_of_th
     times = sorted((recovered / MS if recovered else inf, seed) for recovered, seed in faults)
     assert median(time for time, _ in times) < usual, times
     assert times[-1][0] < worst, times[-5:]
+
+
+@pytest.mark.req("D5.1-3")
+@pytest.mark.parametrize("seed", SEEDS)
+def test_an_uplink_that_works_one_way_only_is_left_for_one_that_works_both_ways(seed: int) -> None:
+    outcome = outcome_of("black-hole", seed)
+    one_way = [each for each in outcome.recoveries if each.what.endswith((" out", " in"))]
+    assert {each.what.rpartition(" ")[2] for each in one_way} == {"out", "in"}
+    for recovery in one_way:
+        assert recovery.recovered is not None and recovery.recovered < 1_500 * MS, recovery
+    assert outcome.sas == 1, "the same SA all along"

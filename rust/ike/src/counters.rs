@@ -159,6 +159,8 @@ counters! {
     repairs_begun,
     /// The peer was there, and was followed.
     repairs_made,
+    /// News that nobody vouches for (INVALID_SPI in the clear, ICMP) brought a liveness test forward.
+    hints_followed,
     /// ESP came over another path than agreed, and the peer was asked about it.
     strays_asked_about,
     /// Peers granted leave to be away.

@@ -306,7 +306,11 @@ fn another_nat_mapping_is_news() {
             writer.push(&Payload::notify(NotifyType::NAT_DETECTION_DESTINATION_IP, &[octet; 20]));
         }
     };
-    script.answer(seen(1));
+    let cookie = script.notified().into_iter().find(|(kind, _)| *kind == NotifyType::COOKIE2).expect("a cookie").1;
+    script.answer(|writer| {
+        seen(1)(writer);
+        writer.push(&Payload::notify(NotifyType::COOKIE2, &cookie));
+    });
     assert!(script.events.iter().any(|event| matches!(event, Event::Moved { nat, .. } if nat.we_are_behind)));
     let news = |script: &Script| script.events.iter().filter(|event| matches!(event, Event::NatChanged { .. })).count();
     for (octet, expected) in [(1, 0), (2, 1), (2, 1), (1, 2)] {

@@ -227,3 +227,41 @@ fn a_gateway_that_lost_its_address_tries_every_place_the_client_may_be() {
     assert_eq!(last, Some((Pair::path(LTE, WAN2).reversed(), 0)), "and a fresh one proves the pair");
     assert_eq!(pair.client().path(), Pair::path(WIFI, WAN), "the client decides");
 }
+
+// req: M3.6-1
+#[test]
+fn the_place_a_list_comes_from_is_an_address_of_the_peer_though_not_listed() {
+    let mut pair = Pair::new(1).established();
+    // From lte, which the list itself leaves out, as RFC 4555 section 3.6 wants it.
+    pair.announce(CLIENT, &[WIFI, LTE], Some(Pair::path(LTE, WAN)));
+    pair.settle();
+    pair.announce(CLIENT, &[LTE], Some(Pair::path(LTE, WAN)));
+    pair.settle();
+    let lists: Vec<(Vec<IpAddr>, IpAddr)> = pair
+        .gateway()
+        .events
+        .iter()
+        .filter_map(|(_, event)| match event {
+            stage::Event::PeerAddresses { addresses, source, .. } => Some((addresses.clone(), *source)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(lists, [(vec![WIFI], LTE), (vec![], LTE)], "the second is NO_ADDITIONAL_ADDRESSES");
+    assert_eq!(pair.gateway().path(), Pair::path(WIFI, WAN).reversed(), "it moves nothing");
+}
+
+// req: M3.6-4
+#[test]
+fn the_clients_list_is_used_for_nothing_but_lists_over_a_dead_pair() {
+    let mut pair = Pair::new(1).gateway_profile(|profile| profile.liveness = secs(5));
+    have(&mut pair, CLIENT, &[WIFI, LTE]);
+    let mut pair = pair.established();
+    // A test, a probe, a list over the pair in use: all unanswered, all to the address in use alone.
+    pair.net.unplug(WIFI);
+    pair.run_for(secs(60));
+    pair.probe(GATEWAY, None);
+    pair.announce(GATEWAY, &[WAN, WAN2], None);
+    pair.run_for(secs(120));
+    assert!(pair.requests_of(GATEWAY).len() > 3);
+    assert!(pair.said(|told| told.from == GATEWAY).all(|told| told.path.remote.ip() == WIFI));
+}

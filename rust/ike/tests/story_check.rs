@@ -211,3 +211,47 @@ fn the_same_path_again_needs_no_new_proof() {
     assert_eq!(pair.gateway().count("cookie2_sent"), 1);
     assert_eq!(pair.gateway().peer_moves().len(), 2);
 }
+
+// req: M3.7-1, M3.7-2
+#[test]
+fn the_client_has_the_gateways_new_address_proved_by_its_update() {
+    for (policy, asked) in [
+        (ReturnRoutability::Before, true),
+        (ReturnRoutability::After, true),
+        (ReturnRoutability::Never, false),
+        (ReturnRoutability::Untrusted, true),
+    ] {
+        let mut pair = Pair::new(1).client_profile(|profile| profile.return_routability = policy).established();
+        pair.order_move(Pair::path(LTE, WAN2));
+        pair.settle();
+        let update = pair.requests_of(CLIENT)[0].clone();
+        assert_eq!(update.carries(NotifyType::COOKIE2), asked, "{policy:?}");
+        assert_eq!(pair.client().moved().len(), 1);
+    }
+    let trusted = |profile: &mut stage::Profile| {
+        profile.return_routability = ReturnRoutability::Untrusted;
+        profile.paths.trusted = vec![mobike_ike::Prefix::new(WAN2, 32)];
+    };
+    let mut pair = Pair::new(1).client_profile(trusted).established();
+    pair.order_move(Pair::path(LTE, WAN2));
+    pair.settle();
+    assert!(!pair.requests_of(CLIENT)[0].carries(NotifyType::COOKIE2));
+}
+
+// req: M3.7-1, M3.7-3
+#[test]
+fn an_answer_to_an_update_without_the_clients_cookie_closes_the_ike_sa() {
+    for wrong in [None, Some([9; 16])] {
+        let mut pair = Pair::new(1).established();
+        pair.net.lose(Which::of(GATEWAY).answer(ExchangeType::INFORMATIONAL));
+        pair.order_move(Pair::path(LTE, WAN2));
+        let id = pair.requests_of(CLIENT)[0].header().map(|header| header.message_id).unwrap_or_default();
+        let forged = Forged { sender: Role::Responder, exchange: ExchangeType::INFORMATIONAL, id, response: true };
+        let payloads: Vec<Payload<'_>> =
+            wrong.iter().map(|cookie| Payload::notify(NotifyType::COOKIE2, cookie)).collect();
+        let message = pair.forge(forged, &payloads);
+        pair.inject(CLIENT, Pair::path(LTE, WAN2), &message);
+        assert!(pair.client().alive().is_empty(), "{wrong:?}");
+        assert!(pair.client().moved().is_empty());
+    }
+}

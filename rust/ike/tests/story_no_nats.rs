@@ -6,7 +6,7 @@ use core::net::{IpAddr, SocketAddr};
 
 use mobike_ike::event::ConnectError;
 use mobike_ike::profile::Retransmit;
-use stage::{CLIENT, ExchangeType, GATEWAY, LTE, Nat, NotifyType, Pair, Told, WAN, WIFI, ip, ms, secs};
+use stage::{CLIENT, ExchangeType, Fate, GATEWAY, LTE, Nat, NotifyType, Pair, Told, WAN, WIFI, Which, ip, ms, secs};
 
 const NO_NATS: NotifyType = NotifyType::NO_NATS_ALLOWED;
 const UNEXPECTED: NotifyType = NotifyType::UNEXPECTED_NAT_DETECTED;
@@ -160,4 +160,46 @@ fn an_update_that_left_over_two_paths_is_followed_by_one_that_tells_the_truth() 
     assert_eq!(pair.client().path(), Pair::path(WIFI, WAN));
     assert_eq!(pair.client().moved().len(), 1);
     assert_eq!(pair.gateway().count("unexpected_nats"), 1);
+}
+
+// req: M3.9-1
+#[test]
+fn the_first_ike_auth_request_and_a_list_of_the_gateway_say_it_too_and_in_ipv6() {
+    let mut pair = strict().gateway_profile(|profile| profile.paths.nat_traversal = false);
+    let (six, wan6) = (ip("2001:db8::1"), ip("2001:db8::2"));
+    pair.hosts[0].addresses.push(("wifi6", six));
+    pair.hosts[1].addresses.push(("wan6", wan6));
+    pair.connect_over(&[(six, wan6)]);
+    pair.settle();
+    let spi = pair.client().up().spi_i;
+    let auth = pair.said(|told| told.from == CLIENT && told.asks(ExchangeType::IKE_AUTH)).next();
+    let auth = auth.and_then(|told| pair.keys[&spi].open(&told.bytes)).unwrap_or_default();
+    let (here, there) = (SocketAddr::new(six, 500), SocketAddr::new(wan6, 500));
+    assert_eq!(auth.notify(NO_NATS).map(<[u8]>::to_vec), Some(written(here, there)));
+    assert_eq!(auth.notify(NO_NATS).map(<[u8]>::len), Some(36));
+    pair.announce(GATEWAY, &[wan6, WAN], None);
+    pair.settle();
+    assert_eq!(ends(pair.requests_of(GATEWAY)[0]), Some(written(there, here)));
+    pair.order_move_with(Pair::init_path(six, wan6), Some(&[six, LTE]));
+    pair.settle();
+    let update = pair.requests_of(CLIENT);
+    assert_eq!(ends(update[0]), Some(written(here, there)), "an update with a list");
+    assert_eq!(pair.client().moved().len(), 1);
+}
+
+// req: M3.9-2
+#[test]
+fn a_translator_of_ports_alone_is_one_too() {
+    let mut pair = strict().established();
+    let elsewhere = SocketAddr::new(LTE, 40_000);
+    pair.net.plan(Which::of(CLIENT).carrying(NotifyType::UPDATE_SA_ADDRESSES), Fate::From(elsewhere));
+    let before = pair.gateway().trace();
+    pair.order_move(Pair::path(LTE, WAN));
+    pair.run_for(ms(100));
+    assert_eq!((pair.gateway().trace(), pair.gateway().count("unexpected_nats")), (before, 1));
+    let answer = pair.said(|told| told.from == GATEWAY && told.answers(ExchangeType::INFORMATIONAL)).last();
+    assert!(answer.is_some_and(|told| told.carries(UNEXPECTED) && told.path.remote == elsewhere), "where it came from");
+    // One packet changes nothing for good.
+    pair.settle();
+    assert_eq!(pair.client().moved().len(), 1);
 }

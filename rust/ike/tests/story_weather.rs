@@ -87,8 +87,12 @@ proptest! {
         skies in prop::collection::vec(sky(), 0..60),
         deeds in prop::collection::vec(deed(), 1..25),
         last in 0..4usize,
+        window in 1..9u8,
     ) {
-        let mut pair = Pair::new(seed).established();
+        let wide = |profile: &mut stage::Profile| profile.window = window;
+        let mut pair = Pair::new(seed).client_profile(wide).gateway_profile(wide);
+        pair.allow_window(window);
+        let mut pair = pair.established();
         pair.net.script(skies.into_iter().map(fate));
         for deed in deeds {
             act(&mut pair, deed);

@@ -29,10 +29,13 @@ pub fn write(writer: &mut SkWriter, ask: &Ask, path: Path, behind_nat: bool, has
             }
         }
         Ask::Probe { .. } => {}
-        Ask::Update { addresses: list, .. } => {
+        Ask::Update { addresses: list, cookie, .. } => {
             writer.push(&Payload::Notify(MobikeNotify::UpdateSaAddresses.notify(&mut scratch)));
             nat(writer);
             no_nats(writer);
+            if let Some(cookie) = cookie.as_ref().and_then(|octets| Cookie2::new(octets)) {
+                writer.push(&Payload::Notify(MobikeNotify::Cookie2(cookie).notify(&mut scratch)));
+            }
             if let Some(list) = list {
                 addresses::write(writer, list, path.local.ip());
             }

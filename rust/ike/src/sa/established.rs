@@ -6,10 +6,10 @@ use core::net::IpAddr;
 use core::time::Duration;
 use std::sync::Arc;
 
-use crate::crypto::{IkeSuite, Role, Spis};
+use crate::crypto::{IkeSuite, Random, Role, Spis};
 use crate::event::{DownReason, Event, NatView, NoticeKind};
 use crate::id::{ChildId, Generation, Identity, ProfileId, SaId, Token};
-use crate::profile::Profile;
+use crate::profile::{Profile, ReturnRoutability};
 use crate::sa::Sa;
 use crate::sa::asked;
 use crate::sa::channel::{Channel, Outgoing};
@@ -402,7 +402,27 @@ impl Established {
         self.requests.tidy();
     }
 
-    fn send_request(&mut self, ctx: &mut Context, now: Nanos, id: u32, ask: Ask) -> bool {
+    /// Must the peer prove that it receives at this address?
+    #[must_use]
+    pub fn wants_proof_of(&self, address: IpAddr) -> bool {
+        match self.profile.return_routability {
+            // The certificate is proof enough (D5.5-1).
+            _ if self.proven.contains(&address) => false,
+            ReturnRoutability::Before | ReturnRoutability::After => true,
+            ReturnRoutability::Untrusted => !self.profile.paths.trusts(address),
+            ReturnRoutability::Never => false,
+        }
+    }
+
+    fn send_request(&mut self, ctx: &mut Context, now: Nanos, id: u32, mut ask: Ask) -> bool {
+        if let Ask::Update { cookie, .. } = &mut ask {
+            // The answer comes from where it will send us traffic, so let it prove that (M3.7-1).
+            *cookie = self.wants_proof_of(self.path.remote.ip()).then(|| {
+                let mut octets = [0; 16];
+                ctx.random.fill(&mut octets);
+                octets
+            });
+        }
         let (path, generation) = match &ask {
             Ask::Probe { path, generation } | Ask::Announce { path, generation, .. } => {
                 (path.unwrap_or(self.path), *generation)

@@ -31,6 +31,8 @@ pub enum Ask {
         generation: Generation,
         /// Our whole list, if it goes along.
         addresses: Option<Arc<[core::net::IpAddr]>>,
+        /// What must come back, if the peer's address is to be proven; made when it is sent.
+        cookie: Option<[u8; 16]>,
     },
     /// Our whole list of addresses.
     Announce {
@@ -77,6 +79,12 @@ impl Ask {
     #[must_use]
     pub fn is_alone(&self) -> bool {
         matches!(self, Ask::RekeyIke)
+    }
+
+    /// An update that is to be sent.
+    #[must_use]
+    pub fn update(generation: Generation, addresses: Option<Arc<[core::net::IpAddr]>>) -> Ask {
+        Ask::Update { generation, addresses, cookie: None }
     }
 }
 

@@ -11,7 +11,9 @@ use crate::sa::Sa;
 use crate::sa::channel::{Opened, Outgoing};
 use crate::sa::context::Context;
 use crate::sa::established::{self, Established};
-use crate::sa::exchange::{admission, away, create_child, mobike, rekey_child, rekey_ike, repair, retired};
+use crate::sa::exchange::{
+    admission, away, create_child, hint, mobike, rekey_child, rekey_ike, repair, retired,
+};
 use crate::sa::path::{NatHashes, detect};
 use crate::sa::window::{Ask, Outstanding, Standing};
 use crate::wire::mobike::{MAX_COOKIE2, SCRATCH_LEN};
@@ -24,6 +26,9 @@ use crate::{Nanos, Path};
 /// A message for an established SA came in.
 pub fn on_message(sa: &mut Sa, ctx: &mut Context, now: Nanos, path: Path, header: &Header, bytes: &mut [u8]) {
     let Sa::Established(established) = sa else { return };
+    if hint::is_in_the_clear(header) {
+        return hint::on_clear_message(established, ctx, now, bytes);
+    }
     let ended = if header.flags.response {
         on_answer(established, ctx, now, path, header, bytes)
     } else {
@@ -332,7 +337,17 @@ fn settle(
                 ctx.events.push_back(Event::PathChecked { sa: sa.id, path, generation, rtt });
             }
         }
-        Ask::Update { .. } => mobike::on_update_answer(sa, ctx, now, path, &request, payloads),
+        Ask::Update { cookie, .. } => {
+            let refused = payloads.notifies().any(|notify| notify.kind.is_error());
+            if let Some(cookie) = cookie.filter(|_| !refused) {
+                let came = payloads.notify(NotifyType::COOKIE2).map_or(&[][..], |notify| notify.data);
+                if !bool::from(cookie.ct_eq(came)) {
+                    ctx.counters.cookie2_failed += 1;
+                    return Some(DownReason::WrongCookie2);
+                }
+            }
+            mobike::on_update_answer(sa, ctx, now, path, &request, payloads);
+        }
         Ask::Announce { .. } => mobike::on_announce_answer(sa, ctx, now, path, request, payloads),
         Ask::Check { cookie } => {
             let came = payloads.notify(NotifyType::COOKIE2).map_or(&[][..], |notify| notify.data);

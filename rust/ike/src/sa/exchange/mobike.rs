@@ -100,6 +100,7 @@ fn replace_list(sa: &mut Established, ctx: &mut Context, request: &Request, list
 /// UPDATE_SA_ADDRESSES: the addresses and ports are those of the datagram (M3.5-7).
 fn on_update(sa: &mut Established, ctx: &mut Context, now: Nanos, request: &Request, payloads: &Payloads<'_>) {
     let proven_before = sa.is_proven(request.path, now);
+    let proof_wanted = sa.wants_proof_of(request.path.remote.ip());
     let Mobility::Responder { last_update, checking } = &sa.mobility else {
         ctx.counters.updates_unexpected += 1;
         return;
@@ -114,13 +115,6 @@ fn on_update(sa: &mut Established, ctx: &mut Context, now: Nanos, request: &Requ
     let returned = away::come_back(sa, now);
     let moved = sa.path != request.path;
     let policy = sa.profile.return_routability;
-    let proof_wanted = match policy {
-        // The certificate is proof enough (D5.5-1).
-        _ if sa.proven.contains(&request.path.remote.ip()) => false,
-        ReturnRoutability::Before | ReturnRoutability::After => true,
-        ReturnRoutability::Untrusted => !sa.profile.paths.trusts(request.path.remote.ip()),
-        ReturnRoutability::Never => false,
-    };
     // The same path again, and proven before: nothing new to prove.
     let proven = !unproven && !moved || proven_before;
     let check = proof_wanted && (returned || !proven);
@@ -222,7 +216,7 @@ pub fn order_move(
     sa.retrial = None;
     sa.re_aim(ctx, now, path);
     let addresses = addresses.or(unsent).or(in_flight);
-    sa.ask_first(ctx, now, Ask::Update { generation, addresses }, |ask| matches!(ask, Ask::Update { .. }));
+    sa.ask_first(ctx, now, Ask::update(generation, addresses), |ask| matches!(ask, Ask::Update { .. }));
 }
 
 /// Our UPDATE was answered.
@@ -234,7 +228,7 @@ pub fn on_update_answer(
     request: &Outstanding,
     payloads: &Payloads<'_>,
 ) {
-    let Ask::Update { generation, addresses } = &request.ask else { return };
+    let Ask::Update { generation, addresses, .. } = &request.ask else { return };
     if request.many_paths || request.path != sa.path || *generation != sa.generation {
         // Overtaken: no MOBIKE processing (M3.5-4), and an answer that proves no path asks for another request (M3.7-4).
         ctx.counters.moves_overtaken += 1;
@@ -245,7 +239,7 @@ pub fn on_update_answer(
             && !sa.requests.outstanding().iter().any(|other| newer(&other.ask))
         {
             let (generation, addresses) = (sa.generation, addresses.clone());
-            sa.ask_first(ctx, now, Ask::Update { generation, addresses }, newer);
+            sa.ask_first(ctx, now, Ask::update(generation, addresses), newer);
         }
         return;
     }

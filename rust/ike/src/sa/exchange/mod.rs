@@ -7,6 +7,7 @@
 //! create_child     what the peer may replace           rekey_ike, rekey_child   replacing, by either end
 //! retired          what still comes on an IKE SA that was replaced
 //! mobike           UPDATE_SA_ADDRESSES, return routability, address lists
+//! hint             what nobody vouches for: it brings a test forward, and no more
 //! admission        what of it policy refuses           retrial          what is asked anew after a NAT was seen
 //! away             the initiator vanishes for a while, by agreement
 //! repair           ESP over another path than agreed: asked about first, followed after
@@ -20,6 +21,7 @@ pub mod auth_initiator;
 pub mod auth_responder;
 pub mod away;
 pub mod create_child;
+pub mod hint;
 pub mod informational;
 pub mod init_initiator;
 pub mod init_responder;

@@ -18,6 +18,7 @@ use crate::crypto::Random;
 use crate::event::DownReason;
 use crate::sa::context::Context;
 use crate::sa::established::{Established, Mobility};
+use crate::sa::exchange::hint;
 use crate::sa::exchange::informational::detected;
 use crate::sa::exchange::mobike;
 use crate::sa::window::{Ask, Outstanding};
@@ -40,6 +41,8 @@ pub struct Strays {
     not_before: Nanos,
     /// Initiator: when the peer was asked because of it.
     asked: Nanos,
+    /// Hints that nobody vouches for are not followed before.
+    no_doubt_before: Nanos,
     doublings: u8,
 }
 
@@ -48,6 +51,15 @@ impl Strays {
     pub fn agreed(&mut self, now: Nanos) {
         self.not_before = self.not_before.max(now + LATE);
         self.asked = Nanos::default();
+    }
+
+    /// May a hint be followed?
+    pub fn may_doubt(&mut self, now: Nanos) -> bool {
+        let may = now >= self.no_doubt_before;
+        if may {
+            self.no_doubt_before = now + hint::REST;
+        }
+        may
     }
 
     fn is_due(&mut self, now: Nanos) -> bool {
@@ -146,7 +158,7 @@ fn ask_whether_agreed(sa: &mut Established, ctx: &mut Context, now: Nanos) -> bo
     } else {
         // The agreed path works, and yet the peer sends elsewhere: tell it again.
         sa.strays.asked = Nanos::default();
-        let again = Ask::Update { generation: sa.generation, addresses: None };
+        let again = Ask::update(sa.generation, None);
         sa.settled = false;
         sa.ask_first(ctx, now, again, |ask| matches!(ask, Ask::Update { .. }));
     }

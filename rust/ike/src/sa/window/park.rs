@@ -16,10 +16,11 @@ impl Parked for Ask {
                 to.put(path);
                 to.put(generation);
             }
-            Ask::Update { generation, addresses } => {
+            Ask::Update { generation, addresses, cookie } => {
                 to.put(&2u8);
                 to.put(generation);
                 to.put(addresses);
+                to.put(&cookie.map(u128::from_be_bytes));
             }
             Ask::Announce { addresses, path, generation } => {
                 to.put(&3u8);
@@ -52,7 +53,11 @@ impl Parked for Ask {
         Ok(match from.get::<u8>()? {
             0 => Ask::Liveness,
             1 => Ask::Probe { path: from.get()?, generation: from.get()? },
-            2 => Ask::Update { generation: from.get()?, addresses: from.get()? },
+            2 => Ask::Update {
+                generation: from.get()?,
+                addresses: from.get()?,
+                cookie: from.get::<Option<u128>>()?.map(u128::to_be_bytes),
+            },
             3 => Ask::Announce { addresses: from.get()?, path: from.get()?, generation: from.get()? },
             4 => Ask::Check { cookie: from.get::<u128>()?.to_be_bytes() },
             5 => Ask::DeleteIke,
