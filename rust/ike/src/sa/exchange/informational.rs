@@ -11,9 +11,7 @@ use crate::sa::Sa;
 use crate::sa::channel::{Opened, Outgoing};
 use crate::sa::context::Context;
 use crate::sa::established::{self, Established};
-use crate::sa::exchange::{
-    admission, away, create_child, hint, mobike, rekey_child, rekey_ike, repair, retired,
-};
+use crate::sa::exchange::{admission, away, create_child, hint, mobike, rekey_child, rekey_ike, repair, retired};
 use crate::sa::path::{NatHashes, detect};
 use crate::sa::window::{Ask, Outstanding, Standing};
 use crate::wire::mobike::{MAX_COOKIE2, SCRATCH_LEN};
@@ -89,14 +87,7 @@ fn on_request(
 }
 
 /// A request that was answered before.
-fn answer_again(
-    sa: &mut Established,
-    ctx: &mut Context,
-    path: Path,
-    spis: Spis,
-    standing: Standing,
-    bytes: &mut [u8],
-) {
+fn answer_again(sa: &mut Established, ctx: &mut Context, path: Path, spis: Spis, standing: Standing, bytes: &mut [u8]) {
     let Some((channel, _)) = sa.line(spis) else { return };
     match (channel.open_repeated(bytes), standing) {
         (Ok(true), Standing::Repeated(answer)) => {
