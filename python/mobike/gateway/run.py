@@ -102,7 +102,7 @@ class Daemon:
         self._core.submit([SetProfile(connection.profile) for connection in self.settings.connections])
         if self._tun is not None:
             await self._tun.start()
-            self._stack.push_async_callback(self._close_tun, self._tun)
+            self._stack.push_async_callback(self._close_tun)
         await self._links.start()
         self._stack.push_async_callback(self._links.close)
         for each in self.settings.links.manual:
@@ -219,6 +219,8 @@ class Daemon:
             self._keeping.cancel()
             await asyncio.gather(self._keeping, return_exceptions=True)
         self._shell.close()
+        # The core takes the TUN device with it; what was put there is taken back before.
+        await self._close_tun()
         await keeper.park()
         keeper.close()
 
@@ -233,8 +235,10 @@ class Daemon:
                 return
         log.warning("daemon.goodbye", text=f"{self._fleet.page(None, 1).total} SAs end without their peer's answer")
 
-    async def _close_tun(self, tun: "TunNetwork") -> None:
-        await tun.close(self._inner_net.everything())
+    async def _close_tun(self) -> None:
+        tun, self._tun = self._tun, None
+        if tun is not None:
+            await tun.close(self._inner_net.everything())
 
 
 def _tun_network(name: str) -> "TunNetwork":
