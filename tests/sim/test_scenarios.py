@@ -96,8 +96,9 @@ def test_a_black_hole_of_which_nobody_tells_costs_less_than_a_second(seed: int) 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_flaky_path_throws_no_tunnel_about(seed: int) -> None:
+    # Twenty seconds of one loss in three: each way fails now and then. No more than a move in three seconds.
     outcome = outcome_of("flaky-path", seed)
-    assert sum(line.kind == "moved" for line in outcome.timeline) <= 4, outcome.timeline
+    assert sum(line.kind == "moved" for line in outcome.timeline) <= 6, outcome.timeline
 
 
 @pytest.mark.parametrize("seed", SEEDS)
