@@ -87,10 +87,16 @@ soak: $(STAMP)  ## many seeds of chaos in the simulated world: SEEDS=n, SEED=fir
 # --- numbers --------------------------------------------------------------------------------------------------------
 
 .PHONY: bench
-bench: $(STAMP)  ## all benches: criterion, time to recover, the fleet against strongSwan
+bench: $(STAMP)  ## all benches: criterion, decisions, time to recover, the fleet against strongSwan
 	cargo bench --workspace -- --warm-up-time 1 --measurement-time 2
+	@$(MAKE) --no-print-directory bench-decisions
 	@$(MAKE) --no-print-directory bench-recovery
 	@$(MAKE) --no-print-directory bench-fleet
+
+.PHONY: bench-decisions
+bench-decisions: $(STAMP)  ## the control plane alone: 100,000 SAs lose an address; a search by the draft's timing and by ours
+	@$(BIN)/python -m benches.fleet_decision
+	@$(BIN)/python -m benches.draft_arithmetic
 
 .PHONY: bench-recovery
 bench-recovery: $(STAMP)  ## time to recover and packets sent in the shipped scenarios; writes benches/results/recovery.md

@@ -3,7 +3,7 @@
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Annotated, ClassVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 
 
 def _read_ip(value: object) -> IPv4Address | IPv6Address:
@@ -141,6 +141,24 @@ class IkeSaDetail(Answer):
     """Further addresses that the peer has told of."""
     children: tuple[Child, ...]
     last_move: Move | None
+    pin: str | None
+    """The pair that an order to move asks for; null: policy chooses."""
+
+
+class Explanation(Answer):
+    """What an IKE SA would do, and why."""
+
+    without: str | None
+    """What of ours is supposed to be gone; null: nothing, this is how it is."""
+    decision: str
+    """`stay`, `move`, or `wait` for a pair that can be used."""
+    local: str | None
+    """Our address of the pair it would use; null if it would wait."""
+    remote: str | None
+    why: str
+    """One line for people."""
+    pairs: tuple[Pair, ...]
+    """Every pair that could carry it then, best first."""
 
 
 class IkeSaPage(Answer):
@@ -180,6 +198,8 @@ class Address(Answer):
     link: str
     available: bool
     """It can be used now."""
+    standing: str
+    """`preferred`, `deprecated`, `optimistic` (not yet proven to be ours alone), or `avoided` by an operator."""
 
 
 class Addresses(Answer):
@@ -265,6 +285,19 @@ class RekeyOrder(Order):
 
     children: bool = False
     """Each of its Child SAs instead of the IKE SA itself."""
+
+
+class LinkOrder(Order):
+    """Avoid a link, or use it as the configuration says again."""
+
+    avoid: StrictBool
+
+
+class ExplainQuery(Order):
+    """What is to be supposed."""
+
+    without: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    """A link or an address of ours that is to be thought away."""
 
 
 class AddressOrder(Order):

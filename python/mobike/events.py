@@ -196,6 +196,14 @@ class PairSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class PathHeard:
+    """Authenticated data came in over this path after it was told to be silent: it lives."""
+
+    sa: SaId
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
 class PeerMoved:
     """The initiator moved the SA here; `verified` says whether it has echoed our COOKIE2 from there."""
 
@@ -265,10 +273,14 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class AddressAdded:
-    """A local address can be used (RFC 4621 section 2: "available")."""
+    """A local address can be used (RFC 4621 section 2: "available"); told again when it changes how well."""
 
     ip: Ip
     link: str
+    deprecated: bool = False
+    """IPv6: its preferred lifetime is over (RFC 4862 section 5.5.4)."""
+    optimistic: bool = False
+    """IPv6: it may still turn out to be somebody else's (RFC 4429)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +297,8 @@ class RouteAnswer:
 
     pair: Pair
     reachable: bool
+    into_tunnel: bool = False
+    """There is one, but it leads into one of our own tunnels; `reachable` is false then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -395,6 +409,7 @@ CoreEvent: TypeAlias = (
     | PathSilent
     | PathChecked
     | PairSeen
+    | PathHeard
     | PeerMoved
     | PeerAddresses
     | NatChanged

@@ -90,6 +90,23 @@ class IkeSaDetail:
     peer_addresses: tuple[str, ...]
     children: tuple[ChildView, ...]
     last_move: MoveView | None
+    pin: str | None = None
+    """The pair that an operator's order asks for; None: policy chooses."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExplanationView:
+    """What an SA would do, and why: as things are, or without a link or an address of ours."""
+
+    without: str | None
+    decision: str
+    """`stay`, `move`, or `wait` for a pair that can be used."""
+    local: str | None
+    """Our address of the pair that it would use; None if it would wait."""
+    remote: str | None
+    why: str
+    """One sentence."""
+    pairs: tuple[PairView, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +161,8 @@ class AddressView:
     ip: str
     link: str
     available: bool
+    standing: str = "preferred"
+    """`preferred`, `deprecated`, `optimistic` (not yet proven to be ours alone), or `avoided` by the operator."""
 
 
 class NotFound(LookupError):
@@ -176,6 +195,10 @@ class Facade(Protocol):
         """One SA, or NotFound."""
         ...
 
+    def explain(self, sa: str, *, without: str | None = None) -> ExplanationView:
+        """What one SA would do, or NotFound; Refused if `without` names nothing of ours."""
+        ...
+
     def addresses(self) -> tuple[AddressView, ...]: ...
 
     def up(self, connection: str) -> None:
@@ -204,6 +227,14 @@ class Facade(Protocol):
 
     def rekey(self, sa: str, *, children: bool) -> None:
         """Give one IKE SA new keys, or each of its Child SAs; or NotFound."""
+        ...
+
+    def unpin(self, sa: str) -> None:
+        """Take a `move` back: policy chooses again. NotFound, or Refused where no order holds."""
+        ...
+
+    def avoid(self, link: str, *, avoid: bool) -> None:
+        """Use this link only where nothing else is left, or as the rules say again. Refused if that is nothing new."""
         ...
 
     def set_address(self, ip: str, *, available: bool, announce: bool = True) -> None:

@@ -11,6 +11,7 @@ from mobike.facade import (
     ChildView,
     ConnectionView,
     EventView,
+    ExplanationView,
     Health,
     IkeSaDetail,
     IkeSaView,
@@ -130,6 +131,18 @@ class House:
         why = "wlan0 is the first of your links, and the peer answers there"
         return IkeSaDetail(view, why, pairs, ("203.0.113.2",), (a_child(view),), self.last_moves.get(sa))
 
+    def explain(self, sa: str, *, without: str | None = None) -> ExplanationView:
+        detail = self.ike_sa(sa)
+        if without is not None and all(without not in (each.ip, each.link) for each in self.local.values()):
+            raise Refused(f"{without!r} is no link and no address of ours", field="without")
+        left = [pair for pair in detail.pairs if without not in (pair.link, pair.local)]
+        if not left:
+            return ExplanationView(without, "wait", None, None, "nothing is left", detail.pairs)
+        stays = any(pair.current for pair in left)
+        best = next((pair for pair in left if pair.current), left[0])
+        why = detail.why if stays else f"{without} is gone"
+        return ExplanationView(without, "stay" if stays else "move", best.local, best.remote, why, detail.pairs)
+
     def addresses(self) -> tuple[AddressView, ...]:
         return tuple(self.local.values())
 
@@ -171,6 +184,16 @@ class House:
         view = self._sa(sa)
         self.sas[sa] = replace(view, spi_i=f"{int(view.spi_i, 16) + 1:016x}")
         self.orders.append(f"rekey {sa} {'children' if children else 'ike'}")
+
+    def unpin(self, sa: str) -> None:
+        if self._sa(sa).moves == 0:
+            raise Refused("no order to move holds for it")
+        self.orders.append(f"unpin {sa}")
+
+    def avoid(self, link: str, *, avoid: bool) -> None:
+        if all(link != each.link for each in self.local.values()):
+            raise Refused(f"there is no link {link} here")
+        self.orders.append(f"{'avoid' if avoid else 'lift'} {link}")
 
     def set_address(self, ip: str, *, available: bool, announce: bool = True) -> None:
         if not self.manual:

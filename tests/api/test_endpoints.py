@@ -94,7 +94,7 @@ async def test_connections_are_listed_also_where_they_are_down(api: httpx.AsyncC
 
 async def test_addresses_counters_and_health_are_shown(api: httpx.AsyncClient) -> None:
     addresses = (await api.get("/api/v1/addresses")).raise_for_status().json()["items"]
-    assert addresses[1] == {"ip": "198.51.100.20", "link": "wwan0", "available": True}
+    assert addresses[1] == {"ip": "198.51.100.20", "link": "wwan0", "available": True, "standing": "preferred"}
     assert (await api.get("/api/v1/counters")).json()["counters"]["drop.unknown_spi"] == 2
     assert (await api.get("/api/v1/health")).json() == {
         "live": True,
@@ -103,6 +103,18 @@ async def test_addresses_counters_and_health_are_shown(api: httpx.AsyncClient) -
         "version": "0.1.0",
         "uptime_s": 3725.0,
     }
+
+
+async def test_an_sa_explains_where_it_is_and_where_it_would_be_without_a_link(api: httpx.AsyncClient) -> None:
+    now = (await api.get("/api/v1/ike-sas/2/explain")).raise_for_status().json()
+    assert (now["without"], now["decision"], now["local"]) == (None, "stay", "192.0.2.10")
+    then = (await api.get("/api/v1/ike-sas/2/explain?without=wlan0")).raise_for_status().json()
+    assert (then["without"], then["decision"], then["local"]) == ("wlan0", "move", "198.51.100.20")
+    assert then["why"] == "wlan0 is gone"
+    assert len(then["pairs"]) == 2
+    unknown = await api.get("/api/v1/ike-sas/2/explain?without=eth9")
+    assert (unknown.status_code, unknown.json()["detail"]) == (409, "'eth9' is no link and no address of ours")
+    assert (await api.get("/api/v1/ike-sas/9999/explain")).status_code == 404
 
 
 # --- orders ----------------------------------------------------------------------------------------------------------
@@ -115,6 +127,10 @@ async def test_a_move_is_ordered_and_seen(api: httpx.AsyncClient, house: House) 
     body = (await api.get("/api/v1/ike-sas/2")).json()
     assert body["sa"]["local"] == "198.51.100.20:4500"
     assert body["last_move"]["duration_ms"] == 12.5
+    back = await api.delete("/api/v1/ike-sas/2/pin")
+    assert (back.status_code, back.json()) == (202, {"order": "unpin", "target": "2"})
+    assert house.orders[-1] == "unpin 2"
+    assert (await api.delete("/api/v1/ike-sas/3/pin")).status_code == 409
 
 
 @pytest.mark.parametrize(
@@ -129,6 +145,8 @@ async def test_a_move_is_ordered_and_seen(api: httpx.AsyncClient, house: House) 
         ("PUT addresses/192.0.2.10", {"available": True, "announce": False}, "plug 192.0.2.10 announce=False"),
         ("POST ike-sas/1/rekey", {}, "rekey 1 ike"),
         ("POST ike-sas/1/rekey", {"children": True}, "rekey 1 children"),
+        ("PUT links/wwan0", {"avoid": True}, "avoid wwan0"),
+        ("PUT links/wwan0", {"avoid": False}, "lift wwan0"),
         ("POST ike-sas/1/move", {"remote": "2001:DB8:0::1"}, "move 1 None 2001:db8::1"),
     ],
 )
@@ -295,7 +313,7 @@ async def test_nothing_but_the_probes_is_open(house: House) -> None:
     async with _client(house) as api:
         schema = (await api.get("/api/v1/openapi.json")).json()
     paths = [path.format(id="1", name="office", ip="192.0.2.10") for path in schema["paths"]]
-    assert len(paths) == 16
+    assert len(paths) == 19
     async with _client(house, token=None) as stranger:
         for path in [*paths, "/", "/api/v1/openapi.json", "/docs", "/nothing", "/livez/", "//livez"]:
             for method in ("GET", "POST", "PUT", "DELETE"):

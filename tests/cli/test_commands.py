@@ -150,6 +150,31 @@ def test_rekey_says_what_is_new(mobike: Run, daemon: Running) -> None:
     assert daemon.house.orders == ["rekey 1 ike", "rekey 1 children", "rekey 1 ike"]
 
 
+def test_explain_says_where_an_sa_is_and_where_it_would_be(mobike: Run, daemon: Running) -> None:
+    told = mobike("--socket", daemon.socket, "explain", "office")
+    assert told.code == 0
+    lines = [line.rstrip() for line in told.out.splitlines()]
+    assert lines[0] == "IKE SA 1  stay at 192.0.2.10 -> 203.0.113.1"
+    assert lines[1] == "  wlan0 is the first of your links, and the peer answers there"
+    assert re.search(r"2 +198\.51\.100\.20 +203\.0\.113\.1 +wwan0 +ranks behind", told.out)
+    told = mobike("--socket", daemon.socket, "explain", "1", "--without", "wlan0")
+    assert told.out.splitlines()[0].rstrip() == "IKE SA 1  without wlan0: move to 198.51.100.20 -> 203.0.113.1"
+    shown = json.loads(mobike("--socket", daemon.socket, "explain", "1", "--without", "wlan0", "-o", "json").out)
+    assert shown["decision"] == "move"
+    assert daemon.house.orders == []
+
+
+def test_a_move_is_taken_back_and_a_link_is_avoided_and_no_longer(mobike: Run, daemon: Running) -> None:
+    told = mobike("--socket", daemon.socket, "move", "1", "--unpin")
+    assert (told.code, told.err) == (1, "mobike: no order to move holds for it\n")
+    mobike("--socket", daemon.socket, "move", "1", "--local", "198.51.100.20")
+    assert mobike("--socket", daemon.socket, "move", "1", "--unpin").out == "1: policy chooses again\n"
+    assert mobike("--socket", daemon.socket, "avoid", "wwan0").out == "wwan0: used where nothing else is left\n"
+    assert mobike("--socket", daemon.socket, "avoid", "wwan0", "--lift").out == "wwan0: used as configured\n"
+    assert mobike("--socket", daemon.socket, "avoid", "eth9").code == 1
+    assert daemon.house.orders[1:] == ["unpin 1", "avoid wwan0", "lift wwan0"]
+
+
 def test_a_refused_order_is_one_line_and_a_hint(mobike: Run, daemon: Running) -> None:
     told = mobike("--socket", daemon.socket, "move", "1", "--local", "10.0.0.1")
     assert (told.code, told.out) == (1, "")
@@ -246,6 +271,8 @@ def test_something_else_on_the_socket_is_not_taken_for_a_daemon(mobike: Run, tmp
         ("status", "--output", "xml"),
         ("up",),
         ("move", "1"),
+        ("move", "1", "--unpin", "--local", "192.0.2.1"),
+        ("avoid",),
         ("up", "office", "--wait", "-1"),
         ("--url", "ftp://x", "--token-file", "/dev/null", "status"),
     ],
@@ -265,6 +292,8 @@ def test_help_tells_of_every_command_and_the_exit_codes(mobike: Run) -> None:
         "down",
         "move",
         "rekey",
+        "explain",
+        "avoid",
         "away",
         "back",
         "check",

@@ -17,12 +17,13 @@ from mobike.config import (
     load,
     parse,
 )
-from mobike.config.models import SECTIONS, ConnectionTable
+from mobike.config.models import SECTIONS, ConnectionTable, RetestTable, SearchTable
 from mobike.config.settings import HookSettings
 from mobike.places import default_socket
 from mobike.policy.connection import MovePolicy, OnRefusal, Ports, Reconnect, Start, Switch
 from mobike.policy.links import LinkRule
 from mobike.policy.pairs import PairRules
+from mobike.policy.schedule import RetestRule, SearchRule
 from tests.auth.pki import Authority
 from tests.config.judge import Judge
 
@@ -100,6 +101,9 @@ def test_the_example_says_the_defaults() -> None:
         "start",
     ):
         assert office[key] == ConnectionTable.model_fields[key].get_default(), key
+    for key, table in (("search", SearchTable), ("retest", RetestTable)):
+        assert set(office[key]) == set(table.model_fields)
+        assert table.model_validate(office[key]) == table(), key
 
 
 def test_a_client_gets_what_it_left_out() -> None:
@@ -170,6 +174,8 @@ on_refusal = "close"
 settle = "2s"
 start = "manual"
 reconnect = { initial = "2s" }
+search = { first = "100ms", factor_percent = 200, most = "1m", jitter_percent = 0, budget = "10m" }
+retest = { wanted = "1m", others = "5m", translated = "0" }
 link = [{ match = "wlan*", rank = 3 }]
 [links]
 rule = [{ match = "eth*" }]
@@ -181,6 +187,8 @@ rule = [{ match = "eth*" }]
     assert policy.pairs == PairRules((ip_network("2001:db8::/32"),), (ip_network("203.0.113.0/24"),), frozenset({6}))
     assert policy.moves == MovePolicy(Switch.AT_ONCE, OnRefusal.CLOSE, 2 * SECOND)
     assert policy.reconnect == Reconnect(2 * SECOND, 60 * SECOND)
+    assert policy.search == SearchRule(SECOND // 10, 200, 60 * SECOND, 0, 600 * SECOND)
+    assert policy.retest == RetestRule(60 * SECOND, 300 * SECOND, 0)
     assert policy.start is Start.NONE
     assert policy.links == (LinkRule("wlan*", 3),)
 
@@ -333,6 +341,21 @@ def test_one_problem_is_one_line(text: str, problem: str) -> None:
             'virtual_ip = ["ipv4"]',
             'virtual_ip = ["ipv4"]\nliveness = 30',
             "8: connections.office.liveness: must be a string",
+        ),
+        (
+            'virtual_ip = ["ipv4"]',
+            'virtual_ip = ["ipv4"]\nsearch.first = "5s"',
+            "8: connections.office.search.first: must be more than nothing and not above most",
+        ),
+        (
+            'virtual_ip = ["ipv4"]',
+            'virtual_ip = ["ipv4"]\nsearch.budget = "1s"',
+            "8: connections.office.search.budget: must be long enough for one test (most) at least",
+        ),
+        (
+            'virtual_ip = ["ipv4"]',
+            'virtual_ip = ["ipv4"]\nretest.others = "10ms"',
+            "8: connections.office.retest.others: must be 1s or more, or 0 for never",
         ),
         (
             'virtual_ip = ["ipv4"]',

@@ -27,6 +27,18 @@ def child_up(sa: int, child: int, *remote_ts: str) -> ChildUp:
     return ChildUp(SaId(sa), ChildId(child), 1, 2, "aes128gcm16", ("10.99.0.5/32",), remote_ts, True)
 
 
+@pytest.mark.req("D2-1")
+def test_where_the_peer_may_be_is_never_routed_into_the_tunnel_to_it() -> None:
+    other = ip_address("203.0.113.9")
+    net = InnerNet([profile()], {"office": (GATEWAY, other)})
+    changes = net.handle([ike_sa_up(1, Role.INITIATOR, ()), child_up(1, 1, "0.0.0.0/0")])
+    assert changes == [
+        Change(OuterExemption(GATEWAY), wanted=True),
+        Change(OuterExemption(other), wanted=True),
+        Change(InnerRoute(ip_network("0.0.0.0/0")), wanted=True),
+    ], "and before the route is there"
+
+
 def test_a_client_gets_its_virtual_address_and_a_route_from_it() -> None:
     net = InnerNet([profile()])
     changes = net.handle([ike_sa_up(1, Role.INITIATOR), child_up(1, 1, "10.77.0.0/24")])

@@ -39,7 +39,7 @@ def test_the_detail_shows_pairs_in_order_and_says_why_the_current_one_is_in_use(
         (2, ON_CELLULAR, False, True),
     ]
     assert detail.pairs[1].why == "untried, link rank 2"
-    assert detail.pairs[1].score.startswith("reach=untried standing=preferred pinned=no rank=2")
+    assert detail.pairs[1].score.startswith("reach=untried standing=plain pinned=no rank=2")
     assert [child.child for child in detail.children] == [100]
     assert detail.children[0].remote_ts == ("10.2.0.0/16",)
     assert detail.last_move is None
@@ -218,6 +218,11 @@ def test_what_would_happen_if_a_link_died_is_told_and_nothing_happens() -> None:
     supposed = host.fleet.suppose(ONE, "wlan0")
     assert supposed is not None
     assert supposed.moves_to == ON_CELLULAR
+    assert not supposed.stays
+    now = host.fleet.suppose(ONE)
+    assert now is not None
+    assert (now.stays, now.moves_to) == (True, None)
+    assert now.why.startswith("192.0.2.7 (wlan0) -> 203.0.113.1 is the best of 2 usable pairs")
     assert supposed.why.startswith("192.0.2.7 (wlan0) is gone; 198.51.100.2 (wwan0) is the only usable pair")
     assert [(row.pair, row.usable) for row in supposed.pairs] == [(ON_CELLULAR, True), (ON_WIFI, False)]
     assert host.fleet.suppose(ONE, str(CELLULAR)) == host.fleet.suppose(ONE, "wwan0")

@@ -7,7 +7,7 @@ import sys
 from ipaddress import ip_address
 
 from mobike.address import Pair
-from mobike.events import AddressAdded, AddressRemoved, LinkEvent, RouteAnswer
+from mobike.events import AddressAdded, AddressRemoved, LinkEvent, RouteAnswer, RoutesChanged
 from mobike.link.monitor import NetlinkMonitor
 
 DEADLINE_S = 10.0
@@ -17,16 +17,17 @@ def ip(arguments: str) -> None:
     subprocess.run(["ip", *arguments.split()], check=True)
 
 
-def describe(event: LinkEvent) -> str | None:
+def describe(event: LinkEvent) -> str:
     match event:
         case AddressAdded():
-            return f"+{event.ip} {event.link}"
+            standing = " deprecated" if event.deprecated else " optimistic" if event.optimistic else ""
+            return f"+{event.ip} {event.link}{standing}"
         case AddressRemoved():
             return f"-{event.ip} {event.link}"
         case RouteAnswer():
-            return f"route {event.pair} {event.reachable}"
-        case _:
-            return None
+            return f"route {event.pair} {event.reachable}{' into a tunnel' if event.into_tunnel else ''}"
+        case RoutesChanged():
+            return "routes changed"
 
 
 async def story() -> list[str]:
@@ -38,7 +39,7 @@ async def story() -> list[str]:
         async with asyncio.timeout(DEADLINE_S):
             while True:
                 news.clear()
-                told.extend(text for event in monitor.take() if (text := describe(event)) is not None)
+                told.extend(describe(event) for event in monitor.take())
                 if line in told:
                     return
                 await news.wait()
@@ -57,6 +58,22 @@ async def story() -> list[str]:
     await until("route 10.55.0.77 -> 10.55.0.9 False")
     monitor.ask_route(Pair(ip_address("10.55.0.1"), ip_address("203.0.113.1")))
     await until("route 10.55.0.1 -> 203.0.113.1 False")
+    # A route for the peer into a tunnel of ours, and then a rule that leads around it.
+    ip("link add tun9 type veth peer name tun9peer")
+    ip("link set tun9peer up")
+    ip("link set tun9 up")
+    ip("route add 10.66.0.0/24 dev tun9 table 4555")
+    ip("route add 10.66.0.0/24 dev up1")
+    monitor.ask_route(Pair(ip_address("10.55.0.1"), ip_address("10.66.0.9")))
+    await until("route 10.55.0.1 -> 10.66.0.9 True")
+    told.clear()
+    ip("rule add table 4555 priority 4555")
+    await until("routes changed")
+    monitor.ask_route(Pair(ip_address("10.55.0.1"), ip_address("10.66.0.9")))
+    await until("route 10.55.0.1 -> 10.66.0.9 False into a tunnel")
+    told[:] = ["+10.55.0.1 up1"]
+    ip("addr change fd55::1/64 dev up1 preferred_lft 0")
+    await until("+fd55::1 up1 deprecated")
     ip("link set up1peer down")
     await until("-10.55.0.1 up1")
     ip("link set up1peer up")

@@ -6,7 +6,7 @@ import pytest
 
 from mobike.events import AddressAdded, AddressRemoved, RoutesChanged
 from mobike.link.table import LinkTable
-from mobike.link.wire import AddressFact, LinkFact, RouteFact, fact_of
+from mobike.link.wire import AddressFact, LinkFact, RouteFact, fact_of, output_of
 
 WIFI = LinkFact(2, "wlan0", usable=True)
 LTE = LinkFact(3, "wwan0", usable=True)
@@ -68,6 +68,34 @@ def test_a_dump_after_lost_news_is_the_whole_truth() -> None:
 
 def test_a_changed_route_says_only_that_answers_have_aged() -> None:
     assert LinkTable().handle([RouteFact(), RouteFact()]) == [RoutesChanged()]
+
+
+@pytest.mark.req("D2-1", "A5.1-1")
+def test_how_well_an_address_can_be_used_is_told_and_told_again_when_it_changes() -> None:
+    table = table_with(WIFI)
+    flags = (0x40 | 0x04, 0x00, 0x20)
+    told = []
+    for each in flags:
+        fact = fact_of(address_message("2001:db8::7", flags=each))
+        assert fact is not None
+        told += table.handle([fact])
+    assert [each for each in told if isinstance(each, AddressAdded | AddressRemoved)] == [
+        AddressAdded(V6, "wlan0", optimistic=True),
+        AddressAdded(V6, "wlan0"),
+        AddressAdded(V6, "wlan0", deprecated=True),
+    ]
+    assert table.addresses() == ((V6, "wlan0", True),)
+
+
+@pytest.mark.req("D2-1")
+def test_routes_into_our_own_tunnels_are_known_by_the_link_they_leave_by() -> None:
+    table = table_with(WIFI, LinkFact(9, "mobike0", usable=True), own_tunnels=("mobike*",))
+    assert [table.is_own_tunnel(output_of({"attrs": [("RTA_OIF", index)]})) for index in (2, 9, 77)] == [
+        False,
+        True,
+        False,
+    ]
+    assert output_of({"attrs": [("RTA_DST", "192.0.2.1")]}) == 0
 
 
 def address_message(ip: str, *, scope: int = 0, flags: int = 0x80) -> dict[str, object]:

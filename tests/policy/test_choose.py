@@ -1,11 +1,14 @@
 """Choices, told as stories."""
 
+from dataclasses import fields, replace
+
 import pytest
 
-from mobike.address import Pair
+from mobike.address import Nanos, Pair
 from mobike.policy.choose import Choice, Keep, NoPair, Pin, Situation, choose, rank
 from mobike.policy.knowledge import NatCost, PairFact, Reach
 from mobike.policy.links import UNRANKED, LinkRule, rule_for
+from mobike.policy.score import Family, Lifetime, Loss, PeerSide, Pinned, Scope, Score, Standing
 from tests.policy.words import (
     CELLULAR,
     OFFICE,
@@ -129,10 +132,112 @@ def test_a_pinned_pair_is_taken_at_once_and_left_only_when_it_fails() -> None:
     assert isinstance(choose(silent), Choice)
 
 
+@pytest.mark.req("A5.3-1", "A5.1-1")
+def test_deprecated_addresses_are_used_last_among_links_that_the_operator_likes_as_well() -> None:
+    same = Situation((wifi(1, deprecated=True), cellular(1)), (OFFICE,))
+    assert [each.pair for each in rank(same)] == [ON_CELLULAR, ON_WIFI]
+    preferred = Situation((wifi(1, deprecated=True), cellular(9)), (OFFICE,))
+    assert [each.pair for each in rank(preferred)] == [ON_WIFI, ON_CELLULAR], "the operator's order comes first"
+    decision = choose(Situation((wifi(1, deprecated=True), cellular(1)), (OFFICE,), {ON_WIFI: VERIFIED}, ON_WIFI))
+    assert isinstance(decision, Choice)
+    assert decision.why.startswith("192.0.2.7 is deprecated; ")
+
+
 @pytest.mark.req("D2-1")
-def test_deprecated_addresses_are_used_last() -> None:
-    situation = Situation((wifi(1, deprecated=True), cellular(9)), (OFFICE,))
-    assert [each.pair for each in rank(situation)] == [ON_CELLULAR, ON_WIFI]
+def test_an_optimistic_address_is_used_where_there_is_no_other_and_left_as_soon_as_there_is() -> None:
+    both = (wifi(1, optimistic=True), cellular(9, deprecated=True))
+    assert [each.pair for each in rank(Situation(both, (OFFICE,)))] == [ON_CELLULAR, ON_WIFI]
+    alone = choose(Situation(both[:1], (OFFICE,)))
+    assert isinstance(alone, Choice)
+    assert "address not yet proven unique" in alone.why
+    decision = choose(Situation(both, (OFFICE,), {ON_WIFI: VERIFIED}, ON_WIFI))
+    assert isinstance(decision, Choice)
+    assert decision.why.startswith("192.0.2.7 is not yet proven to be ours alone; ")
+
+
+@pytest.mark.req("D2-1")
+def test_a_pair_whose_route_leads_into_our_own_tunnel_is_never_used() -> None:
+    inside = {ON_WIFI: PairFact(Reach.INTO_TUNNEL)}
+    decision = choose(Situation((wifi(),), (OFFICE,), inside, current=ON_WIFI))
+    assert isinstance(decision, NoPair)
+    assert "the route to 203.0.113.1 from 192.0.2.7 (wlan0) leads into one of our own tunnels" in decision.why
+    other = choose(Situation((wifi(), cellular()), (OFFICE,), inside, current=ON_WIFI))
+    assert isinstance(other, Choice)
+    assert other.pair == ON_CELLULAR
+
+
+@pytest.mark.req("M3.5-2")
+def test_an_address_that_the_peers_list_leaves_out_is_left_for_one_that_it_has() -> None:
+    both = (OFFICE, OFFICE_B)
+    decision = choose(Situation((wifi(),), both, {ON_WIFI: VERIFIED}, ON_WIFI, left_out=OFFICE))
+    assert isinstance(decision, Choice)
+    assert decision.pair == Pair(WIFI, OFFICE_B)
+    assert decision.why.startswith("the peer's list no longer has 203.0.113.1; ")
+    # Nothing else to go to: it is still better than nothing.
+    known = {Pair(WIFI, OFFICE_B): SILENT}
+    for situation in (
+        Situation((wifi(),), (OFFICE,), current=ON_WIFI, left_out=OFFICE),
+        Situation((wifi(),), both, known, ON_WIFI, left_out=OFFICE),
+    ):
+        kept = choose(situation)
+        assert isinstance(kept, Keep)
+        assert "the peer's list no longer has" in kept.why
+    # From elsewhere a better link is no reason to go there.
+    there = Pair(CELLULAR, OFFICE_B)
+    away = Situation((wifi(1), cellular(2, settled=False)), both, {there: VERIFIED}, there, left_out=OFFICE)
+    moved = choose(away)
+    assert isinstance(moved, Choice)
+    assert moved.pair == Pair(WIFI, OFFICE_B)
+
+
+def field_of(name: str) -> int:
+    return [each.name for each in fields(Score)].index(name)
+
+
+@pytest.mark.req("A5.3-1")
+def test_the_order_is_what_works_then_the_operator_then_rfc_6724_then_the_peer() -> None:
+    operator = ["standing", "pinned", "rank", "cost"]
+    probed = ["loss", "delay"]
+    rfc6724 = ["peer_side", "scope", "lifetime", "family", "nat", "distance"]
+    assert [each.name for each in fields(Score)] == [
+        "reach",
+        "failed_at",
+        *operator,
+        *probed,
+        *rfc6724,
+        "peer_order",
+        "tie",
+    ]
+
+
+PLAIN = Score(
+    Reach.UNTRIED, Nanos(0), Standing.PLAIN, Pinned.YES, 1, 1, Loss.LITTLE, 1, PeerSide.IN_USE, Scope.MATCHING,
+    Lifetime.PREFERRED, Family.V6, NatCost.NONE, 1, 1, (1, 1),
+)  # fmt: skip
+WORSE: dict[str, object] = {
+    "reach": Reach.SILENT, "failed_at": Nanos(9), "standing": Standing.OPTIMISTIC, "pinned": Pinned.NO, "rank": 2,
+    "cost": 2, "loss": Loss.MUCH, "delay": 2, "peer_side": PeerSide.OTHER, "scope": Scope.MIXED,
+    "lifetime": Lifetime.DEPRECATED, "family": Family.V4, "nat": NatCost.TRANSLATED, "distance": 2, "peer_order": 2,
+    "tie": (2, 2),
+}  # fmt: skip
+
+
+@pytest.mark.req("A5.3-1", "D2-1")
+@pytest.mark.parametrize("name", WORSE)
+def test_each_field_outweighs_all_behind_it(name: str) -> None:
+    behind = list(WORSE)[field_of(name) + 1 :]
+    one_worse = replace(PLAIN, **{name: WORSE[name]})  # type: ignore[arg-type]
+    all_behind_worse = replace(PLAIN, **{each: WORSE[each] for each in behind})  # type: ignore[arg-type]
+    assert all_behind_worse < one_worse
+
+
+@pytest.mark.req("A5.3-1")
+def test_what_is_illegal_is_behind_everything_however_much_is_in_its_favour() -> None:
+    best = candidate(WIFI, "eth0", 0, allowed=False)
+    ranked = rank(
+        Situation((best, cellular(9)), (OFFICE,), {ON_WIFI: VERIFIED, ON_CELLULAR: SILENT}, pin=Pin(WIFI, None))
+    )
+    assert [(each.pair, each.usable) for each in ranked] == [(ON_CELLULAR, True), (ON_WIFI, False)]
 
 
 @pytest.mark.req("A5.3-1")

@@ -6,7 +6,16 @@ from fastapi import APIRouter, Query
 
 from mobike.facade import Refused
 from mobike_api.deps import FacadeDep, SaPath
-from mobike_api.schemas import Accepted, IkeSaDetail, IkeSaPage, IkeSaQuery, MoveOrder, RekeyOrder
+from mobike_api.schemas import (
+    Accepted,
+    ExplainQuery,
+    Explanation,
+    IkeSaDetail,
+    IkeSaPage,
+    IkeSaQuery,
+    MoveOrder,
+    RekeyOrder,
+)
 
 router = APIRouter(prefix="/ike-sas", tags=["IKE SAs"])
 
@@ -22,6 +31,19 @@ async def list_ike_sas(facade: FacadeDep, query: Annotated[IkeSaQuery, Query()])
 async def show_ike_sa(facade: FacadeDep, sa: SaPath) -> IkeSaDetail:
     """One IKE SA with its children, every pair that could carry it as policy ranks them, and why it is where it is."""
     return IkeSaDetail.model_validate(facade.ike_sa(sa))
+
+
+@router.get("/{id}/explain", summary="Explain where an IKE SA is, or would be")
+async def explain_ike_sa(facade: FacadeDep, sa: SaPath, query: Annotated[ExplainQuery, Query()]) -> Explanation:
+    """What policy says of this IKE SA now, or would say without a link or an address of ours. Changes nothing."""
+    return Explanation.model_validate(facade.explain(sa, without=query.without))
+
+
+@router.delete("/{id}/pin", status_code=202, summary="Let policy choose again")
+async def unpin_ike_sa(facade: FacadeDep, sa: SaPath) -> Accepted:
+    """Take an order to move back."""
+    facade.unpin(sa)
+    return Accepted(order="unpin", target=sa)
 
 
 @router.post("/{id}/move", status_code=202, summary="Move an IKE SA")

@@ -1,25 +1,21 @@
-"""Local addresses: which there are, and a hand on the plug where the configuration allows it."""
+"""Links: leave one alone for a while, and take that back."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Path
 
 from mobike_api.deps import FacadeDep
-from mobike_api.schemas import Accepted, Address, Addresses, AddressOrder, Ip
+from mobike_api.schemas import Accepted, LinkOrder
 
-router = APIRouter(prefix="/addresses", tags=["Addresses"])
+router = APIRouter(prefix="/links", tags=["Links"])
 
-
-@router.get("", summary="List local addresses")
-async def list_addresses(facade: FacadeDep) -> Addresses:
-    """Every local address and whether it can be used now."""
-    return Addresses(items=tuple(map(Address.model_validate, facade.addresses())))
+LinkPath = Annotated[
+    str, Path(description="The name of a link.", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:@-]{0,63}$", examples=["wwan0"])
+]
 
 
-@router.put("/{ip}", status_code=202, summary="Plug or unplug an address")
-async def set_address(
-    facade: FacadeDep, ip: Annotated[Ip, Path(description="A local address.")], order: AddressOrder
-) -> Accepted:
-    """Pull a cable without touching one. Only where the configuration says `[links] source = "manual"`."""
-    facade.set_address(str(ip), available=order.available, announce=order.announce)
-    return Accepted(order="plug" if order.available else "unplug", target=str(ip))
+@router.put("/{name}", status_code=202, summary="Avoid a link, or no longer")
+async def avoid_link(facade: FacadeDep, name: LinkPath, order: LinkOrder) -> Accepted:
+    """Use a link only where nothing else is left, before maintenance for example; or as configured again."""
+    facade.avoid(name, avoid=order.avoid)
+    return Accepted(order="avoid" if order.avoid else "lift", target=name)

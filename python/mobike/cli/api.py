@@ -90,6 +90,9 @@ class Api:
     def post(self, path: str, body: Json | None = None) -> Json:
         return self._ask("POST", path, body=body)
 
+    def put(self, path: str, body: Json) -> Json:
+        return self._ask("PUT", path, body=body)
+
     def delete(self, path: str) -> Json:
         return self._ask("DELETE", path)
 

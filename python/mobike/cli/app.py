@@ -11,10 +11,10 @@ from rich.console import Console
 
 from mobike.cli import order
 from mobike.cli.api import Api, Target
-from mobike.cli.draw import draw_sa, draw_snapshot
+from mobike.cli.draw import draw_explanation, draw_sa, draw_snapshot
 from mobike.cli.failure import ExitCode, Failure
 from mobike.cli.plain import plain
-from mobike.cli.status import detail, find_sa, snapshot
+from mobike.cli.status import detail, explanation, find_sa, snapshot
 
 _HELP: Final = """An IKEv2 and MOBIKE gateway and client.
 
@@ -114,17 +114,41 @@ def down(
 
 
 @app.command()
-def move(
+def explain(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="ID|NAME", help="An IKE SA, or a connection that has one.")],
+    without: Annotated[
+        str | None, typer.Option(metavar="LINK|IP", help="Suppose that this link or address of ours is gone.")
+    ] = None,
+    output: Annotated[Output, typer.Option("--output", "-o", help="For people or for programs.")] = Output.TABLE,
+) -> None:
+    """Say where an IKE SA is, or would be without a link, and why; with all its pairs in their order."""
+    with _api(context) as api:
+        sa = find_sa(api, name)
+        told = explanation(api, sa, without)
+    match output:
+        case Output.JSON:
+            print(json.dumps(told, indent=2))
+        case Output.TABLE:
+            Console(highlight=False).print(draw_explanation(sa, told))
+
+
+@app.command()
+def move(  # noqa: PLR0917 - options of a command line have names
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="ID|NAME", help="An IKE SA, or a connection that has one.")],
     local: Annotated[str | None, typer.Option(metavar="IP", help="Our address; policy chooses if not given.")] = None,
     remote: Annotated[str | None, typer.Option(metavar="IP", help="The peer's address, likewise.")] = None,
+    unpin: Annotated[bool, typer.Option("--unpin", help="Take an earlier move back: policy chooses again.")] = False,
     wait: Wait = 10,
 ) -> None:
-    """Move an IKE SA to another pair of addresses."""
-    if local is None and remote is None:
-        raise Failure("say --local, --remote, or both", code=ExitCode.USAGE)
+    """Move an IKE SA to another pair of addresses, and keep it there while that works."""
+    if unpin == (local is not None or remote is not None):
+        raise Failure("say --local, --remote, or both; or --unpin and neither", code=ExitCode.USAGE)
     with _api(context) as api:
+        if unpin:
+            print(plain(order.unpin(api, name)))
+            return
         print(plain(order.move(api, name, local=local, remote=remote, wait_s=wait)))
 
 
@@ -171,6 +195,17 @@ def rekey(
     """Give an IKE SA new keys; nothing else changes."""
     with _api(context) as api:
         print(plain(order.rekey(api, name, children=children, wait_s=wait)))
+
+
+@app.command()
+def avoid(
+    context: typer.Context,
+    link: Annotated[str, typer.Argument(help="A link of this host, like wwan0.")],
+    lift: Annotated[bool, typer.Option("--lift", help="No longer: use it as the configuration says.")] = False,
+) -> None:
+    """Use a link only where nothing else is left, until it is lifted or the daemon ends."""
+    with _api(context) as api:
+        print(plain(order.avoid(api, link, avoid=not lift)))
 
 
 @app.command()

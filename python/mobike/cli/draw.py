@@ -36,13 +36,25 @@ def draw_snapshot(shown: Snapshot) -> RenderableType:
 
 def draw_sa(shown: Json) -> RenderableType:
     """One IKE SA with all its pairs. What ranks them in full is in the JSON: it is too wide to be read here."""
+    return Group(_sa(shown), Padding(_pairs(shown["pairs"]), (1, 0, 0, 2)))
+
+
+def draw_explanation(sa: str, told: Json) -> RenderableType:
+    """What an IKE SA would do, with its pairs in their order."""
+    case = "" if told["without"] is None else f"without {told['without']}: "
+    where = "" if told["local"] is None else f" {'at' if told['decision'] == 'stay' else 'to'} {told['local']} -> "
+    line = _text(f"IKE SA {sa}  ", "dim") + _text(f"{case}{told['decision']}{where}{told['remote'] or ''}", "bold")
+    return Group(line, _text(f"  {told['why']}"), Padding(_pairs(told["pairs"]), (1, 0, 0, 2)))
+
+
+def _pairs(rows: list[Json]) -> Table:
     pairs = _table(">rank", "local", "remote", "link", "", "why")
-    for pair in shown["pairs"]:
+    for pair in rows:
         mark = Text("in use", "green") if pair["current"] else Text("" if pair["usable"] else "unusable", "red")
         style = "bold" if pair["current"] else "" if pair["usable"] else "dim"
         cells = [_text(pair[name], style) for name in ("rank", "local", "remote", "link", "why")]
         pairs.add_row(*cells[:4], mark, *cells[4:])
-    return Group(_sa(shown), Padding(pairs, (1, 0, 0, 2)))
+    return pairs
 
 
 def _parts(shown: Snapshot) -> Iterator[RenderableType]:
@@ -89,6 +101,8 @@ def _sa(shown: Json) -> RenderableType:
     facts.add_column()
     facts.add_row("path", _text(f"{sa['local']} -> {sa['remote']}", "bold") + _text(_link(shown)))
     facts.add_row("why", _text(shown["why"]))
+    if shown["pin"] is not None:
+        facts.add_row("pinned", _text(f"{shown['pin']} by an order; 'mobike move --unpin' takes it back"))
     if shown["last_move"] is not None:
         facts.add_row("moved", _text(_move(shown["last_move"], sa["moves"])))
     facts.add_row("IKE", _text(", ".join(_about(sa))))

@@ -152,6 +152,19 @@ def _spis(shown: Json, *, children: bool) -> set[str]:
     return {child["spi_in"] for child in shown["children"]} if children else {shown["sa"]["spi_i"]}
 
 
+def unpin(api: Api, name: str) -> str:
+    """Let policy choose again."""
+    sa = find_sa(api, name)
+    api.delete(f"ike-sas/{sa}/pin")
+    return f"{sa}: policy chooses again"
+
+
+def avoid(api: Api, link: str, *, avoid: bool) -> str:
+    """Leave a link alone, or no longer."""
+    api.put(f"links/{quote(link, safe='')}", {"avoid": avoid})
+    return f"{link}: used where nothing else is left" if avoid else f"{link}: used as configured"
+
+
 _GOES_ON: Final = "the order stands; 'mobike status' shows what comes of it"
 
 

@@ -50,6 +50,11 @@ def detail(api: Api, sa: str) -> Json:
     return api.get(f"ike-sas/{quote(sa, safe='')}")
 
 
+def explanation(api: Api, sa: str, without: str | None) -> Json:
+    """What one IKE SA would do."""
+    return api.get(f"ike-sas/{quote(sa, safe='')}/explain", None if without is None else {"without": without})
+
+
 def find_sa(api: Api, name: str) -> str:
     """The id of an IKE SA, named by its id or by a connection that has only this one."""
     names = {connection["name"] for connection in api.get("connections")["items"]}

@@ -47,6 +47,7 @@ from mobike.policy.choose import Policy
 from mobike.policy.connection import ConnectionPolicy, MovePolicy, OnRefusal, Ports, Reconnect, Start, Switch
 from mobike.policy.links import LinkRule
 from mobike.policy.pairs import PairRules
+from mobike.policy.schedule import RetestRule, SearchRule
 
 _EVERYTHING: Final = {"ipv4": "0.0.0.0/0", "ipv6": "::/0"}
 _RESPONDER_FLOOR: Final = 300 * SECOND
@@ -163,6 +164,18 @@ def _contradictions(table: ConnectionTable) -> Iterator[ConnectionProblem]:
     ):
         if not 0 < initial <= greatest:
             yield ConnectionProblem((times, "initial"), "must be more than nothing and not above the greatest wait")
+    yield from _of_tests(table)
+
+
+def _of_tests(table: ConnectionTable) -> Iterator[ConnectionProblem]:
+    search = table.search
+    if not 0 < search.first <= search.most:
+        yield ConnectionProblem(("search", "first"), "must be more than nothing and not above most")
+    if search.budget < search.most:
+        yield ConnectionProblem(("search", "budget"), "must be long enough for one test (most) at least")
+    for name in ("wanted", "others", "translated"):
+        if 0 < getattr(table.retest, name) < SECOND:
+            yield ConnectionProblem(("retest", name), "must be 1s or more, or 0 for never")
 
 
 def _of_hooks(table: ConnectionTable) -> Iterator[ConnectionProblem]:
@@ -243,6 +256,14 @@ def _policy(name: str, table: ConnectionTable, plug: Policy) -> ConnectionPolicy
         start=_STARTS[table.start],
         moves=MovePolicy(Switch(table.switch), OnRefusal(table.on_refusal), table.settle),
         reconnect=Reconnect(table.reconnect.initial, table.reconnect.max),
+        search=SearchRule(
+            table.search.first,
+            table.search.factor_percent,
+            table.search.most,
+            table.search.jitter_percent,
+            table.search.budget,
+        ),
+        retest=RetestRule(table.retest.wanted, table.retest.others, table.retest.translated),
         probe_interval=table.probe_interval,
         policy=plug,
     )

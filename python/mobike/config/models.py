@@ -21,6 +21,7 @@ from mobike.config.fields import (
 from mobike.config.plug import SHIPPED
 from mobike.config.settings import DataplaneSettings, HookSettings, LimitSettings
 from mobike.policy.connection import MovePolicy, Reconnect
+from mobike.policy.schedule import RETEST, SEARCH
 
 _RETRANSMIT = Retransmit()
 _DATAPLANE = DataplaneSettings()
@@ -135,6 +136,24 @@ class ReconnectTable(Table):
     max: Duration = _RECONNECT.max
 
 
+class SearchTable(Table):
+    """[connections.NAME.search]"""
+
+    first: Duration = SEARCH.first
+    factor_percent: Annotated[int, Field(ge=100, le=1000)] = SEARCH.factor_percent
+    most: Duration = SEARCH.most
+    jitter_percent: Annotated[int, Field(ge=0, le=50)] = SEARCH.jitter_percent
+    budget: Duration = SEARCH.budget
+
+
+class RetestTable(Table):
+    """[connections.NAME.retest]"""
+
+    wanted: Duration = RETEST.wanted
+    others: Duration = RETEST.others
+    translated: Duration = RETEST.translated
+
+
 class ConnectionTable(Table):
     """[connections.NAME]"""
 
@@ -193,6 +212,8 @@ class ConnectionTable(Table):
     on_away: HookCommand = ()
     hook_timeout: Duration = _HOOKS.timeout
     reconnect: ReconnectTable = ReconnectTable()
+    search: SearchTable = SearchTable()
+    retest: RetestTable = RetestTable()
 
 
 SECTIONS: dict[str, type[Table]] = {

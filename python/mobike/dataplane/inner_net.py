@@ -6,7 +6,7 @@ changed; where a tunnel would swallow the way to its own peer, that peer's addre
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network, summarize_address_range
 from typing import TypeAlias
@@ -64,7 +64,9 @@ class _Tunnel:
 class InnerNet:
     """The wanted state, counted: two tunnels may need the same route, and the last one takes it away."""
 
-    def __init__(self, profiles: Iterable[Profile]) -> None:
+    def __init__(self, profiles: Iterable[Profile], remotes: Mapping[str, Sequence[Ip]] | None = None) -> None:
+        """`remotes`: by connection, where its peer may be as well."""
+        self._remotes = remotes or {}
         self._tunnels: dict[SaId, _Tunnel] = {}
         self._wanted: Counter[InnerFact] = Counter()
         self._pools = tuple(
@@ -82,7 +84,8 @@ class InnerNet:
             event = told.up if isinstance(told, IkeSaResumed) else told
             match event:
                 case IkeSaUp():
-                    outer = (event.path.remote.ip, *event.peer_addresses)
+                    known = (event.path.remote.ip, *self._remotes.get(event.connection, ()), *event.peer_addresses)
+                    outer = tuple(dict.fromkeys(known))
                     self._tunnels[event.sa] = _Tunnel(event.role, event.virtual_ips, outer)
                 case ChildUp() if (tunnel := self._tunnels.get(event.sa)) is not None:
                     before = tuple(self._facts(tunnel))

@@ -28,6 +28,9 @@ class LocalAddress:
     link: str
     state: AddressState
     since: Nanos
+    deprecated: bool = False
+    """Beside the state, as in the draft: it says how gladly the address is used, not whether."""
+    optimistic: bool = False
 
     @property
     def available(self) -> bool:
@@ -61,15 +64,15 @@ class AddressBook:
         known = self._all.get(ip)
         return known is not None and known.available
 
-    def add(self, ip: Ip, link: str, now: Nanos) -> bool:
+    def add(self, ip: Ip, link: str, now: Nanos, *, deprecated: bool = False, optimistic: bool = False) -> bool:
         """True if that is news."""
         known = self._all.get(ip)
-        if known is not None and known.available and known.link == link:
-            return False
-        if known is not None and known.available and known.link == UNKNOWN_LINK:
-            self._set(replace(known, link=link))
-            return True
-        self._set(LocalAddress(ip, link, _NEW, now))
+        if known is not None and known.available and known.link in (link, UNKNOWN_LINK):
+            told = replace(known, link=link, deprecated=deprecated, optimistic=optimistic)
+            if told != known:
+                self._set(told)
+            return told != known
+        self._set(LocalAddress(ip, link, _NEW, now, deprecated, optimistic))
         return True
 
     def remove(self, ip: Ip, link: str, now: Nanos) -> bool:
@@ -124,6 +127,17 @@ class AddressBook:
         self._candidates.clear()
         return True
 
+    def is_avoided(self, link: str) -> bool:
+        return link in self._avoided
+
+    def standing(self, each: LocalAddress) -> str:
+        """How gladly it is used, in one word."""
+        if each.link in self._avoided:
+            return "avoided"
+        if each.optimistic:
+            return "optimistic"
+        return "deprecated" if each.deprecated else "preferred"
+
     def settle(self) -> None:
         """Time has passed: addresses may count as settled now."""
         self._candidates.clear()
@@ -138,6 +152,8 @@ class AddressBook:
             allowed=rule.allowed,
             available=each.available,
             settled=now - each.since >= connection.moves.settle,
+            deprecated=each.deprecated,
+            optimistic=each.optimistic,
             avoided=each.link in self._avoided,
             tunnel=each.ip in self._inner,
         )

@@ -62,7 +62,7 @@ class PairFacts:
         return self._unreachable > 0
 
     def is_unreachable(self, pair: Pair) -> bool:
-        return self.any_unreachable and self._facts.get(pair, UNTRIED).reach is Reach.UNREACHABLE
+        return self.any_unreachable and not self._facts.get(pair, UNTRIED).reach.is_routed
 
     def is_translated(self, pair: Pair) -> bool | None:
         """Was a NAT seen there? None: nobody has looked."""
@@ -82,21 +82,21 @@ class PairFacts:
     def measure(self, pair: Pair, measured: Measured) -> bool:
         """What path probes tell. True if it may change a choice. What the kernel says of routes stands above it."""
         old = self._facts.get(pair, UNTRIED)
-        reach = old.reach if old.reach is Reach.UNREACHABLE else measured.reach
+        reach = measured.reach if old.reach.is_routed else old.reach
         self._note(pair, old, PairFact(reach, old.nat, measured.at, measured))
         return old.measured is None or replace(old.measured, at=measured.at) != measured or reach is not old.reach
 
     def _note(self, pair: Pair, old: PairFact, new: PairFact) -> None:
-        self._unreachable += (new.reach is Reach.UNREACHABLE) - (old.reach is Reach.UNREACHABLE)
+        self._unreachable += old.reach.is_routed - new.reach.is_routed
         self._facts.pop(pair, None)
         self._facts[pair] = new
         if len(self._facts) > MOST_PAIRS:
             self._forget(next(iter(self._facts)))
 
-    def route(self, pair: Pair, *, reachable: bool, now: Nanos) -> bool:
-        """The kernel's answer. A route proves no peer; a missing one rules the pair out."""
+    def route(self, pair: Pair, *, reachable: bool, into_tunnel: bool, now: Nanos) -> bool:
+        """The kernel's answer. A route proves no peer; none, or one into a tunnel of ours, rules the pair out."""
         if not reachable:
-            return self.learn(pair, Reach.UNREACHABLE, now=now)
+            return self.learn(pair, Reach.INTO_TUNNEL if into_tunnel else Reach.UNREACHABLE, now=now)
         return self.is_unreachable(pair) and self.learn(pair, Reach.UNTRIED, now=now)
 
     def forget_local(self, ip: Ip) -> None:
@@ -110,4 +110,4 @@ class PairFacts:
 
     def _forget(self, pair: Pair) -> None:
         fact = self._facts.pop(pair)
-        self._unreachable -= fact.reach is Reach.UNREACHABLE
+        self._unreachable -= not fact.reach.is_routed

@@ -36,6 +36,7 @@ from mobike.events import (
     OperatorUp,
     PairSeen,
     PathChecked,
+    PathHeard,
     PathSilent,
     PeerAddresses,
     PeerAway,
@@ -85,6 +86,7 @@ _OfOneSa: TypeAlias = (
     | MoveRefused
     | PathSilent
     | PathChecked
+    | PathHeard
     | PeerMoved
     | PeerAddresses
     | NatChanged
@@ -454,6 +456,7 @@ _HANDLERS: Final[Mapping[type[Event], Callable[[Fleet, Any, Turn], None]]] = {
     PathSilent: Fleet._path_silent,
     PathChecked: Fleet._path_answers,
     PairSeen: Fleet._pair_seen,
+    PathHeard: Fleet._path_heard,
     PeerMoved: Fleet._peer_moved,
     PeerAddresses: Fleet._peer_addresses,
     NatChanged: Fleet._concerns,

@@ -66,8 +66,16 @@ class Links(Probes, ABC):
             turn.command(SetLocalAddresses(self._told_core))
 
     def _address_added(self, event: AddressAdded, turn: Turn) -> bool:
-        if not self._addresses.add(event.ip, event.link, turn.now):
+        known = self._addresses.get(event.ip)
+        news = self._addresses.add(
+            event.ip, event.link, turn.now, deprecated=event.deprecated, optimistic=event.optimistic
+        )
+        if not news:
             return False
+        if known is not None and known.available and known.link == event.link:
+            text = f"{event.ip} ({event.link}) is {_standing(event)} now"
+            turn.notes.append(_address_note("address-changed", event, text))
+            return True
         self._facts.forget_local(event.ip)
         self._routes.forget(event.ip)
         self._settles.update(Nanos(turn.now + each.policy.moves.settle) for each in self._upkeeps)
@@ -106,7 +114,7 @@ class Links(Probes, ABC):
 
     def _route_answer(self, event: RouteAnswer, turn: Turn) -> None:
         self._note_operational(event, turn)
-        if not self._facts.route(event.pair, reachable=event.reachable, now=turn.now):
+        if not self._facts.route(event.pair, reachable=event.reachable, into_tunnel=event.into_tunnel, now=turn.now):
             return
         turn.look_anew()
         if not event.reachable:
@@ -152,3 +160,9 @@ class Links(Probes, ABC):
 
 def _address_note(kind: str, event: AddressAdded | AddressRemoved, text: str) -> Note:
     return Note(kind, text, (), None, None, {"ip": str(event.ip), "link": event.link})
+
+
+def _standing(event: AddressAdded) -> str:
+    if event.optimistic:
+        return "not yet proven to be ours alone"
+    return "deprecated" if event.deprecated else "preferred"

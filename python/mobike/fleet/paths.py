@@ -6,7 +6,7 @@ from itertools import islice
 
 from mobike.address import Ip, Nanos, Pair, SaId
 from mobike.commands import Probe
-from mobike.events import Moved, PathChecked, PathSilent, Role
+from mobike.events import Moved, PathChecked, PathHeard, PathSilent, Role
 from mobike.fleet.retests import INTERVAL, MOST_PROBED, PROBES_PER_LOOK, is_wanted, next_test
 from mobike.fleet.scouts import JITTER_PERCENT, Scouts
 from mobike.fleet.turn import Turn
@@ -58,12 +58,13 @@ class Paths(Window, ABC):
         session = self._sessions.get(event.sa)
         if session is None:
             return
-        if not _would_search(session, event):
+        pair = event.path.pair
+        if not _would_search(session, event, pair):
             self._step(session, event, turn)
-        elif self._scouts.is_left(event.path.pair):
+        elif self._scouts.is_left(pair):
             self._to_follow[event.sa] = event
             self._follow_at = self._follow_at or turn.now
-        elif self._scouts.may_search(event, turn.now):
+        elif self._scouts.may_search(event, pair, turn.now):
             self._step(session, event, turn)
 
     def _path_answers(self, event: Moved | PathChecked, turn: Turn) -> None:
@@ -85,6 +86,14 @@ class Paths(Window, ABC):
                 users = (each for each in self._sessions.on_pair(pair) if each.role is Role.INITIATOR)
                 self._to_follow.update(dict.fromkeys(each.sa for each in users))
                 self._follow_at = self._follow_at or turn.now
+
+    def _path_heard(self, event: PathHeard, turn: Turn) -> None:
+        """Data of this SA came back: it waits for no scout any more."""
+        session = self._sessions.get(event.sa)
+        if session is not None:
+            self._to_follow.pop(event.sa, None)
+            if self._scouts.heard(event.sa, event.path.pair):
+                self._step(session, event, turn)
 
     def _follow(self, turn: Turn) -> None:
         if self._follow_at is None or self._follow_at > turn.now:
@@ -164,14 +173,14 @@ class Paths(Window, ABC):
         self._look_at = self._look_at or turn.now
 
 
-def _would_search(session: Session, event: PathSilent) -> bool:
+def _would_search(session: Session, event: PathSilent, pair: Pair) -> bool:
     """Would this silence make an initiator begin to search? One that searches already goes on by itself."""
     if session.role is not Role.INITIATOR or not session.mobike:
         return False
     match session.state:
         case Stable():
-            return event.path.pair == session.pair
+            return pair == session.pair
         case Updating(path=path, test=test):
-            return test == 0 and event.path.pair == path.pair and event.generation == session.generation
+            return test == 0 and pair == path.pair and event.generation == session.generation
         case Waiting() | Away():
             return False

@@ -50,13 +50,13 @@ class Scouts:
         self._chance = chance
         self._silences: dict[Pair, _Silence] = {}
 
-    def may_search(self, event: PathSilent, now: Nanos) -> bool:
-        """True: this SA searches now. False: it waits for what others find."""
-        silence = self._silences.get(event.path.pair)
+    def may_search(self, event: PathSilent, pair: Pair, now: Nanos) -> bool:
+        """True: this SA, which uses this pair, searches now. False: it waits for what others find."""
+        silence = self._silences.get(pair)
         if silence is None:
             self._forget(now)
             if len(self._silences) < MOST_SILENCES:
-                self._silences[event.path.pair] = self._begin(now)
+                self._silences[pair] = self._begin(now)
             return True
         silence.told_at = now
         if not silence.waiting and silence.next_scout <= now:
@@ -82,6 +82,18 @@ class Scouts:
     def answers_again(self, pair: Pair) -> None:
         """The silence is over."""
         self._silences.pop(pair, None)
+
+    def heard(self, sa: SaId, pair: Pair) -> bool:
+        """Data came back to this SA over it. True: that ends the silence; false: others still wait, to whom it may have
+        another reason. Where a pair works one way only, data comes in while every request stays unanswered."""
+        silence = self._silences.get(pair)
+        if silence is None:
+            return True
+        silence.waiting.pop(sa, None)
+        if silence.waiting or silence.left:
+            return False
+        del self._silences[pair]
+        return True
 
     def forget(self, sa: SaId, pair: Pair) -> None:
         """This SA is gone, or has moved: nobody needs to scout for it."""

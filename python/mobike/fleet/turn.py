@@ -84,6 +84,7 @@ class Turn:
             current=_pair(session, current),
             rules=session.connection.pairs,
             pin=session.pin,
+            left_out=session.left_out,
             excluded=excluded,
             now=self.now,
         )
@@ -192,7 +193,7 @@ def situation_key(session: Session) -> tuple[object, ...]:
     path = session.path
     if _is_alone(session):  # such peers differ in nothing that policy weighs, but for their family
         return id(session.connection), id(path.local), type(path.remote.ip)
-    return id(session.connection), id(path), session.peer_addresses, session.pin
+    return id(session.connection), id(path), session.peer_addresses, session.left_out, session.pin
 
 
 def _is_alone(session: Session) -> bool:

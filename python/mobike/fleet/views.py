@@ -70,14 +70,17 @@ class SessionDetail:
     peer_addresses: tuple[Ip, ...]
     children: tuple[ChildFacts, ...]
     last_move: MoveRow | None
+    pin: str | None
+    """The pair that the operator wants, in words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Supposition:
-    """What one IKE SA would do in a case that has not happened."""
+    """What one IKE SA would do now, or in a case that has not happened."""
 
     moves_to: Pair | None
     """None: it would stay, or have nothing to move to."""
+    stays: bool
     why: str
     pairs: tuple[PairRow, ...]
 
@@ -110,6 +113,8 @@ class AddressRow:
     ip: Ip
     link: str
     available: bool
+    standing: str
+    """`preferred`, `deprecated`, `optimistic`, or `avoided` by the operator."""
 
 
 def row(session: Session) -> SessionRow:

@@ -13,7 +13,7 @@ from mobike.fleet.upkeep import Upkeep, Upkeeps
 from mobike.mobility.states import Waiting
 from mobike.mobility.surroundings import Current
 from mobike.policy.chance import Chance
-from mobike.policy.choose import Choice, Pin
+from mobike.policy.choose import Choice, Keep, Pin
 from mobike.policy.connection import ConnectionPolicy
 
 
@@ -43,6 +43,7 @@ class Window:
             peer_addresses=session.peer_addresses,
             children=session.unfold_children(),
             last_move=views.move_row(session),
+            pin=None if session.pin is None else str(session.pin),
         )
 
     def explain(self, sa: SaId) -> tuple[views.PairRow, ...]:
@@ -50,12 +51,13 @@ class Window:
         detail = self.view(sa)
         return () if detail is None else detail.pairs
 
-    def suppose(self, sa: SaId, dies: str) -> views.Supposition | None:
-        """What this session would do if a link (`eth0`) or an address (`192.0.2.1`) of ours died now."""
+    def suppose(self, sa: SaId, dies: str | None = None) -> views.Supposition | None:
+        """What this session would do if a link (`eth0`) or an address (`192.0.2.1`) of ours died now; or as it is."""
         session = self._sessions.get(sa)
         if session is None:
             return None
-        known = self._silent_turn().situation(session, current=Current.IN_USE)
+        current = Current.NONE if isinstance(session.state, Waiting) else Current.IN_USE
+        known = self._silent_turn().situation(session, current=current)
         candidates = tuple(
             replace(each, available=each.available and dies not in (each.link, str(each.ip)))
             for each in known.candidates
@@ -64,6 +66,7 @@ class Window:
         decision = session.connection.policy.choose(supposed)
         return views.Supposition(
             moves_to=decision.pair if isinstance(decision, Choice) else None,
+            stays=isinstance(decision, Keep),
             why=decision.why,
             pairs=views.pair_rows(session.connection.policy.rank(supposed), session.pair),
         )
@@ -81,7 +84,29 @@ class Window:
         return tuple(self._connection_row(each) for each in self._upkeeps)
 
     def addresses(self) -> tuple[views.AddressRow, ...]:
-        return tuple(views.AddressRow(each.ip, each.link, each.available) for each in self._addresses.all())
+        return tuple(
+            views.AddressRow(each.ip, each.link, each.available, self._addresses.standing(each))
+            for each in self._addresses.all()
+        )
+
+    def is_ours(self, name: str) -> bool:
+        """Is there a link, or an address of ours, of this name?"""
+        return any(name in (each.link, str(each.ip)) for each in self._addresses.all())
+
+    def objection_to_avoid(self, link: str, *, avoid: bool) -> str | None:
+        """Why `OperatorAvoid` with these would change nothing, in a sentence; None if it would."""
+        if avoid == self._addresses.is_avoided(link):
+            return f"Link {link} is avoided already" if avoid else f"Link {link} is not avoided"
+        if avoid and all(each.link != link for each in self._addresses.all()):
+            return f"There is no link {link} here"
+        return None
+
+    def objection_to_unpin(self, sa: SaId) -> str | None:
+        """Why `OperatorUnpin` would change nothing, in a sentence; None if it would."""
+        session = self._sessions.get(sa)
+        if session is None:
+            return "There is no such SA"
+        return "No order to move holds for it" if session.pin is None else None
 
     def objection_to_move(self, sa: SaId, local: Ip | None, remote: Ip | None) -> str | None:
         """Why `OperatorMove` with these would not be obeyed, in a sentence; None if it would."""

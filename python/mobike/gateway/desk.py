@@ -8,6 +8,7 @@ from typing import NoReturn, Protocol
 
 from mobike.address import ChildId, Ip, Nanos, SaId
 from mobike.events import (
+    OperatorAvoid,
     OperatorAway,
     OperatorBack,
     OperatorClose,
@@ -15,6 +16,7 @@ from mobike.events import (
     OperatorEvent,
     OperatorMove,
     OperatorRekey,
+    OperatorUnpin,
     OperatorUp,
 )
 from mobike.facade import (
@@ -22,6 +24,7 @@ from mobike.facade import (
     ChildView,
     ConnectionView,
     EventView,
+    ExplanationView,
     Health,
     IkeSaDetail,
     IkeSaView,
@@ -105,27 +108,36 @@ class Desk:
         return IkeSaDetail(
             sa=_ike_sa(detail.row),
             why=detail.why,
-            pairs=tuple(
-                PairView(
-                    each.rank,
-                    str(each.pair.local),
-                    str(each.pair.remote),
-                    each.link,
-                    each.current,
-                    each.usable,
-                    each.score,
-                    each.why,
-                    *_measured(each),
-                )
-                for each in detail.pairs
-            ),
+            pairs=tuple(map(_pair, detail.pairs)),
             peer_addresses=tuple(map(str, detail.peer_addresses)),
             children=tuple(self._children(detail)),
             last_move=None if detail.last_move is None else _move(detail.last_move),
+            pin=detail.pin,
+        )
+
+    def explain(self, sa: str, *, without: str | None = None) -> ExplanationView:
+        if without is not None and not self._fleet.is_ours(without):
+            hint = "GET /api/v1/addresses lists addresses and their links"
+            raise Refused(f"{without!r} is no link and no address of ours", field="without", hint=hint)
+        number = _number(sa)
+        supposed = None if number is None else self._fleet.suppose(number, without)
+        row = None if number is None else self._fleet.row(number)
+        if supposed is None or row is None:
+            _no_sa(sa)
+        pair = row.path.pair if supposed.stays else supposed.moves_to
+        return ExplanationView(
+            without=without,
+            decision="stay" if supposed.stays else "wait" if pair is None else "move",
+            local=None if pair is None else str(pair.local),
+            remote=None if pair is None else str(pair.remote),
+            why=supposed.why,
+            pairs=tuple(map(_pair, supposed.pairs)),
         )
 
     def addresses(self) -> tuple[AddressView, ...]:
-        return tuple(AddressView(str(each.ip), each.link, each.available) for each in self._fleet.addresses())
+        return tuple(
+            AddressView(str(each.ip), each.link, each.available, each.standing) for each in self._fleet.addresses()
+        )
 
     def events(self, after: int | None = None) -> AsyncIterator[EventView]:
         return self._journal.follow(after)
@@ -168,6 +180,19 @@ class Desk:
 
     def rekey(self, sa: str, *, children: bool) -> None:
         self._order(OperatorRekey(self._known(sa), children))
+
+    def unpin(self, sa: str) -> None:
+        known = self._known(sa)
+        objection = self._fleet.objection_to_unpin(known)
+        if objection is not None:
+            raise Refused(objection)
+        self._order(OperatorUnpin(known))
+
+    def avoid(self, link: str, *, avoid: bool) -> None:
+        objection = self._fleet.objection_to_avoid(link, avoid=avoid)
+        if objection is not None:
+            raise Refused(objection, hint="GET /api/v1/addresses lists addresses and their links")
+        self._order(OperatorAvoid(link, avoid))
 
     def set_address(self, ip: str, *, available: bool, announce: bool = True) -> None:
         if self._plug is None:
@@ -261,6 +286,11 @@ def _ike_sa(row: SessionRow) -> IkeSaView:
         since=epoch_of(row.since),
         moves=row.moves,
     )
+
+
+def _pair(row: PairRow) -> PairView:
+    local, remote = str(row.pair.local), str(row.pair.remote)
+    return PairView(row.rank, local, remote, row.link, row.current, row.usable, row.score, row.why, *_measured(row))
 
 
 def _move(row: MoveRow) -> MoveView:

@@ -82,7 +82,10 @@ class Daemon:
         self._shell = Shell(
             self._core, self._links, self._make_plane(), self._fleet, self._watch, door=self._make_door()
         )
-        self._inner_net = InnerNet(connection.profile for connection in settings.connections)
+        self._inner_net = InnerNet(
+            (connection.profile for connection in settings.connections),
+            {connection.policy.name: connection.policy.remotes for connection in settings.connections},
+        )
         self._tun = None if (name := self._core.tun_name()) is None else _tun_network(name)
         self._virtual_ip: asyncio.Future[Ip] = asyncio.get_running_loop().create_future()
         self._stack = AsyncExitStack()

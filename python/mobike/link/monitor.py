@@ -20,7 +20,7 @@ from pyroute2.netlink.rtnl.marshal import MarshalRtnl
 from mobike.address import Ip, Pair
 from mobike.events import LinkEvent, RouteAnswer
 from mobike.link.table import LinkTable
-from mobike.link.wire import Fact, fact_of
+from mobike.link.wire import Fact, fact_of, output_of
 
 log = structlog.get_logger()
 
@@ -29,7 +29,9 @@ RECEIVE_BUFFER = 4 * 1024 * 1024
 READ_SIZE = 256 * 1024
 READS_PER_WAKE = 64
 """So that a routing storm cannot keep the loop from its other work."""
-GROUPS = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE
+RULES = 1 << 7 | 1 << 18
+"""Groups RTNLGRP_IPV4_RULE and RTNLGRP_IPV6_RULE (linux/rtnetlink.h): which table is asked changes routes too."""
+GROUPS = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE | RULES
 
 
 class NetlinkMonitor:
@@ -96,11 +98,11 @@ class NetlinkMonitor:
     async def _answer_route(self, pair: Pair) -> None:
         try:
             routes = await self._ask.route("get", dst=str(pair.remote), src=str(pair.local))
-            reachable = bool(routes)
         except NetlinkError:
             # ENETUNREACH, EHOSTUNREACH, EINVAL (the source is not ours any more): all mean "not from there".
-            reachable = False
-        self._publish([RouteAnswer(pair, reachable)])
+            routes = []
+        into_tunnel = any(self._table.is_own_tunnel(index) for index in map(output_of, routes))
+        self._publish([RouteAnswer(pair, bool(routes) and not into_tunnel, into_tunnel)])
 
     def _publish(self, events: Sequence[LinkEvent]) -> None:
         if events:

@@ -23,7 +23,7 @@ class LinkTable:
         self._own_tunnels = tuple(own_tunnels)
         self._links: dict[int, LinkFact] = {}
         self._addresses: dict[tuple[int, Ip], AddressFact] = {}
-        self._available: dict[Ip, str] = {}
+        self._available: dict[Ip, AddressAdded] = {}
 
     def handle(self, facts: Iterable[Fact]) -> list[LinkEvent]:
         """Take facts in their order; the events are the difference they make together."""
@@ -54,8 +54,14 @@ class LinkTable:
             link = self._links.get(index)
             if link is None or self._is_ours(link) or ip.is_loopback or ip.is_link_local:
                 continue
-            seen.setdefault(ip, (ip, self._available.get(ip, link.name), ip in self._available))
+            used = self._available.get(ip)
+            seen.setdefault(ip, (ip, link.name if used is None else used.link, used is not None))
         return tuple(seen.values())
+
+    def is_own_tunnel(self, index: int) -> bool:
+        """Is the link of this index one that we made?"""
+        link = self._links.get(index)
+        return link is not None and self._is_ours(link)
 
     def _note_link(self, fact: LinkFact) -> None:
         if fact.gone:
@@ -73,18 +79,21 @@ class LinkTable:
         now = self._available_now()
         # Losses first: whoever loses an address must not be moved to one that is lost in the same breath.
         events: list[LinkEvent] = [
-            AddressRemoved(ip, link) for ip, link in self._available.items() if now.get(ip) != link
+            AddressRemoved(ip, was.link)
+            for ip, was in self._available.items()
+            if (there := now.get(ip)) is None or there.link != was.link
         ]
-        events += [AddressAdded(ip, link) for ip, link in now.items() if self._available.get(ip) != link]
+        events += [added for ip, added in now.items() if self._available.get(ip) != added]
         self._available = now
         return events
 
-    def _available_now(self) -> dict[Ip, str]:
-        available: dict[Ip, str] = {}
+    def _available_now(self) -> dict[Ip, AddressAdded]:
+        available: dict[Ip, AddressAdded] = {}
         for (index, ip), address in self._addresses.items():
             link = self._links.get(index)
             if address.usable and link is not None and link.usable and not self._is_ours(link):
-                available.setdefault(ip, link.name)
+                added = AddressAdded(ip, link.name, deprecated=address.deprecated, optimistic=address.optimistic)
+                available.setdefault(ip, added)
         return available
 
     def _is_ours(self, link: LinkFact) -> bool:

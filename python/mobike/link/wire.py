@@ -41,6 +41,7 @@ class AddressFact:
     """Assigned, global in scope and past duplicate address detection (RFC 4621 section 2)."""
     deprecated: bool = False
     gone: bool = False
+    optimistic: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,11 @@ def fact_of(message: Mapping[str, Any]) -> Fact | None:
             return None
 
 
+def output_of(route: Mapping[str, Any]) -> int:
+    """The index of the link that a route leaves by; 0 where it names none."""
+    return int(_attribute(route, "RTA_OIF") or 0)
+
+
 def _name_of(message: Mapping[str, Any]) -> str:
     return str(_attribute(message, "IFLA_IFNAME") or f"link{message['index']}")
 
@@ -87,7 +93,15 @@ def _address_fact(message: Mapping[str, Any], *, gone: bool) -> AddressFact | No
         and int(message["scope"]) < RT_SCOPE_LINK
         and not (ip.is_loopback or ip.is_multicast or ip.is_link_local or ip.is_unspecified)
     )
-    return AddressFact(int(message["index"]), ip, usable, bool(flags & IFA_F_DEPRECATED), gone)
+    # The kernel clears the tentative flag when nobody has objected; only until then is an address optimistic.
+    return AddressFact(
+        index=int(message["index"]),
+        ip=ip,
+        usable=usable,
+        deprecated=bool(flags & IFA_F_DEPRECATED),
+        gone=gone,
+        optimistic=bool(flags & IFA_F_OPTIMISTIC and flags & IFA_F_TENTATIVE),
+    )
 
 
 def _attribute(message: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - netlink attributes are of many types

@@ -11,6 +11,7 @@ from mobike.events import (
     NatChanged,
     OperatorMove,
     PathChecked,
+    PathHeard,
     PathSilent,
     PeerAddresses,
     PeerAway,
@@ -67,6 +68,7 @@ Cause: TypeAlias = (
     | MoveRefused
     | PathSilent
     | PathChecked
+    | PathHeard
     | PeerMoved
     | PeerAddresses
     | NatChanged
@@ -88,6 +90,7 @@ CAUSES: tuple[type[Cause], ...] = (
     MoveRefused,
     PathSilent,
     PathChecked,
+    PathHeard,
     PeerMoved,
     PeerAddresses,
     NatChanged,

@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 
 from mobike.commands import Announce
 from mobike.dataplane.operations import MoveSa, Operation, Park
-from mobike.events import Nat, PathChecked, PeerAddresses, PlaneRefused, Role
+from mobike.events import Nat, PathChecked, PathHeard, PeerAddresses, PlaneRefused, Role
 from mobike.mobility.causes import Cause
 from mobike.mobility.session import MoveRecord, Session
 from mobike.mobility.states import Away, Stable, Updating
@@ -32,6 +32,11 @@ def note_checked(session: Session, cause: PathChecked, around: Surroundings) -> 
     around.learn(cause.path.pair, Reach.VERIFIED)
 
 
+def note_heard(session: Session, cause: PathHeard, around: Surroundings) -> None:
+    """Data came back on a pair that was told to be silent. It proves the pair as a test would, and moves nothing."""
+    around.learn(cause.path.pair, Reach.VERIFIED)
+
+
 def note_plane_refused(session: Session, cause: PlaneRefused, around: Surroundings) -> None:
     around.tell(Said.PLANE_REFUSED, session, f"The data plane did not follow the move: {cause.why}")
 
@@ -41,6 +46,8 @@ def store_peer_list(session: Session, cause: PeerAddresses, around: Surroundings
     known = session.role is Role.RESPONDER and cause.source == session.path.remote.ip
     whole = cause.addresses if known else tuple(dict.fromkeys((cause.source, *cause.addresses)))
     session.peer_addresses = whole[:MOST_PEER_ADDRESSES]
+    used = session.path.remote.ip
+    session.left_out = used if session.role is Role.INITIATOR and used not in whole else None
     listed = ", ".join(map(str, cause.addresses[:MOST_PEER_ADDRESSES])) or "none"
     around.tell(Said.PEER_ADDRESSES, session, f"The peer's further addresses are now: {listed}")
 

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator
 
-from mobike.mobility import address_machine, pair_machine
+from mobike.mobility import address_machine, initiator, pair_machine
 from mobike.mobility.address_machine import AddressEvent, AddressState
 from mobike.mobility.pair_machine import PairEvent, PairLine, PairState, Test
 
@@ -18,7 +18,20 @@ where the draft left something open, the docstrings of both modules say what we 
 def page() -> str:
     """The whole page."""
     return "\n".join(
-        (_HEAD, "", "## One local address", "", *_addresses(), "", "## The pairs towards one peer", "", *_pairs(), "")
+        (
+            _HEAD,
+            "",
+            "## One local address",
+            "",
+            *_addresses(),
+            "",
+            "## The pairs towards one peer",
+            "",
+            *_pairs(),
+            "",
+            *_heard(),
+            "",
+        )
     )
 
 
@@ -49,6 +62,15 @@ def _pairs() -> Iterator[str]:
         for line, last in ([(others, "")] if others == only else [(others, ", not last"), (only, ", last")])
         if state is not line.after or line.test is not Test.NONE
     )
+
+
+def _heard() -> Iterator[str]:
+    yield "What the daemon hears, as events of this machine; where there are several, policy's answer says which:"
+    yield ""
+    yield from _row("heard", "event")
+    yield from _row("---", "---")
+    for cause, events in initiator.HEARD_AS.items():
+        yield from _row(cause.__name__, ", ".join(events) or "none")
 
 
 def _either(others: PairLine, only: PairLine) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from mobike.commands import Close
-from mobike.events import NatChanged, OperatorMove, PathChecked, PathSilent, PlaneRefused, Role, SaMoved
+from mobike.events import NatChanged, OperatorMove, PathChecked, PathHeard, PathSilent, PlaneRefused, Role, SaMoved
 from mobike.mobility.away import decline_leave, decline_return
 from mobike.mobility.causes import Cause, ComeBack, GoAway, LocalLost, LookAgain, TimeUp, Woken
 from mobike.mobility.common import Handler, note_plane_refused, nothing
@@ -36,6 +36,7 @@ TABLE: Final[Mapping[tuple[type[State], type[Cause]], Handler]] = {
     (Stable, ComeBack): decline_return,
     (Stable, PathSilent): nothing,
     (Stable, PathChecked): nothing,
+    (Stable, PathHeard): nothing,
     (Stable, NatChanged): nothing,
     (Stable, SaMoved): nothing,
     (Stable, PlaneRefused): note_plane_refused,

@@ -5,8 +5,9 @@
     WAITING   no pair can be used; awaits one
     AWAY      nobody expects us to be anywhere until we come back (docs/extensions/away.md)
 
-While a search goes on, `pair_machine` says whether another pair is tested, policy says which, and `SearchRule` for how
-long: each test has more time than the one before, and all together have a budget.
+What happens is turned into the events of `pair_machine` (`HEARD_AS`), whose table says whether a pair is tested and
+what becomes of the state; policy says which pair is next or wanted, and `SearchRule` for how long it is tested: each
+test has more time than the one before, and all together have a budget.
 
 The old pair carries traffic until the new one has answered. Three exceptions, each named in `_switch_now`: the old
 local address is known to be dead, or path probes say that nothing sent there arrives, so nothing can be lost by leaving
@@ -29,6 +30,7 @@ from mobike.events import (
     NatChanged,
     OperatorMove,
     PathChecked,
+    PathHeard,
     PathSilent,
     PeerAddresses,
     PlaneRefused,
@@ -42,6 +44,7 @@ from mobike.mobility.common import (
     announce_list,
     is_encapsulated,
     note_checked,
+    note_heard,
     note_plane_refused,
     nothing,
     record_move,
@@ -51,7 +54,7 @@ from mobike.mobility.pair_machine import PairEvent, PairState, Test, line
 from mobike.mobility.session import MoveRecord, Session
 from mobike.mobility.states import STABLE, Away, Stable, State, Updating, Waiting
 from mobike.mobility.surroundings import NOTHING_TRIED, Current, Said, Surroundings
-from mobike.policy.choose import Choice, Keep, NoPair, Pin
+from mobike.policy.choose import Choice, Decision, Keep, NoPair, Pin
 from mobike.policy.connection import OnRefusal, Switch
 from mobike.policy.knowledge import Reach
 
@@ -90,12 +93,13 @@ def _ask_together(sessions: Sequence[Session], around: Surroundings, path: Path,
 
 def _consider(session: Session, cause: LookAgain, around: Surroundings) -> None:
     match around.choose(session, current=Current.IN_USE):
-        case Choice(pair, why):
-            _ask(session, around, pair, why)
-        case Keep():
+        case Choice() as wanted:
+            _follow(session, around, PairEvent.POLICY_CHANGE, wanted)
+        case Keep() as kept:
+            _follow(session, around, PairEvent.ADD_PAIR, kept)
             announce_list(session, around)
-        case NoPair(why):
-            _wait(session, around, why)
+        case NoPair() as none:
+            _follow(session, around, PairEvent.DELETE_PAIR, none)
 
 
 def _obey(session: Session, cause: OperatorMove, around: Surroundings) -> None:
@@ -105,15 +109,16 @@ def _obey(session: Session, cause: OperatorMove, around: Surroundings) -> None:
     target = session.state.path.pair if isinstance(session.state, Updating) else session.pair
     match around.choose(session, current=_current(session)):
         case Choice(pair, why) if session.pin.holds(pair):
-            _ask(session, around, pair, f"the operator moved it: {why}")
+            _follow(session, around, PairEvent.POLICY_CHANGE, Choice(pair, f"the operator moved it: {why}"))
         case Choice(pair, why):
-            _ask(session, around, pair, f"the operator's {session.pin} cannot be used now: {why}")
+            because = f"the operator's {session.pin} cannot be used now: {why}"
+            _follow(session, around, PairEvent.POLICY_CHANGE, Choice(pair, because))
         case Keep(why) if session.pin.holds(target):
             around.tell(Said.KEPT, session, f"The operator's pair is the one in use: {why}")
         case Keep(why):
             around.tell(Said.ORDER_REFUSED, session, f"The operator's {session.pin} cannot be used now: {why}")
-        case NoPair(why):
-            _wait(session, around, why)
+        case NoPair() as none:
+            _follow(session, around, PairEvent.DELETE_PAIR, none)
 
 
 def _leave_silent_pair(session: Session, cause: PathSilent, around: Surroundings) -> None:
@@ -138,7 +143,8 @@ def _update_after_restart(session: Session, cause: Woken, around: Surroundings) 
 def _update_in_place(session: Session, cause: NatChanged, around: Surroundings) -> None:
     """A NAT forgot or renumbered us: the peer must learn the new mapping (RFC 4555 section 3.8)."""
     around.tell(Said.NAT_CHANGED, session, f"The peer sees us at another address than before on {cause.path}")
-    _ask(session, around, session.pair, "the NAT on the way changed its mapping")
+    same = Choice(session.pair, "the NAT on the way changed its mapping")
+    _follow(session, around, PairEvent.ICMP, same)
 
 
 # --- UPDATING ------------------------------------------------------------------------------------------------------
@@ -158,12 +164,12 @@ def _reconsider(session: Session, cause: LookAgain, around: Surroundings) -> Non
     state = _updating(session)
     excluded = state.tried - {state.path.pair}
     match around.choose(session, current=Current.ASKED_FOR, excluded=excluded):
-        case Choice(pair, why):
-            _ask(session, around, pair, why, tried=excluded)
-        case Keep():
-            pass  # a changed list is told when this update is answered
-        case NoPair(why):
-            _wait(session, around, why)
+        case Choice() as wanted:
+            _follow(session, around, PairEvent.POLICY_CHANGE, wanted, tried=excluded)
+        case Keep() as kept:
+            _follow(session, around, PairEvent.ADD_PAIR, kept)  # a changed list is told when this update is answered
+        case NoPair() as none:
+            _follow(session, around, PairEvent.DELETE_PAIR, none)
 
 
 def _settle(session: Session, cause: Moved, around: Surroundings) -> None:
@@ -178,6 +184,8 @@ def _settle(session: Session, cause: Moved, around: Surroundings) -> None:
     duration = Nanos(around.now - state.since)
     record_move(session, MoveRecord(around.now, session.path, state.path, state.why, duration))
     session.nat = cause.nat
+    if session.left_out == session.path.remote.ip:
+        session.left_out = None  # it answers there all the same
     session.state = STABLE
     around.tell(Said.MOVED, session, f"Moved in {duration / 1e6:.1f} ms: {state.why}")
     announce_list(session, around)
@@ -231,8 +239,8 @@ def _give_next_a_turn(session: Session, cause: TimeUp, around: Surroundings) -> 
 
 def _leave_when_possible(session: Session, cause: LookAgain | TimeUp, around: Surroundings) -> None:
     match around.choose(session, current=Current.NONE):
-        case Choice(pair, why):
-            _ask(session, around, pair, why)
+        case Choice() as found:
+            _follow(session, around, PairEvent.TIMER if isinstance(cause, TimeUp) else PairEvent.ADD_PAIR, found)
         case Keep() | NoPair():
             pass
 
@@ -249,7 +257,7 @@ def _come_back(session: Session, cause: ComeBack, around: Surroundings) -> None:
     """One UPDATE_SA_ADDRESSES, from the best pair there is by now."""
     match around.choose(session, current=Current.NONE):
         case Choice(pair, why):
-            _ask(session, around, pair, f"back from being away: {why}")
+            _follow(session, around, PairEvent.CONNECT, Choice(pair, f"back from being away: {why}"))
         case Keep(why) | NoPair(why):
             _wait(session, around, why)
 
@@ -261,15 +269,33 @@ def _decline_move(session: Session, cause: OperatorMove, around: Surroundings) -
 # --- what the transitions are made of ------------------------------------------------------------------------------
 
 
+def _follow(
+    session: Session,
+    around: Surroundings,
+    event: PairEvent,
+    found: Decision,
+    *,
+    tried: frozenset[Pair] = NOTHING_TRIED,
+) -> None:
+    """What the pair machine says of this event. `found` is policy's answer: the pair that is next, wanted or the same;
+    where it has none, the chosen pair was the last."""
+    planned = line(standing(session.state), event, last=isinstance(found, NoPair))
+    match found:
+        case Choice(pair, why) if planned.test is not Test.NONE:
+            _ask(session, around, pair, why, tried=tried)
+        case NoPair(why) if planned.after is PairState.NO_PRIMARY:
+            _wait(session, around, why)
+        case Choice() | Keep() | NoPair():
+            pass
+
+
 def _search(session: Session, around: Surroundings) -> None:
     """The pair asked for, or in use, cannot be used: take the best that can, or wait for one."""
     match around.choose(session, current=_current(session)):
-        case Choice(pair, why):
-            _ask(session, around, pair, why)
         case Keep():
-            announce_list(session, around)
-        case NoPair(why):
-            _wait(session, around, why)
+            announce_list(session, around)  # it was about another address of ours
+        case Choice() | NoPair() as found:
+            _follow(session, around, PairEvent.DELETE_PAIR, found)
 
 
 def _test_failed(
@@ -322,17 +348,17 @@ def _try_untried(session: Session, around: Surroundings, tried: frozenset[Pair],
     """As above, but never twice: refusals come at the speed of the network, and more rounds would be a storm."""
     match around.choose(session, current=Current.NONE, excluded=tried):
         case Choice(pair, why):
-            _ask(session, around, pair, f"{because}; {why}", tried=tried)
+            _follow(session, around, PairEvent.TEST_FAIL, Choice(pair, f"{because}; {why}"), tried=tried)
         case Keep() | NoPair():
             _go_back(session, around, tried, because)
 
 
 def _go_back(session: Session, around: Surroundings, tried: frozenset[Pair], because: str) -> None:
     """Put the IKE SA back where traffic still is; or, if that is dead or refused as well, wait."""
+    found: Decision = Choice(session.pair, f"{because}; back to {session.pair}")
     if session.pair in tried or around.is_dead(session.path):
-        _wait(session, around, f"{because}, and no other pair is left")
-        return
-    _ask(session, around, session.pair, f"{because}; back to {session.pair}", tried=tried)
+        found = NoPair(f"{because}, and no other pair is left")
+    _follow(session, around, PairEvent.TEST_FAIL, found, tried=tried)
 
 
 def _ask(
@@ -412,6 +438,32 @@ def _silence(cause: PathSilent) -> str:
     return f"{cause.path.pair} has not answered {cause.tries} requests in {cause.unanswered_for / 1e6:.0f} ms"
 
 
+HEARD_AS: Final[Mapping[type[Cause], tuple[PairEvent, ...]]] = {
+    LocalLost: (PairEvent.DELETE_PAIR,),
+    LookAgain: (PairEvent.ADD_PAIR, PairEvent.POLICY_CHANGE, PairEvent.DELETE_PAIR),
+    TimeUp: (PairEvent.TIMER,),
+    GoAway: (),
+    ComeBack: (PairEvent.CONNECT,),
+    Woken: (PairEvent.TIMER, PairEvent.POLICY_CHANGE, PairEvent.DELETE_PAIR),
+    OperatorMove: (PairEvent.POLICY_CHANGE, PairEvent.DELETE_PAIR),
+    Moved: (PairEvent.TEST_OK,),
+    MoveRefused: (PairEvent.TEST_FAIL,),
+    PathSilent: (PairEvent.TEST_FAIL,),
+    PathChecked: (PairEvent.ULP_FEEDBACK,),
+    PathHeard: (PairEvent.ULP_FEEDBACK,),
+    PeerAddresses: (PairEvent.ADD_PAIR, PairEvent.POLICY_CHANGE, PairEvent.DELETE_PAIR),
+    NatChanged: (PairEvent.ICMP,),
+    WentAway: (),
+    AwayRefused: (),
+    SaMoved: (),
+    PlaneRefused: (),
+}
+"""What is heard, as events of the pair machine. Where there are several, policy's answer says which: a pair that is
+kept is an Add pair, one that is left for another a Policy change, and one that is left for none a Delete pair.
+
+That the NAT on the way changed is the only hint of the draft's kind ICMP that comes as far as this: real ICMP, and
+silence of the data, make the core send its own test earlier. A session begins with the Test OK of its first Connect."""
+
 # --- the table -----------------------------------------------------------------------------------------------------
 
 
@@ -423,6 +475,7 @@ def _store_peer_list(session: Session, cause: PeerAddresses, around: Surrounding
 
 _SAME_EVERYWHERE: Final[Mapping[type[Cause], Handler]] = {
     PathChecked: note_checked,
+    PathHeard: note_heard,
     PeerAddresses: _store_peer_list,
     AwayRefused: note_refusal,
     SaMoved: nothing,

@@ -19,6 +19,7 @@ from mobike.events import (
     NatChanged,
     OperatorMove,
     PathChecked,
+    PathHeard,
     PathSilent,
     PeerAddresses,
     PeerAway,
@@ -161,6 +162,7 @@ TABLE: Final[Mapping[tuple[type[State], type[Cause]], Handler]] = {
     (Stable, PeerAway): park,
     (Stable, PathSilent): _note_silence,
     (Stable, PathChecked): nothing,  # facts of pairs are shared among initiators; a gateway's peers share none
+    (Stable, PathHeard): nothing,
     (Stable, PeerMoved): _follow_peer,
     (Stable, PeerAddresses): store_peer_list,
     (Stable, NatChanged): _note_nat,
@@ -176,6 +178,7 @@ TABLE: Final[Mapping[tuple[type[State], type[Cause]], Handler]] = {
     (Waiting, PeerAway): park,
     (Waiting, PathSilent): nothing,  # nothing of ours can leave
     (Waiting, PathChecked): nothing,
+    (Waiting, PathHeard): nothing,
     (Waiting, PeerMoved): _follow_peer,
     (Waiting, PeerAddresses): store_peer_list,
     (Waiting, NatChanged): _note_nat,
@@ -191,6 +194,7 @@ TABLE: Final[Mapping[tuple[type[State], type[Cause]], Handler]] = {
     (Away, PeerAway): park,
     (Away, PathSilent): nothing,  # from before
     (Away, PathChecked): nothing,
+    (Away, PathHeard): nothing,
     (Away, PeerMoved): _welcome_back,
     (Away, PeerAddresses): store_peer_list,
     (Away, NatChanged): nothing,

@@ -30,6 +30,7 @@ class Session:
         "facts",
         "generation",
         "last_move",
+        "left_out",
         "mobike",
         "moves",
         "nat",
@@ -69,6 +70,8 @@ class Session:
         self.generation = Generation(0)
         """Of the latest decision."""
         self.peer_addresses = peer_addresses
+        self.left_out: Ip | None = None
+        """The peer's address that was in use when its list left it out."""
         self.told = told
         """Our list of addresses as the peer has it."""
         self.pin: Pin | None = None

@@ -1,7 +1,8 @@
 """The choice: which pair now, and why. Also the ranking behind it, for who wants to see it.
 
-A working pair is left for four reasons only: it cannot be used any more; it is bad and another is not; the operator
-prefers another link (or pinned another pair); a plug says so. Anything else keeps what works.
+A working pair is left for five reasons only: it cannot be used any more; it is bad and another is not; the peer's list
+has become one without its address; the operator prefers another link (or pinned another pair); a plug says so. Anything
+else keeps what works.
 """
 
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from mobike.address import Ip, Nanos, Pair
 from mobike.policy.knowledge import UNTRIED, Knowledge, Measured, Reach
 from mobike.policy.links import Candidate
 from mobike.policy.pairs import ANY_PAIR, PairRules, objection
-from mobike.policy.score import Score, Standing, score
+from mobike.policy.score import PeerSide, Score, Standing, score
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,8 @@ class Situation:
     """Pairs that were already tried in the search that goes on now."""
     now: Nanos = Nanos(0)  # noqa: RUF009
     """What is known of pairs ages."""
+    left_out: Ip | None = None
+    """An address of the peer that was in use when its list left it out (RFC 4555 section 3.5)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,8 @@ def choose(situation: Situation) -> Decision:
         return Choice(best.pair, _why_chosen(situation, _why_left(situation, ranked), best, len(usable)))
     if current.score.reach.is_bad:
         return _leave_bad(situation, current, best, len(usable))
+    if current.score.peer_side is PeerSide.LEFT_OUT:
+        return _leave_unlisted(situation, current, usable)
     better = _worth_more(current, usable)
     if better is None:
         return Keep(_why_kept(current, usable))
@@ -142,7 +147,14 @@ def _ranked(situation: Situation, candidate: Candidate, remote: Ip, order: int) 
     fact = situation.knowledge.get(pair, UNTRIED)
     pinned = situation.pin is not None and situation.pin.holds(pair)
     place = score(
-        candidate, remote, fact, pinned=pinned, current=situation.current, peer_order=order, now=situation.now
+        candidate,
+        remote,
+        fact,
+        pinned=pinned,
+        current=situation.current,
+        left_out=situation.left_out,
+        peer_order=order,
+        now=situation.now,
     )
     against = _against(situation, candidate, pair, fact.reach)
     return RankedPair(
@@ -162,6 +174,8 @@ def _against(situation: Situation, candidate: Candidate, pair: Pair, reach: Reac
     illegal = objection(candidate, pair.remote, situation.rules)
     if illegal is not None:
         return illegal
+    if reach is Reach.INTO_TUNNEL:
+        return f"the route to {pair.remote} from {candidate} leads into one of our own tunnels"
     if reach is Reach.UNREACHABLE:
         return f"no route to {pair.remote} from {candidate}"
     if pair in situation.excluded:
@@ -176,6 +190,15 @@ def _leave_bad(situation: Situation, current: RankedPair, best: RankedPair, usab
     return Choice(best.pair, _why_chosen(situation, f"{current.pair} is {_reach(current)}", best, usable))
 
 
+def _leave_unlisted(situation: Situation, current: RankedPair, usable: list[RankedPair]) -> Decision:
+    """The peer itself says that it is elsewhere, which is more than a guess and less than a proof."""
+    left = f"the peer's list no longer has {current.pair.remote}"
+    listed = [each for each in usable if each.score.peer_side is not PeerSide.LEFT_OUT and not each.score.reach.is_bad]
+    if not listed:
+        return Keep(f"{left}, and none of {_count(len(usable))} is known to be better")
+    return Choice(listed[0].pair, _why_chosen(situation, left, listed[0], len(usable)))
+
+
 def _worth_more(current: RankedPair, usable: list[RankedPair]) -> RankedPair | None:
     """The pair that the operator would rather see in use: it may work, and has been there long enough."""
     settled = (each for each in _preferred(current, usable) if each.settled)
@@ -183,7 +206,13 @@ def _worth_more(current: RankedPair, usable: list[RankedPair]) -> RankedPair | N
 
 
 def _preferred(current: RankedPair, usable: list[RankedPair]) -> list[RankedPair]:
-    return [each for each in usable if each.score.worth < current.score.worth and not each.score.reach.is_bad]
+    return [
+        each
+        for each in usable
+        if each.score.worth < current.score.worth
+        and not each.score.reach.is_bad
+        and each.score.peer_side is not PeerSide.LEFT_OUT
+    ]
 
 
 # --- sentences -----------------------------------------------------------------------------------------------------
@@ -202,9 +231,11 @@ def _why_preferred(current: RankedPair, better: RankedPair) -> str:
     if better.score.standing < current.score.standing:
         if current.score.standing is Standing.AVOIDED:
             return f"the operator avoids {current.link}"
+        return f"{current.pair.local} is not yet proven to be ours alone"
+    if (better.score.rank, better.score.cost) == (current.score.rank, current.score.cost):
+        if better.score.loss < current.score.loss:
+            return f"{current.pair} loses much, and {better.pair} does not"
         return f"{current.pair.local} is deprecated"
-    if better.score.worth[:-1] == current.score.worth[:-1]:
-        return f"{current.pair} loses much, and {better.pair} does not"
     return f"{better.link} is preferred to {current.link}"
 
 

@@ -26,6 +26,13 @@ class Reach(IntEnum):
     """The peer answered that it will not use it (UNACCEPTABLE_ADDRESSES)."""
     UNREACHABLE = 7
     """This host has no route for it: not usable until that changes."""
+    INTO_TUNNEL = 8
+    """This host's route for it leads into one of our own tunnels: likewise."""
+
+    @property
+    def is_routed(self) -> bool:
+        """As far as is known, a packet sent on it would go towards the peer."""
+        return self < Reach.UNREACHABLE
 
     @property
     def is_bad(self) -> bool:

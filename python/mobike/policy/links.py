@@ -45,7 +45,9 @@ class Candidate:
     settled: bool = True
     """It has been there long enough to leave a working pair for it."""
     deprecated: bool = False
-    """IPv6: its preferred lifetime is over; used last (RFC 6724 section 5, rule 3)."""
+    """IPv6: its preferred lifetime is over (RFC 6724 section 5, rule 3)."""
+    optimistic: bool = False
+    """IPv6: it may still turn out to be somebody else's (RFC 4429): used last."""
     avoided: bool = False
     """The operator wants it left alone for now: used where nothing else is left."""
     tunnel: bool = False

@@ -55,8 +55,9 @@ class RetestRule:
     """Pairs that the operator would rather see in use, but that failed: so that they are found again."""
     others: int = 0
     """All other pairs, so that a spare one is known to work before it is needed."""
-    translated: int = 0
-    """Pairs behind a NAT: less than the time after which the NAT forgets them, often 30 s (RFC 4787 section 4.3)."""
+    translated: int = 20 * SECOND
+    """Pairs behind a NAT that have worked: less than the time after which NATs forget them, often 30 s (RFC 4787
+    section 4.3), so that the way in stays open or is known to be closed."""
 
 
 SEARCH = SearchRule()

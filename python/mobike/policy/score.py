@@ -1,8 +1,8 @@
 """The order of legal pairs: a tuple of small facts, most important first, smaller is better. No weights.
 
 Reach comes first: a pair that is known to work beats one that may. Then the operator's word (pin, rank, cost), then
-what the network makes of a pair (RFC 6724 section 5 in spirit), then the peer's preference, and at last the numbers of
-the addresses, so that the order is total and never depends on the order in which facts arrived.
+RFC 6724 (sections 5 and 6, rule by rule, as far as pairs are concerned), then the peer's preference, and at last the
+numbers of the addresses, so that the order is total and never depends on the order in which facts arrived.
 """
 
 from dataclasses import dataclass
@@ -16,12 +16,13 @@ _BITS = {4: 32, 6: 128}
 
 
 class Standing(IntEnum):
-    """RFC 6724 section 5, rule 3: avoid deprecated addresses."""
+    """What stands behind all that may be used instead."""
 
-    PREFERRED = 0
-    DEPRECATED = 1
+    PLAIN = 0
+    OPTIMISTIC = 1
+    """The address may still turn out to be somebody else's (RFC 4429)."""
     AVOIDED = 2
-    """The operator's word for the moment: behind all that may be used instead."""
+    """The operator's word for the moment."""
 
 
 class Pinned(IntEnum):
@@ -46,10 +47,12 @@ UNMEASURED = 32
 
 
 class PeerSide(IntEnum):
-    """The address at which the peer is now is known to be alive; others are only promised."""
+    """Where the peer is now, it is known to be; other addresses are only promised (RFC 6724 section 6, rule 1)."""
 
     IN_USE = 0
     OTHER = 1
+    LEFT_OUT = 2
+    """The peer has told a list without it."""
 
 
 class Scope(IntEnum):
@@ -59,7 +62,16 @@ class Scope(IntEnum):
     MIXED = 1
 
 
+class Lifetime(IntEnum):
+    """RFC 6724 sections 5 and 6, rule 3: avoid deprecated addresses."""
+
+    PREFERRED = 0
+    DEPRECATED = 1
+
+
 class Family(IntEnum):
+    """RFC 6724 section 6, rule 6, by the table of section 2.1."""
+
     V6 = 0
     V4 = 1
 
@@ -80,29 +92,33 @@ class Score:
     delay: int
     """Doublings of the round trip above one millisecond; `UNMEASURED` where nobody has probed."""
     peer_side: PeerSide
-    nat: NatCost
     scope: Scope
+    lifetime: Lifetime
     family: Family
+    nat: NatCost
+    """RFC 6724 section 6, rule 7: what is encapsulated only here comes behind what is not."""
     distance: int
-    """Bits behind the longest common prefix of both addresses (RFC 6724 section 5, rule 8)."""
+    """Bits behind the longest common prefix of both addresses (RFC 6724 section 6, rule 9)."""
     peer_order: int
     """Where the remote address stands in the peer's list."""
     tie: tuple[int, int]
     """The addresses as numbers."""
 
     @property
-    def worth(self) -> tuple[Standing, Pinned, int, int, Loss]:
+    def worth(self) -> tuple[Standing, Pinned, int, int, Loss, Lifetime]:
         """What an operator would move a working SA for; all else decides only when a choice must be made anyway."""
-        return self.standing, self.pinned, self.rank, self.cost, self.loss
+        return self.standing, self.pinned, self.rank, self.cost, self.loss, self.lifetime
 
     def __str__(self) -> str:
         said = [self.reach.name.lower().replace("_", " "), f"link rank {self.rank}"]
         said += ["pinned by the operator"] if self.pinned is Pinned.YES else []
-        said += ["deprecated address"] if self.standing is Standing.DEPRECATED else []
+        said += ["deprecated address"] if self.lifetime is Lifetime.DEPRECATED else []
+        said += ["address not yet proven unique"] if self.standing is Standing.OPTIMISTIC else []
         said += ["avoided by the operator"] if self.standing is Standing.AVOIDED else []
         said += [f"cost {self.cost}"] if self.cost else []
         said += ["loses much"] if self.loss is Loss.MUCH else []
         said += ["behind a NAT"] if self.nat is NatCost.TRANSLATED else []
+        said += ["not in the peer's list"] if self.peer_side is PeerSide.LEFT_OUT else []
         return ", ".join(said)
 
     @property
@@ -111,13 +127,22 @@ class Score:
         return (
             f"reach={self.reach.name.lower()} standing={self.standing.name.lower()} pinned={self.pinned.name.lower()} "
             f"rank={self.rank} cost={self.cost} loss={self.loss.name.lower()} delay={self.delay} "
-            f"peer={self.peer_side.name.lower()} nat={self.nat.name.lower()} scope={self.scope.name.lower()} "
-            f"family={self.family.name.lower()} distance={self.distance} peer-order={self.peer_order}"
+            f"peer={self.peer_side.name.lower()} scope={self.scope.name.lower()} "
+            f"lifetime={self.lifetime.name.lower()} family={self.family.name.lower()} nat={self.nat.name.lower()} "
+            f"distance={self.distance} peer-order={self.peer_order}"
         )
 
 
 def score(
-    candidate: Candidate, remote: Ip, fact: PairFact, *, pinned: bool, current: Pair | None, peer_order: int, now: Nanos
+    candidate: Candidate,
+    remote: Ip,
+    fact: PairFact,
+    *,
+    pinned: bool,
+    current: Pair | None,
+    left_out: Ip | None,
+    peer_order: int,
+    now: Nanos,
 ) -> Score:
     """The place of one legal pair."""
     local = candidate.ip
@@ -133,10 +158,11 @@ def score(
         cost=candidate.cost,
         loss=_loss(measured, in_use=in_use),
         delay=_delay(measured),
-        peer_side=PeerSide.IN_USE if current is not None and current.remote == remote else PeerSide.OTHER,
-        nat=fact.nat,
+        peer_side=_peer_side(remote, current, left_out),
         scope=Scope.MATCHING if local.is_private == remote.is_private else Scope.MIXED,
+        lifetime=Lifetime.DEPRECATED if candidate.deprecated else Lifetime.PREFERRED,
         family=Family.V6 if local.version == 6 else Family.V4,
+        nat=fact.nat,
         distance=(int(local) ^ int(remote)).bit_length() if local.version == remote.version else _BITS[local.version],
         peer_order=peer_order,
         tie=(int(local), int(remote)),
@@ -157,4 +183,10 @@ def _delay(measured: Measured | None) -> int:
 def _standing(candidate: Candidate) -> Standing:
     if candidate.avoided:
         return Standing.AVOIDED
-    return Standing.DEPRECATED if candidate.deprecated else Standing.PREFERRED
+    return Standing.OPTIMISTIC if candidate.optimistic else Standing.PLAIN
+
+
+def _peer_side(remote: Ip, current: Pair | None, left_out: Ip | None) -> PeerSide:
+    if remote == left_out:
+        return PeerSide.LEFT_OUT
+    return PeerSide.IN_USE if current is not None and current.remote == remote else PeerSide.OTHER

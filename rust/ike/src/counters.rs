@@ -143,6 +143,10 @@ counters! {
     updates_stale,
     /// UPDATE_SA_ADDRESSES without MOBIKE agreed, or from the responder.
     updates_unexpected,
+    /// UPDATE_SA_ADDRESSES that came too fast to be followed one by one.
+    updates_paced,
+    /// Addresses in lists of peers that cannot be used, or are too many.
+    listed_addresses_ignored,
     /// Answers to an UPDATE overtaken by a newer decision.
     moves_overtaken,
     /// Messages whose addresses were rewritten on the way, where NATs are prohibited.

@@ -127,6 +127,13 @@ pub enum Event {
         /// What is known of it.
         seen: PairSeen,
     },
+    /// A path that was told to be silent lives: data came in over it, or an answer.
+    PathHeard {
+        /// Which.
+        sa: SaId,
+        /// The path.
+        path: Path,
+    },
     /// The peer moved.
     PeerMoved {
         /// Which.

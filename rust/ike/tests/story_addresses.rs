@@ -265,3 +265,34 @@ fn the_clients_list_is_used_for_nothing_but_lists_over_a_dead_pair() {
     assert!(pair.requests_of(GATEWAY).len() > 3);
     assert!(pair.said(|told| told.from == GATEWAY).all(|told| told.path.remote.ip() == WIFI));
 }
+
+#[test]
+fn addresses_that_lead_nowhere_and_those_beyond_the_limit_are_left_out_and_told() {
+    let mut pair = Pair::new(1).established();
+    let nowhere = ["127.0.0.1", "::1", "224.0.0.1", "ff02::1", "0.0.0.0", "169.254.1.1", "fe80::1", "::ffff:192.0.2.9"];
+    let mut list: Vec<IpAddr> =
+        nowhere.into_iter().chain(["255.255.255.255", "2001:db8::9", "192.0.2.9"]).map(ip).collect();
+    pair.announce(CLIENT, &list, None);
+    pair.settle();
+    assert_eq!(pair.gateway().peer_lists(), [[ip("2001:db8::9"), ip("192.0.2.9")]]);
+    assert_eq!(pair.gateway().count("listed_addresses_ignored"), 9);
+    let said = "of the peer's list, 9 addresses that cannot be used and 0 beyond 32 ignored";
+    assert!(pair.gateway().notices().contains(&said), "{:?}", pair.gateway().notices());
+    list.clear();
+    // Our own engine tells no more than 32, so another one has to.
+    let mut scratch = [[0; mobike_ike::wire::mobike::SCRATCH_LEN]; 40];
+    let payloads: Vec<Payload<'_>> = scratch
+        .iter_mut()
+        .enumerate()
+        .map(|(last, scratch)| {
+            let address = IpAddr::from([192, 0, 2, last as u8 + 100]);
+            Payload::Notify(mobike_ike::wire::MobikeNotify::AdditionalAddress(address).notify(scratch))
+        })
+        .collect();
+    let forged = Forged { sender: Role::Initiator, exchange: INFO, id: 3, response: false };
+    let bytes = pair.forge(forged, &payloads);
+    pair.inject(GATEWAY, Pair::path(WIFI, WAN).reversed(), &bytes);
+    assert_eq!(pair.gateway().peer_lists()[1].len(), 32);
+    assert_eq!(pair.gateway().count("listed_addresses_ignored"), 9 + 8);
+    assert!(pair.gateway().notices().iter().any(|text| text.contains("8 beyond 32")));
+}

@@ -169,3 +169,15 @@ fn an_ike_sa_that_is_being_closed_replaces_no_child() {
     assert_eq!(script.notified(), [(NotifyType::TEMPORARY_FAILURE, vec![])], "RFC 7296 section 2.25.2");
     assert_eq!(children(&script), 0);
 }
+
+// req: M3.3-1
+#[test]
+fn the_outer_addresses_of_a_new_child_are_those_of_the_ike_sa_and_not_of_the_request() {
+    let mut script = Script::as_initiator(|_| ());
+    let agreed = script.path;
+    script.request_over(scripted::path("192.0.2.77"), ExchangeType::CREATE_CHILD_SA, |writer| {
+        Rekey::default().write(writer);
+    });
+    assert_eq!(children(&script), 2);
+    assert_eq!(newest_install(&script).path, agreed);
+}

@@ -57,6 +57,25 @@ fn ike_auth_moves_to_port_4500_even_without_a_nat() {
     assert!(!pair.client().up().nat.any() && !pair.gateway().up().nat.any());
 }
 
+// req: M3.3-1
+#[test]
+fn the_addresses_of_the_ike_sa_are_those_of_the_first_ike_auth_request() {
+    let mut pair = Pair::new(1);
+    pair.net.plan(Which::of(CLIENT).request(AUTH), Fate::Lose);
+    pair.connect_over(&[(WIFI, WAN)]);
+    pair.run_for(ms(50));
+    // The request was lost, and comes by another way than IKE_SA_INIT took.
+    let asked = pair.said(|told| told.asks(AUTH)).next().expect("IKE_AUTH").bytes.clone();
+    pair.inject(GATEWAY, Pair::path(LTE, WAN2).reversed(), &asked);
+    let there = Pair::path(LTE, WAN2).reversed();
+    assert_eq!(pair.gateway().path(), there);
+    assert_eq!(pair.gateway().installs()[0].1.path, there, "and the Child SA made with it has no others");
+    // The same request once more, from where IKE_SA_INIT came: answered, and nothing changes.
+    pair.inject(GATEWAY, Pair::path(WIFI, WAN).reversed(), &asked);
+    assert_eq!(pair.gateway().path(), there);
+    assert_eq!(pair.gateway().installs().len(), 1);
+}
+
 // req: M3.2-1
 #[test]
 fn mobike_is_on_only_if_both_ends_say_so() {

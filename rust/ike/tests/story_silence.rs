@@ -246,6 +246,36 @@ fn after_an_outage_the_only_path_carries_data_again_within_seconds() {
             ping(&mut pair, ms(100), ms(100), false);
         }
         assert!(pair.now.since(healed) < ms(4_200), "{:?}", pair.now.since(healed));
+    }
+}
+
+// req: A5.2-2
+#[test]
+fn data_or_an_answer_after_silence_was_told_is_told_too() {
+    for data in [true, false] {
+        let mut pair = Pair::new(1).client_profile(|profile| profile.liveness = secs(1)).established();
+        pair.net.unplug(WAN);
+        ping(&mut pair, ms(20), secs(2), false);
+        assert!(!pair.client().silences().is_empty());
+        let heard = |pair: &Pair| {
+            let told = pair.client().events.iter().filter_map(|(_, event)| match event {
+                stage::Event::PathHeard { path, .. } => Some(*path),
+                _ => None,
+            });
+            told.collect::<Vec<_>>()
+        };
+        assert_eq!(heard(&pair), []);
+        if data {
+            pair.note(CLIENT, HEARD);
+            pair.note(CLIENT, HEARD);
+            pair.run_for(secs(5));
+            assert_eq!(heard(&pair), [Pair::path(WIFI, WAN)], "data says so, once");
+        }
+        pair.net.plug(WAN);
+        pair.run_for(secs(20));
+        assert!(pair.client().silences().len() >= heard(&pair).len());
+        assert_eq!(heard(&pair).last(), Some(&Pair::path(WIFI, WAN)));
+        assert!(heard(&pair).len() <= 2, "and the answer, if silence was told again before it came");
         assert_eq!(pair.client().alive().len(), 1);
     }
 }

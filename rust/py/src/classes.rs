@@ -61,6 +61,7 @@ classes! {
         path_silent: "PathSilent",
         path_checked: "PathChecked",
         pair_seen: "PairSeen",
+        path_heard: "PathHeard",
         peer_moved: "PeerMoved",
         peer_addresses: "PeerAddresses",
         nat_changed: "NatChanged",

@@ -123,6 +123,7 @@ impl<'py> Writer<'py, '_> {
                     (sa.0, self.path(path)?, seen.forward, seen.backward, seen.rtt.map(nanos), seen.loss_permille);
                 classes.pair_seen.bind(py).call1(args)
             }
+            Ike::PathHeard { sa, path } => classes.path_heard.bind(py).call1((sa.0, self.path(path)?)),
             Ike::PeerMoved { sa, path, nat, verified } => {
                 classes.peer_moved.bind(py).call1((sa.0, self.path(path)?, self.nat(nat), verified))
             }

@@ -77,7 +77,7 @@ impl Engine {
         let Some(place) = self.place_of(sa) else { return };
         let Some(Sa::Established(sa)) = self.table.get_mut(place) else { return };
         self.keeping.note(place, sa);
-        let watched = sa.note_traffic(now, traffic);
+        let watched = sa.note_traffic(&mut self.ctx, now, traffic);
         let asked = traffic.elsewhere.is_some_and(|path| repair::on_stray_esp(sa, &mut self.ctx, now, path));
         if watched || asked {
             self.wheel.arm(place, sa.deadline());

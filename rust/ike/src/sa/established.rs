@@ -16,10 +16,12 @@ use crate::sa::channel::{Channel, Outgoing};
 use crate::sa::child::Family;
 use crate::sa::context::{About, Context};
 use crate::sa::exchange::away::Presence;
+use crate::sa::exchange::mobike;
 use crate::sa::exchange::repair::Strays;
 use crate::sa::exchange::retrial::{self, Retrial};
 use crate::sa::exchange::traffic::{self, Leases};
 use crate::sa::exchange::{rekey_child, rekey_ike};
+use crate::sa::pace::Pace;
 use crate::sa::path::NatHashes;
 use crate::sa::probe::{self, Probing};
 use crate::sa::rekeying::{Lifetimes, Rekeying};
@@ -124,6 +126,8 @@ pub enum Mobility {
         last_update: Option<u32>,
         /// The peer has yet to prove that it receives on the path.
         checking: bool,
+        /// How often its moves are followed.
+        pace: Pace,
     },
 }
 
@@ -131,7 +135,7 @@ impl Mobility {
     /// The responder's, before any move.
     #[must_use]
     pub fn responder() -> Mobility {
-        Mobility::Responder { last_update: None, checking: false }
+        Mobility::Responder { last_update: None, checking: false, pace: Pace::default() }
     }
 }
 
@@ -339,6 +343,10 @@ impl Established {
             .min(self.forget_at)
             .min(self.test_at)
             .min(self.closing_until)
+            .min(match &self.mobility {
+                Mobility::Responder { pace, .. } => pace.due(),
+                Mobility::Off | Mobility::Initiator => Nanos::NEVER,
+            })
     }
 
     fn liveness_at(&self) -> Nanos {
@@ -508,6 +516,7 @@ impl Established {
         rekey_ike::on_timeout(self, ctx, now);
         rekey_child::on_timeout(self, ctx, now);
         retrial::on_timeout(self, ctx, now);
+        mobike::on_timeout(self, ctx, now);
         self.keep_nat_awake(ctx, now);
         None
     }

@@ -18,6 +18,7 @@ pub mod context;
 pub mod established;
 pub mod exchange;
 pub mod fragments;
+pub mod pace;
 pub mod path;
 pub mod probe;
 pub mod rekeying;

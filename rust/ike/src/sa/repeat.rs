@@ -26,6 +26,11 @@ const UNSURE: Duration = Duration::from_millis(500);
 impl Established {
     /// Put the SA on another path: unanswered requests go on from there with the same bytes, at once (M3.5-3).
     pub fn re_aim(&mut self, ctx: &mut Context, now: Nanos, path: Path) {
+        self.re_aim_at(ctx, now, path, now);
+    }
+
+    /// The same, but what is unanswered goes on from there only at `when`.
+    pub fn re_aim_at(&mut self, ctx: &mut Context, now: Nanos, path: Path, when: Nanos) {
         if self.path != path {
             self.forget_path();
         }
@@ -43,6 +48,10 @@ impl Established {
             };
             if let Some(pace) = pace {
                 request.retry.hurry(now, pace, QUICK_ELSEWHERE);
+            }
+            if when > now {
+                request.retry.next = when;
+                continue;
             }
             ctx.counters.retransmissions += 1;
             ctx.send(path, Arc::clone(&request.bytes));
@@ -68,6 +77,7 @@ impl Established {
         let (here, closing) = (self.path, self.is_closing());
         let unsure = if self.search_pace().is_some() && self.watch.is_guessing() { UNSURE } else { Duration::ZERO };
         let peers = self.places_of_peer();
+        let mut silent_here = false;
         for request in self.requests.outstanding_mut().iter_mut().filter(|request| request.retry.next <= now) {
             let silent_for = now.since(request.retry.asked);
             if silent_for >= patience {
@@ -93,8 +103,10 @@ impl Established {
             if request.retry.tries >= SILENT_TRIES && unanswered_for >= unsure && !closing {
                 let (path, generation, tries) = (request.path, request.generation, request.retry.tries);
                 ctx.events.push_back(Event::PathSilent { sa: self.id, path, generation, unanswered_for, tries });
+                silent_here |= path == here;
             }
         }
+        self.watch.told_silent |= silent_here;
         None
     }
 }

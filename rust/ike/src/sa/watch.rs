@@ -4,6 +4,7 @@
 //! ESP in on the agreed path     life: the liveness timer starts anew, nothing is sent
 //! ESP out, ESP in within 3 round trips + floor       nothing is sent
 //! ESP out, nothing in           a liveness test now, repeated quickly; PathSilent after the second repetition
+//! ESP in, or an answer, later   PathHeard: the control plane is told that the path lives after all
 //! the test is answered          a stream that goes one way only: the next test waits longer, up to four times as long
 //! ```
 //!
@@ -15,6 +16,7 @@
 use core::time::Duration;
 
 use crate::crypto::Role;
+use crate::event::Event;
 use crate::sa::context::Context;
 use crate::sa::established::Established;
 use crate::sa::repeat::SILENT_TRIES;
@@ -45,6 +47,8 @@ pub struct Watch {
     unheard_since: Nanos,
     /// Tests answered since ESP last came in.
     answered: u8,
+    /// The control plane was told of silence on it, and of nothing else since.
+    pub told_silent: bool,
 }
 
 /// Assumed until one is measured: across a continent.
@@ -64,7 +68,14 @@ impl Watch {
     /// Nothing seen; `round_trip` as measured while setting up.
     #[must_use]
     pub fn new(round_trip: Option<Duration>) -> Watch {
-        let mut watch = Watch { srtt: 0, srtt_before: 0, searching: false, unheard_since: Nanos::NEVER, answered: 0 };
+        let mut watch = Watch {
+            srtt: 0,
+            srtt_before: 0,
+            searching: false,
+            unheard_since: Nanos::NEVER,
+            answered: 0,
+            told_silent: false,
+        };
         if let Some(sample) = round_trip {
             watch.measured(sample);
         }
@@ -98,7 +109,7 @@ impl Watch {
 
 impl Established {
     /// ESP came or went. `true` if it may have to be woken earlier than before.
-    pub fn note_traffic(&mut self, now: Nanos, traffic: Traffic) -> bool {
+    pub fn note_traffic(&mut self, ctx: &mut Context, now: Nanos, traffic: Traffic) -> bool {
         let sooner = traffic.sent && self.wait_no_longer(now);
         if self.is_moving() {
             // The data plane is not where the IKE SA is: its packets say nothing about the new path.
@@ -109,6 +120,7 @@ impl Established {
             self.watch.unheard_since = Nanos::NEVER;
             self.watch.answered = 0;
             self.calm_down(now);
+            self.tell_alive(ctx);
             return false;
         }
         if traffic.sent && self.hurries() && self.watch.unheard_since == Nanos::NEVER {
@@ -172,11 +184,14 @@ impl Established {
     }
 
     /// An answer came over the path in use.
-    pub fn note_answer(&mut self, now: Nanos, request: &Outstanding) {
+    pub fn note_answer(&mut self, ctx: &mut Context, now: Nanos, request: &Outstanding) {
         if request.path != self.path {
             return;
         }
         self.heard = now;
+        if !request.many_paths {
+            self.tell_alive(ctx);
+        }
         let (least, most) = (now.since(request.retry.sent), now.since(request.retry.started));
         if request.many_paths {
             // Nobody knows which copy was answered.
@@ -229,6 +244,13 @@ impl Established {
 
     fn pace(&self) -> Duration {
         (2 * self.watch.round_trip()).max(self.profile.paths.detection_floor / 3)
+    }
+
+    /// The control plane believes that the path is silent: it is not.
+    fn tell_alive(&mut self, ctx: &mut Context) {
+        if core::mem::take(&mut self.watch.told_silent) && !self.is_closing() {
+            ctx.events.push_back(Event::PathHeard { sa: self.id, path: self.path });
+        }
     }
 
     fn hurries(&self) -> bool {

@@ -135,6 +135,7 @@ impl Rules {
             Event::PathSilent { sa, .. } => (*sa, "PathSilent"),
             Event::PathChecked { sa, .. } => (*sa, "PathChecked"),
             Event::PairSeen { sa, .. } => (*sa, "PairSeen"),
+            Event::PathHeard { sa, .. } => (*sa, "PathHeard"),
             Event::PeerMoved { sa, .. } => (*sa, "PeerMoved"),
             Event::PeerAddresses { sa, .. } => (*sa, "PeerAddresses"),
             Event::NatChanged { sa, .. } => (*sa, "NatChanged"),

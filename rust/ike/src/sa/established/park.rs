@@ -19,6 +19,7 @@ use crate::sa::exchange::repair::Strays;
 use crate::sa::exchange::retrial::Retrial;
 use crate::sa::exchange::traffic::Leases;
 use crate::sa::exchange::{rekey_child, rekey_ike};
+use crate::sa::pace::Pace;
 use crate::sa::probe::Probing;
 use crate::sa::rekeying::Lifetimes;
 use crate::sa::timers::Retry;
@@ -252,10 +253,11 @@ impl Parked for Mobility {
         match self {
             Mobility::Off => to.put(&0u8),
             Mobility::Initiator => to.put(&1u8),
-            Mobility::Responder { last_update, checking } => {
+            Mobility::Responder { last_update, checking, pace } => {
                 to.put(&2u8);
                 to.put(last_update);
                 to.put(checking);
+                to.put(&pace.waits());
             }
         }
     }
@@ -264,7 +266,11 @@ impl Parked for Mobility {
         Ok(match from.get::<u8>()? {
             0 => Mobility::Off,
             1 => Mobility::Initiator,
-            2 => Mobility::Responder { last_update: from.get()?, checking: from.get()? },
+            2 => {
+                let (last_update, checking) = (from.get()?, from.get()?);
+                let pace = if from.get()? { Pace::waiting() } else { Pace::default() };
+                Mobility::Responder { last_update, checking, pace }
+            }
             _ => return Err(from.damage("role in moving")),
         })
     }

@@ -2,24 +2,33 @@
 
 use core::net::{IpAddr, SocketAddr};
 
-use crate::Path;
+use crate::event::NoticeKind;
+use crate::sa::context::{About, Context};
 use crate::sa::window::{Ask, Outstanding};
 use crate::wire::mobike::SCRATCH_LEN;
 use crate::wire::{MobikeNotify, Payload, Payloads, SkWriter};
+use crate::{Nanos, Path};
 
 /// Addresses of a peer that we keep; the rest of a longer list is dropped.
 pub const MAX_ADDRESSES: usize = 32;
 
-/// The list in a message, if it carries one. NO_ADDITIONAL_ADDRESSES is the empty list.
-#[must_use]
-pub fn read(payloads: &Payloads<'_>) -> Option<Vec<IpAddr>> {
-    let mut list = None;
+/// The list in a message, if it carries one. NO_ADDITIONAL_ADDRESSES is the empty list. What nobody could be reached at
+/// is left out, and so is what is beyond the limit; `about` is whose list it is, for the notice that says so.
+pub fn read(ctx: &mut Context, now: Nanos, about: About, payloads: &Payloads<'_>) -> Option<Vec<IpAddr>> {
+    let mut list: Option<Vec<IpAddr>> = None;
+    let (mut unusable, mut beyond) = (0u32, 0u32);
+    let here = about.path.is_some_and(|path| path.remote.ip().is_loopback());
     for notify in payloads.mobike().flatten() {
         match notify {
             MobikeNotify::AdditionalAddress(address) => {
-                let list: &mut Vec<IpAddr> = list.get_or_insert_default();
-                if list.len() < MAX_ADDRESSES && !list.contains(&address) {
+                let list = list.get_or_insert_default();
+                if !is_usable(address, here) {
+                    unusable += 1;
+                } else if list.contains(&address) {
+                } else if list.len() < MAX_ADDRESSES {
                     list.push(address);
+                } else {
+                    beyond += 1;
                 }
             }
             MobikeNotify::NoAdditionalAddresses => {
@@ -28,7 +37,26 @@ pub fn read(payloads: &Payloads<'_>) -> Option<Vec<IpAddr>> {
             _ => {}
         }
     }
+    if unusable > 0 || beyond > 0 {
+        ctx.counters.listed_addresses_ignored += u64::from(unusable + beyond);
+        let text = || {
+            format!(
+                "of the peer's list, {unusable} addresses that cannot be used and {beyond} beyond {MAX_ADDRESSES} ignored"
+            )
+        };
+        ctx.notice(now, about, NoticeKind::AddressRefused, text);
+    }
     list
+}
+
+/// Could an address that a peer lists lead to it? (RFC 4555 section 3.6 leaves this to us.) Loopback addresses could,
+/// if the peer is on this very host.
+fn is_usable(address: IpAddr, same_host: bool) -> bool {
+    let unicast = match address {
+        IpAddr::V4(v4) => !v4.is_broadcast() && !v4.is_link_local(),
+        IpAddr::V6(v6) => v6.to_ipv4_mapped().is_none() && !v6.is_unicast_link_local(),
+    };
+    unicast && !address.is_unspecified() && !address.is_multicast() && (same_host || !address.is_loopback())
 }
 
 /// Write our list, without the address that the message itself comes from.

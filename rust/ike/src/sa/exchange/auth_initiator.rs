@@ -451,7 +451,8 @@ fn establish(
     let mobike = order.profile.mobike && payloads.has(NotifyType::MOBIKE_SUPPORTED);
     let extensions = agreed_extensions(mobike, &order.profile, payloads);
     let leases = payloads.configuration().map(Leases::read).unwrap_or_default();
-    let peer_addresses = addresses::read(payloads).unwrap_or_default();
+    let about = About { path: Some(path), sa: Some(id) };
+    let peer_addresses = addresses::read(ctx, now, about, payloads).unwrap_or_default();
     let spis = channel.spis;
     let mut family = Family::default();
     ctx.counters.ike_sas_up += 1;

@@ -290,7 +290,8 @@ fn accept(
         ctx.counters.dropped_crypto += 1;
         return None;
     };
-    let peer_addresses = addresses::read(payloads).unwrap_or_default();
+    let about = About { path: Some(path), sa: Some(id) };
+    let peer_addresses = addresses::read(ctx, now, about, payloads).unwrap_or_default();
     ctx.counters.ike_sas_up += 1;
     ctx.events.push_back(Event::IkeSaUp(Box::new(IkeSaUp {
         sa: id,

@@ -289,7 +289,7 @@ fn on_answer(
     }
     let opened = open(sa, ctx, spis, bytes)?;
     let request = sa.requests.settle(header.message_id)?;
-    sa.note_answer(now, &request);
+    sa.note_answer(ctx, now, &request);
     sa.agreed();
     let payloads = opened.payloads().unwrap_or_else(|error| {
         ctx.notice(now, sa.about(), NoticeKind::Malformed, || format!("answer of an established peer: {error}"));

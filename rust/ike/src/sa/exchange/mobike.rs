@@ -17,10 +17,11 @@ use crate::crypto::{Random, Role};
 use crate::event::{DownReason, Event, NoticeKind};
 use crate::id::Generation;
 use crate::profile::ReturnRoutability;
-use crate::sa::context::Context;
+use crate::sa::context::{About, Context};
 use crate::sa::established::{Established, Mobility};
 use crate::sa::exchange::informational::{Request, detected};
 use crate::sa::exchange::{addresses, away, retrial};
+use crate::sa::pace::{self, Turn};
 use crate::sa::path::detect;
 use crate::sa::window::{Ask, Outstanding};
 use crate::wire::{Cookie2, MobikeNotify, NoNatsAllowed, NotifyType, Payloads, WireError};
@@ -78,7 +79,7 @@ pub fn on_request(
         return;
     }
     if sa.speaks_mobike()
-        && let Some(list) = addresses::read(payloads)
+        && let Some(list) = addresses::read(ctx, now, About { path: Some(request.path), sa: Some(sa.id) }, payloads)
     {
         replace_list(sa, ctx, request, list);
     }
@@ -101,7 +102,7 @@ fn replace_list(sa: &mut Established, ctx: &mut Context, request: &Request, list
 fn on_update(sa: &mut Established, ctx: &mut Context, now: Nanos, request: &Request, payloads: &Payloads<'_>) {
     let proven_before = sa.is_proven(request.path, now);
     let proof_wanted = sa.wants_proof_of(request.path.remote.ip());
-    let Mobility::Responder { last_update, checking } = &sa.mobility else {
+    let Mobility::Responder { last_update, checking, pace } = &mut sa.mobility else {
         ctx.counters.updates_unexpected += 1;
         return;
     };
@@ -110,27 +111,53 @@ fn on_update(sa: &mut Established, ctx: &mut Context, now: Nanos, request: &Requ
         return;
     }
     let unproven = *checking;
+    *last_update = Some(request.id);
+    let turn = pace.ask(now);
     ctx.counters.updates_taken += 1;
     sa.strays.agreed(now);
     let returned = away::come_back(sa, now);
     let moved = sa.path != request.path;
-    let policy = sa.profile.return_routability;
     // The same path again, and proven before: nothing new to prove.
     let proven = !unproven && !moved || proven_before;
     let check = proof_wanted && (returned || !proven);
-    sa.mobility = Mobility::Responder { last_update: Some(request.id), checking: check };
+    if let Mobility::Responder { checking, .. } = &mut sa.mobility {
+        *checking = check;
+    }
     ctx.counters.moves_proven_before += u64::from(proof_wanted && moved && !check);
     if let Some(detected) = detect(payloads, request.spis, request.path) {
         sa.set_nat(now, detected.nat);
     }
     if moved || returned {
-        sa.re_aim(ctx, now, request.path);
+        sa.re_aim_at(ctx, now, request.path, turn.at());
     }
-    if !check {
+    match turn {
+        Turn::Now => follow(sa, ctx, now),
+        Turn::Later { first, .. } => {
+            ctx.counters.updates_paced += 1;
+            if first {
+                ctx.notice(now, sa.about(), NoticeKind::Limit, || pace::WHY.into());
+            }
+        }
+    }
+}
+
+/// Too many moves came; the time to follow the latest of them may be here.
+pub fn on_timeout(sa: &mut Established, ctx: &mut Context, now: Nanos) {
+    if let Mobility::Responder { pace, .. } = &mut sa.mobility
+        && pace.is_due(now)
+        && !sa.is_closing()
+    {
+        follow(sa, ctx, now);
+    }
+}
+
+/// Check the new path, or let the data plane follow there, by policy.
+fn follow(sa: &mut Established, ctx: &mut Context, now: Nanos) {
+    if !matches!(sa.mobility, Mobility::Responder { checking: true, .. }) {
         report_move(sa, ctx, true);
         return;
     }
-    if policy == ReturnRoutability::After {
+    if sa.profile.return_routability == ReturnRoutability::After {
         report_move(sa, ctx, false);
     }
     begin_check(sa, ctx, now);
@@ -167,16 +194,19 @@ pub fn on_check_answer(
         return Some(DownReason::WrongCookie2);
     }
     let away = sa.is_away();
-    let Mobility::Responder { checking, .. } = &mut sa.mobility else { return None };
+    let Mobility::Responder { checking, pace, .. } = &mut sa.mobility else { return None };
     if !*checking || away {
         return None;
     }
     if request.many_paths || request.path != sa.path {
         // It proves none of the paths it went to (M3.7-4).
-        begin_check(sa, ctx, now);
+        if matches!(pace.ask(now), Turn::Now) {
+            begin_check(sa, ctx, now);
+        }
         return None;
     }
     *checking = false;
+    pace.settle();
     ctx.counters.cookie2_passed += 1;
     report_move(sa, ctx, true);
     None

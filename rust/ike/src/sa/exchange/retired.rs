@@ -126,7 +126,7 @@ pub fn on_answer(sa: &mut Established, ctx: &mut Context, now: Nanos, header: &H
         rekeying.retired.retain(|retired| retired.channel.spis != spis);
     }
     if let Some(delete) = delete {
-        sa.note_answer(now, &delete);
+        sa.note_answer(ctx, now, &delete);
     }
     sa.tidy_rekeying();
 }

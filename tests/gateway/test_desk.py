@@ -1,0 +1,100 @@
+"""What the API is told by the real fleet: explanations, orders that hold, links that are avoided."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pytest
+
+from mobike.address import ChildId
+from mobike.events import OperatorAvoid, OperatorEvent, OperatorMove, OperatorUnpin
+from mobike.facade import NotFound, Refused
+from mobike.gateway.desk import Desk
+from mobike.gateway.journal import Journal
+from tests.fleet.host import SECOND, Host, phone
+from tests.policy.words import CELLULAR
+
+SA = f"{1:016x}"
+
+
+@dataclass
+class Counts:
+    def counters(self) -> dict[str, int]:
+        return {}
+
+    def child_counters(self, child: ChildId) -> Mapping[str, int] | None:
+        return None
+
+
+@dataclass
+class Office:
+    """A desk over a phone's fleet: an order is heard at once."""
+
+    host: Host = field(default_factory=phone)
+
+    def __post_init__(self) -> None:
+        self.orders: list[OperatorEvent] = []
+        self.desk = Desk(
+            self.host.fleet, Counts(), Journal(), order=self._order, plug=None, troubles=lambda: (), hooks=dict
+        )
+
+    def _order(self, order: OperatorEvent) -> None:
+        self.orders.append(order)
+        self.host.hears(order)
+
+
+def test_an_explanation_is_what_policy_says_now_or_would_say() -> None:
+    desk = Office().desk
+    now = desk.explain(SA)
+    assert (now.without, now.decision, now.local, now.remote) == (None, "stay", "192.0.2.7", "203.0.113.1")
+    assert now.why == "192.0.2.7 (wlan0) -> 203.0.113.1 is the best of 2 usable pairs: verified, link rank 1"
+    then = desk.explain(SA, without="wlan0")
+    assert (then.decision, then.local) == ("move", "198.51.100.2")
+    assert then.why.startswith("192.0.2.7 (wlan0) is gone; ")
+    assert [(pair.local, pair.usable) for pair in then.pairs] == [("198.51.100.2", True), ("192.0.2.7", False)]
+    assert desk.explain(SA, without="198.51.100.2").decision == "stay"
+    with pytest.raises(Refused, match="no link and no address of ours"):
+        desk.explain(SA, without="eth9")
+    with pytest.raises(NotFound):
+        desk.explain(f"{9:016x}")
+
+
+def test_an_sa_that_would_have_nothing_left_would_wait() -> None:
+    office = Office(phone(links=False))
+    told = office.desk.explain(SA, without="wlan0")
+    assert (told.decision, told.local, told.remote) == ("wait", None, None)
+    office.host.leaves(office.host.fleet.addresses()[0].ip, "wlan0")
+    now = office.desk.explain(SA)
+    assert now.decision == "wait"
+    assert "is gone" in now.why
+
+
+def test_an_order_to_move_holds_until_it_is_taken_back() -> None:
+    office = Office()
+    with pytest.raises(Refused, match="No order to move holds"):
+        office.desk.unpin(SA)
+    office.desk.move(SA, local=str(CELLULAR), remote=None)
+    assert isinstance(office.orders[-1], OperatorMove)
+    assert office.desk.ike_sa(SA).pin == "198.51.100.2 -> any address"
+    office.host.hears(office.host.answer(office.orders[-1].sa))
+    office.desk.unpin(SA)
+    assert isinstance(office.orders[-1], OperatorUnpin)
+    assert office.desk.ike_sa(SA).pin is None
+    assert [str(pair.local) for _, pair in office.host.moves()] == ["198.51.100.2", "192.0.2.7"]
+    with pytest.raises(NotFound):
+        office.desk.unpin("9")
+
+
+def test_a_link_is_avoided_until_that_is_lifted() -> None:
+    office = Office()
+    for link, avoid, why in (("eth9", True, "There is no link eth9"), ("wlan0", False, "not avoided")):
+        with pytest.raises(Refused, match=why):
+            office.desk.avoid(link, avoid=avoid)
+    office.desk.avoid("wlan0", avoid=True)
+    assert office.orders == [OperatorAvoid("wlan0", True)]
+    assert {each.link: each.standing for each in office.desk.addresses()} == {"wlan0": "avoided", "wwan0": "preferred"}
+    with pytest.raises(Refused, match="avoided already"):
+        office.desk.avoid("wlan0", avoid=True)
+    office.desk.avoid("wlan0", avoid=False)
+    office.host.passes(SECOND)
+    assert office.desk.explain(SA).decision == "stay"
+    assert {each.standing for each in office.desk.addresses()} == {"preferred"}
