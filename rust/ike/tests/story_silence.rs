@@ -279,3 +279,18 @@ fn data_or_an_answer_after_silence_was_told_is_told_too() {
         assert_eq!(pair.client().alive().len(), 1);
     }
 }
+
+// req: M3.2-2, M3.5-3
+#[test]
+fn the_client_goes_on_asking_every_few_seconds_after_the_gateway_replaced_the_ike_sa() {
+    let mut pair = Pair::new(1).client_profile(|profile| profile.liveness = secs(2)).established();
+    let sa = pair.gateway().sa();
+    pair.order(GATEWAY, stage::Command::Rekey { sa });
+    pair.run_for(secs(1));
+    pair.net.unplug(WAN);
+    let cut = pair.now;
+    ping(&mut pair, ms(100), secs(60), false);
+    let asked: Vec<Nanos> = pair.requests_of(CLIENT).iter().filter(|told| told.at > cut).map(|told| told.at).collect();
+    let widest = asked.windows(2).map(|two| two[1].since(two[0])).max().unwrap_or_default();
+    assert!(widest > secs(2) && widest <= ms(4_100), "{widest:?}");
+}

@@ -133,7 +133,7 @@ impl Established {
     /// Data wants out, and the peer is the one who could end the outage by an answer: ask every few seconds, however long
     /// the waits have grown meanwhile.
     fn wait_no_longer(&mut self, now: Nanos) -> bool {
-        if self.channel.role != Role::Initiator || self.is_closing() {
+        if self.part != Role::Initiator || self.is_closing() {
             return false;
         }
         let mut sooner = false;
