@@ -73,6 +73,27 @@ def test_our_client_tells_the_peer_when_its_nat_has_forgotten_it(tmp_path: Path)
         until(lambda: rig.ping(rig.client, INNER, count=1).lost == 0, "pings go again")
 
 
+@pytest.mark.req("M3.8-4")
+def test_our_gateway_finds_a_client_again_whose_nat_has_forgotten_it(tmp_path: Path) -> None:
+    """Pings from within keep the new mapping in use: our gateway asks there (COOKIE2), and follows what answers."""
+    with (
+        Rig(nat=(UP1, UP2)) as rig,
+        gateway_of_strongswan(rig, tmp_path) as (gateway, charon),
+        rig.pinger(rig.client, INNER, interval=0.02) as pinger,
+    ):
+        before = gateway.wait_up()
+        pinger.wait_replies(20)
+        rig.flush_nat()
+        after = gateway.wait_sa(lambda one: one.sa.remote != before.sa.remote, "our gateway follows the new mapping")
+        assert (host(after.sa.remote), after.sa.id) == (BEHIND_NAT, before.sa.id)
+        pinger.wait_replies(20)
+        result = pinger.stop()
+        told("strongSwan to mobike, the NAT forgets its mappings", result)
+        (sa,) = charon.list_sas()
+        assert sa.state == "ESTABLISHED"
+        assert result.longest_silence < 2.0
+
+
 @pytest.mark.req("D3-2")
 def test_an_ipv6_client_of_ours_moves_to_its_other_uplink(tmp_path: Path) -> None:
     with (
