@@ -140,6 +140,9 @@ class SimCore:
     def handle_datagram(self, now: Nanos, over: Path, data: bytes, /) -> None:
         """A datagram came in over this path, as it is on the wire."""
 
+    def handle_unreachable(self, now: Nanos, over: Path, quoted: bytes, /) -> None:
+        """Somebody says that a datagram of ours over this path cannot be delivered, and quotes its beginning (ICMP)."""
+
     def handle_timeout(self, now: Nanos, /) -> None:
         """`poll_timeout` has passed."""
 

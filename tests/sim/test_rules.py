@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 from ipaddress import ip_address
+from typing import cast
 
 import pytest
 
-from mobike.address import Endpoint, Generation, Path, SaId
+from mobike import _core
+from mobike.address import Endpoint, Generation, Nanos, Path, SaId
 from mobike.commands import Move, SetProfile
 from mobike.dataplane.operations import MoveSa
 from mobike.events import (
@@ -253,3 +255,30 @@ def test_each_rule_has_a_name_of_its_own_and_says_who_and_when() -> None:
 def test_the_same_seed_breaks_the_same_rule_at_the_same_moment() -> None:
     scene = scenario.read("small", SMALL)
     assert story.run(scene, 3) == story.run(scene, 3)
+
+
+# --- news ---
+
+
+class Credulous(Tampered):
+    """It believes what anybody says."""
+
+    def handle_unreachable(self, now: Nanos, over: Path, quoted: bytes) -> None:
+        self.core.handle_unreachable(now, over, quoted)
+        sa = next(iter(self.host.ups))
+        self.core.submit([MoveSa(sa, Path(over.local, VICTIM), encap=True)], now)
+
+    host: Host
+
+
+@pytest.mark.req("M3.5-1")
+def test_a_core_that_moves_because_a_router_says_so_is_seen() -> None:
+    def meddle(hosts: dict[str, Host]) -> None:
+        phone = hosts["phone"]
+        core = Credulous(phone.core)
+        core.host = phone
+        phone.core = cast(_core.SimCore, core)
+        path, data = phone.sent[-1]
+        phone.unreachable(path.local, path.remote, data)
+
+    assert "ICMP moves nothing" in names(meddled(SECOND, meddle))

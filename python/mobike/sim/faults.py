@@ -105,6 +105,10 @@ def _narrow(stage: Stage, fault: Fault) -> None:
     link.weather = replace(link.weather, mtu=int(fault.by))
 
 
+def _answer(stage: Stage, fault: Fault) -> None:
+    stage.network.links[fault.to].answers = True
+
+
 # --- translators ---
 
 
@@ -167,6 +171,14 @@ def _back(stage: Stage, fault: Fault) -> None:
         host.order(OperatorBack(name))
 
 
+def _forge_icmp(stage: Stage, fault: Fault) -> None:
+    """`seen`: by somebody on the way, who quotes what he saw. `blind`: by anybody who knows the addresses."""
+    host = stage.hosts[fault.to]
+    chance = stage.world.chance(f"forger/{fault.at}")
+    for path, data in list(host.sent):
+        host.unreachable(path.local, path.remote, data if fault.by == "seen" else chance.randbytes(len(data)))
+
+
 _ACTS: Final[Mapping[str, Callable[[Stage, Fault], None]]] = {
     "down": _down,
     "up": _up,
@@ -189,12 +201,15 @@ _ACTS: Final[Mapping[str, Callable[[Stage, Fault], None]]] = {
     "narrow": _narrow,
     "away": _away,
     "back": _back,
+    "answer": _answer,
+    "forge-icmp": _forge_icmp,
 }
 _NAMES: Final[Mapping[str, str]] = {
     **dict.fromkeys(("down", "up", "silence", "restore", "cut", "cut-one-way", "mend", "weather", "narrow"), "link"),
+    "answer": "link",
     **dict.fromkeys(("reboot-nat", "renumber-nat"), "nat"),
     **dict.fromkeys(("stall", "restart", "refuse", "obey", "delay", "move", "away", "back"), "host"),
-    **dict.fromkeys(("unpin", "old-orders"), "host"),
+    **dict.fromkeys(("unpin", "old-orders", "forge-icmp"), "host"),
 }
 """What `to` names."""
 

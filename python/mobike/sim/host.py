@@ -2,9 +2,11 @@
 
 from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from ipaddress import IPv4Address
+from itertools import islice
 from typing import Final, Protocol
 
 from mobike import _core
@@ -41,6 +43,23 @@ OLD_ORDERS: Final = 32
 """Orders that a faulty mailbox may hand over again."""
 
 
+SENT_REMEMBERED: Final = 8
+"""Datagrams that somebody on the way may quote in an ICMP error."""
+
+MOST_LOOKED_AT: Final = 64
+"""SAs of which it is checked that an ICMP error moved nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What an ICMP error has made a core do at once."""
+
+    datagrams: int
+    told: bool
+    """It has told its control plane of something."""
+    moved: tuple[SaId, ...]
+
+
 class Watcher(Protocol):
     """Who sees everything."""
 
@@ -49,6 +68,8 @@ class Watcher(Protocol):
     def sent(self, host: "Host", path: Path, data: bytes, carries: str) -> None: ...
 
     def received(self, host: "Host", path: Path, data: bytes) -> None: ...
+
+    def grumbled(self, host: "Host", path: Path, effect: Effect) -> None: ...
 
     def told(self, host: "Host", events: Sequence[Event]) -> None: ...
 
@@ -84,6 +105,8 @@ class Host:
         self.pingers: dict[SaId, Pinger] = {}
         self.ups: dict[SaId, IkeSaUp] = {}
         """SAs that are up, as they came up."""
+        self.sent: deque[tuple[Path, bytes]] = deque(maxlen=SENT_REMEMBERED)
+        """What left last, keepalives aside."""
         self._network = network
         self._watcher = watcher
         self._ways: dict[Ip, Link] = {}
@@ -197,6 +220,18 @@ class Host:
         if packets:
             self._take_inner(packets)
 
+    def unreachable(self, local: Endpoint, remote: Endpoint, quoted: bytes) -> None:
+        """Somebody says that a datagram of ours cannot be delivered."""
+        over = Path(local, remote)
+        before, had_events = self._planes(), self.core.has_events()
+        self.core.handle_unreachable(self.world.now, over, quoted)
+        after, told = self._planes(), self.core.has_events() and not had_events
+        moved = tuple(sa for sa, path in before.items() if after.get(sa) != path)
+        self._watcher.grumbled(self, over, Effect(self._drain(), told, moved))
+
+    def _planes(self) -> dict[SaId, Path | None]:
+        return {sa: self.core.plane_path(sa) for sa in islice(self.ups, MOST_LOOKED_AT)}
+
     def send_inner(self, packets: Sequence[bytes]) -> int:
         """Plain packets into the tunnels."""
         found = self.core.inner_send(self.world.now, packets)
@@ -221,9 +256,13 @@ class Host:
 
     # --- time ---
 
-    def _drain(self) -> None:
-        for path, data, carries in self.core.take_transmits():
+    def _drain(self) -> int:
+        """How many datagrams have left."""
+        transmits = self.core.take_transmits()
+        for path, data, carries in transmits:
             self._watcher.sent(self, path, data, carries)
+            if carries != "keepalive":
+                self.sent.append((path, data))
             way = self._ways.get(path.local.ip)
             if way is None:
                 self._network.lost["from an address of nobody"] += 1
@@ -235,6 +274,7 @@ class Host:
         if timeout is not None and (self._timer_at is None or timeout < self._timer_at):
             self._timer_at = timeout
             self.world.at(timeout, partial(self._timer, self.boots, timeout))
+        return len(transmits)
 
     def _timer(self, boot: int, due: int) -> None:
         if boot != self.boots or self._timer_at != due:

@@ -13,6 +13,13 @@ from mobike.sim.world import MS, World
 UDP_AND_IP: Final = {4: 28, 6: 48}
 """Octets of the headers in front of a UDP payload, by family."""
 
+SENDERS_HOLE: Final = "black hole on the sender's link"
+RECEIVERS_HOLE: Final = "black hole on the receiver's link"
+NOBODY: Final = "nobody has the address"
+CUT: Final = "cut on the way"
+UNREACHABLE: Final = frozenset({RECEIVERS_HOLE, NOBODY, CUT})
+"""What a router in front of the receiver can know."""
+
 REORDERED_BY: Final = 4
 """A packet that is overtaken comes so many latencies late at most."""
 
@@ -37,11 +44,19 @@ CALM: Final = Weather()
 Receive: TypeAlias = Callable[[Endpoint, Endpoint, bytes], None]
 """Takes (own endpoint, the sender's as seen here, datagram)."""
 
+Complain: TypeAlias = Callable[[Endpoint, Endpoint, bytes], None]
+"""Takes (own endpoint, the other's, beginning of a datagram): it cannot be delivered, somebody says (ICMP)."""
+
+QUOTED: Final = 128
+"""Octets of a datagram that an ICMP error quotes."""
+
 
 class Link:
     """One way into the network: some addresses of one host."""
 
-    __slots__ = ("addresses", "deaf", "lost_in", "lost_out", "name", "nat", "receive", "up", "weather")
+    __slots__ = (
+        *("addresses", "answers", "complain", "deaf", "lost_in", "lost_out", "name", "nat", "receive", "up", "weather"),
+    )
 
     def __init__(self, name: str, addresses: Iterable[Ip], receive: Receive, *, nat: Nat | None, deaf: bool) -> None:
         self.name = name
@@ -50,6 +65,9 @@ class Link:
         self.nat = nat
         self.deaf = deaf
         """It sends with somebody else's addresses: what is sent to them does not come here."""
+        self.answers = False
+        """A router before it says so of what it cannot deliver here, or cannot carry on from here."""
+        self.complain: Complain = _nobody_listens
         self.up = True
         """Its host has the addresses now."""
         self.lost_out = False
@@ -61,9 +79,15 @@ class Link:
         return self.name
 
 
+def _nobody_listens(_own: Endpoint, _other: Endpoint, _quoted: bytes) -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class _Flight:
     way: Link
+    origin: Endpoint
+    """As the sender calls itself."""
     source: Endpoint
     """As the receiver will see it."""
     destination: Endpoint
@@ -128,11 +152,14 @@ class Network:
         lost = self._lost_at_once(way, source, data)
         if lost is not None:
             self.lost[lost] += 1
+            if lost is SENDERS_HOLE and way.answers:
+                self._return(_Flight(way, source, source, destination, data), CALM)
             return
         world = self.world
+        origin = source
         if way.nat is not None:
             source = way.nat.outward(world.now, source, destination)
-        flight = _Flight(way, source, destination, data)
+        flight = _Flight(way, origin, source, destination, data)
         door = self._door(destination.ip)
         for delay in self._delays(way.weather, CALM if door is None else door.weather):
             world.after(delay, partial(self._arrive, flight))
@@ -151,7 +178,7 @@ class Network:
         if not way.up:
             return "the sender does not have the address"
         if way.lost_out:
-            return "black hole on the sender's link"
+            return SENDERS_HOLE
         if len(data) + UDP_AND_IP[source.ip.version] > way.weather.mtu:
             return "too big for the sender's link"
         return None
@@ -184,9 +211,24 @@ class Network:
         found = self._receiver(flight)
         if isinstance(found, str):
             self.lost[found] += 1
+            door = self._door(flight.destination.ip)
+            if door is not None and door.answers and found in UNREACHABLE:
+                self._return(flight, door.weather)
             return
         link, destination = found
         link.receive(destination, flight.source, flight.data)
+
+    def _return(self, flight: _Flight, far: Weather) -> None:
+        """A router says that it cannot be delivered. That takes no draw of chance: worlds without such routers stay."""
+        way = flight.way
+        self.world.after(far.latency + way.weather.latency, partial(self._complain, flight))
+
+    def _complain(self, flight: _Flight) -> None:
+        way = flight.way
+        nat = way.nat if flight.source is not flight.origin else None
+        known = nat is None or nat.inward(self.world.now, flight.source.port, flight.destination) == flight.origin
+        if known and way.up and not way.lost_in:
+            way.complain(flight.origin, flight.destination, flight.data[:QUOTED])
 
     def _receiver(self, flight: _Flight) -> tuple[Link, Endpoint] | str:
         destination = flight.destination
@@ -200,11 +242,11 @@ class Network:
         else:
             link = self._homes.get(destination.ip)
         if link is None or not link.up:
-            return "nobody has the address"
+            return NOBODY
         if link.lost_in:
-            return "black hole on the receiver's link"
+            return RECEIVERS_HOLE
         if (flight.way.name, link.name) in self._cuts:
-            return "cut on the way"
+            return CUT
         if len(flight.data) + UDP_AND_IP[destination.ip.version] > link.weather.mtu:
             return "too big for the receiver's link"
         return link, destination

@@ -3,7 +3,7 @@
 title, story          what it is, for people
 lasts, bound          until when faults may come; how long it may then take until everything is settled
 [hosts.NAME]          sas = N (a crowd), pings = "20ms", ping = "10.9.0.1"
-[hosts.NAME.links.LINK]           addresses, nat, up, deaf, weather
+[hosts.NAME.links.LINK]           addresses, nat, up, deaf, answers, weather
 [hosts.NAME.connections.NAME]     as in mobike.toml; without any, the host is a bystander
 [nats.NAME]           outside, mapping, filtering, expiry, fixed
 [[events]]            at, do, to, by (see `faults`); every and times repeat it
@@ -47,6 +47,7 @@ class LinkTable(Table):
     nat: str | None = None
     up: bool = True
     deaf: bool = False
+    answers: bool = False
     weather: WeatherText = CALM
 
 
@@ -165,7 +166,7 @@ def connection(name: str, table: dict[str, Any]) -> Connection:
 
 def _host(table: HostTable, sas: int | None) -> HostPlan:
     links = {
-        name: LinkPlan(tuple(each.addresses), each.nat, each.up, each.deaf, each.weather)
+        name: LinkPlan(tuple(each.addresses), each.nat, each.up, each.deaf, each.weather, each.answers)
         for name, each in table.links.items()
     }
     connections = tuple(connection(name, each) for name, each in table.connections.items())

@@ -25,6 +25,9 @@ class Bystander:
         self.datagrams += 1
         self.octets += len(data)
 
+    def unreachable(self, own: Endpoint, other: Endpoint, quoted: bytes) -> None:
+        """It sends nothing that could come back."""
+
 
 @dataclass(frozen=True, slots=True)
 class LinkPlan:
@@ -35,6 +38,7 @@ class LinkPlan:
     up: bool = True
     deaf: bool = False
     weather: Weather = CALM
+    answers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,8 @@ class Stage:
         link = self.network.attach(name, plan.addresses, partial(to.receive), nat=nat, deaf=plan.deaf)
         link.up = plan.up
         link.weather = plan.weather
+        link.answers = plan.answers
+        link.complain = partial(to.unreachable)
         return link
 
     def boot(self) -> None:

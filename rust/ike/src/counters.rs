@@ -165,6 +165,10 @@ counters! {
     repairs_made,
     /// News that nobody vouches for (INVALID_SPI in the clear, ICMP) brought a liveness test forward.
     hints_followed,
+    /// ICMP errors about datagrams to peers.
+    unreachable_heard,
+    /// Those of them that quote no message and no ESP packet of an SA: forged, late, or quoted too short.
+    unreachable_unknown,
     /// ESP came over another path than agreed, and the peer was asked about it.
     strays_asked_about,
     /// Peers granted leave to be away.

@@ -33,7 +33,7 @@ pub mod wire;
 
 pub use command::{Command, NattPorts, Verdict};
 pub use counters::Counters;
-pub use engine::Engine;
+pub use engine::{Engine, Quoted};
 pub use event::{Authorise, ChildInstall, Event, IkeSaUp, NatView, Sends};
 pub use id::{ChildId, Generation, Identity, IdentityPattern, ProfileId, Question, Role, SaId, Token};
 pub use path::Path;

@@ -388,8 +388,12 @@ fn a_refusal_says_what_is_wrong() {
     assert!(refusal(&mut pair, &parked).contains("another SA sits"));
     pair.reboot(CLIENT, Settings::default());
     assert_eq!(refusal(&mut pair, &parked), "its connection \"story\" is not configured any more");
-    let other = vec![[&[9], &parked[0][1..]].concat()];
-    assert_eq!(refusal(&mut pair, &other), "it has format 9, and this version of mobike reads format 1");
+    // Format 1 says neither who of both may move, nor whether a move of the peer waits, nor the cookie of an update.
+    for format in [1, 9] {
+        let other = vec![[&[format], &parked[0][1..]].concat()];
+        let why = format!("it has format {format}, and this version of mobike reads format 2");
+        assert_eq!(refusal(&mut pair, &other), why);
+    }
     pair.reboot(CLIENT, Settings { shard: 3, shards: 4, ..Settings::default() });
     let profile = Arc::new(pair.profile_of(CLIENT));
     pair.order(CLIENT, Command::SetProfile { id: PROFILE, profile });

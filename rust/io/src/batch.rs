@@ -19,6 +19,9 @@ pub const DATAGRAM: usize = 65_535;
 const STRIDE: usize = 65_536 + 192;
 /// Datagrams asked for when few come.
 const FEW: usize = 4;
+/// An error of an older datagram (ICMP) makes a call fail in its place. So what fails for such a reason is tried again; so
+/// often, since more of them may come meanwhile.
+const AGAIN: u32 = 3;
 /// How long a full send buffer is waited for, once per flush, before the rest is dropped; peers and inner traffic
 /// repeat what matters, and a shard that waits longer is deaf.
 const PATIENCE: Duration = Duration::from_millis(1);
@@ -61,21 +64,28 @@ impl ReceiveBatch {
             header.msg_hdr.msg_controllen = size_of::<Control>() as _;
             self.headers[index] = header;
         }
-        // SAFETY: each header points to a name, a vector, a buffer and a control of its own, with their true lengths; all
-        // are alive and not moved until the call returns.
-        let got = unsafe {
-            libc::recvmmsg(
-                socket.fd(),
-                self.headers.as_mut_ptr(),
-                self.ask as libc::c_uint,
-                libc::MSG_DONTWAIT as _,
-                std::ptr::null_mut(),
-            )
-        };
-        if got < 0 && !matches!(sys::errno(), libc::EAGAIN | libc::EINTR) {
+        let mut again = AGAIN;
+        let got = loop {
+            // SAFETY: each header points to a name, a vector, a buffer and a control of its own, with their true lengths;
+            // all are alive and not moved until the call returns.
+            let got = unsafe {
+                libc::recvmmsg(
+                    socket.fd(),
+                    self.headers.as_mut_ptr(),
+                    self.ask as libc::c_uint,
+                    libc::MSG_DONTWAIT as _,
+                    std::ptr::null_mut(),
+                )
+            };
+            if got >= 0 || matches!(sys::errno(), libc::EAGAIN | libc::EINTR) {
+                break usize::try_from(got).unwrap_or(0);
+            }
             counters.receive_errors += 1;
-        }
-        let got = usize::try_from(got).unwrap_or(0);
+            again -= 1;
+            if again == 0 {
+                break 0;
+            }
+        };
         self.ask = if got == self.ask { BATCH } else { (2 * got).clamp(FEW, BATCH) };
         got
     }
@@ -188,9 +198,11 @@ impl SendBatch {
         }
     }
 
-    /// sendmmsg stops at the first message that fails; that one is counted and the next call begins behind it.
+    /// sendmmsg stops at the first message that fails; that one is counted and the next call begins behind it. Whether it
+    /// is that message which cannot leave, or news of an older one, shows when it is tried again.
     fn send(&mut self, socket: &UdpSocket, patient: &mut bool, counters: &mut IoCounters) {
         let mut rest = self.headers.as_mut_slice();
+        let mut again = AGAIN;
         while !rest.is_empty() {
             // SAFETY: `lay_out` has just filled the headers; what they point to is part of `self` and has not moved since.
             let sent = unsafe {
@@ -201,6 +213,8 @@ impl SendBatch {
                 Ok(sent) => {
                     counters.datagrams_out += sent as u64;
                     counters.bytes_out += rest.iter().take(sent).map(|header| u64::from(header.msg_len)).sum::<u64>();
+                    counters.sent_again += u64::from(again < AGAIN);
+                    again = AGAIN;
                     sent
                 }
                 Err(_) if errno == libc::EINTR => 0,
@@ -209,8 +223,13 @@ impl SendBatch {
                     sys::wait(&mut poll, Some(PATIENCE));
                     0
                 }
+                Err(_) if again > 0 && may_be_news(errno) => {
+                    again -= 1;
+                    0
+                }
                 Err(_) => {
                     counters.not_sent(errno);
+                    again = AGAIN;
                     1
                 }
             };
@@ -245,6 +264,13 @@ pub fn send_parts(
         length += part.len();
     }
     batch.push(sockets, path, length, counters);
+}
+
+/// What ICMP errors are turned into.
+fn may_be_news(errno: i32) -> bool {
+    let unreachable = [libc::ECONNREFUSED, libc::EHOSTUNREACH, libc::ENETUNREACH, libc::EHOSTDOWN, libc::ENONET];
+    let other = [libc::EMSGSIZE, libc::EACCES, libc::EPROTO, libc::ENOPROTOOPT, libc::EOPNOTSUPP];
+    unreachable.contains(&errno) || other.contains(&errno)
 }
 
 fn no_header() -> libc::mmsghdr {

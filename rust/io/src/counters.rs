@@ -69,6 +69,14 @@ counters! {
         send_other,
         /// Not sent: no socket listens on the local address and port of the path.
         send_no_socket,
+        /// Sent after all: the first time the kernel had told of an error of an older datagram instead.
+        sent_again,
+        /// ICMP errors: what we sent cannot be delivered, somebody says. Unreliable news: a reason to test, at most.
+        icmp_unreachable,
+        /// ICMP errors: what we sent is too long for its path, somebody says. The kernel is asked anew.
+        icmp_too_big,
+        /// ICMP errors of other kinds, and those that cannot be read: ignored.
+        icmp_ignored,
         /// Inner packets out of the tunnel.
         inner_in,
         /// Inner packets into the tunnel.

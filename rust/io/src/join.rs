@@ -4,9 +4,11 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use mobike_esp::{OuterPath, SealError};
-use mobike_ike::{Command, Engine, Nanos, Path, Transmit};
+use mobike_ike::{Command, Engine, Nanos, Path, Quoted, Transmit};
 
+use crate::classify::Kind;
 use crate::plane::Plane;
+use crate::recent::Recent;
 use crate::seen::Seen;
 use crate::words::{Event, Operation};
 
@@ -18,6 +20,7 @@ pub(crate) struct Join {
     pub(crate) held: VecDeque<Event>,
     /// What ESP did since the engine was last told.
     seen: Seen,
+    recent: Recent,
 }
 
 /// Why an inner packet stays.
@@ -32,7 +35,7 @@ pub(crate) enum Stays {
 
 impl Join {
     pub(crate) fn new(engine: Engine, plane: Plane) -> Join {
-        Join { engine, plane, held: VecDeque::new(), seen: Seen::default() }
+        Join { engine, plane, held: VecDeque::new(), seen: Seen::default(), recent: Recent::default() }
     }
 
     pub(crate) fn command(&mut self, now: Nanos, command: Command) {
@@ -121,6 +124,21 @@ impl Join {
         Ok(Some(opened.inner))
     }
 
+    /// Somebody says that a datagram of ours cannot be delivered, and quotes its beginning. `false`: ESP of somebody else.
+    pub(crate) fn unreachable(&mut self, now: Nanos, path: Path, kind: Kind, quoted: &[u8]) -> bool {
+        let quoted = match kind {
+            Kind::Ike { .. } => Quoted::Ike(quoted),
+            Kind::Esp { spi } => match self.recent.sender(spi) {
+                Some(sa) => Quoted::Esp(sa),
+                None => return false,
+            },
+            // Whose it was cannot be seen.
+            Kind::Keepalive | Kind::Runt => return true,
+        };
+        self.engine.handle_unreachable(now, path, quoted);
+        true
+    }
+
     /// An inner packet sealed into `out`: how long it is there, and which way it goes.
     /// `most` says how long an inner packet may be on a path.
     pub(crate) fn seal(
@@ -136,6 +154,7 @@ impl Join {
             return Err(Stays::Plain);
         }
         self.seen.sent(sealed.group);
+        self.recent.note(out, sealed.group);
         Ok((Path { local: sealed.outer.local, remote: sealed.outer.remote }, sealed.len))
     }
 }

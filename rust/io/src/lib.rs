@@ -9,6 +9,7 @@
 //! socket      UDP sockets     batch   recvmmsg, sendmmsg            sockaddr        what the kernel writes
 //! inner       where inner packets go: port, TUN, nowhere            tun, packets
 //! width       how long a packet each path takes                    too_big         who sent a longer one is told so
+//! grumbles    ICMP errors about our datagrams                     recent          whose ESP such an error is about
 //! mailbox     between threads: orders in, events out                plug            addresses treated as gone
 //! park        an IKE SA with its Child SAs as one sealed record, and back
 //! pool        each shard's part of an address pool                  clock, entropy, sys
@@ -18,8 +19,9 @@
 //! - A Child SA is installed before the answer that announces it leaves; its keys go from the engine into the ESP table and
 //!   nowhere else.
 //! - No event is lost. Whoever reads them too slowly makes IKE wait, not memory grow (see [`mailbox`](self)).
-//! - Nothing the kernel says about one datagram stops the others; ICMP is unreliable news: all
-//!   it can do is to make the kernel think a path narrower than it is, and then packets of 552 bytes still pass.
+//! - Nothing the kernel says about one datagram stops the others; ICMP is unreliable news: all it can do is to bring a
+//!   test forward, if it quotes what we sent, and to make the kernel think a path narrower than it is, and then packets of
+//!   552 bytes still pass.
 //! - No allocation per packet on the way of ESP, except where a packet changes shards.
 
 pub mod batch;
@@ -29,6 +31,7 @@ mod config;
 mod core;
 mod counters;
 pub mod entropy;
+mod grumbles;
 mod inner;
 mod join;
 mod mailbox;
@@ -37,6 +40,7 @@ mod park;
 mod plane;
 mod plug;
 mod pool;
+mod recent;
 mod seen;
 mod shard;
 mod sockaddr;

@@ -18,9 +18,10 @@ use mobike_esp::{Counters as ChildCounters, OuterPath, SaPairId, SealError, Tabl
 use mobike_ike::{ChildId, Counters, Engine, Nanos, Path, SaId};
 
 use crate::batch::{BATCH, DATAGRAM, ReceiveBatch, SendBatch, send_parts};
-use crate::classify::{Kind, MARKER, classify};
+use crate::classify::{Kind, MARKER, classify, classify_own};
 use crate::clock;
 use crate::counters::IoCounters;
+use crate::grumbles::{self, Grumble, Says};
 use crate::inner::Inner;
 use crate::join::{Join, Stays};
 use crate::mailbox::{Mailbox, Ring};
@@ -53,6 +54,12 @@ pub(crate) enum Letter {
     Inner {
         tried: u8,
         packet: Box<[u8]>,
+    },
+    /// A datagram of ours cannot be delivered, somebody says; so many shards have not sent it.
+    Unreachable {
+        tried: u8,
+        path: Path,
+        quoted: Box<[u8]>,
     },
     AskTotals(Sender<Totals>),
     /// IKE SAs that changed since they were last told, at most so many.
@@ -257,6 +264,9 @@ impl Shard {
                 self.inside.take(now, path, kind, &mut bytes, self.behind, &mut self.outside.counters);
             }
             Letter::Inner { tried, packet } => self.outside.seal(now, &mut self.inside, &self.links, &packet, tried),
+            Letter::Unreachable { tried, path, quoted } => {
+                self.outside.unreachable(now, &mut self.inside, &self.links, path, &quoted, tried);
+            }
             // Who asked and does not wait any more needs no answer.
             Letter::AskTotals(sender) => {
                 let _ = sender.send(self.totals());
@@ -333,8 +343,20 @@ impl Shard {
     fn read_sockets(&mut self, now: Nanos) {
         for socket in 0..self.outside.sockets.len() {
             if self.is_ready(SOCKETS_AT + socket) {
+                if self.polls[SOCKETS_AT + socket].revents & libc::POLLERR != 0 {
+                    self.read_errors(now, socket);
+                }
                 self.read_socket(now, socket);
             }
+        }
+    }
+
+    fn read_errors(&mut self, now: Nanos, socket: usize) {
+        let mut left = grumbles::ERRORS;
+        loop {
+            let Outside { sockets, counters, .. } = &mut self.outside;
+            let Some(grumble) = grumbles::next(&sockets[socket], &mut left, counters) else { return };
+            self.outside.hear(now, &mut self.inside, &self.links, &grumble);
         }
     }
 
@@ -443,6 +465,36 @@ impl Outside {
         let marked = path.local.port() == self.natt_port && !transmit.keepalive;
         let marker: &[u8] = if marked { &MARKER } else { &[] };
         send_parts(&mut self.send, &self.sockets, path, &[marker, &transmit.bytes], &mut self.counters);
+    }
+
+    fn hear(&mut self, now: Nanos, inside: &mut Inside, links: &Links, grumble: &Grumble) {
+        let path = grumble.path;
+        match grumble.says {
+            Says::TooBig => self.widths.doubt(path.local.ip(), path.remote.ip()),
+            Says::Unreachable => self.unreachable(now, inside, links, path, grumble.quoted(), 0),
+        }
+    }
+
+    /// The kernel gives an error to any of the shards that listen there. Our SPI in an IKE message names the right one; of
+    /// ESP we know the sender by the peer's SPI, which one shard after the other is asked about.
+    fn unreachable(&mut self, now: Nanos, inside: &mut Inside, links: &Links, path: Path, quoted: &[u8], tried: u8) {
+        let (kind, message) = classify_own(quoted, path.local.port() == self.natt_port);
+        let shards = links.mailboxes.len();
+        let next = match kind {
+            Kind::Ike { ours: Some(spi) } if links.is_elsewhere(spi as u8) => spi as u8,
+            Kind::Ike { .. } | Kind::Esp { .. } | Kind::Keepalive | Kind::Runt => {
+                if inside.join.unreachable(now, path, kind, message) {
+                    return;
+                }
+                if usize::from(tried) + 1 >= shards {
+                    self.counters.icmp_ignored += 1;
+                    return;
+                }
+                ((usize::from(links.index) + 1) % shards) as u8
+            }
+        };
+        let letter = Letter::Unreachable { tried: tried + 1, path, quoted: Box::from(quoted) };
+        links.hand_over(next, letter, &mut self.counters);
     }
 
     /// An inner packet on its way out: sealed into the send buffer, or given to the next shard if no Child SA here has

@@ -94,6 +94,25 @@ pub(crate) fn destination(message: &libc::msghdr, port: u16) -> Option<SocketAdd
     None
 }
 
+/// Find what went wrong with a datagram of ours among the control messages that come with it.
+pub(crate) fn extended_error(message: &libc::msghdr) -> Option<libc::sock_extended_err> {
+    // SAFETY: `message` is as recvmsg left it: control pointer and length describe memory that is alive and that the kernel
+    // filled; the CMSG macros stay within it.
+    let mut next = unsafe { libc::CMSG_FIRSTHDR(message).as_ref() };
+    while let Some(header) = next {
+        if matches!(
+            (header.cmsg_level, header.cmsg_type),
+            (libc::IPPROTO_IP, libc::IP_RECVERR) | (libc::IPPROTO_IPV6, libc::IPV6_RECVERR)
+        ) {
+            // SAFETY: the kernel puts a sock_extended_err into a message of this type; it may be unaligned.
+            return Some(unsafe { libc::CMSG_DATA(header).cast::<libc::sock_extended_err>().read_unaligned() });
+        }
+        // SAFETY: as for the first header.
+        next = unsafe { libc::CMSG_NXTHDR(message, header).as_ref() };
+    }
+    None
+}
+
 /// IKE is spoken to one peer at a time.
 fn unicast(addr: SocketAddr) -> Option<SocketAddr> {
     let broadcast = addr.ip() == IpAddr::V4(Ipv4Addr::BROADCAST);

@@ -41,6 +41,7 @@ impl UdpSocket {
             }
         };
         set(&socket, level, option, 1)?;
+        hear_errors(&socket, listens)?;
         learn_widths(&socket, listens)?;
         enlarge(&socket);
         socket.bind(&listens.into())?;
@@ -78,6 +79,14 @@ pub(crate) fn find(sockets: &[UdpSocket], source: SocketAddr) -> Option<usize> {
 
 fn same_address(one: IpAddr, other: IpAddr) -> bool {
     other.is_unspecified() || one == other
+}
+
+/// What routers and hosts say of our datagrams is queued for `grumbles`.
+fn hear_errors(socket: &Socket, listens: SocketAddr) -> io::Result<()> {
+    match listens {
+        SocketAddr::V4(_) => set(socket, libc::IPPROTO_IP, libc::IP_RECVERR, 1),
+        SocketAddr::V6(_) => set(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVERR, 1),
+    }
 }
 
 /// Datagrams leave with DF set, and what is too long for a path the kernel has learned about is cut, whatever the system's

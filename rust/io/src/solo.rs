@@ -7,7 +7,7 @@ use mobike_esp::SaPairId;
 use mobike_ike::{ChildId, Engine, Nanos, Path, SaId};
 
 use crate::batch::DATAGRAM;
-use crate::classify::{Kind, MARKER, classify};
+use crate::classify::{Kind, MARKER, classify, classify_own};
 use crate::config::CoreConfig;
 use crate::core::Sums;
 use crate::counters::IoCounters;
@@ -85,6 +85,14 @@ impl Solo {
             Kind::Ike { .. } => self.join.engine.handle_datagram(now, path, bytes),
             Kind::Esp { .. } => self.open(now, path, bytes),
         }
+        self.settle(now);
+    }
+
+    /// Somebody says that a datagram of ours over `path` cannot be delivered, and quotes its beginning.
+    pub fn handle_unreachable(&mut self, now: Nanos, path: Path, quoted: &[u8]) {
+        self.counters.icmp_unreachable += 1;
+        let (kind, quoted) = classify_own(quoted, path.local.port() == self.natt_port);
+        self.join.unreachable(now, path, kind, quoted);
         self.settle(now);
     }
 

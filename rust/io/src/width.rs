@@ -87,6 +87,16 @@ impl Widths {
         self.0.remove(&(local, remote));
     }
 
+    /// Somebody says that this pair is narrower than we think. The kernel has heard it too, and whether it believes it, it
+    /// says when it is asked; at most as often as ever.
+    pub(crate) fn doubt(&mut self, local: IpAddr, remote: IpAddr) {
+        if let Some(width) = self.0.get_mut(&(local, remote)) {
+            let asked = Nanos(width.ask_at.0.saturating_sub(width.wait.as_nanos() as u64));
+            width.ask_at = asked + SOON;
+            width.wait = SOON;
+        }
+    }
+
     /// A packet was too long for this path; the MTU, if people do not know it yet.
     pub(crate) fn news(&mut self, outer: &OuterPath) -> Option<usize> {
         let width = self.0.get_mut(&(outer.local.ip(), outer.remote.ip()))?;
@@ -153,6 +163,25 @@ mod tests {
         }
         assert_eq!(widths.0[&pair].ask_at, at(250));
         assert_eq!([widths.news(&path), widths.news(&path)], [Some(1280), None]);
+    }
+
+    // req: M3.5-1
+    #[test]
+    fn news_of_a_narrow_path_bring_the_next_question_forward_and_a_flood_of_them_no_more_than_that() {
+        let (mut widths, mut counters) = (Widths::default(), IoCounters::default());
+        let path = outer("127.0.0.1:4500", "127.0.0.1:4501");
+        for millis in (0..20_000).step_by(50) {
+            widths.most_inner(at(millis), &path, &mut counters);
+        }
+        let calm = counters.widths_asked;
+        for millis in (20_000..30_000).step_by(50) {
+            widths.doubt(path.local.ip(), path.remote.ip());
+            widths.most_inner(at(millis), &path, &mut counters);
+        }
+        assert_eq!(counters.widths_asked - calm, 40, "four a second");
+        widths.doubt(path.remote.ip(), path.remote.ip());
+        widths.doubt("192.0.2.1".parse().unwrap(), path.remote.ip());
+        assert_eq!(widths.0.len(), 1, "strangers add no pairs");
     }
 
     #[test]

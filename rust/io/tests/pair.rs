@@ -278,6 +278,38 @@ fn what_leaves_by_a_pulled_cable_is_lost_and_counted() {
     assert_eq!(tunnel.gateway.packets_in(tunnel.at_gateway.1.child), 5);
 }
 
+// req: M3.5-1
+#[test]
+fn an_esp_packet_that_comes_back_from_a_closed_port_makes_its_sender_ask_and_no_more() {
+    for (net, shards) in [(48, 1), (49, 4)] {
+        let mut tunnel = Tunnel::between(net, &CoreConfig { shards, ..with_port() });
+        tunnel.carries(1);
+        // Its host answers for it with ICMP.
+        tunnel.gateway.core.stop();
+        let out = packet(tunnel.virtual_ip(), BEHIND_GATEWAY, 1);
+        assert_eq!(tunnel.phone.core.inner_send([&out[..]].into_iter()), 1);
+        let begin = Instant::now();
+        while tunnel.phone.counter("ike_hints_followed") == 0 {
+            assert!(begin.elapsed() < PATIENCE, "{:?}", tunnel.phone.nonzero());
+        }
+        assert!(begin.elapsed() < Duration::from_millis(200), "before the data could be suspicious");
+        // The test comes back too, again and again, until it counts as unanswered: the control plane is told, that is all.
+        let silent_on = tunnel.phone.wait_for("PathSilent", |event| match event {
+            Event::Ike(mobike_ike::Event::PathSilent { path, .. }) => Some(*path),
+            _ => None,
+        });
+        assert_eq!(silent_on, tunnel.at_phone.0.path);
+        let count = |name: &str| tunnel.phone.counter(name);
+        assert!(count("io_icmp_unreachable") >= 3, "{:?}", tunnel.phone.nonzero());
+        assert_eq!((count("ike_hints_followed"), count("ike_sas_down"), count("io_send_refused")), (1, 0, 0));
+        assert_eq!(count("ike_unreachable_unknown"), 0);
+        // News that nobody reads makes no thread spin.
+        let heard = count("io_icmp_unreachable");
+        std::thread::sleep(Duration::from_millis(50));
+        assert!(count("io_icmp_unreachable") - heard < 10);
+    }
+}
+
 #[test]
 fn closing_one_end_takes_the_child_sas_out_of_both_planes() {
     let mut tunnel = Tunnel::between(45, &with_port());

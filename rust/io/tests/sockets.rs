@@ -168,6 +168,36 @@ fn a_closed_port_at_the_peer_changes_nothing() {
     assert_eq!((bench.counters.datagrams_out, bench.counters.send_refused), (4, 0));
 }
 
+// req: M3.5-1
+#[test]
+fn errors_of_older_datagrams_cost_no_newer_one_on_either_way() {
+    const ROUNDS: usize = 200;
+    for (any, own) in [(ANY_V4, "127.0.0.1"), (ANY_V6, "::1")] {
+        let mut bench = Bench::listening_on(any);
+        let (gone, here) = (peer(own), peer(own));
+        let port = bench.port();
+        let to_gone = Path { local: SocketAddr::new(own.parse().unwrap(), port), remote: gone.local_addr().unwrap() };
+        drop(gone);
+        for number in 0..ROUNDS {
+            send_parts(&mut bench.send, &bench.sockets, to_gone, &[b"anybody?"], &mut bench.counters);
+            // The answer to it is there before the next leaves, and before the next comes.
+            bench.flush();
+            if number % 2 == 0 {
+                bench.put(own, &here, &number.to_be_bytes());
+                bench.flush();
+                assert_eq!(hear(&here).1, number.to_be_bytes());
+            } else {
+                here.send_to(&number.to_be_bytes(), (own, port)).unwrap();
+                assert_eq!(bench.receive.receive(&bench.sockets[0], &mut bench.counters), 1);
+                assert_eq!(bench.receive.datagram(0, port).unwrap().1, number.to_be_bytes());
+            }
+        }
+        let counters = bench.counters;
+        assert_eq!((counters.datagrams_out, counters.send_refused), ((ROUNDS + ROUNDS / 2) as u64, 0), "{own}");
+        assert!(counters.sent_again >= (ROUNDS / 2) as u64 && counters.receive_errors > 0, "{counters:?}");
+    }
+}
+
 #[test]
 fn the_largest_datagram_arrives_whole() {
     const LARGEST: usize = 65_507;

@@ -99,6 +99,14 @@ impl SimCore {
         Ok(())
     }
 
+    /// Somebody says that a datagram of ours over this path cannot be delivered, and quotes its beginning (ICMP).
+    #[pyo3(signature = (now, over, quoted, /))]
+    fn handle_unreachable(&self, py: Python<'_>, now: u64, over: &Bound<'_, PyAny>, quoted: &[u8]) -> PyResult<()> {
+        let over = path(over)?;
+        py.detach(|| self.solo().handle_unreachable(Nanos(now), over, quoted));
+        Ok(())
+    }
+
     /// `poll_timeout` has passed.
     #[pyo3(signature = (now, /))]
     fn handle_timeout(&self, py: Python<'_>, now: u64) {

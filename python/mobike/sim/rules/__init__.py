@@ -3,6 +3,7 @@
     wire       one message id, the same octets; no more requests than the window; each probe once; no secret
     orders     no stale command is applied; an older update never wins
     traffic    the data plane is where the session is; no traffic to where nobody has proven, or policy forbids
+    news       ICMP moves nothing
     told       events make sense and none is lost; no secret and no ERROR in what is told to people
 
 Each rule is a class that sees everything (`base.Rule`) and says what was wrong, with when and where. What must hold in

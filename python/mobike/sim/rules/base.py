@@ -10,7 +10,7 @@ from mobike.commands import Command, Profile
 from mobike.dataplane.operations import Operation
 from mobike.events import Event, IkeSaDown, IkeSaUp
 from mobike.fleet import Decided
-from mobike.sim.host import Host
+from mobike.sim.host import Effect, Host
 
 NATT_PORT: Final = 4500
 IKE_SA_INIT: Final = 34
@@ -146,6 +146,9 @@ class Rule:
 
     def esp_sent(self, host: Host, path: Path, spi: int) -> None:
         """An ESP packet leaves."""
+
+    def grumbled(self, host: Host, path: Path, effect: Effect) -> None:
+        """Somebody said that what this host sent over this path cannot be delivered, and the core has dealt with it."""
 
     def told(self, host: Host, event: Event) -> None:
         """The core tells this event; `lives` does not know it yet."""

@@ -8,8 +8,9 @@ from mobike.commands import Command
 from mobike.dataplane.operations import Operation
 from mobike.events import Event
 from mobike.fleet import Decided
-from mobike.sim.host import Host
+from mobike.sim.host import Effect, Host
 from mobike.sim.rules.base import Lives, Rule, read
+from mobike.sim.rules.news import MovesNothing
 from mobike.sim.rules.orders import Answers, Directions, OlderUpdate
 from mobike.sim.rules.told import Log, NothingLost, Sense
 from mobike.sim.rules.traffic import Agreement, Allowed, Proven
@@ -24,6 +25,7 @@ ALL: Final[Sequence[type[Rule]]] = (
     *(Answers, Directions, OlderUpdate),
     *(Proven, Allowed, Agreement),
     *(Sense, NothingLost, Log),
+    MovesNothing,
 )
 
 
@@ -39,6 +41,7 @@ class Rules:
         self._ike_sent = _who_cares(rules, "ike_sent")
         self._ike_received = _who_cares(rules, "ike_received")
         self._esp_sent = _who_cares(rules, "esp_sent")
+        self._grumbled = _who_cares(rules, "grumbled")
         self._told = _who_cares(rules, "told")
         self._ordered = _who_cares(rules, "ordered")
         self._turned = _who_cares(rules, "turned")
@@ -73,6 +76,10 @@ class Rules:
         if message is not None:
             for see in self._ike_received:
                 see(host, path, message)
+
+    def grumbled(self, host: Host, path: Path, effect: Effect) -> None:
+        for see in self._grumbled:
+            see(host, path, effect)
 
     def told(self, host: Host, events: Sequence[Event]) -> None:
         for event in events:

@@ -3,6 +3,9 @@
 mod commands;
 mod datagram;
 pub mod park;
+mod unreachable;
+
+pub use unreachable::Quoted;
 
 use crate::Nanos;
 use crate::counters::Counters;

@@ -61,6 +61,8 @@ const QUICK: u8 = 6;
 pub const QUICK_ELSEWHERE: u8 = 3;
 /// And of a return routability check: the peer's traffic waits for it, but a gateway sends many at a time.
 const QUICK_CHECK: u8 = 2;
+/// Apart so far at least where somebody says that a path is dead, however seldom silence of the data may be asked about.
+const NEWS_PACE: Duration = Duration::from_millis(80);
 /// Tests of a stream that goes one way only become this many doublings rarer.
 const MOST_DOUBLINGS: u8 = 2;
 
@@ -239,6 +241,14 @@ impl Established {
             Ask::Check { .. } | Ask::Repair { .. } => Some((self.pace(), QUICK_CHECK)),
             Ask::Liveness | Ask::Probe { .. } | Ask::Announce { .. } | Ask::Away { .. } => None,
             Ask::RekeyIke | Ask::RekeyChild | Ask::DeleteIke | Ask::DeleteChild { .. } => None,
+        }
+    }
+
+    /// Whatever is unanswered over this path is repeated in quick succession.
+    pub fn hurry_on(&mut self, now: Nanos, path: Path) {
+        let pace = (2 * self.watch.round_trip()).max(NEWS_PACE);
+        for request in self.requests.outstanding_mut().iter_mut().filter(|request| request.path == path) {
+            request.retry.hurry(now, pace, QUICK);
         }
     }
 

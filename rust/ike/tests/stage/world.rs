@@ -5,7 +5,7 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 
 use mobike_ike::wire::{ExchangeType, Header};
-use mobike_ike::{Command, Engine, Event, Nanos, Path, Settings, Traffic};
+use mobike_ike::{Command, Engine, Event, Nanos, Path, Quoted, Settings, Traffic};
 
 use super::arrows::{Outcome, Told};
 use super::forger::{Forger, read_clear};
@@ -98,6 +98,15 @@ impl World {
     #[track_caller]
     pub fn inject(&mut self, id: HostId, path: Path, bytes: &[u8]) {
         self.hand_over(id, path, bytes.to_vec());
+        self.check();
+    }
+
+    /// Somebody tells a host that a datagram which it sent over this path cannot be delivered.
+    #[track_caller]
+    pub fn unreachable(&mut self, id: HostId, path: Path, quoted: Quoted<'_>) {
+        let now = self.now;
+        self.hosts[id.0].engine.handle_unreachable(now, path, quoted);
+        self.drain(id, None);
         self.check();
     }
 

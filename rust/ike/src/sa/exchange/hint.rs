@@ -1,13 +1,25 @@
 //! News that nobody vouches for: an error in the clear, an ICMP message. Anybody can make one up, so that all it does is to
 //! bring a liveness test forward (RFC 4555 section 3.5, RFC 7296 section 2.4).
+//!
+//! ```text
+//! INVALID_SPI in the clear              a liveness test now, unless something is asked already
+//! ICMP: what we sent over the path      the same; and who can move hurries: what is unanswered there is repeated quickly,
+//!   in use cannot be delivered            so that silence, if it is that, shows in a fraction of a second
+//! ICMP, about another path              what is unanswered there is repeated quickly; nothing else
+//! ICMP, and we are still connecting     the next path that was not tried yet has its turn now
+//! ```
+//!
+//! An ICMP message quotes what it is about. One that quotes no message and no ESP packet of an SA says nothing to us.
 
 use core::time::Duration;
 
-use crate::Nanos;
+use crate::crypto::Role;
 use crate::sa::context::Context;
 use crate::sa::established::Established;
+use crate::sa::probe;
 use crate::sa::window::Ask;
 use crate::wire::{Header, Message, NotifyType, PayloadType};
+use crate::{Nanos, Path};
 
 /// A flood of such news costs one test in so long.
 pub const REST: Duration = Duration::from_secs(10);
@@ -35,4 +47,26 @@ pub fn doubt(sa: &mut Established, ctx: &mut Context, now: Nanos) {
     }
     ctx.counters.hints_followed += 1;
     sa.ask(ctx, now, Ask::Liveness);
+}
+
+/// Somebody says that what we sent over `path` cannot be delivered.
+pub fn on_unreachable(sa: &mut Established, ctx: &mut Context, now: Nanos, path: Path) {
+    if sa.is_closing() || sa.is_away() {
+        return;
+    }
+    let in_use = path == sa.path;
+    let asked_there = sa.requests.outstanding().iter().any(|request| request.path == path);
+    if !(in_use || asked_there) || !sa.strays.may_doubt(now) {
+        return;
+    }
+    ctx.counters.hints_followed += 1;
+    if in_use && probe::hurry(sa, now) {
+        return;
+    }
+    if in_use && sa.requests.is_idle() {
+        sa.ask(ctx, now, Ask::Liveness);
+    }
+    if sa.part == Role::Initiator && sa.speaks_mobike() {
+        sa.hurry_on(now, path);
+    }
 }

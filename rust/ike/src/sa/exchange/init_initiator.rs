@@ -260,6 +260,15 @@ impl Connecting {
         }
     }
 
+    /// Somebody says that the request cannot be delivered over this path: a path that was not tried yet has its turn now.
+    /// Nothing else changes, so that news made up by a stranger cost no more than one early round.
+    pub fn hasten(&mut self, ctx: &mut Context, now: Nanos, path: Path) {
+        if self.tried < self.order.paths.len() && self.order.paths.get(self.path) == Some(&path) {
+            ctx.counters.hints_followed += 1;
+            self.retry.next = self.retry.next.min(now);
+        }
+    }
+
     /// Anybody could have sent this. Note it, and wait a little for something better.
     fn doubt(&mut self, ctx: &mut Context, now: Nanos, heard: String) {
         ctx.counters.unproven_answers += 1;
