@@ -73,6 +73,8 @@ counters! {
         sent_again,
         /// ICMP errors: what we sent cannot be delivered, somebody says. Unreliable news: a reason to test, at most.
         icmp_unreachable,
+        /// Those of them that are about ESP which nobody here has sent of late.
+        icmp_stray,
         /// ICMP errors: what we sent is too long for its path, somebody says. The kernel is asked anew.
         icmp_too_big,
         /// ICMP errors of other kinds, and those that cannot be read: ignored.

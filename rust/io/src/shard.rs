@@ -487,7 +487,7 @@ impl Outside {
                     return;
                 }
                 if usize::from(tried) + 1 >= shards {
-                    self.counters.icmp_ignored += 1;
+                    self.counters.icmp_stray += 1;
                     return;
                 }
                 ((usize::from(links.index) + 1) % shards) as u8

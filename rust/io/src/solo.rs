@@ -92,7 +92,7 @@ impl Solo {
     pub fn handle_unreachable(&mut self, now: Nanos, path: Path, quoted: &[u8]) {
         self.counters.icmp_unreachable += 1;
         let (kind, quoted) = classify_own(quoted, path.local.port() == self.natt_port);
-        self.join.unreachable(now, path, kind, quoted);
+        self.counters.icmp_stray += u64::from(!self.join.unreachable(now, path, kind, quoted));
         self.settle(now);
     }
 

@@ -42,6 +42,9 @@ NAT_FIRST_PORT = 20000
 
 _serial = count()
 
+_tables = count(200)
+"""Routing tables that nobody else uses."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cable:
@@ -216,6 +219,13 @@ class Rig:
             add rule inet hole out {match} drop
             """,
         )
+
+    def unreachable(self, src: str, dst: str) -> None:
+        """The router has no way from `src` to `dst` any more, and says so: ICMP host unreachable."""
+        family = f"-{ip_address(src).version}"
+        table = str(next(_tables))
+        _ip(family, "-n", self.router, "route", "add", "unreachable", "default", "table", table)
+        _ip(family, "-n", self.router, "rule", "add", "from", src, "to", dst, "table", table)
 
     def heal(self, ns: Namespace) -> None:
         """Close every black hole of `ns`."""
