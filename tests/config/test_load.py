@@ -167,8 +167,8 @@ def test_a_connection_says_how_it_moves() -> None:
         + """\
 remote_ike_port = 501
 families = ["ipv6"]
-allow_local = ["2001:db8::/32"]
-allow_remote = ["203.0.113.0/24"]
+allow_local = ["2001:db8:1::/48"]
+allow_remote = ["2001:db8::/64"]
 switch = "at-once"
 on_refusal = "close"
 settle = "2s"
@@ -184,7 +184,11 @@ rule = [{ match = "eth*" }]
     policy = office.policy
     assert policy.name == office.name == "office"
     assert policy.ports == Ports(remote_ike=501)
-    assert policy.pairs == PairRules((ip_network("2001:db8::/32"),), (ip_network("203.0.113.0/24"),), frozenset({6}))
+    assert policy.pairs == PairRules((ip_network("2001:db8:1::/48"),), (ip_network("2001:db8::/64"),), frozenset({6}))
+    # The core keeps to the same limits when the peer is the one who moves.
+    profile = office.profile
+    assert (profile.allow_local, profile.allow_remote) == (("2001:db8:1::/48",), ("2001:db8::/64",))
+    assert profile.families == (6,)
     assert policy.moves == MovePolicy(Switch.AT_ONCE, OnRefusal.CLOSE, 2 * SECOND)
     assert policy.reconnect == Reconnect(2 * SECOND, 60 * SECOND)
     assert policy.search == SearchRule(SECOND // 10, 200, 60 * SECOND, 0, 600 * SECOND)
@@ -369,6 +373,21 @@ def test_one_problem_is_one_line(text: str, problem: str) -> None:
             "8: connections.office.retransmit.inital: unknown key; did you mean initial?",
         ),
         (
+            'virtual_ip = ["ipv4"]',
+            'virtual_ip = ["ipv4"]\nallow_remote = ["198.51.100.0/24"]',
+            "8: connections.office.allow_remote: leaves out every address of remote; add their networks",
+        ),
+        (
+            'virtual_ip = ["ipv4"]',
+            'virtual_ip = ["ipv4"]\nfamilies = ["ipv4"]\nallow_local = ["2001:db8::/32"]',
+            "9: connections.office.allow_local: has no network of IPv4, and families allows nothing else",
+        ),
+        (
+            'remote = ["203.0.113.1", "2001:db8::1"]',
+            'remote = ["203.0.113.1"]\nfamilies = ["ipv6"]',
+            "3: connections.office.remote: has no address of IPv6, and families allows nothing else",
+        ),
+        (
             "[connections.office]",
             '[connections."our office"]',
             "1: connections.\"our office\": a name is made of letters, digits, '.', '_' and '-', at most 64",
@@ -378,6 +397,13 @@ def test_one_problem_is_one_line(text: str, problem: str) -> None:
 def test_one_problem_of_a_connection_is_one_line(old: str, new: str, problem: str) -> None:
     assert old in OFFICE
     assert _wrong(OFFICE.replace(old, new)) == [f"mobike.toml:{problem}"]
+
+
+def test_an_allowed_network_that_can_never_count_is_told_of() -> None:
+    loaded = _read(OFFICE + 'families = ["ipv4"]\nallow_local = ["10.0.0.0/8", "2001:db8::/32"]\n')
+    assert [str(warning) for warning in loaded.warnings] == [
+        "mobike.toml:9: connections.office.allow_local[1]: is of no use: families allows IPv4 only"
+    ]
 
 
 def test_a_responder_is_held_to_its_own_rules() -> None:

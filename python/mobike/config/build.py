@@ -165,6 +165,27 @@ def _contradictions(table: ConnectionTable) -> Iterator[ConnectionProblem]:
         if not 0 < initial <= greatest:
             yield ConnectionProblem((times, "initial"), "must be more than nothing and not above the greatest wait")
     yield from _of_tests(table)
+    yield from _of_allowed(table)
+
+
+def _of_allowed(table: ConnectionTable) -> Iterator[ConnectionProblem]:
+    """Limits of outer addresses that leave nothing, or less than somebody thought."""
+    versions = {int(family.removeprefix("ipv")) for family in table.families}
+    families = " and ".join(f"IPv{version}" for version in sorted(versions))
+    for key in ("allow_local", "allow_remote"):
+        networks = [ip_network(each) for each in getattr(table, key)]
+        useless = [at for at, each in enumerate(networks) if each.version not in versions]
+        if useless and len(useless) == len(networks):
+            yield ConnectionProblem((key,), f"has no network of {families}, and families allows nothing else")
+            continue
+        for at in useless:
+            yield ConnectionProblem((key, at), f"is of no use: families allows {families} only", harmless=True)
+    allowed = [ip_network(each) for each in table.allow_remote]
+    of_family = [ip for ip in table.remote if ip.version in versions]
+    if table.remote and not of_family:
+        yield ConnectionProblem(("remote",), f"has no address of {families}, and families allows nothing else")
+    elif allowed and of_family and not any(ip in network for ip in of_family for network in allowed):
+        yield ConnectionProblem(("allow_remote",), "leaves out every address of remote; add their networks")
 
 
 def _of_tests(table: ConnectionTable) -> Iterator[ConnectionProblem]:

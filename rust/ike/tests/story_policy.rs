@@ -25,8 +25,13 @@ fn a_move_that_policy_forbids_is_refused_and_changes_nothing() {
     // N(UPDATE_SA_ADDRESSES) from lte -->   <-- N(UNACCEPTABLE_ADDRESSES)
     for path in [Pair::path(LTE, WAN), Pair::path(WIFI, WAN2)] {
         let mut pair = strict().established();
+        let before = pair.gateway().trace();
+        let children = (pair.client().live_children(), pair.gateway().live_children());
         let generation = pair.order_move(path);
         pair.settle();
+        // Whoever holds the IPsec SAs moves them by what is told here, and nothing is.
+        assert_eq!(pair.gateway().trace(), before, "the gateway's control plane has nothing to do");
+        assert_eq!((pair.client().live_children(), pair.gateway().live_children()), children);
         let answer = pair.said(|told| told.from == GATEWAY && told.answers(INFO)).next();
         assert!(answer.is_some_and(|told| told.carries(NotifyType::UNACCEPTABLE_ADDRESSES)));
         assert!(answer.is_some_and(|told| !told.carries(NotifyType::NAT_DETECTION_SOURCE_IP)));
@@ -61,7 +66,9 @@ fn a_refusal_copies_cookie2() {
     let request = Forged { sender: Role::Initiator, exchange: INFO, id: 2, response: false };
     let update = Payload::notify(NotifyType::UPDATE_SA_ADDRESSES, &[]);
     let bytes = pair.forge(request, &[update, Payload::notify(NotifyType::COOKIE2, &cookie)]);
+    let before = pair.gateway().trace();
     pair.inject(GATEWAY, Pair::path(LTE, WAN).reversed(), &bytes);
+    assert_eq!(pair.gateway().trace(), before, "IKE SA and IPsec SAs stay where they are");
     let answer = pair.said(|told| told.answers(INFO)).next().and_then(|told| told.contents.clone()).unwrap_or_default();
     assert!(answer.has(NotifyType::UNACCEPTABLE_ADDRESSES));
     assert_eq!(answer.notify(NotifyType::COOKIE2), Some(&cookie[..]));

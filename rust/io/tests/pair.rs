@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use mobike_ike::crypto::{EspSuite, IkeSuite};
 use mobike_ike::profile::{Install, Pool, Profile, PskSecret, RequestVip, Retransmit, ReturnRoutability};
 use mobike_ike::{
-    ChildId, Command, Extensions, Generation, Identity, IdentityPattern, IkeSaUp, NattPorts, Path, PathOrders,
+    ChildId, Command, Extensions, Generation, Identity, IdentityPattern, IkeSaUp, NattPorts, Path, PathOrders, Prefix,
     ProfileId, SaId, Selector, Token,
 };
 use mobike_io::{ChildUp, Core, CoreConfig, Event, InnerConfig, Operation, Order, PlaneConfig};
@@ -143,11 +143,18 @@ struct Tunnel {
 impl Tunnel {
     /// The phone has two addresses, 127.0.`net`.1 and .2; the gateway has .129.
     fn between(net_number: u8, config: &CoreConfig) -> Tunnel {
+        Tunnel::served(net_number, config, |_| {})
+    }
+
+    /// The same, and the gateway has other standing orders.
+    fn served(net_number: u8, config: &CoreConfig, change: impl FnOnce(&mut Profile)) -> Tunnel {
         let ip = |last: u8| format!("127.0.{net_number}.{last}");
         let mut phone = End::start(&[&ip(1), &ip(2)], config.clone());
         let mut gateway = End::start(&[&ip(129)], config.clone());
         let pool = Pool { v4: Some((Ipv4Addr::new(10, 7, 0, 1), Ipv4Addr::new(10, 7, 0, 200))), v6: None };
-        let served = Profile { accepts: true, pool: Some(pool), local_ts: net(), ..profile("phones", "gw", "phone") };
+        let mut served =
+            Profile { accepts: true, pool: Some(pool), local_ts: net(), ..profile("phones", "gw", "phone") };
+        change(&mut served);
         gateway.order(Command::SetProfile { id: ProfileId(0), profile: Arc::new(served) });
         let request_virtual_ip = RequestVip { v4: true, v6: false };
         let wanted = Profile { request_virtual_ip, remote_ts: net(), ..profile("home", "phone", "gw") };
@@ -276,6 +283,35 @@ fn what_leaves_by_a_pulled_cable_is_lost_and_counted() {
     tunnel.phone.core.plug(tunnel.phone.addresses[0], true);
     tunnel.carries(5);
     assert_eq!(tunnel.gateway.packets_in(tunnel.at_gateway.1.child), 5);
+}
+
+// req: M3.5-6
+#[test]
+fn a_refused_move_leaves_the_traffic_of_both_ends_where_it_was() {
+    let first = Prefix::new("127.0.50.1".parse().unwrap(), 32);
+    let mut tunnel = Tunnel::served(50, &with_port(), |profile| profile.paths.remote = vec![first]);
+    tunnel.carries(10);
+    let command = Command::Move {
+        sa: tunnel.at_phone.0.sa,
+        path: path(&tunnel.phone, 1, &tunnel.gateway, 0),
+        generation: Generation(1),
+        addresses: None,
+    };
+    tunnel.phone.order(command);
+    tunnel.phone.wait_for("MoveRefused", |event| {
+        matches!(event, Event::Ike(mobike_ike::Event::MoveRefused { generation: Generation(1), .. })).then_some(())
+    });
+    // Both ends still send to where packets are heard on the agreed path, and the Child SAs are the same.
+    tunnel.carries(10);
+    assert_eq!(tunnel.phone.packets_in(tunnel.at_phone.1.child), 20);
+    assert_eq!(tunnel.gateway.packets_in(tunnel.at_gateway.1.child), 20);
+    let gateway = &mut tunnel.gateway;
+    gateway.events.extend(gateway.core.take_events(100));
+    let told: Vec<_> =
+        gateway.events.iter().filter(|event| !matches!(event, Event::Ike(mobike_ike::Event::Notice { .. }))).collect();
+    assert!(told.is_empty(), "{told:?}");
+    assert_eq!((gateway.counter("ike_updates_refused"), gateway.counter("ike_updates_taken")), (1, 0));
+    assert_eq!((gateway.counter("ike_cookie2_sent"), gateway.counter("ike_children_down")), (0, 0));
 }
 
 // req: M3.5-1
