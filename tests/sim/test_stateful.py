@@ -69,6 +69,14 @@ class Troubles(RuleBasedStateMachine):
     def a_link_is_a_black_hole(self, which: int, way: str, after: int) -> None:
         self.let("silence", self.links[which % len(self.links)], way, after=after)
 
+    @rule(which=WHICH, after=SPANS)
+    def a_router_begins_to_say_what_it_cannot_deliver(self, which: int, after: int) -> None:
+        self.let("answer", self.links[which % len(self.links)], after=after)
+
+    @rule(which=WHICH, how=st.sampled_from(("seen", "blind")), after=SPANS)
+    def a_stranger_says_so_without_cause(self, which: int, how: str, after: int) -> None:
+        self.let("forge-icmp", self.hosts[which % 2], how, after=after)
+
     @rule(do=st.sampled_from(("cut", "cut-one-way", "mend")), one=WHICH, other=WHICH, after=SPANS)
     def two_links_are_parted(self, do: str, one: int, other: int, after: int) -> None:
         self.let(do, self.links[one % len(self.links)], self.links[other % len(self.links)], after=after)

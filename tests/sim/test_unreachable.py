@@ -73,3 +73,14 @@ def test_an_idle_tunnel_learns_it_from_the_one_packet_that_comes_back(answers: b
     world.run_until(began + SECOND)
     assert len(moves(told)) == (1 if answers else 0)
     assert story.rules.violations == []
+
+
+@pytest.mark.req("M3.5-1", "D5.1-2")
+def test_a_crowd_of_which_each_is_told_makes_no_storm() -> None:
+    silent = scenario.shipped()["uplink-silent"]
+    answers = silent.replace('addresses = ["198.51.100.1"]', 'addresses = ["198.51.100.1"]\nanswers = true')
+    of = {name: run(scenario.read(name, text, sas=300), 1) for name, text in (("s", silent), ("a", answers))}
+    lost, told = (of[name].recoveries[0] for name in ("s", "a"))
+    assert of["a"].violations == () and len(told.moves) >= 300
+    assert told.packets < 1.3 * lost.packets, (told.packets, lost.packets)
+    assert max(told.moves) < max(lost.moves)

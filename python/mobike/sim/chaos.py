@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from mobike.address import Ip
 from mobike.sim.faults import Fault
+from mobike.sim.grumblers import Grumblers
 from mobike.sim.nat import Depends
 from mobike.sim.network import Weather
 from mobike.sim.scenario import Pings, Scenario, connection
@@ -40,8 +41,9 @@ _INSIDE: Final = {"wlan0": "10.1.1.7", "wwan0": "10.1.2.7", "eth0": "10.1.3.7"}
 _OUTSIDE: Final = {"wlan0": "100.64.0.1", "wwan0": "100.64.0.2", "eth0": "100.64.0.3"}
 
 
-def chaos(seed: int, *, plain: bool = False) -> Scenario:
-    """The scenario of this seed. `plain`: without what `wild` adds, as seeds that found a bug once remember it."""
+def chaos(seed: int, *, plain: bool = False, grumblers: bool = True) -> Scenario:
+    """The scenario of this seed. `plain`: without what `wild` adds, as seeds that found a bug once remember it; some
+    remember a world without `grumblers`, too."""
     chance = Random(f"chaos/{seed}")
     gateway = _links(_GATEWAY_LINKS, chance, most=2)
     phone = _links(_PHONE_LINKS, chance, most=3)
@@ -56,6 +58,9 @@ def chaos(seed: int, *, plain: bool = False) -> Scenario:
         gateway, static = wild.behind_static_nats(gateway)
         called |= wild.gateway(static, phone)
         calling |= wild.phone(phone)
+    said = Grumblers(seed)
+    if grumblers and not plain:
+        gateway, phone = said.routers(gateway), said.routers(phone)
     hosts = {
         "gateway": HostPlan(gateway, (connection("phones", called),)),
         "phone": HostPlan(phone, (connection("home", calling),)),
@@ -64,6 +69,8 @@ def chaos(seed: int, *, plain: bool = False) -> Scenario:
     faults = list(_faults(scene))
     if not plain:
         faults += wild.faults(LASTS, scene.links, phone)
+    if grumblers and not plain:
+        faults += said.faults(LASTS)
     return Scenario(
         name=NAME,
         title="Chance",

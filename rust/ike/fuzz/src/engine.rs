@@ -15,7 +15,7 @@ use mobike_ike::crypto::SecretBytes;
 use mobike_ike::profile::{Install, RequestVip, Retransmit, ReturnRoutability};
 use mobike_ike::{
     Command, Engine, Event, Extensions, Identity, IdentityPattern, Nanos, NattPorts, Path, PathOrders, Profile,
-    ProfileId, Selector, Settings, Token,
+    ProfileId, Quoted, Selector, Settings, Token,
 };
 
 /// Hand the input to two fresh engines.
@@ -38,6 +38,8 @@ pub fn engine(input: &[u8]) {
         let mut bytes = if whom & 2 == 0 { octets.to_vec() } else { laid_over(&request, octets) };
         let (engine, path) =
             if whom & 1 == 0 { (&mut gateway, path(whom >> 2)) } else { (&mut client, path(whom >> 2).reversed()) };
+        // Somebody claims that it was ours, and came back.
+        engine.handle_unreachable(now, path, Quoted::Ike(&bytes));
         engine.handle_datagram(now, path, &mut bytes);
         engine.handle_timeout(now);
     }
