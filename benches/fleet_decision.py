@@ -89,11 +89,15 @@ def dead_address(sas: int, role: Role) -> None:
 
 
 def dead_path(sas: int) -> None:
-    host = scene(sas, Role.INITIATOR)
     path = Path(Endpoint(FIRST, 4500), Endpoint(PEER, 4500))
     silences = [Silent(SaId(n + 1), path, 0, 2, Nanos(SECOND // 2)) for n in range(sas)]  # type: ignore[arg-type]
-    spent, decided = cpu(lambda: host.hears(*silences))
-    print(f"{sas:,} SAs tell that one remote path is silent: {spent:.3f} s CPU, {len(decided.commands)} test sent")
+    spent = []
+    for _ in range(ROUNDS):
+        host = scene(sas, Role.INITIATOR)
+        time_spent, decided = cpu(lambda: host.hears(*silences))  # noqa: B023
+        assert len(decided.commands) == 1
+        spent.append(time_spent)
+    print(f"{sas:,} SAs tell that one remote path is silent: {median(spent):.3f} s CPU, 1 test sent")
 
 
 def main() -> None:
