@@ -194,6 +194,8 @@ def _launch(config: Path, log: Path) -> subprocess.Popen[bytes]:
 def _until_it_answers(end: End) -> None:
     def answers() -> bool:
         assert end.process.poll() is None, end.log.read_text()
+        if not end.socket.exists():
+            return False
         # A daemon that was killed leaves its socket behind, and httpx does not close one that nobody answers on.
         with socket.socket(socket.AF_UNIX) as probe:
             if probe.connect_ex(str(end.socket)):
@@ -201,7 +203,7 @@ def _until_it_answers(end: End) -> None:
         with end.api() as api:
             return api.get("/livez").status_code == httpx.codes.OK
 
-    until(lambda: end.socket.exists() and answers(), f"{end.folder.name} answers")
+    until(answers, f"{end.folder.name} answers")
 
 
 def end_daemon(end: End) -> None:
