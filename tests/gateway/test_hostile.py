@@ -20,6 +20,7 @@ from mobike.address import Generation
 from mobike.commands import SECOND, Close, Move, Profile, Retransmit
 from mobike.dataplane.operations import MoveSa
 from mobike.events import ConnectFailed, IkeSaDown, IkeSaUp, Moved, Notice
+from tests.cli.ends import until
 from tests.gateway.rig import (
     CLIENT,
     GATEWAY_IP,
@@ -249,6 +250,8 @@ def test_an_old_move_sent_again_moves_nothing(siege: Siege) -> None:
             roamer.ping()
         updates = [seen.data for seen in there.seen if seen.to_gateway and seen.data.startswith(MARKER)]
         assert updates
+        # The core has answered; the control plane hears of it in a turn of its own.
+        until(lambda: 2 in [sa["moves"] for sa in gateway.sas()], "the gateway's control plane has followed")
         with sockets(STRANGER) as by, siege.unharmed():
             sent, counted = siege.attacker.send([(data, True) for data in updates * 3], [there.far[1], *by])
             assert accounted(counted) == sent

@@ -16,6 +16,8 @@ pytestmark = [pytest.mark.interop, requires_rig, requires_strongswan]
 IDLE: dict[str, str] = {"liveness": "10m", "detection_floor": "0", "nat_keepalive": "0"}
 """Nothing is sent unasked, and nobody watches whether data gets an echo."""
 
+NEIGHBOUR = 3.0
+"""Seconds until Linux gives a neighbour up."""
 FORGER = Path(__file__).with_name("rig") / "forge_icmp.py"
 MARKER = bytes(4)
 NATT_PORT = 4500
@@ -48,6 +50,21 @@ def test_an_idle_client_of_strongswan_tests_within_a_second_of_the_news_and_move
         assert host(moved.sa.local) == then
         gateway.wait_sa(lambda sa: sa.remote_host == then, "the gateway followed to uplink 2")
         assert rig.ping(rig.client, INNER, count=5).lost == 0
+
+
+@pytest.mark.req("M3.5-1")
+def test_a_router_that_is_gone_without_a_word_is_told_of_by_our_own_kernel(tmp_path: Path) -> None:
+    with Rig() as rig, client_of_strongswan(rig, tmp_path, **IDLE) as (client, gateway):
+        gateway.wait_sa(lambda sa: sa.remote_host == UP1.address, "the gateway sees uplink 1")
+        rig.hush(UP1)
+        began = time.monotonic()
+        with rig.pinger(rig.client, INNER, count=1):
+            # It asks for its neighbour three times, a second apart, before it says so.
+            until(lambda: client.counters()["ike_hints_followed"] == 1, "the news is followed", NEIGHBOUR + 1.0)
+            client.wait_sa(lambda one: one.sa.moves == 1, "moved to uplink 2")
+            took = time.monotonic() - began
+        print(f"\nneighbour gone: moved after {1e3 * took:.0f} ms")
+        gateway.wait_sa(lambda sa: sa.remote_host == UP2.address, "the gateway followed to uplink 2")
 
 
 @pytest.mark.req("M3.5-1")

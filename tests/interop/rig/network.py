@@ -227,6 +227,11 @@ class Rig:
         _ip(family, "-n", self.router, "route", "add", "unreachable", "default", "table", table)
         _ip(family, "-n", self.router, "rule", "add", "from", src, "to", dst, "table", table)
 
+    def hush(self, cable: Cable) -> None:
+        """The router on this cable of the client does not answer any more, not even for itself; the link stays up."""
+        _ip("-n", self.router, "link", "set", cable.port, "arp", "off")
+        _ip("-n", self.client, "neigh", "flush", "dev", cable.device)
+
     def heal(self, ns: Namespace) -> None:
         """Close every black hole of `ns`."""
         _nft(ns, "add table inet hole\ndelete table inet hole")
