@@ -47,7 +47,7 @@ def _up(n: int, role: Role, local: Ip, remote: Ip) -> tuple[Event, Event]:
     peer = f"client-{n}@example.net"
     return (
         IkeSaUp(sa, None, "road", role, path, Nat.NONE, peer, True, (), (), n, n + 1, "AES_GCM_16_256"),
-        ChildUp(sa, n, n, n, "AES_GCM_16_256", ("10.1.0.0/16",), ("10.2.0.0/16",), encap=False),  # type: ignore[arg-type]
+        ChildUp(sa, n, "one", n, n, "AES_GCM_16_256", ("10.1.0.0/16",), ("10.2.0.0/16",), encap=False),  # type: ignore[arg-type]
     )
 
 

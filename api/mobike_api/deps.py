@@ -24,6 +24,9 @@ StreamsDep = Annotated[Streams, Depends(_streams)]
 SaPath = Annotated[
     str, Path(alias="id", description="The id of an IKE SA.", pattern=r"^[0-9A-Za-z._:-]{1,64}$", examples=["1a"])
 ]
+ChildPath = Annotated[
+    str, Path(alias="child", description="The id of a Child SA.", pattern=r"^[0-9A-Za-z._:-]{1,64}$", examples=["1a"])
+]
 NamePath = Annotated[
     str,
     Path(description="The name of a connection.", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$", examples=["office"]),

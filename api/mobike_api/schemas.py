@@ -101,6 +101,8 @@ class Child(Answer):
     """One Child SA, both directions."""
 
     id: str
+    name: str
+    """Which of the connection's Child SAs it is."""
     spi_in: str
     spi_out: str
     suite: str
@@ -183,6 +185,8 @@ class Connection(Answer):
     """How many IKE SAs it has."""
     last_error: str | None
     """Why it failed last."""
+    children: tuple[str, ...]
+    """Names of the Child SAs it may have."""
 
 
 class Connections(Answer):
@@ -285,6 +289,13 @@ class RekeyOrder(Order):
 
     children: bool = False
     """Each of its Child SAs instead of the IKE SA itself."""
+
+
+class ChildOrder(Order):
+    """Open a Child SA."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+    """Which of those that the connection names."""
 
 
 class LinkOrder(Order):

@@ -41,6 +41,19 @@ class Credential:
 
 
 @dataclass(frozen=True, slots=True)
+class ChildOrders:
+    """Standing orders of a Child SA beside the first of its connection."""
+
+    name: str
+    esp_proposals: tuple[str, ...]
+    local_ts: tuple[str, ...]
+    """Selectors of our side; empty: the inner address we were leased, or our outer one."""
+    remote_ts: tuple[str, ...]
+    start: bool = True
+    """As the initiator: open it with the IKE SA."""
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """Standing orders of one connection: everything the engine decides without asking."""
 
@@ -54,9 +67,9 @@ class Profile:
     ike_proposals: tuple[str, ...]
     esp_proposals: tuple[str, ...]
     local_ts: tuple[str, ...]
-    """Prefixes behind us."""
+    """Selectors of what is behind us: `10.1.0.0/16`, `10.1.0.0/16[udp/5060]`; this is of the first Child SA."""
     remote_ts: tuple[str, ...]
-    """Prefixes behind the peer; empty with a pool: the address that the peer was leased."""
+    """Selectors of what is behind the peer; empty with a pool: the address that the peer was leased."""
     pools: tuple[Pool, ...] = ()
     request_ip4: bool = False
     request_ip6: bool = False
@@ -99,6 +112,10 @@ class Profile:
     """The peer proves who it is by a certificate, about which `Authorise` asks; if not, by the psk."""
     authorities: tuple[bytes, ...] = ()
     """SHA-1 of the public keys of authorities, to ask the peer for a certificate of theirs (CERTREQ)."""
+    children: tuple[ChildOrders, ...] = ()
+    """Child SAs beside the first, which is called as the connection."""
+    most_children: int = 16
+    """Child SAs that one IKE SA may have at a time, whoever asks for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +220,14 @@ class Close:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenChild:
+    """Open a Child SA that the connection names. `ChildUp` or `ChildFailed` answers."""
+
+    sa: SaId
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class CloseChild:
     """Delete one Child SA."""
 
@@ -243,6 +268,7 @@ Command: TypeAlias = (
     | Rekey
     | RekeyChild
     | Close
+    | OpenChild
     | CloseChild
     | Allow
     | Deny

@@ -120,12 +120,23 @@ class ChildUp:
 
     sa: SaId
     child: ChildId
+    name: str
+    """Which of the connection's Child SAs it is."""
     spi_in: int
     spi_out: int
     suite: str
     local_ts: tuple[str, ...]
     remote_ts: tuple[str, ...]
     encap: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ChildFailed:
+    """A Child SA that was to be opened is not there, and is not asked for again."""
+
+    sa: SaId
+    name: str
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,6 +378,22 @@ class OperatorRekey:
 
 
 @dataclass(frozen=True, slots=True)
+class OperatorOpenChild:
+    """Open a Child SA of this SA that its connection names."""
+
+    sa: SaId
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorCloseChild:
+    """Close one Child SA of this SA."""
+
+    sa: SaId
+    child: ChildId
+
+
+@dataclass(frozen=True, slots=True)
 class OperatorUnpin:
     """Take an `OperatorMove` back: policy chooses again."""
 
@@ -403,6 +430,7 @@ CoreEvent: TypeAlias = (
     | IkeSaRekeyed
     | ConnectFailed
     | ChildUp
+    | ChildFailed
     | ChildDown
     | Moved
     | MoveRefused
@@ -426,6 +454,8 @@ OperatorEvent: TypeAlias = (
     | OperatorClose
     | OperatorMove
     | OperatorRekey
+    | OperatorOpenChild
+    | OperatorCloseChild
     | OperatorUnpin
     | OperatorAway
     | OperatorBack

@@ -32,6 +32,8 @@ class ChildView:
     """One Child SA."""
 
     id: str
+    name: str
+    """Which of the connection's Child SAs it is."""
     spi_in: str
     spi_out: str
     suite: str
@@ -128,6 +130,8 @@ class ConnectionView:
     """`up`, `connecting`, `down`, or `listening`."""
     ike_sas: int
     last_error: str | None
+    children: tuple[str, ...] = ()
+    """Names of the Child SAs it may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +231,14 @@ class Facade(Protocol):
 
     def rekey(self, sa: str, *, children: bool) -> None:
         """Give one IKE SA new keys, or each of its Child SAs; or NotFound."""
+        ...
+
+    def open_child(self, sa: str, name: str) -> None:
+        """Open a Child SA that the connection of this SA names, or NotFound, or Refused."""
+        ...
+
+    def close_child(self, sa: str, child: str) -> None:
+        """Close one Child SA, or NotFound."""
         ...
 
     def unpin(self, sa: str) -> None:

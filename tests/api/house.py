@@ -49,6 +49,7 @@ def a_sa(number: int, connection: str = "office") -> IkeSaView:
 def a_child(sa: IkeSaView) -> ChildView:
     return ChildView(
         id=f"{sa.id}.1",
+        name="office",
         spi_in="c0ffee01",
         spi_out="c0ffee02",
         suite="aes128gcm16",
@@ -69,7 +70,7 @@ class House:
     sas: dict[str, IkeSaView] = field(default_factory=dict)
     known: dict[str, ConnectionView] = field(
         default_factory=lambda: {
-            "office": ConnectionView("office", "initiator", "up", 1, None),
+            "office": ConnectionView("office", "initiator", "up", 1, None, ("office", "voice")),
             "lab": ConnectionView("lab", "initiator", "down", 0, "no answer from 203.0.113.9 (8 tries in 165 s)"),
             "roadwarriors": ConnectionView("roadwarriors", "responder", "listening", 0, None),
         }
@@ -184,6 +185,16 @@ class House:
         view = self._sa(sa)
         self.sas[sa] = replace(view, spi_i=f"{int(view.spi_i, 16) + 1:016x}")
         self.orders.append(f"rekey {sa} {'children' if children else 'ike'}")
+
+    def open_child(self, sa: str, name: str) -> None:
+        if name not in self.known[self._sa(sa).connection].children:
+            raise Refused(f"no Child SA {name}", field="name")
+        self.orders.append(f"open {sa} {name}")
+
+    def close_child(self, sa: str, child: str) -> None:
+        if child != a_child(self._sa(sa)).id:
+            raise NotFound(f"no Child SA {child}")
+        self.orders.append(f"close {sa} {child}")
 
     def unpin(self, sa: str) -> None:
         if self._sa(sa).moves == 0:

@@ -145,6 +145,8 @@ async def test_a_move_is_ordered_and_seen(api: httpx.AsyncClient, house: House) 
         ("PUT addresses/192.0.2.10", {"available": True, "announce": False}, "plug 192.0.2.10 announce=False"),
         ("POST ike-sas/1/rekey", {}, "rekey 1 ike"),
         ("POST ike-sas/1/rekey", {"children": True}, "rekey 1 children"),
+        ("POST ike-sas/1/children", {"name": "voice"}, "open 1 voice"),
+        ("DELETE ike-sas/1/children/1.1", None, "close 1 1.1"),
         ("PUT links/wwan0", {"avoid": True}, "avoid wwan0"),
         ("PUT links/wwan0", {"avoid": False}, "lift wwan0"),
         ("POST ike-sas/1/move", {"remote": "2001:DB8:0::1"}, "move 1 None 2001:db8::1"),
@@ -167,6 +169,8 @@ async def test_an_order_reaches_the_facade(
     [
         ("GET", "ike-sas/77"),
         ("DELETE", "ike-sas/77"),
+        ("DELETE", "ike-sas/1/children/77"),
+        ("POST", "ike-sas/77/children"),
         ("POST", "connections/nowhere/up"),
         ("POST", "connections/nowhere/down"),
         ("GET", "nonsense"),
@@ -175,7 +179,8 @@ async def test_an_order_reaches_the_facade(
     ],
 )
 async def test_what_is_not_there_is_a_problem(api: httpx.AsyncClient, method: str, path: str) -> None:
-    _problem(await api.request(method, f"/api/v1/{path}"), 404, "not-found")
+    body = {"name": "voice"} if path.endswith("children") else None
+    _problem(await api.request(method, f"/api/v1/{path}", json=body), 404, "not-found")
 
 
 async def test_an_unknown_sa_is_named(api: httpx.AsyncClient) -> None:
@@ -188,6 +193,12 @@ async def test_the_wrong_method_is_a_problem_and_says_which_is_right(api: httpx.
     _problem(answer, 405, "method-not-allowed")
     assert answer.headers["allow"] == "GET"
     assert (await api.patch("/api/v1/ike-sas/1")).headers["allow"] == "DELETE, GET"
+
+
+async def test_a_child_that_the_connection_does_not_name_is_refused(api: httpx.AsyncClient, house: House) -> None:
+    body = _problem(await api.post("/api/v1/ike-sas/1/children", json={"name": "nobody"}), 409, "refused")
+    assert body["pointer"] == "#/name"
+    assert house.orders == []
 
 
 async def test_a_refused_field_is_pointed_at_with_a_hint(api: httpx.AsyncClient, house: House) -> None:
@@ -312,8 +323,8 @@ async def test_the_probes_need_no_token_and_say_why(house: House) -> None:
 async def test_nothing_but_the_probes_is_open(house: House) -> None:
     async with _client(house) as api:
         schema = (await api.get("/api/v1/openapi.json")).json()
-    paths = [path.format(id="1", name="office", ip="192.0.2.10") for path in schema["paths"]]
-    assert len(paths) == 19
+    paths = [path.format(id="1", name="office", ip="192.0.2.10", child="1.1") for path in schema["paths"]]
+    assert len(paths) == 21
     async with _client(house, token=None) as stranger:
         for path in [*paths, "/", "/api/v1/openapi.json", "/docs", "/nothing", "/livez/", "//livez"]:
             for method in ("GET", "POST", "PUT", "DELETE"):

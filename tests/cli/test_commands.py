@@ -150,6 +150,18 @@ def test_rekey_says_what_is_new(mobike: Run, daemon: Running) -> None:
     assert daemon.house.orders == ["rekey 1 ike", "rekey 1 children", "rekey 1 ike"]
 
 
+def test_children_are_opened_and_closed_by_name(mobike: Run, daemon: Running) -> None:
+    told = mobike("--socket", daemon.socket, "child", "up", "office", "voice", "--wait", "0")
+    assert (told.code, told.out) == (0, "voice: ordered up\n")
+    told = mobike("--socket", daemon.socket, "child", "up", "office", "nobody")
+    assert (told.code, told.err) == (1, "mobike: no Child SA nobody\n")
+    told = mobike("--socket", daemon.socket, "child", "down", "office", "voice")
+    assert (told.code, told.err.splitlines()[0]) == (1, "mobike: 1 has no Child SA 'voice'")
+    told = mobike("--socket", daemon.socket, "child", "down", "1", "office", "--wait", "0")
+    assert (told.code, told.out) == (0, "office: ordered down\n")
+    assert daemon.house.orders == ["open 1 voice", "close 1 1.1"]
+
+
 def test_explain_says_where_an_sa_is_and_where_it_would_be(mobike: Run, daemon: Running) -> None:
     told = mobike("--socket", daemon.socket, "explain", "office")
     assert told.code == 0
@@ -292,6 +304,7 @@ def test_help_tells_of_every_command_and_the_exit_codes(mobike: Run) -> None:
         "down",
         "move",
         "rekey",
+        "child",
         "explain",
         "avoid",
         "away",

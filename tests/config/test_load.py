@@ -388,6 +388,27 @@ def test_one_problem_is_one_line(text: str, problem: str) -> None:
             "3: connections.office.remote: has no address of IPv6, and families allows nothing else",
         ),
         (
+            'virtual_ip = ["ipv4"]\nremote_ts = ["10.0.0.0/8[udp/5060-80]"]',
+            "8: connections.office.remote_ts[0]: '10.0.0.0/8[udp/5060-80]': ports go from 0 to 65535, and rise",
+        ),
+        (
+            'virtual_ip = ["ipv4"]',
+            'virtual_ip = ["ipv4"]\nremote_ts = ["10.0.0.0/8[icmp/8]"]',
+            "8: connections.office.remote_ts[0]: '10.0.0.0/8[icmp/8]': icmp has no ports",
+        ),
+        (
+            'virtual_ip = ["ipv4"]',
+            'virtual_ip = ["ipv4"]\nremote_ts = ["10.0.0.0/8[ospf]"]',
+            "8: connections.office.remote_ts[0]: '10.0.0.0/8[ospf]': ospf is no protocol; write its number,"
+            " or one of icmp, tcp, udp, gre, icmpv6, sctp",
+        ),
+        (
+            'virtual_ip = ["ipv4"]',
+            'virtual_ip = ["ipv4"]\nremote_ts = ["10.0.0.0/8[udp"]',
+            "8: connections.office.remote_ts[0]: '10.0.0.0/8[udp' is no selector like 10.1.0.0/16[udp/5060]"
+            " or 10.1.0.0/16[tcp/80-443]",
+        ),
+        (
             "[connections.office]",
             '[connections."our office"]',
             "1: connections.\"our office\": a name is made of letters, digits, '.', '_' and '-', at most 64",
@@ -403,6 +424,65 @@ def test_an_allowed_network_that_can_never_count_is_told_of() -> None:
     loaded = _read(OFFICE + 'families = ["ipv4"]\nallow_local = ["10.0.0.0/8", "2001:db8::/32"]\n')
     assert [str(warning) for warning in loaded.warnings] == [
         "mobike.toml:9: connections.office.allow_local[1]: is of no use: families allows IPv4 only"
+    ]
+
+
+VOICE = """
+[[connections.office.child]]
+name = "voice"
+remote_ts = ["10.1.9.0/24[udp/5060]"]
+"""
+
+
+def test_a_connection_may_name_more_children_and_they_inherit_what_they_do_not_say() -> None:
+    profile = _read(OFFICE).settings.connections[0].profile
+    assert (profile.children, profile.most_children) == ((), 16)
+    text = (
+        OFFICE + VOICE + '[[connections.office.child]]\nname = "web"\nlocal_ts = ["10.7.0.0/16[6]"]\nstart = "manual"\n'
+    )
+    office = _read(text).settings.connections[0]
+    voice, web = office.profile.children
+    assert (voice.name, voice.start, voice.local_ts, voice.remote_ts) == ("voice", True, (), ("10.1.9.0/24[udp/5060]",))
+    assert voice.esp_proposals == office.profile.esp_proposals
+    assert (web.start, web.local_ts, web.remote_ts) == (False, ("10.7.0.0/16[6]",), ())
+    assert office.policy.children == ("office", "voice", "web")
+
+
+@pytest.mark.parametrize(
+    ("more", "problem"),
+    [
+        (
+            VOICE,
+            "14: connections.office.child[1].name: is the name of another child, which has it already",
+        ),
+        (
+            VOICE.replace("voice", "office"),
+            "14: connections.office.child[1].name: is the name of the connection itself, whose first Child SA has it"
+            " already",
+        ),
+        (
+            '[[connections.office.child]]\nname = "web"\n',
+            "12: connections.office.child[1]: says neither local_ts nor remote_ts: its traffic would be that of the"
+            " first",
+        ),
+        (VOICE.replace("udp/5060", "udp/99999"), None),
+    ],
+)
+def test_children_are_told_apart(more: str, problem: str | None) -> None:
+    found = _wrong(OFFICE + VOICE + more)
+    assert len(found) == 1
+    assert problem is None or found == [f"mobike.toml:{problem}"]
+
+
+def test_a_connection_has_room_for_the_children_it_names_and_a_responder_opens_none() -> None:
+    text = OFFICE.replace('virtual_ip = ["ipv4"]', 'virtual_ip = ["ipv4"]\nmost_children = 1') + VOICE
+    assert _wrong(text) == [
+        "mobike.toml:8: connections.office.most_children: is less than the 2 Child SAs that this connection names"
+    ]
+    gateway = f'[connections.office]\nrole = "responder"\nlocal_id = "gw"\nremote_id = "*"\npsk = "{KEY}"\n'
+    gateway += 'local_ts = ["10.1.0.0/16"]\nremote_ts = ["10.2.0.0/16"]\n' + VOICE + 'start = "auto"\n'
+    assert _wrong(gateway) == [
+        "mobike.toml:12: connections.office.child[0].start: only an initiator opens it by itself"
     ]
 
 

@@ -24,7 +24,7 @@ def ike_sa_up(sa: int, role: Role, virtual_ips: tuple[Ip, ...] = (VIRTUAL,)) -> 
 
 
 def child_up(sa: int, child: int, *remote_ts: str) -> ChildUp:
-    return ChildUp(SaId(sa), ChildId(child), 1, 2, "aes128gcm16", ("10.99.0.5/32",), remote_ts, True)
+    return ChildUp(SaId(sa), ChildId(child), "c", 1, 2, "aes128gcm16", ("10.99.0.5/32",), remote_ts, True)
 
 
 @pytest.mark.req("D2-1")

@@ -121,9 +121,9 @@ def up(
     )
 
 
-def child_up(sa: int = 1, child: int = 100) -> ChildUp:
+def child_up(sa: int = 1, child: int = 100, *, name: str = "office") -> ChildUp:
     return ChildUp(
-        SaId(sa), ChildId(child), 0xA, 0xB, "AES_GCM_16_256", ("10.1.0.0/16",), ("10.2.0.0/16",), encap=False
+        SaId(sa), ChildId(child), name, 0xA, 0xB, "AES_GCM_16_256", ("10.1.0.0/16",), ("10.2.0.0/16",), encap=False
     )
 
 

@@ -6,16 +6,19 @@ from ipaddress import ip_address
 import pytest
 
 from mobike.address import ChildId, SaId
-from mobike.commands import Rekey, RekeyChild
+from mobike.commands import CloseChild, OpenChild, Rekey, RekeyChild
 from mobike.events import (
     AddressAdded,
     ChildDown,
+    ChildFailed,
     IkeSaRekeyed,
     Nat,
     NatChanged,
     Notice,
     OperatorAvoid,
+    OperatorCloseChild,
     OperatorMove,
+    OperatorOpenChild,
     OperatorRekey,
     OperatorUnpin,
     Role,
@@ -120,6 +123,26 @@ def test_an_operator_gives_an_sa_or_its_children_new_keys() -> None:
     assert not decided.commands
 
 
+def test_an_operator_opens_and_closes_one_child() -> None:
+    host = phone()
+    assert host.fleet.objection_to_open(ONE, "nobody") == "office names no Child SA nobody; it names office"
+    host.hears(child_up(child=7))
+    decided = host.hears(OperatorOpenChild(ONE, "voice"), OperatorCloseChild(ONE, ChildId(7)))
+    assert decided.commands == [OpenChild(ONE, "voice"), CloseChild(ChildId(7))]
+    gone = host.hears(OperatorOpenChild(SaId(9), "voice"), OperatorCloseChild(ONE, ChildId(8)))
+    assert not gone.commands
+    assert host.fleet.objection_to_open(SaId(9), "office") == "There is no such SA"
+    shown = host.fleet.view(ONE)
+    assert shown is not None
+    assert [child.name for child in shown.children] == ["office", "office"]
+
+
+def test_a_child_that_is_refused_is_told() -> None:
+    host = phone()
+    host.hears(ChildFailed(ONE, "voice", "TS_UNACCEPTABLE"), ChildFailed(SaId(9), "voice", "TS_UNACCEPTABLE"))
+    assert host.kinds().count("child-failed") == 1
+
+
 def test_addresses_that_went_are_still_shown_as_gone() -> None:
     host = phone()
     host.leaves(WIFI, "wlan0")
@@ -174,7 +197,7 @@ def test_notes_are_sentences_with_the_name_of_the_sa() -> None:
     host.hears(NatChanged(ONE, path(), Nat.WE_ARE_BEHIND), Notice("bad-cookie", "COOKIE2 of a bad length", ONE, path()))
     texts = [note.text for note in host.notes]
     assert "IKE SA with peer.example.net is up on 192.0.2.7:4500 -> 203.0.113.1:4500" in texts
-    assert "Child SA 0000000a/0000000b is up" in texts
+    assert "Child SA office 0000000a/0000000b is up" in texts
     assert texts[-1] == "COOKIE2 of a bad length"
     assert host.kinds()[-1] == "notice-bad-cookie"
     assert all(note.connection == "office" for note in host.notes if note.sa == ONE)
@@ -192,7 +215,7 @@ def test_one_sa_takes_less_than_700_bytes_of_the_control_plane() -> None:
             host.fleet.handle(
                 [
                     up(n + 1, connection="road", role=Role.RESPONDER, on=path(remote=remote), virtual_ips=(inner,)),
-                    child_up(n + 1, 100_000 + n),
+                    child_up(n + 1, 100_000 + n, name="road"),
                 ],
                 host.now,
             )

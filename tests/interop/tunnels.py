@@ -28,13 +28,18 @@ UPLINK_1_FIRST: tuple[dict[str, Toml], ...] = ({"match": UP1.device, "rank": 1},
 
 @contextmanager
 def client_of_strongswan(
-    rig: Rig, folder: Path, *, remote: str | Sequence[str] = GW1.address, **connection: Toml
+    rig: Rig,
+    folder: Path,
+    *,
+    remote: str | Sequence[str] = GW1.address,
+    gateway: Settings | None = None,
+    **connection: Toml,
 ) -> Iterator[tuple[Mobike, Charon]]:
     """Our client with a tunnel to a strongSwan gateway."""
     remotes = (remote,) if isinstance(remote, str) else remote
     config = mobike_client(*remotes, links=UPLINK_1_FIRST, **connection)
     with (
-        Charon(rig.gateway, folder / "gateway", responder(), secrets=psk()) as charon,
+        Charon(rig.gateway, folder / "gateway", gateway or responder(), secrets=psk()) as charon,
         Mobike(rig, rig.client, folder / "client", config) as client,
     ):
         up = client.wait_up()

@@ -18,6 +18,7 @@ children = st.builds(
     ChildUp,
     sa=st.just(SaId(1)),
     child=u64.map(ChildId),
+    name=names,
     spi_in=u32,
     spi_out=u32,
     suite=names,
@@ -49,6 +50,7 @@ def test_a_session_comes_back_as_it_was(peer_id: str, ips: list[object], spi_i: 
 def test_children_come_back_as_they_were_and_leave_one_by_one(events: list[ChildUp]) -> None:
     folded = b"".join(map(fold_child, events))
     for event, facts in zip(events, unfold_children(folded), strict=True):
+        assert facts.name == event.name
         assert (facts.child, facts.spi_in, facts.spi_out) == (event.child, event.spi_in, event.spi_out)
         assert (facts.suite, facts.local_ts, facts.remote_ts) == (event.suite, event.local_ts, event.remote_ts)
         assert facts.encap == event.encap

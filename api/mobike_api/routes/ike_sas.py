@@ -5,9 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from mobike.facade import Refused
-from mobike_api.deps import FacadeDep, SaPath
+from mobike_api.deps import ChildPath, FacadeDep, SaPath
 from mobike_api.schemas import (
     Accepted,
+    ChildOrder,
     ExplainQuery,
     Explanation,
     IkeSaDetail,
@@ -62,6 +63,20 @@ async def rekey_ike_sa(facade: FacadeDep, sa: SaPath, order: RekeyOrder) -> Acce
     """New keys for the IKE SA, or for each of its Child SAs. Id, path and traffic stay; its SPIs are others then."""
     facade.rekey(sa, children=order.children)
     return Accepted(order="rekey", target=sa)
+
+
+@router.post("/{id}/children", status_code=202, summary="Open a Child SA")
+async def open_child(facade: FacadeDep, sa: SaPath, order: ChildOrder) -> Accepted:
+    """Open one more of the Child SAs that the connection names. An event says what came of it."""
+    facade.open_child(sa, order.name)
+    return Accepted(order="open-child", target=order.name)
+
+
+@router.delete("/{id}/children/{child}", status_code=202, summary="Close a Child SA")
+async def close_child(facade: FacadeDep, sa: SaPath, child: ChildPath) -> Accepted:
+    """Delete one Child SA; the others and the IKE SA stay. It stays closed until it is opened, or the IKE SA is new."""
+    facade.close_child(sa, child)
+    return Accepted(order="close-child", target=child)
 
 
 @router.delete("/{id}", status_code=202, summary="Close an IKE SA")

@@ -235,6 +235,27 @@ def demo(
     sys.exit(run_demo(stay=stay))
 
 
+children = typer.Typer(help="Open and close single Child SAs of a connection that names several.", no_args_is_help=True)
+app.add_typer(children, name="child")
+
+Owner = Annotated[str, typer.Argument(metavar="NAME|ID", help="A connection that has an IKE SA, or the IKE SA.")]
+ChildName = Annotated[str, typer.Argument(metavar="CHILD", help="One of its Child SAs; the first is called as it is.")]
+
+
+@children.command("up")
+def child_up(context: typer.Context, name: Owner, child: ChildName, wait: Wait = 10) -> None:
+    """Open a Child SA."""
+    with _api(context) as api:
+        print(plain(order.open_child(api, name, child, wait)))
+
+
+@children.command("down")
+def child_down(context: typer.Context, name: Owner, child: ChildName, wait: Wait = 10) -> None:
+    """Close a Child SA; the others and the IKE SA stay."""
+    with _api(context) as api:
+        print(plain(order.close_child(api, name, child, wait)))
+
+
 simulate = typer.Typer(help="Watch engine and fleet in a simulated network, held to their rules.", no_args_is_help=True)
 app.add_typer(simulate, name="sim")
 

@@ -109,7 +109,7 @@ def _sa(shown: Json) -> RenderableType:
     if sa["virtual_ips"]:
         facts.add_row("inner", _text(", ".join(sa["virtual_ips"])))
     for child in shown["children"]:
-        facts.add_row("child", _child(child))
+        facts.add_row("child", _child(child, sa["connection"]))
     return Group(head, Padding(facts, (0, 0, 0, 2)))
 
 
@@ -133,8 +133,9 @@ def _move(last: Json, moves: int) -> str:
     return f"{times}, last {ago(time.time() - last['at'])} ago {took}: {last['why']}"
 
 
-def _child(child: Json) -> Text:
-    traffic = _text(f"{', '.join(child['local_ts'])} == {', '.join(child['remote_ts'])}")
+def _child(child: Json, connection: str) -> Text:
+    name = "" if child["name"] == connection else f"{child['name']}: "
+    traffic = _text(name, "bold") + _text(f"{', '.join(child['local_ts'])} == {', '.join(child['remote_ts'])}")
     how = f"  {child['suite']}{' in UDP' if child['encap'] else ''}  {child['spi_in']}/{child['spi_out']}"
     counted = (f"{way} {child[f'packets_{way}']:,} packets ({_size(child[f'bytes_{way}'])})" for way in ("in", "out"))
     return traffic + _text(how, "dim") + Text("\n" + ", ".join(counted))

@@ -152,6 +152,43 @@ def _spis(shown: Json, *, children: bool) -> set[str]:
     return {child["spi_in"] for child in shown["children"]} if children else {shown["sa"]["spi_i"]}
 
 
+def open_child(api: Api, name: str, child: str, wait_s: float) -> str:
+    """Open a Child SA that the connection names."""
+    sa = find_sa(api, name)
+    before = time.time()
+    api.post(f"ike-sas/{sa}/children", {"name": child})
+    if not wait_s:
+        return f"{child}: ordered up"
+
+    def answers(event: Json) -> bool:
+        told = event["kind"] in {"child-up", "child-failed"} and event["data"]["child"] == child
+        return bool(told and event["sa"] == sa and event["at"] >= before)
+
+    answer = api.await_event(answers, wait_s)
+    if answer is None:
+        raise Failure(f"{child} is not up after {wait_s:g} s", hint=_GOES_ON)
+    if answer["kind"] == "child-failed":
+        raise Failure(answer["text"])
+    return f"{sa}: {answer['text']}"
+
+
+def close_child(api: Api, name: str, child: str, wait_s: float) -> str:
+    """Close a Child SA; the others stay."""
+    sa = find_sa(api, name)
+
+    def ids() -> list[str]:
+        return [each["id"] for each in detail(api, sa)["children"] if each["name"] == child]
+
+    found = ids()
+    if not found:
+        raise Failure(f"{sa} has no Child SA {child!r}", hint="'mobike status' lists them")
+    for each in found:
+        api.delete(f"ike-sas/{sa}/children/{each}")
+    if wait_s and _look(lambda: None if ids() else True, wait_s) is None:
+        raise Failure(f"{child} is still there after {wait_s:g} s", hint=_GOES_ON)
+    return f"{child}: down" if wait_s else f"{child}: ordered down"
+
+
 def unpin(api: Api, name: str) -> str:
     """Let policy choose again."""
     sa = find_sa(api, name)

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from mobike.auth.trust import Trust
-from mobike.commands import SECOND, Credential, Pool, Profile, Retransmit
+from mobike.commands import SECOND, ChildOrders, Credential, Pool, Profile, Retransmit
 from mobike.config.credentials import read_own, read_trust
 from mobike.config.locate import Key
 from mobike.config.models import (
     ApiTable,
+    ChildTable,
     ConnectionTable,
     DaemonTable,
     DataplaneTable,
@@ -80,7 +81,7 @@ class BuiltConnection:
 def build_connection(name: str, table: ConnectionTable, base: Path, environ: Mapping[str, str]) -> BuiltConnection:
     """One connection from its table."""
     of_proofs = [*_of_proofs(table)]
-    problems = [*of_proofs, *_contradictions(table)]
+    problems = [*of_proofs, *_contradictions(name, table)]
     proofs = None if of_proofs else _proofs(table, base, environ, problems)
     policy: Policy | None = None
     try:
@@ -139,7 +140,7 @@ def _sources(table: ConnectionTable) -> int:
     return sum(source is not None for source in (table.psk, table.psk_file, table.psk_env))
 
 
-def _contradictions(table: ConnectionTable) -> Iterator[ConnectionProblem]:
+def _contradictions(name: str, table: ConnectionTable) -> Iterator[ConnectionProblem]:
     """Keys that are right by themselves and wrong together."""
     match table.role:
         case "initiator":
@@ -152,6 +153,7 @@ def _contradictions(table: ConnectionTable) -> Iterator[ConnectionProblem]:
         )
     if table.trusted and table.return_routability != "untrusted":
         yield ConnectionProblem(("trusted",), 'is used with return_routability = "untrusted" only')
+    yield from _of_children(table, name)
     yield from _of_hooks(table)
     if table.retransmit.give_up_responder < _RESPONDER_FLOOR:
         yield ConnectionProblem(
@@ -186,6 +188,23 @@ def _of_allowed(table: ConnectionTable) -> Iterator[ConnectionProblem]:
         yield ConnectionProblem(("remote",), f"has no address of {families}, and families allows nothing else")
     elif allowed and of_family and not any(ip in network for ip in of_family for network in allowed):
         yield ConnectionProblem(("allow_remote",), "leaves out every address of remote; add their networks")
+
+
+def _of_children(table: ConnectionTable, name: str) -> Iterator[ConnectionProblem]:
+    taken = {name}
+    for place, child in enumerate(table.child):
+        if child.name in taken:
+            whose = "the connection itself, whose first Child SA" if child.name == name else "another child, which"
+            yield ConnectionProblem(("child", place, "name"), f"is the name of {whose} has it already")
+        taken.add(child.name)
+        if not child.local_ts and not child.remote_ts:
+            message = "says neither local_ts nor remote_ts: its traffic would be that of the first"
+            yield ConnectionProblem(("child", place), message)
+        if table.role == "responder" and "start" in child.model_fields_set:
+            yield ConnectionProblem(("child", place, "start"), "only an initiator opens it by itself")
+    if table.role == "initiator" and len(table.child) >= table.most_children:
+        message = f"is less than the {len(table.child) + 1} Child SAs that this connection names"
+        yield ConnectionProblem(("most_children",), message)
 
 
 def _of_tests(table: ConnectionTable) -> Iterator[ConnectionProblem]:
@@ -287,6 +306,7 @@ def _policy(name: str, table: ConnectionTable, plug: Policy) -> ConnectionPolicy
         retest=RetestRule(table.retest.wanted, table.retest.others, table.retest.translated),
         probe_interval=table.probe_interval,
         policy=plug,
+        children=(name, *(child.name for child in table.child)),
     )
 
 
@@ -309,6 +329,8 @@ def _profile(name: str, table: ConnectionTable, proofs: _Proofs) -> Profile:
         # Offered wide and narrowed by the gateway to the address it leases (RFC 7296 section 2.19).
         local_ts=tuple(table.local_ts or asked),
         remote_ts=tuple(table.remote_ts or asked),
+        children=tuple(_child(child, table) for child in table.child),
+        most_children=table.most_children,
         pools=tuple(Pool(pool.first, pool.count) for pool in table.pool),
         request_ip4="ipv4" in table.virtual_ip,
         request_ip6="ipv6" in table.virtual_ip,
@@ -330,6 +352,17 @@ def _profile(name: str, table: ConnectionTable, proofs: _Proofs) -> Profile:
         window=table.window,
         away_at_most=table.away_at_most,
         extensions=tuple(table.extensions),
+    )
+
+
+def _child(child: ChildTable, table: ConnectionTable) -> ChildOrders:
+    """What it does not say is as for the first. With an inner address, our side is that address."""
+    return ChildOrders(
+        name=child.name,
+        esp_proposals=tuple(child.esp or table.esp),
+        local_ts=tuple(child.local_ts or table.local_ts),
+        remote_ts=tuple(child.remote_ts or table.remote_ts),
+        start=child.start == "auto",
     )
 
 

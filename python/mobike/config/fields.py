@@ -12,6 +12,7 @@ from mobike.address import Ip
 from mobike.commands import Pool
 from mobike.config.checks import Checks
 from mobike.config.durations import parse_duration
+from mobike.config.selectors import split_selector
 
 MAX_POOL: Final = 1 << 24
 """Addresses of a pool that are used; as many as a shard can hold SAs."""
@@ -75,6 +76,12 @@ def read_network(text: str) -> str:
         raise ValueError(f"{text!r} is no network like 10.1.0.0/16") from None
 
 
+def read_selector(text: str) -> str:
+    """A network and perhaps a protocol with its ports, as the text that the core reads."""
+    network, upper = split_selector(text)
+    return read_network(network) + upper
+
+
 def read_pool(text: str) -> Pool:
     """`10.99.0.0/16` without its first and last address, or `10.99.0.10-10.99.0.99`."""
     first, dash, last = (part.strip() for part in text.partition("-"))
@@ -125,6 +132,7 @@ def _read_command(value: Any) -> tuple[str, ...]:  # noqa: ANN401 - whatever TOM
 
 Address: TypeAlias = Annotated[Ip, _text(read_address)]
 Network: TypeAlias = Annotated[str, _text(read_network)]
+TrafficSelector: TypeAlias = Annotated[str, _text(read_selector)]
 PoolRange: TypeAlias = Annotated[Pool, _text(read_pool)]
 Duration: TypeAlias = Annotated[int, _text(parse_duration)]
 TcpAddress: TypeAlias = Annotated[tuple[str, int] | None, _text(_read_tcp)]

@@ -17,6 +17,7 @@ from mobike.config.fields import (
     PoolRange,
     Port,
     TcpAddress,
+    TrafficSelector,
 )
 from mobike.config.plug import SHIPPED
 from mobike.config.settings import DataplaneSettings, HookSettings, LimitSettings
@@ -30,6 +31,9 @@ _HOOKS = HookSettings()
 _MOVES = MovePolicy()
 _RECONNECT = Reconnect()
 
+
+MOST_CHILDREN = 63
+"""Child SAs of a connection beside the first; as many as the core takes."""
 
 FileName = Annotated[str, Field(min_length=1)]
 
@@ -154,6 +158,16 @@ class RetestTable(Table):
     translated: Duration = RETEST.translated
 
 
+class ChildTable(Table):
+    """[[connections.NAME.child]]"""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+    local_ts: list[TrafficSelector] = []
+    remote_ts: list[TrafficSelector] = []
+    esp: Annotated[list[EspProposal], Field(min_length=1)] | None = None
+    start: Literal["auto", "manual"] = "auto"
+
+
 class ConnectionTable(Table):
     """[connections.NAME]"""
 
@@ -177,8 +191,10 @@ class ConnectionTable(Table):
         "aes256gcm16-prfsha384-x25519",
     ]
     esp: Annotated[list[EspProposal], Field(min_length=1)] = ["aes128gcm16", "aes256gcm16"]
-    local_ts: list[Network] = []
-    remote_ts: list[Network] = []
+    local_ts: list[TrafficSelector] = []
+    remote_ts: list[TrafficSelector] = []
+    child: Annotated[list[ChildTable], Field(max_length=MOST_CHILDREN)] = []
+    most_children: Annotated[int, Field(ge=1, le=MOST_CHILDREN + 1)] = 16
     pool: list[PoolRange] = []
     virtual_ip: list[Literal["ipv4", "ipv6"]] = []
     mobike: bool = True

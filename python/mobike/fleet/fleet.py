@@ -14,6 +14,7 @@ from mobike.events import (
     AddressRemoved,
     AwayRefused,
     ChildDown,
+    ChildFailed,
     ChildUp,
     ConnectFailed,
     Event,
@@ -29,8 +30,10 @@ from mobike.events import (
     OperatorAway,
     OperatorBack,
     OperatorClose,
+    OperatorCloseChild,
     OperatorDown,
     OperatorMove,
+    OperatorOpenChild,
     OperatorRekey,
     OperatorUnpin,
     OperatorUp,
@@ -314,9 +317,19 @@ class Fleet(Orders):
         session = self._sessions.get(event.sa)
         if session is None:
             return
-        session.children += fold_child(event)
-        spis = (event.spi_in, event.spi_out)
-        turn.notes.append(Note("child-up", "Child SA {:08x}/{:08x} is up", spis, event.sa, session.connection.name))
+        session.children += fold_child(event, session.connection.name)
+        named = (event.name, event.spi_in, event.spi_out)
+        text = "Child SA {} {:08x}/{:08x} is up"
+        data = {"child": event.name}
+        turn.notes.append(Note("child-up", text, named, event.sa, session.connection.name, data))
+
+    def _child_failed(self, event: ChildFailed, turn: Turn) -> None:
+        session = self._sessions.get(event.sa)
+        if session is None:
+            return
+        named = (event.name, event.why)
+        text, data = "Child SA {} is not there: {}", {"child": event.name}
+        turn.notes.append(Note("child-failed", text, named, event.sa, session.connection.name, data))
 
     def _child_down(self, event: ChildDown, turn: Turn) -> None:
         session = self._sessions.get(event.sa)
@@ -450,6 +463,7 @@ _HANDLERS: Final[Mapping[type[Event], Callable[[Fleet, Any, Turn], None]]] = {
     IkeSaRekeyed: Fleet._ike_sa_rekeyed,
     ConnectFailed: Fleet._connect_failed,
     ChildUp: Fleet._child_up,
+    ChildFailed: Fleet._child_failed,
     ChildDown: Fleet._child_down,
     Moved: Fleet._path_answers,
     MoveRefused: Fleet._concerns,
@@ -471,6 +485,8 @@ _HANDLERS: Final[Mapping[type[Event], Callable[[Fleet, Any, Turn], None]]] = {
     OperatorClose: Fleet._operator_close,
     OperatorMove: Fleet._concerns,
     OperatorRekey: Fleet._operator_rekey,
+    OperatorOpenChild: Fleet._operator_open_child,
+    OperatorCloseChild: Fleet._operator_close_child,
     OperatorUnpin: Fleet._operator_unpin,
     OperatorAway: Fleet._operator_away,
     OperatorBack: Fleet._operator_back,

@@ -3,14 +3,16 @@
 from abc import ABC
 
 from mobike.address import Ip, SaId
-from mobike.commands import Away, Close, Rekey, RekeyChild
+from mobike.commands import Away, Close, CloseChild, OpenChild, Rekey, RekeyChild
 from mobike.events import (
     AwayRefused,
     OperatorAvoid,
     OperatorAway,
     OperatorBack,
     OperatorClose,
+    OperatorCloseChild,
     OperatorDown,
+    OperatorOpenChild,
     OperatorRekey,
     OperatorUnpin,
     OperatorUp,
@@ -61,6 +63,15 @@ class Orders(Links, ABC):
                 turn.command(RekeyChild(child.child))
         else:
             turn.command(Rekey(session.sa))
+
+    def _operator_open_child(self, event: OperatorOpenChild, turn: Turn) -> None:
+        if self._sessions.get(event.sa) is not None:
+            turn.command(OpenChild(event.sa, event.name))
+
+    def _operator_close_child(self, event: OperatorCloseChild, turn: Turn) -> None:
+        session = self._sessions.get(event.sa)
+        if session is not None and any(child.child == event.child for child in session.unfold_children()):
+            turn.command(CloseChild(event.child))
 
     def _operator_unpin(self, event: OperatorUnpin, turn: Turn) -> None:
         session = self._sessions.get(event.sa)

@@ -104,6 +104,8 @@ class ConnectionRow:
     """`up`, `connecting`, `down` or `listening`."""
     sas: int
     last_error: str | None
+    children: tuple[str, ...] = ()
+    """Names of the Child SAs it may have."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,6 +101,18 @@ class Window:
             return f"There is no link {link} here"
         return None
 
+    def objection_to_open(self, sa: SaId, name: str) -> str | None:
+        """Why `OperatorOpenChild` with these would do nothing, in a sentence; None if it would."""
+        session = self._sessions.get(sa)
+        if session is None:
+            return "There is no such SA"
+        names = session.connection.children or (session.connection.name,)
+        if name not in names:
+            return f"{session.connection.name} names no Child SA {name}; it names {', '.join(names)}"
+        if any(child.name == name for child in session.unfold_children()):
+            return f"Child SA {name} is up already"
+        return None
+
     def objection_to_unpin(self, sa: SaId) -> str | None:
         """Why `OperatorUnpin` would change nothing, in a sentence; None if it would."""
         session = self._sessions.get(sa)
@@ -137,4 +149,5 @@ class Window:
         else:
             state = "listening"
         role = Role.INITIATOR if policy.initiates else Role.RESPONDER
-        return views.ConnectionRow(policy.name, role, state, sas, upkeep.last_error)
+        children = policy.children or (policy.name,)
+        return views.ConnectionRow(policy.name, role, state, sas, upkeep.last_error, children)

@@ -12,9 +12,11 @@ from mobike.events import (
     OperatorAway,
     OperatorBack,
     OperatorClose,
+    OperatorCloseChild,
     OperatorDown,
     OperatorEvent,
     OperatorMove,
+    OperatorOpenChild,
     OperatorRekey,
     OperatorUnpin,
     OperatorUp,
@@ -92,7 +94,7 @@ class Desk:
 
     def connections(self) -> tuple[ConnectionView, ...]:
         return tuple(
-            ConnectionView(each.name, each.role.value, each.state, each.sas, each.last_error)
+            ConnectionView(each.name, each.role.value, each.state, each.sas, each.last_error, each.children)
             for each in self._fleet.connections()
         )
 
@@ -181,6 +183,20 @@ class Desk:
     def rekey(self, sa: str, *, children: bool) -> None:
         self._order(OperatorRekey(self._known(sa), children))
 
+    def open_child(self, sa: str, name: str) -> None:
+        known = self._known(sa)
+        objection = self._fleet.objection_to_open(known, name)
+        if objection is not None:
+            raise Refused(objection, field="name")
+        self._order(OperatorOpenChild(known, name))
+
+    def close_child(self, sa: str, child: str) -> None:
+        known = self._known(sa)
+        for each in self._detail(sa).children:
+            if _id(each.child) == child:
+                return self._order(OperatorCloseChild(known, each.child))
+        raise NotFound(f"IKE SA {sa} has no Child SA {child!r}")
+
     def unpin(self, sa: str) -> None:
         known = self._known(sa)
         objection = self._fleet.objection_to_unpin(known)
@@ -240,6 +256,7 @@ class Desk:
             views.append(
                 ChildView(
                     id=_id(each.child),
+                    name=each.name,
                     spi_in=f"{each.spi_in:08x}",
                     spi_out=f"{each.spi_out:08x}",
                     suite=each.suite,

@@ -35,6 +35,7 @@ class ChildFacts:
     """What a person wants to see of a Child SA."""
 
     child: ChildId
+    name: str
     spi_in: int
     spi_out: int
     suite: str
@@ -62,30 +63,33 @@ def unfold_session(folded: bytes) -> SessionFacts:
     )
 
 
-def fold_child(event: ChildUp) -> bytes:
-    """One Child SA; those of a session are simply put one behind the other."""
-    pieces = [text.encode() for text in (event.suite, *event.local_ts, *event.remote_ts)]
+def fold_child(event: ChildUp, first: str = "") -> bytes:
+    """One Child SA; those of a session are simply put one behind the other. The name `first` goes without saying."""
+    name = "" if event.name == first else event.name
+    pieces = [text.encode() for text in (name, event.suite, *event.local_ts, *event.remote_ts)]
     return _CHILD.pack(
         event.child, event.spi_in, event.spi_out, event.encap, len(event.local_ts), len(event.remote_ts)
     ) + _join(pieces)
 
 
-def unfold_children(folded: bytes) -> tuple[ChildFacts, ...]:
-    return tuple(facts for facts, _ in _children(folded))
+def unfold_children(folded: bytes, first: str = "") -> tuple[ChildFacts, ...]:
+    return tuple(facts for facts, _ in _children(folded, first))
 
 
 def without_child(folded: bytes, child: ChildId) -> bytes:
     return b"".join(each for facts, each in _children(folded) if facts.child != child)
 
 
-def _children(folded: bytes) -> Iterator[tuple[ChildFacts, bytes]]:
+def _children(folded: bytes, first: str = "") -> Iterator[tuple[ChildFacts, bytes]]:
     at = 0
     while at < len(folded):
         child, spi_in, spi_out, encap, local, remote = _CHILD.unpack_from(folded, at)
-        pieces, end = _split(folded, at + _CHILD.size, 1 + local + remote)
-        suite, *selectors = (piece.decode(errors="replace") for piece in pieces)
+        pieces, end = _split(folded, at + _CHILD.size, 2 + local + remote)
+        name, suite, *selectors = (piece.decode(errors="replace") for piece in pieces)
         yield (
-            ChildFacts(child, spi_in, spi_out, suite, tuple(selectors[:local]), tuple(selectors[local:]), encap),
+            ChildFacts(
+                child, name or first, spi_in, spi_out, suite, tuple(selectors[:local]), tuple(selectors[local:]), encap
+            ),
             folded[at:end],
         )
         at = end

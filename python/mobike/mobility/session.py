@@ -96,7 +96,7 @@ class Session:
         return unfold_session(self.facts)
 
     def unfold_children(self) -> tuple[ChildFacts, ...]:
-        return unfold_children(self.children)
+        return unfold_children(self.children, self.connection.name)
 
     def next_generation(self) -> Generation:
         self.generation = Generation(self.generation + 1)

@@ -86,5 +86,7 @@ class ConnectionPolicy:
     retest: RetestRule = RETEST
     probe_interval: int = 1_000 * MILLISECOND
     """How often path probes poll each pair, in nanoseconds, where both ends know them; 0: never."""
+    children: tuple[str, ...] = ()
+    """Names of its Child SAs, the first one's first. Empty: it has one, called as the connection."""
     policy: Policy = field(default_factory=OrderedPolicy)
     """The plug: who ranks and chooses."""

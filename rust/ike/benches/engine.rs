@@ -53,6 +53,7 @@ fn profile(local: &str, remote: IdentityPattern) -> Profile {
         esp_suites: vec!["aes128gcm16".parse().unwrap()],
         local_ts: vec![],
         remote_ts: vec![Selector::ANY_V4],
+        plan: Default::default(),
         pool: None,
         request_virtual_ip: RequestVip { v4: true, v6: false },
         accepts: false,

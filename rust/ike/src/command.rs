@@ -122,6 +122,13 @@ pub enum Command {
         /// The answer.
         verdict: Verdict,
     },
+    /// Open a Child SA that the profile names, unless the IKE SA has it. Answered by `Event::ChildUp` or `Event::ChildFailed`.
+    OpenChild {
+        /// Under which IKE SA.
+        sa: SaId,
+        /// Its name.
+        name: Arc<str>,
+    },
     /// Delete one Child SA pair.
     CloseChild {
         /// Which.

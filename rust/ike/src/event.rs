@@ -27,8 +27,19 @@ pub enum Event {
         sa: SaId,
         /// The pair.
         child: ChildId,
+        /// Which of its profile's Child SAs it is.
+        name: Arc<str>,
         /// What the data plane needs.
         install: Box<ChildInstall>,
+    },
+    /// A Child SA that was to be opened is not there, and is not asked for again.
+    ChildFailed {
+        /// Its IKE SA.
+        sa: SaId,
+        /// Which of its profile's Child SAs.
+        name: Arc<str>,
+        /// One line for people.
+        why: String,
     },
     /// A Child SA pair is gone; the shell removes it.
     ChildDown {

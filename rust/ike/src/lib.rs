@@ -4,6 +4,7 @@
 //! engine    the only door: handle_datagram, handle_command, handle_timeout; poll_event, poll_transmit, poll_timeout
 //! command   orders in              event   facts out            counters   every drop has its reason
 //! profile   standing orders        paths    which addresses they allow    proofs   how both ends prove who they are
+//! children  which Child SAs a profile wants, and allows
 //! park      an established SA as octets, and back: what survives a restart
 //! id        names of things        selector traffic selectors
 //! table     many SAs: slab, SPIs, timer wheel, half-open defence
@@ -12,6 +13,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod children;
 pub mod command;
 pub mod counters;
 pub mod crypto;
@@ -31,6 +33,7 @@ pub mod time;
 pub mod transmit;
 pub mod wire;
 
+pub use children::{ChildOrders, ChildPlan};
 pub use command::{Command, NattPorts, Verdict};
 pub use counters::Counters;
 pub use engine::{Engine, Quoted};

@@ -4,6 +4,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
 use std::sync::Arc;
 
+use crate::children::ChildPlan;
 use crate::crypto::{EspSuite, IkeSuite};
 use crate::id::{Identity, IdentityPattern};
 use crate::paths::PathOrders;
@@ -28,10 +29,12 @@ pub struct Profile {
     pub ike_suites: Vec<IkeSuite>,
     /// ESP algorithms, most wanted first.
     pub esp_suites: Vec<EspSuite>,
-    /// Traffic on our side of the tunnel.
+    /// Traffic on our side of the tunnel; this and what follows is about the first Child SA.
     pub local_ts: Vec<Selector>,
     /// Traffic on the peer's side. As responder with a pool, left empty: the leased address alone.
     pub remote_ts: Vec<Selector>,
+    /// Its other Child SAs.
+    pub plan: ChildPlan,
     /// Responder: addresses to lease to peers.
     pub pool: Option<Pool>,
     /// Initiator: inner addresses to ask for.

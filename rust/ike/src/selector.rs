@@ -116,10 +116,71 @@ impl fmt::Display for Selector {
             Some(length) => write!(f, "{}/{length}", self.start)?,
             None => write!(f, "{}-{}", self.start, self.end)?,
         }
-        if self.protocol != 0 || (self.start_port, self.end_port) != (0, u16::MAX) {
-            write!(f, "[{}:{}-{}]", self.protocol, self.start_port, self.end_port)?;
+        let upper = Upper { protocol: self.protocol, start_port: self.start_port, end_port: self.end_port };
+        if upper == Upper::ANY { Ok(()) } else { write!(f, "[{upper}]") }
+    }
+}
+
+/// The protocol and the ports of a selector: `tcp`, `udp/5060`, `tcp/80-443`, `132`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Upper {
+    protocol: u8,
+    start_port: u16,
+    end_port: u16,
+}
+
+/// Protocols that people call by a name.
+const PROTOCOLS: [(&str, u8); 6] = [("icmp", 1), ("tcp", 6), ("udp", 17), ("gre", 47), ("icmpv6", 58), ("sctp", 132)];
+
+impl Upper {
+    /// All protocols and ports.
+    pub const ANY: Upper = Upper { protocol: 0, start_port: 0, end_port: u16::MAX };
+}
+
+impl Selector {
+    /// The same addresses, and only this.
+    #[must_use]
+    pub fn only(self, upper: Upper) -> Selector {
+        let Upper { protocol, start_port, end_port } = upper;
+        Selector { protocol, start_port, end_port, ..self }
+    }
+}
+
+impl core::str::FromStr for Upper {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Upper, String> {
+        let wrong = || format!("{text:?} is not PROTOCOL, PROTOCOL/PORT or PROTOCOL/FIRST-LAST");
+        let (protocol, ports) = match text.split_once('/') {
+            Some((protocol, ports)) => (protocol, Some(ports)),
+            None => (text, None),
+        };
+        let named = PROTOCOLS.iter().find(|(name, _)| *name == protocol).map(|(_, number)| *number);
+        let protocol = match named {
+            Some(number) => number,
+            None => protocol.parse().ok().filter(|number| *number != 0).ok_or_else(wrong)?,
+        };
+        let Some(ports) = ports else { return Ok(Upper { protocol, ..Upper::ANY }) };
+        let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
+        let (start_port, end_port) = (first.parse().map_err(|_| wrong())?, last.parse().map_err(|_| wrong())?);
+        if start_port > end_port {
+            return Err(format!("{text:?}: ports must rise"));
         }
-        Ok(())
+        Ok(Upper { protocol, start_port, end_port })
+    }
+}
+
+impl fmt::Display for Upper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match PROTOCOLS.iter().find(|(_, number)| *number == self.protocol) {
+            Some((name, _)) => f.write_str(name)?,
+            None => write!(f, "{}", self.protocol)?,
+        }
+        match (self.start_port, self.end_port) {
+            (0, u16::MAX) => Ok(()),
+            (first, last) if first == last => write!(f, "/{first}"),
+            (first, last) => write!(f, "/{first}-{last}"),
+        }
     }
 }
 

@@ -186,11 +186,11 @@ fn an_unknown_critical_payload_is_refused_by_its_type_and_the_ike_sa_lives() {
 }
 
 #[test]
-fn another_child_sa_is_refused_and_the_ike_sa_lives() {
+fn one_child_sa_too_many_is_refused_and_the_ike_sa_lives() {
     let mut script = Script::as_initiator(|_| ());
     script.request(ExchangeType::CREATE_CHILD_SA, |_| ());
     assert_eq!(script.notified(), [(NotifyType::NO_ADDITIONAL_SAS, vec![])]);
-    assert!(script.events.iter().any(|event| matches!(event, Event::Notice { kind: NoticeKind::NotServed, .. })));
+    assert!(script.events.iter().any(|event| matches!(event, Event::Notice { kind: NoticeKind::Limit, .. })));
     script.request(INFORMATIONAL, |_| ());
     assert!(script.newest(|_, header, _| header.flags.response));
 }

@@ -4,10 +4,11 @@
 mod stage;
 
 use mobike_ike::event::DownReason;
+use mobike_ike::wire::{Delete, Payload, ProtocolId};
 use mobike_ike::{ChildId, Sends};
 use stage::{
-    CLIENT, Command, Event, ExchangeType, Fate, GATEWAY, Host, HostId, LTE, NotifyType, Pair, Told, WAN, Which, ms,
-    secs,
+    CLIENT, Command, Event, ExchangeType, Fate, Forged, GATEWAY, Host, HostId, LTE, NotifyType, Pair, Told, WAN, Which,
+    ms, secs,
 };
 
 const CREATE: ExchangeType = ExchangeType::CREATE_CHILD_SA;
@@ -208,24 +209,35 @@ fn deleting_and_replacing_the_same_pair_at_once_leaves_what_the_later_one_says()
     }
 }
 
-#[test]
-fn a_pair_that_the_peer_has_lost_is_made_anew_or_given_up() {
-    // The gateway deletes the pair, and its Delete is lost for a while: to it, there is no such pair.
-    let mut pair = Pair::new(310).established();
-    let gone = pair.gateway().live_children()[0];
-    pair.net.lose(Which::of(GATEWAY).request(INFORM).times(3));
-    pair.order(GATEWAY, Command::CloseChild { child: gone });
-    order_rekey(&mut pair, CLIENT);
-    pair.run_for(ms(60));
-    assert!(pair.said(|told| told.carries(NotifyType::CHILD_SA_NOT_FOUND)).count() > 0);
-    assert_eq!(pair.client().live_children(), []);
+/// To the gateway there is no pair any more, and the client does not know.
+fn lose_the_pair_at_the_gateway(pair: &mut Pair) {
+    let spi = pair.client().installs()[0].1.spi_in.to_be_bytes();
+    // In the window, and not the next id that the client takes.
+    let delete = Forged { sender: stage::Role::Initiator, exchange: INFORM, id: 5, response: false };
+    let spis = [spi];
+    let bytes = pair.forge(delete, &[Payload::Delete(Delete::ChildSas { protocol: ProtocolId::ESP, spis: &spis })]);
+    pair.inject(GATEWAY, Pair::path(stage::WIFI, WAN).reversed(), &bytes);
     pair.settle();
-    // Another one is asked for; a gateway of ours serves only what replaces one.
-    assert_eq!(pair.said(|told| told.carries(NotifyType::NO_ADDITIONAL_SAS)).count(), 1);
-    for host in [pair.client(), pair.gateway()] {
-        assert_eq!(host.engine.population().child_sas, 0, "{}", host.name);
-        assert_eq!(host.downs(), []);
-    }
+    assert_eq!((pair.client().live_children().len(), pair.gateway().live_children().len()), (1, 0));
+}
+
+// strongSwan's suite: Child rekey, the responder has lost the SA.
+#[test]
+fn a_pair_that_the_peer_has_lost_is_made_anew() {
+    let mut pair = Pair::new(310).gateway_profile(|profile| profile.window = 4);
+    pair.allow_window(4);
+    let mut pair = pair.established();
+    lose_the_pair_at_the_gateway(&mut pair);
+    // { N(REKEY_SA), .. } -->; <-- N(CHILD_SA_NOT_FOUND); { SA, Ni, TSi, TSr } -->; <-- { SA, Nr, TSi, TSr }
+    let old = order_rekey(&mut pair, CLIENT);
+    pair.settle();
+    assert_eq!(pair.said(|told| told.carries(NotifyType::CHILD_SA_NOT_FOUND)).count(), 1);
+    assert_one_pair(&pair);
+    assert_eq!(pair.client().child_downs(), [(old, DownReason::PeerDeleted)]);
+    assert_eq!((pair.client().installs().len(), pair.gateway().installs().len()), (2, 2));
+    let asked: Vec<bool> = pair.said(|told| told.asks(CREATE)).map(|told| told.carries(NotifyType::REKEY_SA)).collect();
+    assert_eq!(asked, [true, false]);
+    assert_eq!(pair.client().count("children_rekeyed"), 0);
 }
 
 #[test]

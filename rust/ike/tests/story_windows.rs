@@ -128,12 +128,12 @@ fn an_unknown_exchange_is_answered_so_that_the_window_moves_on() {
 }
 
 #[test]
-fn a_rekey_is_refused_with_a_reason_and_the_ike_sa_lives() {
+fn a_request_for_a_child_sa_without_a_word_is_refused_and_the_ike_sa_lives() {
     let mut pair = Pair::new(1).established();
     let rekey = Forged { sender: Role::Initiator, exchange: ExchangeType::CREATE_CHILD_SA, id: 2, response: false };
     let bytes = pair.forge(rekey, &[]);
     pair.inject(GATEWAY, Pair::path(WIFI, WAN).reversed(), &bytes);
-    assert!(pair.told.last().is_some_and(|told| told.carries(NotifyType::NO_ADDITIONAL_SAS)));
+    assert!(pair.told.last().is_some_and(|told| told.carries(NotifyType::INVALID_SYNTAX)));
     assert_eq!(pair.gateway().alive().len(), 1);
 }
 

@@ -136,7 +136,7 @@ impl Wire {
         while let Some(event) = end.engine.poll_event() {
             match event {
                 Event::IkeSaUp(up) => end.sa = Some(up.sa),
-                Event::ChildUp { sa, child, install } => {
+                Event::ChildUp { sa, child, install, .. } => {
                     end.install(sa, SaPairId(child.0), &install)?;
                     let keys = KeysInTheClear::i_know_this_breaks_confidentiality(&install.key_out);
                     self.esp_keys.push(keys.wireshark_line(&install.suite, "IPv4", install.spi_out));
@@ -229,6 +229,7 @@ fn profiles(ike: &str, esp: &str) -> Failable<(Profile, Profile)> {
         esp_suites: vec![esp.parse()?],
         local_ts: vec![],
         remote_ts: vec![inside(SERVER_INSIDE)?],
+        plan: Default::default(),
         pool: None,
         request_virtual_ip: RequestVip { v4: true, v6: false },
         accepts: false,
@@ -253,6 +254,7 @@ fn profiles(ike: &str, esp: &str) -> Failable<(Profile, Profile)> {
         local_id: Identity::Fqdn("gateway.example.net".into()),
         local_ts: vec![inside(SERVER_INSIDE)?],
         remote_ts: vec![],
+        plan: Default::default(),
         pool: Some(Pool { v4: Some((leased, leased)), v6: None }),
         request_virtual_ip: RequestVip::default(),
         accepts: true,

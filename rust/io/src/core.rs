@@ -128,6 +128,7 @@ impl Core {
                 | Command::Verdict { sa, .. }
                 | Command::Away { sa, .. }
                 | Command::Rekey { sa }
+                | Command::OpenChild { sa, .. }
                 | Command::Close { sa, .. } => sa.shard().into(),
                 Command::CloseChild { child } | Command::RekeyChild { child } => child.shard().into(),
             },

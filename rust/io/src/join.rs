@@ -93,8 +93,8 @@ impl Join {
 
     fn act_on(&mut self, now: Nanos, event: mobike_ike::Event) {
         let event = match event {
-            mobike_ike::Event::ChildUp { sa, child, install } => {
-                let (up, refusal) = self.plane.install(sa, child, *install);
+            mobike_ike::Event::ChildUp { sa, child, name, install } => {
+                let (up, refusal) = self.plane.install(sa, child, name, *install);
                 self.held.push_back(Event::ChildUp(Box::new(up)));
                 let Some(refusal) = refusal else { return };
                 self.engine.handle_command(now, Command::CloseChild { child });

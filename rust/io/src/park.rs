@@ -8,6 +8,7 @@
 //! ```
 
 use std::fmt;
+use std::sync::Arc;
 
 use mobike_esp::{GroupId, Life, OuterPath, PortRange, SaPairId, Selector, Since, Suite};
 use mobike_ike::crypto::vault::{KEY_ID_LEN, STORE_KEY_LEN, Vault};
@@ -166,18 +167,20 @@ impl Join {
             return Err(why);
         }
         let sa = resumed.up.sa;
-        let Resumed { up, agreed, .. } = resumed;
+        let Resumed { up, agreed, children, .. } = resumed;
         let sure = standing == Standing::Sure;
         self.held.push_back(Event::Resumed { up: Box::new(up), agreed, sure, notes: notes.into() });
         for ParkedPair(pair) in &pairs {
-            self.held.extend(self.plane.child_up(pair).map(|up| Event::ChildUp(Box::new(up))));
+            let name = children.iter().find(|(child, _)| child.0 == pair.id.0).map(|(_, name)| Arc::clone(name));
+            let up = name.and_then(|name| self.plane.child_up(pair, name));
+            self.held.extend(up.map(|up| Event::ChildUp(Box::new(up))));
         }
         Ok(sa)
     }
 
     fn resume_pairs(&mut self, resumed: &Resumed, pairs: &[ParkedPair], since: Since) -> Result<(), String> {
         let Some(esp) = &mut self.plane.esp else { return Ok(()) };
-        let known = |pair: &ParkedPair| resumed.children.iter().any(|child| child.0 == pair.0.id.0);
+        let known = |pair: &ParkedPair| resumed.children.iter().any(|(child, _)| child.0 == pair.0.id.0);
         if pairs.len() != resumed.children.len() || !pairs.iter().all(known) {
             return Err("its Child SAs and those of the data plane are not the same".to_owned());
         }

@@ -1,5 +1,7 @@
 //! The userspace data plane of one shard: Child SAs go in with their keys, events come out without.
 
+use std::sync::Arc;
+
 use mobike_esp::{
     EspEvent, EspTable, GroupId, Install, InstallError, Keys, OuterPath, ParkedPair, PortRange, SaPairId,
     SequenceNumbers, Suite,
@@ -19,8 +21,15 @@ pub(crate) struct Plane {
     /// `None`: the null plane.
     pub(crate) esp: Option<EspTable>,
     ways: Ways,
-    /// Pairs that do not send yet, because the peer may not know them (RFC 7296 section 2.8). Few, and for one round trip.
-    held: Vec<SaPairId>,
+    /// Pairs that do not send yet, because the peer may not know them (RFC 7296 section 2.8), and what sends instead. Few,
+    /// and for one round trip.
+    held: Vec<Held>,
+}
+
+/// A pair that waits, and the one that sends in its place.
+struct Held {
+    pair: SaPairId,
+    instead_of: SaPairId,
 }
 
 /// How packets leave.
@@ -42,18 +51,25 @@ impl Plane {
     ///
     /// One that joins others of its IKE SA takes their path: traffic stays where it was put until it is put elsewhere,
     /// while the engine may be ahead on a path that nobody has proved yet.
-    pub(crate) fn install(&mut self, sa: SaId, child: ChildId, install: ChildInstall) -> (ChildUp, Option<Refusal>) {
+    pub(crate) fn install(
+        &mut self,
+        sa: SaId,
+        child: ChildId,
+        name: Arc<str>,
+        install: ChildInstall,
+    ) -> (ChildUp, Option<Refusal>) {
         let outer = self.outer_of(sa).unwrap_or_else(|| self.ways.outer(install.path, install.encap));
         let refusal = match &mut self.esp {
             Some(esp) => install_in(esp, sa, child, &install, outer).err(),
             None => None,
         };
         if refusal.is_none() {
-            self.hold_back(sa, child, install.sends);
+            self.hold_back(child, install.sends);
         }
         let up = ChildUp {
             sa,
             child,
+            name,
             spi_in: install.spi_in,
             spi_out: install.spi_out,
             suite: install.suite,
@@ -74,24 +90,23 @@ impl Plane {
         if let Some(esp) = &mut self.esp {
             // One that was refused on installing is not there; nothing to do then.
             let _ = esp.remove(SaPairId(child.0));
-            self.held.retain(|held| held.0 != child.0);
+            self.held.retain(|held| held.pair.0 != child.0);
         }
     }
 
     /// Of the pairs of an IKE SA the one preferred last sends.
-    fn hold_back(&mut self, sa: SaId, child: ChildId, sends: Sends) {
+    fn hold_back(&mut self, child: ChildId, sends: Sends) {
         let Some(esp) = &mut self.esp else { return };
         match sends {
             Sends::AtOnce => {}
             Sends::WhenUsed { instead_of } => {
                 if esp.prefer(SaPairId(instead_of.0)).is_ok() {
-                    self.held.push(SaPairId(child.0));
+                    self.held.push(Held { pair: SaPairId(child.0), instead_of: SaPairId(instead_of.0) });
                 }
             }
             Sends::Never { instead_of } => {
-                let siblings: Vec<SaPairId> =
-                    esp.group(GroupId(sa.0)).filter(|pair| self.held.contains(pair)).collect();
-                for pair in siblings.into_iter().chain([SaPairId(instead_of.0)]) {
+                let rivals = self.held.iter().filter(|held| held.instead_of.0 == instead_of.0).map(|held| held.pair);
+                for pair in rivals.chain([SaPairId(instead_of.0)]) {
                     // One that is gone needs no preference.
                     let _ = esp.prefer(pair);
                 }
@@ -101,7 +116,7 @@ impl Plane {
 
     /// The peer has sent on this pair, so it can receive on it too.
     pub(crate) fn heard_on(&mut self, pair: SaPairId) {
-        if let Some(at) = self.held.iter().position(|held| *held == pair)
+        if let Some(at) = self.held.iter().position(|held| held.pair == pair)
             && let Some(esp) = &mut self.esp
         {
             self.held.swap_remove(at);
@@ -117,10 +132,11 @@ impl Plane {
     }
 
     /// What the control plane sees of a pair that was resumed.
-    pub(crate) fn child_up(&self, pair: &ParkedPair) -> Option<ChildUp> {
+    pub(crate) fn child_up(&self, pair: &ParkedPair, name: Arc<str>) -> Option<ChildUp> {
         Some(ChildUp {
             sa: SaId(pair.group.0),
             child: ChildId(pair.id.0),
+            name,
             spi_in: pair.spi_in,
             spi_out: pair.spi_out,
             suite: suite_name(pair.suite).parse().ok()?,
@@ -314,9 +330,9 @@ mod tests {
         for heard in [true, false] {
             let mut plane = Plane::new(&CoreConfig::default());
             let sa = SaId(7);
-            plane.install(sa, ChildId(1), child(1000, "192.0.2.1:4500"));
+            plane.install(sa, ChildId(1), "one".into(), child(1000, "192.0.2.1:4500"));
             let sends = Sends::WhenUsed { instead_of: ChildId(1) };
-            plane.install(sa, ChildId(2), ChildInstall { sends, ..child(2000, "192.0.2.1:4500") });
+            plane.install(sa, ChildId(2), "one".into(), ChildInstall { sends, ..child(2000, "192.0.2.1:4500") });
             assert_eq!(sends_on(&plane), Some(1), "the peer may not know the new one yet");
             plane.heard_on(SaPairId(1));
             assert_eq!(sends_on(&plane), Some(1));
@@ -333,11 +349,11 @@ mod tests {
     fn of_two_children_made_at_once_the_one_that_goes_never_sends() {
         let mut plane = Plane::new(&CoreConfig::default());
         let sa = SaId(7);
-        plane.install(sa, ChildId(1), child(1000, "192.0.2.1:4500"));
+        plane.install(sa, ChildId(1), "one".into(), child(1000, "192.0.2.1:4500"));
         let sends = Sends::WhenUsed { instead_of: ChildId(1) };
-        plane.install(sa, ChildId(2), ChildInstall { sends, ..child(2000, "192.0.2.1:4500") });
+        plane.install(sa, ChildId(2), "one".into(), ChildInstall { sends, ..child(2000, "192.0.2.1:4500") });
         let sends = Sends::Never { instead_of: ChildId(1) };
-        plane.install(sa, ChildId(3), ChildInstall { sends, ..child(3000, "192.0.2.1:4500") });
+        plane.install(sa, ChildId(3), "one".into(), ChildInstall { sends, ..child(3000, "192.0.2.1:4500") });
         plane.heard_on(SaPairId(3));
         assert_eq!(sends_on(&plane), Some(1));
         plane.remove(ChildId(1));
@@ -351,16 +367,16 @@ mod tests {
     fn a_child_that_joins_others_stays_where_the_traffic_is_until_that_moves() {
         let mut plane = Plane::new(&CoreConfig::default());
         let sa = SaId(7);
-        plane.install(sa, ChildId(1), child(1000, "192.0.2.1:4500"));
+        plane.install(sa, ChildId(1), "one".into(), child(1000, "192.0.2.1:4500"));
         // The engine is on a path by now that the peer has not proved yet.
-        plane.install(sa, ChildId(2), child(2000, "198.51.100.1:4500"));
+        plane.install(sa, ChildId(2), "one".into(), child(2000, "198.51.100.1:4500"));
         let outer = |plane: &Plane, id| plane.esp.as_ref().unwrap().outer(SaPairId(id)).unwrap().to_string();
         assert_eq!(outer(&plane, 2), "192.0.2.1:4500 -> 192.0.2.2:4500");
         plane.move_sa(sa, path("198.51.100.1:4500", "192.0.2.2:4500"), true);
         assert_eq!(outer(&plane, 1), outer(&plane, 2));
         assert_eq!(outer(&plane, 2), "198.51.100.1:4500 -> 192.0.2.2:4500");
         // The first of another IKE SA has nobody to follow.
-        plane.install(SaId(8), ChildId(3), child(3000, "198.51.100.1:4500"));
+        plane.install(SaId(8), ChildId(3), "one".into(), child(3000, "198.51.100.1:4500"));
         assert_eq!(outer(&plane, 3), "198.51.100.1:4500 -> 192.0.2.2:4500");
     }
 }

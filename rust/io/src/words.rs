@@ -1,6 +1,7 @@
 //! What goes in and out of a core: orders, and events without keys.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use mobike_ike::crypto::EspSuite;
 use mobike_ike::{ChildId, Command, Path, SaId, Selector};
@@ -88,6 +89,8 @@ pub struct ChildUp {
     pub sa: SaId,
     /// The pair.
     pub child: ChildId,
+    /// Which of its connection's Child SAs it is.
+    pub name: Arc<str>,
     /// SPI of packets to us.
     pub spi_in: u32,
     /// SPI of packets to the peer.

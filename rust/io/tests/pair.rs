@@ -108,6 +108,7 @@ fn profile(name: &str, local: &str, remote: &str) -> Profile {
         esp_suites: EspSuite::DEFAULTS.to_vec(),
         local_ts: Vec::new(),
         remote_ts: Vec::new(),
+        plan: Default::default(),
         pool: None,
         request_virtual_ip: RequestVip::default(),
         accepts: false,

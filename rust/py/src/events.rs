@@ -92,6 +92,7 @@ impl<'py> Writer<'py, '_> {
             Ike::Authorise(asked) => self.authorise(&asked),
             // The shell replaces this one before it gets here.
             Ike::ChildUp { sa, .. } => classes.plane_refused.bind(py).call1((sa.0, "a Child SA without a data plane")),
+            Ike::ChildFailed { sa, name, why } => classes.child_failed.bind(py).call1((sa.0, self.text(&name), why)),
             Ike::ChildDown { sa, child, spi_in: _, why } => {
                 classes.child_down.bind(py).call1((sa.0, child.0, why.to_string()))
             }
@@ -186,7 +187,9 @@ impl<'py> Writer<'py, '_> {
         let (py, classes) = (self.py, self.events);
         let (local, remote) = (self.selectors(&up.local_ts)?, self.selectors(&up.remote_ts)?);
         let suite = self.text(&up.suite.to_string());
-        classes.child_up.bind(py).call1((up.sa.0, up.child.0, up.spi_in, up.spi_out, suite, local, remote, up.encap))
+        let name = self.text(&up.name);
+        let args = (up.sa.0, up.child.0, name, up.spi_in, up.spi_out, suite, local, remote, up.encap);
+        classes.child_up.bind(py).call1(args)
     }
 
     fn role(&self, role: Role) -> Object<'py> {

@@ -67,6 +67,9 @@ impl Reader<'_> {
             let why: String = field(from, intern!(py, "why"))?;
             let verdict = Verdict::Deny { why: Arc::from(why) };
             Command::Verdict { sa: sa(from)?, question: question(from)?, verdict }
+        } else if class.is(&commands.open_child) {
+            let name: String = field(from, intern!(py, "name"))?;
+            Command::OpenChild { sa: sa(from)?, name: Arc::from(name) }
         } else if class.is(&commands.close_child) {
             Command::CloseChild { child: ChildId(field(from, intern!(py, "child"))?) }
         } else if class.is(&commands.rekey) {

@@ -7,9 +7,12 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
+use mobike_ike::children::MOST_OTHERS;
 use mobike_ike::crypto::SigningKey;
 use mobike_ike::profile::{Install, Pool, Profile, PskSecret, RequestVip, Retransmit, ReturnRoutability};
-use mobike_ike::{Credential, Extensions, LocalProof, PathOrders, Prefix, Proofs, RemoteProof, Selector};
+use mobike_ike::{
+    ChildOrders, ChildPlan, Credential, Extensions, LocalProof, PathOrders, Prefix, Proofs, RemoteProof, Selector,
+};
 
 use crate::identity;
 use crate::read::{each, field, optional, span, wrong};
@@ -45,6 +48,7 @@ fn read(from: &Bound<'_, PyAny>, name: &str, plane: Plane) -> PyResult<Profile> 
         esp_suites: each(from, intern!(py, "esp_proposals"), |item| esp_suite(item, plane))?,
         local_ts: each(from, intern!(py, "local_ts"), selector)?,
         remote_ts: each(from, intern!(py, "remote_ts"), selector)?,
+        plan: plan(from, plane)?,
         pool: pool(from)?,
         request_virtual_ip: RequestVip { v4: flag(intern!(py, "request_ip4"))?, v6: flag(intern!(py, "request_ip6"))? },
         accepts: flag(intern!(py, "accepts"))?,
@@ -64,6 +68,25 @@ fn read(from: &Bound<'_, PyAny>, name: &str, plane: Plane) -> PyResult<Profile> 
         extensions: extensions(from)?,
         paths: paths(from)?,
     })
+}
+
+/// The Child SAs beside the first.
+fn plan(from: &Bound<'_, PyAny>, plane: Plane) -> PyResult<ChildPlan> {
+    let py = from.py();
+    let text = |error: PyErr| error.value(py).to_string();
+    let others = each(from, intern!(py, "children"), |item| {
+        Ok::<_, String>(ChildOrders {
+            name: Arc::from(field::<String>(item, intern!(py, "name")).map_err(text)?),
+            esp_suites: each(item, intern!(py, "esp_proposals"), |item| esp_suite(item, plane)).map_err(text)?,
+            local_ts: each(item, intern!(py, "local_ts"), selector).map_err(text)?,
+            remote_ts: each(item, intern!(py, "remote_ts"), selector).map_err(text)?,
+            start: field(item, intern!(py, "start")).map_err(text)?,
+        })
+    })?;
+    if others.len() > MOST_OTHERS {
+        return Err(wrong("children", format_args!("at most {MOST_OTHERS}")));
+    }
+    Ok(ChildPlan { others, at_most: field(from, intern!(py, "most_children"))? })
 }
 
 /// Names of private extensions.
@@ -88,7 +111,7 @@ fn window(from: &Bound<'_, PyAny>) -> PyResult<u8> {
 /// Which addresses may be used, and how.
 fn paths(from: &Bound<'_, PyAny>) -> PyResult<PathOrders> {
     let py = from.py();
-    let prefixes = |name| each(from, name, |item| selector(item).map(Prefix::from));
+    let prefixes = |name| each(from, name, |item| prefix(&string(item)?).map(Prefix::from));
     let families: Vec<u8> = field(from, intern!(py, "families"))?;
     if let Some(odd) = families.iter().find(|family| !matches!(family, 4 | 6)) {
         return Err(wrong("families", format_args!("{odd} is neither 4 nor 6")));
@@ -158,13 +181,21 @@ fn esp_suite(item: &Bound<'_, PyAny>, plane: Plane) -> Result<mobike_ike::crypto
     Ok(suite)
 }
 
-/// `10.0.0.0/8`, `2001:db8::/32`, or an address alone.
+/// A prefix, and behind it perhaps a protocol with its ports: `10.0.0.0/8[udp/5060]`.
 fn selector(item: &Bound<'_, PyAny>) -> Result<Selector, String> {
     let text = string(item)?;
+    match text.strip_suffix(']').and_then(|text| text.split_once('[')) {
+        Some((network, upper)) => Ok(prefix(network)?.only(upper.parse()?)),
+        None => prefix(&text),
+    }
+}
+
+/// `10.0.0.0/8`, `2001:db8::/32`, or an address alone.
+fn prefix(text: &str) -> Result<Selector, String> {
     let wrong = || format!("{text:?} is neither ADDRESS/PREFIX nor an address");
     let (address, length) = match text.split_once('/') {
         Some((address, length)) => (address, Some(length)),
-        None => (text.as_str(), None),
+        None => (text, None),
     };
     let address: IpAddr = address.parse().map_err(|_| wrong())?;
     let width = if address.is_ipv4() { 32 } else { 128 };

@@ -82,6 +82,7 @@ fn made(now: Nanos, accepts: bool) -> Engine {
         esp_suites: "aes128gcm16".parse().into_iter().collect(),
         local_ts: any.clone(),
         remote_ts: any,
+        plan: Default::default(),
         pool: None,
         request_virtual_ip: RequestVip::default(),
         accepts,

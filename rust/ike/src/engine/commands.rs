@@ -9,7 +9,9 @@ use crate::sa::Sa;
 use crate::sa::context::Context;
 use crate::sa::established::Established;
 use crate::sa::exchange::init_initiator::{self, MAX_PATHS, Order};
-use crate::sa::exchange::{auth_initiator, auth_responder, away, mobike, rekey_child, rekey_ike};
+use crate::sa::exchange::{
+    auth_initiator, auth_responder, away, close_child, mobike, open_child, rekey_child, rekey_ike,
+};
 use crate::sa::probe;
 use crate::sa::window::Ask;
 use crate::table::spi;
@@ -64,6 +66,7 @@ impl Engine {
             Command::RekeyChild { child } => self.rekey_child(now, child),
             Command::Close { sa, why } => self.close(now, sa, why),
             Command::Verdict { sa, question, verdict } => self.judged(now, sa, question, verdict),
+            Command::OpenChild { sa, name } => self.with(now, sa, |sa, ctx| open_child::order(sa, ctx, now, &name)),
             Command::CloseChild { child } => self.close_child(now, child),
         }
     }
@@ -167,7 +170,7 @@ impl Engine {
 
     fn close_child(&mut self, now: Nanos, child: ChildId) {
         match self.ctx.children.get(child).map(|child| child.sa) {
-            Some(sa) => self.with(now, sa, |sa, ctx| sa.close_child(ctx, now, child)),
+            Some(sa) => self.with(now, sa, |sa, ctx| close_child::order(sa, ctx, now, child)),
             None => self.ctx.counters.stale_commands += 1,
         }
     }

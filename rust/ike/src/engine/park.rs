@@ -2,10 +2,12 @@
 
 use core::time::Duration;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
 use crate::Nanos;
+use crate::children::FIRST;
 use crate::crypto::Random;
 use crate::engine::Engine;
 use crate::event::IkeSaUp;
@@ -25,8 +27,8 @@ const BETWEEN_TURNS: Duration = Duration::from_micros(500);
 pub struct Resumed {
     /// The same that was told when it came up, as it is now. Nobody's order is behind it any more.
     pub up: IkeSaUp,
-    /// Its Child SAs, oldest first.
-    pub children: Vec<ChildId>,
+    /// Its Child SAs with their names, oldest first.
+    pub children: Vec<(ChildId, Arc<str>)>,
     /// Both ends agreed on the path; if not, the peer has yet to answer, or to prove that it is there.
     pub agreed: bool,
     /// Its initiator is away, for so long at most (docs/extensions/away.md).
@@ -89,8 +91,9 @@ impl Engine {
         let children = sa.family.each(&self.ctx);
         to.put(&(children.len() as u32));
         // Oldest first: each that is adopted goes before the others.
-        for (id, spi_in, spi_out) in children.iter().rev() {
+        for (id, number, spi_in, spi_out) in children.iter().rev() {
             to.put(&id.0);
+            to.put(sa.profile.child(*number).name);
             to.put(spi_in);
             to.put(spi_out);
         }
@@ -111,7 +114,9 @@ impl Engine {
         self.retake_leases(&sa)?;
         self.keeping.next_turn = turn + BETWEEN_TURNS;
         for child in &children {
-            if self.ctx.children.restore(child.id, sa.id, child.spi_in, child.spi_out) {
+            // One that is not configured any more goes on, and is replaced by the first.
+            let number = sa.profile.child_named(&child.name).unwrap_or(FIRST);
+            if self.ctx.children.restore(child.id, sa.id, number, child.spi_in, child.spi_out) {
                 sa.family.readopt(&mut self.ctx.children, child.id);
             }
         }
@@ -122,7 +127,7 @@ impl Engine {
             Mobility::Initiator => sa.settled,
             Mobility::Responder { checking, .. } => !checking,
         };
-        let children = children.into_iter().map(|child| child.id).collect();
+        let children = children.into_iter().map(|child| (child.id, child.name)).collect();
         let away = sa.is_away().then(|| sa.away_until().since(now));
         let resumed = Resumed { up: sa.as_up(), children, agreed, away };
         let id = sa.id;
@@ -205,12 +210,13 @@ impl Engine {
 
 struct ParkedChild {
     id: ChildId,
+    name: Arc<str>,
     spi_in: u32,
     spi_out: u32,
 }
 
 impl ParkedChild {
     fn unpark(from: &mut Reader<'_>) -> Result<ParkedChild, Damage> {
-        Ok(ParkedChild { id: ChildId(from.get()?), spi_in: from.get()?, spi_out: from.get()? })
+        Ok(ParkedChild { id: ChildId(from.get()?), name: from.get()?, spi_in: from.get()?, spi_out: from.get()? })
     }
 }

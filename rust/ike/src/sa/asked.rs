@@ -52,9 +52,9 @@ pub fn write(writer: &mut SkWriter, ask: &Ask, path: Path, behind_nat: bool, has
         }
         Ask::Away { seconds } => away::write(writer, *seconds),
         // Written where their secrets are.
-        Ask::RekeyIke | Ask::RekeyChild => {}
+        Ask::RekeyIke | Ask::MakeChild => {}
         Ask::DeleteIke => writer.push(&Payload::Delete(Delete::IkeSa)),
-        Ask::DeleteChild { spi_in } => {
+        Ask::DeleteChild { spi_in, .. } => {
             let spis = [spi_in.to_be_bytes()];
             writer.push(&Payload::Delete(Delete::ChildSas { protocol: ProtocolId::ESP, spis: &spis }));
         }

@@ -1,6 +1,7 @@
 //! Child SA pairs: what the engine itself remembers of them. Keys and selectors are with the data plane.
 
 use crate::Nanos;
+use crate::children::ChildNumber;
 use crate::crypto::SeededRandom;
 use crate::event::{DownReason, Event};
 use crate::id::{ChildId, SaId};
@@ -19,8 +20,12 @@ pub struct Child {
     pub spi_out: u32,
     /// When it is to be replaced; zero while nobody has said.
     pub due: Nanos,
+    /// Which Child SA of the profile.
+    pub number: ChildNumber,
     /// Our Delete of it is unanswered.
     pub leaving: bool,
+    /// The peer has replaced it, and will delete it.
+    pub replaced: bool,
     /// The next pair of the same IKE SA.
     next: Option<u32>,
 }
@@ -28,6 +33,17 @@ pub struct Child {
 /// All pairs of an engine.
 #[derive(Debug)]
 pub struct Children(Slab<Child>);
+
+impl Child {
+    fn new(sa: SaId, number: ChildNumber, spi_in: u32, spi_out: u32) -> Child {
+        Child { sa, spi_in, spi_out, due: Nanos(0), number, leaving: false, replaced: false, next: None }
+    }
+
+    /// Is it neither on its way out nor replaced?
+    fn is_in_use(&self) -> bool {
+        !self.leaving && !self.replaced
+    }
+}
 
 /// The pairs of one IKE SA: a chain through [`Children`], so that an SA pays eight octets for it.
 #[derive(Debug, Default)]
@@ -43,11 +59,8 @@ impl Children {
     }
 
     /// A place and an SPI for a pair to be agreed.
-    pub fn reserve(&mut self, shard: u8, sa: SaId, random: &mut SeededRandom) -> Option<Reserved> {
-        let place = self.0.insert_with(|place, _| {
-            let spi_in = spi::mint_esp(shard, place, random);
-            Child { sa, spi_in, spi_out: 0, due: Nanos(0), leaving: false, next: None }
-        })?;
+    pub fn reserve(&mut self, shard: u8, sa: SaId, number: ChildNumber, random: &mut SeededRandom) -> Option<Reserved> {
+        let place = self.0.insert_with(|place, _| Child::new(sa, number, spi::mint_esp(shard, place, random), 0))?;
         let child = self.0.get(place)?;
         Some(Reserved { id: ChildId::new(shard, place, self.0.generation(place)?), spi_in: child.spi_in })
     }
@@ -59,12 +72,8 @@ impl Children {
     }
 
     /// A pair comes back to where it sat. `false` if another one sits there.
-    pub fn restore(&mut self, id: ChildId, sa: SaId, spi_in: u32, spi_out: u32) -> bool {
-        self.0.insert_at(
-            id.slot(),
-            id.generation(),
-            Child { sa, spi_in, spi_out, due: Nanos(0), leaving: false, next: None },
-        )
+    pub fn restore(&mut self, id: ChildId, sa: SaId, number: ChildNumber, spi_in: u32, spi_out: u32) -> bool {
+        self.0.insert_at(id.slot(), id.generation(), Child::new(sa, number, spi_in, spi_out))
     }
 
     /// Not agreed after all.
@@ -89,12 +98,20 @@ impl Children {
         }
     }
 
-    /// We delete the pair, and go on receiving on it until the peer has done so too. Returns its inbound SPI.
-    pub fn leave(&mut self, id: ChildId) -> Option<u32> {
+    /// We delete the pair, and go on receiving on it until the peer has done so too. Returns its SPIs, ours first.
+    pub fn leave(&mut self, id: ChildId) -> Option<(u32, u32)> {
         let child = self.get_mut(id)?;
         child.leaving = true;
         child.due = Nanos::NEVER;
-        Some(child.spi_in)
+        Some((child.spi_in, child.spi_out))
+    }
+
+    /// The peer has replaced the pair and will delete it; if it does not, it is due then.
+    pub fn replaced(&mut self, id: ChildId, due: Nanos) {
+        if let Some(child) = self.get_mut(id) {
+            child.replaced = true;
+        }
+        self.set_due(id, due);
     }
 
     /// How many there are.
@@ -142,11 +159,13 @@ impl Family {
         }
     }
 
-    /// Every pair with its inbound and outbound SPI, newest first.
-    pub fn each(&self, ctx: &Context) -> Vec<(ChildId, u32, u32)> {
+    /// Every pair with the number of its Child SA, its inbound and its outbound SPI, newest first.
+    pub fn each(&self, ctx: &Context) -> Vec<(ChildId, ChildNumber, u32, u32)> {
         let shard = ctx.settings.shard;
         let name = |place| Some(ChildId::new(shard, place, ctx.children.0.generation(place)?));
-        self.places(&ctx.children).filter_map(|(place, pair)| Some((name(place)?, pair.spi_in, pair.spi_out))).collect()
+        self.places(&ctx.children)
+            .filter_map(|(place, pair)| Some((name(place)?, pair.number, pair.spi_in, pair.spi_out)))
+            .collect()
     }
 
     /// The pair that sends with this SPI.
@@ -172,6 +191,18 @@ impl Family {
     #[must_use]
     pub fn len(&self, ctx: &Context) -> usize {
         self.places(&ctx.children).count()
+    }
+
+    /// How many there are but for those that are on their way out.
+    #[must_use]
+    pub fn in_use(&self, children: &Children) -> usize {
+        self.places(children).filter(|(_, child)| child.is_in_use()).count()
+    }
+
+    /// Is this Child SA of the profile there?
+    #[must_use]
+    pub fn has(&self, children: &Children, number: ChildNumber) -> bool {
+        self.places(children).any(|(_, child)| child.number == number && child.is_in_use())
     }
 
     fn places<'a>(&self, children: &'a Children) -> impl Iterator<Item = (u32, &'a Child)> {

@@ -6,9 +6,10 @@ use core::net::IpAddr;
 use core::time::Duration;
 use std::sync::Arc;
 
+use crate::children::ChildNumber;
 use crate::crypto::{IkeSuite, Random, Role, Spis};
 use crate::event::{DownReason, Event, NatView, NoticeKind};
-use crate::id::{ChildId, Generation, Identity, ProfileId, SaId, Token};
+use crate::id::{Generation, Identity, ProfileId, SaId, Token};
 use crate::profile::{Profile, ReturnRoutability};
 use crate::sa::Sa;
 use crate::sa::asked;
@@ -20,7 +21,7 @@ use crate::sa::exchange::mobike;
 use crate::sa::exchange::repair::Strays;
 use crate::sa::exchange::retrial::{self, Retrial};
 use crate::sa::exchange::traffic::{self, Leases};
-use crate::sa::exchange::{rekey_child, rekey_ike};
+use crate::sa::exchange::{make_child, open_child, rekey_child, rekey_ike};
 use crate::sa::pace::Pace;
 use crate::sa::path::NatHashes;
 use crate::sa::probe::{self, Probing};
@@ -247,6 +248,7 @@ impl Established {
     pub fn begin_lifetimes(&mut self, ctx: &mut Context, now: Nanos) {
         self.due.ike = rekey_ike::due(now, self.profile.ike_lifetime, &mut ctx.random);
         rekey_child::schedule(self, ctx, now);
+        open_child::open_all(self, ctx, now);
     }
 
     /// Enter it into the index of identities; with INITIAL_CONTACT, others of the same peer are over.
@@ -270,13 +272,14 @@ impl Established {
 
     /// What each side of a Child SA may be, ours first: as at set-up, but for outer addresses that changed since.
     #[must_use]
-    pub fn sides(&self) -> (Vec<Selector>, Vec<Selector>) {
+    pub fn sides(&self, child: ChildNumber) -> (Vec<Selector>, Vec<Selector>) {
         let (ours, theirs) = match self.part {
             Role::Initiator => (self.leases, Leases::default()),
             Role::Responder => (Leases::default(), self.leases),
         };
-        let local = traffic::side(&self.profile.local_ts, &ours, self.path.local.ip());
-        let remote = traffic::side(&self.profile.remote_ts, &theirs, self.path.remote.ip());
+        let child = self.profile.child(child);
+        let local = traffic::side(child.local_ts, &ours, self.path.local.ip());
+        let remote = traffic::side(child.remote_ts, &theirs, self.path.remote.ip());
         (local, remote)
     }
 
@@ -443,12 +446,12 @@ impl Established {
             | Ask::DeleteIke
             | Ask::DeleteChild { .. }
             | Ask::RekeyIke
-            | Ask::RekeyChild => (self.path, self.generation),
+            | Ask::MakeChild => (self.path, self.generation),
         };
         let natted = self.nat.we_are_behind && self.speaks_mobike();
         let nat_hashes = self.natt.then(|| NatHashes::of(self.channel.spis, path));
         let exchange = match ask {
-            Ask::RekeyIke | Ask::RekeyChild => ExchangeType::CREATE_CHILD_SA,
+            Ask::RekeyIke | Ask::MakeChild => ExchangeType::CREATE_CHILD_SA,
             _ => ExchangeType::INFORMATIONAL,
         };
         let message = Outgoing { exchange, id, response: false };
@@ -457,7 +460,7 @@ impl Established {
         let (rekeying, profile, children) = (self.rekeying.as_deref(), &self.profile, &ctx.children);
         let sealed = self.channel.seal(&mut ctx.buffer, message, |writer| match ask {
             Ask::RekeyIke => rekey_ike::write(writer, &ike_suites, rekeying),
-            Ask::RekeyChild => rekey_child::write(writer, &profile.esp_suites, children, rekeying),
+            Ask::MakeChild => make_child::write(writer, profile, children, rekeying),
             _ => {
                 asked::write(writer, &ask, path, natted, nat_hashes.as_ref());
                 if tell_window {
@@ -479,7 +482,7 @@ impl Established {
             | Ask::DeleteIke
             | Ask::DeleteChild { .. }
             | Ask::RekeyIke
-            | Ask::RekeyChild => {}
+            | Ask::MakeChild => {}
         }
         ctx.send(path, Arc::clone(&bytes));
         let mut retry = Retry::begin(now, &self.profile.retransmit, &mut ctx.random);
@@ -546,15 +549,6 @@ impl Established {
         self.ask_first(ctx, now, Ask::DeleteIke, |_| true);
     }
 
-    /// Close one Child SA as ordered.
-    pub fn close_child(&mut self, ctx: &mut Context, now: Nanos, child: ChildId) {
-        let why = DownReason::Ordered(Arc::from("child closed"));
-        if let Some(spi_in) = self.family.end(ctx, child, why) {
-            self.ask(ctx, now, Ask::DeleteChild { spi_in });
-            rekey_child::schedule(self, ctx, now);
-        }
-    }
-
     /// It is over: report what is not reported yet.
     pub fn end(mut self, ctx: &mut Context, why: DownReason) {
         if !self.is_closing() {
@@ -564,6 +558,7 @@ impl Established {
 
     fn report_down(&mut self, ctx: &mut Context, why: DownReason) {
         rekey_child::forget(self, ctx);
+        self.rekeying.iter_mut().for_each(|rekeying| rekeying.to_open.clear());
         self.family.end_all(ctx, &DownReason::WithIkeSa);
         self.let_go(ctx);
         ctx.counters.ike_sas_down += 1;

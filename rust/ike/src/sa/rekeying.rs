@@ -10,8 +10,10 @@
 //! All of them sit in one place of the table and have one name outside; the SPIs of a message say which it is for.
 
 use core::time::Duration;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crate::children::ChildNumber;
 use crate::crypto::{Ephemeral, IkeSuite, Nonces, Role, Spis};
 use crate::id::ChildId;
 use crate::sa::channel::{Channel, Outgoing};
@@ -33,12 +35,18 @@ pub struct Rekeying {
     pub rival: Option<Rival>,
     /// We ask for another Child SA.
     pub child: Option<ChildAsked>,
+    /// Child SAs of the profile to be opened after it.
+    pub to_open: VecDeque<ChildNumber>,
+    /// Not before then.
+    pub open_at: Nanos,
     /// What waits for its end, oldest first.
     pub retired: Vec<Retired>,
     /// Rekeys of the IKE SA refused in a row.
     pub refused: u8,
     /// The same of Child SAs.
     pub child_refused: u8,
+    /// Child SAs to be opened that the peer put off, in a row.
+    pub open_refused: u8,
 }
 
 /// Our half of the next IKE SA.
@@ -57,7 +65,9 @@ pub struct IkeAsked {
 /// Our half of the next Child SA.
 #[derive(Debug)]
 pub struct ChildAsked {
-    /// The pair it replaces; none if that is gone.
+    /// Which Child SA of the profile.
+    pub number: ChildNumber,
+    /// The pair it replaces; none if it is a new one.
     pub replaces: Option<ChildId>,
     /// Its place and our SPI.
     pub reserved: Reserved,
@@ -71,6 +81,8 @@ pub struct ChildAsked {
     pub rival: Option<(ChildId, Box<[u8]>)>,
     /// Requests made anew because the peer wants another key exchange.
     pub renewals: u8,
+    /// The pair it replaces was closed by order meanwhile.
+    pub unwanted: bool,
 }
 
 /// The IKE SA that a rekey of the peer made while ours is unanswered.
@@ -154,16 +166,27 @@ impl Rekeying {
             let again = retired.farewell.as_ref().map_or(Nanos::NEVER, |delete| delete.retry.next);
             retired.until.min(again)
         };
-        self.retired.iter().map(due).min().unwrap_or(Nanos::NEVER)
+        let opens = self.child.is_none() && !self.to_open.is_empty();
+        let open_at = if opens { self.open_at } else { Nanos::NEVER };
+        self.retired.iter().map(due).min().unwrap_or(Nanos::NEVER).min(open_at)
     }
 
     fn is_over(&self) -> bool {
         self.ike.is_none()
             && self.rival.is_none()
             && self.child.is_none()
+            && self.to_open.is_empty()
             && self.retired.is_empty()
             && self.refused == 0
             && self.child_refused == 0
+            && self.open_refused == 0
+    }
+
+    /// Is this Child SA of the profile about to be opened?
+    #[must_use]
+    pub fn opens(&self, number: ChildNumber) -> bool {
+        let asked = self.child.as_ref().is_some_and(|asked| asked.replaces.is_none() && asked.number == number);
+        asked || self.to_open.contains(&number)
     }
 
     fn lines(&mut self) -> impl Iterator<Item = (&mut Channel, &mut Answers)> {

@@ -64,12 +64,14 @@ pub enum Ask {
     DeleteIke,
     /// Another IKE SA in its place; the rest is in [`crate::sa::rekeying`].
     RekeyIke,
-    /// Another Child SA in the place of one; the rest is there too.
-    RekeyChild,
+    /// Another Child SA, new or in the place of one; the rest is there too.
+    MakeChild,
     /// The end of a Child SA.
     DeleteChild {
         /// Our inbound SPI.
         spi_in: u32,
+        /// The peer's.
+        spi_out: u32,
     },
 }
 

@@ -58,6 +58,7 @@ pub fn profile() -> Profile {
         esp_suites: vec!["aes128gcm16".parse().unwrap()],
         local_ts: any.clone(),
         remote_ts: any,
+        plan: mobike_ike::ChildPlan { at_most: 1, ..Default::default() },
         pool: None,
         request_virtual_ip: RequestVip::default(),
         accepts: true,

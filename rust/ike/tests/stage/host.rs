@@ -86,6 +86,33 @@ impl Host {
         .collect()
     }
 
+    /// The same with the names that the profile gives them.
+    pub fn named_installs(&self) -> Vec<(ChildId, &str, &ChildInstall)> {
+        self.pick(|event| match event {
+            Event::ChildUp { child, name, install, .. } => Some((*child, &**name, &**install)),
+            _ => None,
+        })
+        .collect()
+    }
+
+    /// The Child SA with this name that is up.
+    #[track_caller]
+    pub fn child(&self, name: &str) -> ChildId {
+        let up = self.live_children();
+        let found =
+            self.named_installs().into_iter().rev().find(|(child, known, _)| *known == name && up.contains(child));
+        found.unwrap_or_else(|| panic!("{}: no Child SA {name} is up", self.name)).0
+    }
+
+    /// Child SAs that could not be opened, and why.
+    pub fn child_failures(&self) -> Vec<(&str, &str)> {
+        self.pick(|event| match event {
+            Event::ChildFailed { name, why, .. } => Some((&**name, why.as_str())),
+            _ => None,
+        })
+        .collect()
+    }
+
     /// Child SAs that went down, and why.
     pub fn child_downs(&self) -> Vec<(ChildId, DownReason)> {
         self.pick(

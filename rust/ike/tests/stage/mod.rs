@@ -6,6 +6,7 @@
 //! host     one engine, its addresses, what it reported; getters for stories
 //! net      latency, and what may happen to a message: Which it is, and its Fate
 //! nat      a translator of source addresses, with ports that change and mappings that end
+//! children what stories say of Child SAs
 //! arrows   every message as a line, printed when a story fails
 //! restart  a host ends and begins again
 //! forger   opens what engines sealed, and seals what they would not say
@@ -22,6 +23,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a story that cannot go on fails")]
 
 pub mod arrows;
+pub mod children;
 pub mod forger;
 pub mod host;
 pub mod keys;

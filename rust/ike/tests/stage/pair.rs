@@ -247,6 +247,7 @@ fn profile(local: &str, remote: &str, local_ts: Selector, remote_ts: Selector) -
         esp_suites: vec!["aes256gcm16".parse().expect("a suite")],
         local_ts: vec![local_ts],
         remote_ts: vec![remote_ts],
+        plan: Default::default(),
         pool: None,
         request_virtual_ip: RequestVip::default(),
         accepts: false,

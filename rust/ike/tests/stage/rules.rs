@@ -128,6 +128,7 @@ impl Rules {
             }
             Event::ChildUp { sa, .. } => (*sa, "ChildUp"),
             Event::ChildDown { sa, .. } => (*sa, "ChildDown"),
+            Event::ChildFailed { sa, .. } => (*sa, "ChildFailed"),
             Event::IkeSaDown { sa, .. } => (*sa, "IkeSaDown"),
             Event::IkeSaRekeyed { sa, .. } => (*sa, "IkeSaRekeyed"),
             Event::Moved { sa, .. } => (*sa, "Moved"),

@@ -10,6 +10,7 @@ use core::net::IpAddr;
 use core::time::Duration;
 use std::sync::Arc;
 
+use crate::children::FIRST;
 use crate::crypto::auth::SignedOctets;
 use crate::crypto::{AuthKeys, ChildKeys, EspSuite, Hashes, IkeSuite, Nonces, Role, SharedSecret, SkeySeed, Spis};
 use crate::event::{AuthRefusal, ChildInstall, ConnectError, Event, IkeSaUp, NatView, NoticeKind, Sends};
@@ -136,7 +137,7 @@ fn prepare(
         Ok(proof) => proof,
         Err(why) => return Err(Box::new((order, ConnectError::Refused(why)))),
     };
-    let Some(child) = ctx.children.reserve(ctx.settings.shard, id, &mut ctx.random) else {
+    let Some(child) = ctx.children.reserve(ctx.settings.shard, id, FIRST, &mut ctx.random) else {
         return Err(Box::new((order, ConnectError::TableFull)));
     };
     let mut channel = Channel::new(spis, Role::Initiator, keys);
@@ -207,7 +208,9 @@ impl Asking<'_> {
         }
         writer.push(&proof.payload());
         traffic::request(profile.request_virtual_ip, |cp| writer.push(&Payload::Configuration(cp)));
-        offers::propose(&esp_suites(profile), &child.spi_in.to_be_bytes(), |sa| writer.push(&Payload::Sa(sa)));
+        offers::propose(&esp_suites(&profile.esp_suites), &child.spi_in.to_be_bytes(), |sa| {
+            writer.push(&Payload::Sa(sa))
+        });
         traffic::write(local, |ts| writer.push(&Payload::TsInitiator(ts)));
         traffic::write(remote, |ts| writer.push(&Payload::TsResponder(ts)));
     }
@@ -215,9 +218,9 @@ impl Asking<'_> {
 
 /// The first Child SA never has a key exchange of its own (RFC 7296 section 1.2).
 #[must_use]
-pub fn esp_suites(profile: &Profile) -> Vec<EspSuite> {
-    let mut suites: Vec<EspSuite> = Vec::with_capacity(profile.esp_suites.len());
-    for suite in profile.esp_suites.iter().map(|suite| suite.without_ke()) {
+pub fn esp_suites(wanted: &[EspSuite]) -> Vec<EspSuite> {
+    let mut suites: Vec<EspSuite> = Vec::with_capacity(wanted.len());
+    for suite in wanted.iter().map(|suite| suite.without_ke()) {
         if !suites.contains(&suite) {
             suites.push(suite);
         }
@@ -340,7 +343,7 @@ impl Authenticating {
             return Err(error.map_or("no SA payload".into(), |notify| notify.kind.to_string()));
         };
         let profile = &self.order.profile;
-        let chosen = offers::check_answer(&esp_suites(profile), sa)?;
+        let chosen = offers::check_answer(&esp_suites(&profile.esp_suites), sa)?;
         let spi: [u8; 4] = offers::spi_of(&chosen, sa).try_into().map_err(|_| "an SPI that is not 4 octets")?;
         let (local_ts, remote_ts) = (traffic::read(tsi), traffic::read(tsr));
         if !traffic::is_within(&local_ts, &self.proposed.0) || !traffic::is_within(&remote_ts, &self.proposed.1) {
@@ -477,7 +480,8 @@ fn establish(
         Ok(install) => {
             family.adopt(&mut ctx.children, reserved, install.spi_out);
             ctx.counters.children_up += 1;
-            ctx.events.push_back(Event::ChildUp { sa: id, child: reserved.id, install });
+            let name = order.profile.name.clone();
+            ctx.events.push_back(Event::ChildUp { sa: id, child: reserved.id, name, install });
         }
         Err(why) => {
             ctx.children.release(reserved);
@@ -486,6 +490,7 @@ fn establish(
             ctx.notice(now, about, NoticeKind::ChildRefused, || format!("no Child SA: {why}"));
             // The peer may have made it; tell it that we did not.
             refused = payloads.sa().map(|_| reserved.spi_in);
+            ctx.events.push_back(Event::ChildFailed { sa: id, name: order.profile.name.clone(), why });
         }
     }
     let mut established = Established::new(Setup {
@@ -511,7 +516,7 @@ fn establish(
     established.requests.widen(window_of(payloads));
     established.begin_lifetimes(ctx, now);
     if let Some(spi_in) = refused {
-        established.ask(ctx, now, Ask::DeleteChild { spi_in });
+        established.ask(ctx, now, Ask::DeleteChild { spi_in, spi_out: 0 });
     }
     if mobike && nat.we_are_behind {
         // Learn at once how the peer sees us on the NAT traversal port, so that a later answer has something to differ

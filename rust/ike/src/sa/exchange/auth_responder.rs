@@ -18,13 +18,15 @@ use crate::sa::child::{Family, Reserved};
 use crate::sa::context::{About, Context};
 use crate::sa::established::{Established, Mobility, Setup};
 use crate::sa::exchange::auth_initiator::{esp_suites, id_body, received_id_body, with_id, write_mobike};
+use crate::sa::exchange::fit::{self, Fit};
 use crate::sa::exchange::informational::window_of;
 use crate::sa::exchange::init_responder::{HalfOpen, Secret};
 use crate::sa::exchange::proof::{self, Asked, Ours, Parked, Proof};
 use crate::sa::exchange::traffic::{self, Leases};
 use crate::sa::exchange::{addresses, admission, init_responder, offers};
-use crate::selector::{Selector, narrow};
-use crate::wire::{AuthMethod, ExchangeType, NotifyType, Payload, Payloads, SkWriter, WireError, WireErrorKind};
+use crate::wire::{
+    AuthMethod, ExchangeType, NotifyType, Payload, Payloads, SaPayload, SkWriter, TsPayload, WireError, WireErrorKind,
+};
 use crate::{Nanos, Path, Verdict};
 
 const ANSWER: Outgoing = Outgoing { exchange: ExchangeType::IKE_AUTH, id: 1, response: true };
@@ -240,6 +242,7 @@ fn choose_profile(
 struct Offered {
     reserved: Reserved,
     chosen: Chosen<EspSuite>,
+    name: Arc<str>,
     install: Box<ChildInstall>,
 }
 
@@ -403,16 +406,12 @@ fn offer_child(
     if profile.pool.is_some() && !asked_for_address {
         return Err(ChildRefusal::CpRequired);
     }
-    let chosen = match offers::choose(&esp_suites(profile), sa, None) {
-        Outcome::Chosen(chosen) => chosen,
-        Outcome::WrongKe { .. } => return Err(ChildRefusal::NoProposal("a key exchange in IKE_AUTH".into())),
-        Outcome::None(why) => return Err(ChildRefusal::NoProposal(why)),
-    };
+    let (Fit { number, local_ts, remote_ts }, chosen) = choose_child(profile, leases, path, sa, tsi, tsr)?;
     let spi = <[u8; 4]>::try_from(offers::spi_of(&chosen, sa)).ok().map(u32::from_be_bytes).filter(|spi| *spi > 255);
     let spi_out = spi.ok_or_else(|| ChildRefusal::NoProposal("an SPI that is none".into()))?;
-    let (local_ts, remote_ts) = narrowed(profile, leases, path, &traffic::read(tsi), &traffic::read(tsr))?;
     let keys = child_keys(half, &chosen.suite).ok_or(ChildRefusal::NoRoom)?;
-    let reserved = ctx.children.reserve(ctx.settings.shard, half.id, &mut ctx.random).ok_or(ChildRefusal::NoRoom)?;
+    let reserved = ctx.children.reserve(ctx.settings.shard, half.id, number, &mut ctx.random);
+    let reserved = reserved.ok_or(ChildRefusal::NoRoom)?;
     let install = Box::new(ChildInstall {
         suite: chosen.suite,
         spi_in: reserved.spi_in,
@@ -425,20 +424,32 @@ fn offer_child(
         encap: half.nat.any() || profile.always_encap,
         sends: Sends::AtOnce,
     });
-    Ok(Some(Offered { reserved, chosen, install }))
+    Ok(Some(Offered { reserved, chosen, name: Arc::clone(profile.child(number).name), install }))
 }
 
-/// Our side, then the peer's.
-fn narrowed(
+/// The Child SA of the profile that the peer means, and the algorithms for it.
+fn choose_child(
     profile: &Profile,
     leases: &Leases,
     path: Path,
-    tsi: &[Selector],
-    tsr: &[Selector],
-) -> Result<(Vec<Selector>, Vec<Selector>), ChildRefusal> {
-    let local = narrow(tsr, &traffic::side(&profile.local_ts, &Leases::default(), path.local.ip()));
-    let remote = narrow(tsi, &traffic::side(&profile.remote_ts, leases, path.remote.ip()));
-    if local.is_empty() || remote.is_empty() { Err(ChildRefusal::Selectors) } else { Ok((local, remote)) }
+    offered: &SaPayload<'_>,
+    tsi: &TsPayload<'_>,
+    tsr: &TsPayload<'_>,
+) -> Result<(Fit, Chosen<EspSuite>), ChildRefusal> {
+    let sides = |number| {
+        let child = profile.child(number);
+        let local = traffic::side(child.local_ts, &Leases::default(), path.local.ip());
+        (local, traffic::side(child.remote_ts, leases, path.remote.ip()))
+    };
+    let mut refusal = None;
+    for fit in fit::all(profile, sides, &(traffic::read(tsr), traffic::read(tsi))) {
+        match offers::choose(&esp_suites(profile.child(fit.number).esp_suites), offered, None) {
+            Outcome::Chosen(chosen) => return Ok((fit, chosen)),
+            Outcome::WrongKe { .. } => refusal = refusal.or(Some("a key exchange in IKE_AUTH".into())),
+            Outcome::None(why) => refusal = refusal.or(Some(why)),
+        }
+    }
+    Err(refusal.map_or(ChildRefusal::Selectors, ChildRefusal::NoProposal))
 }
 
 fn child_keys(half: &HalfOpen, suite: &EspSuite) -> Option<ChildKeys> {
@@ -456,10 +467,10 @@ fn report_child(
 ) -> Family {
     let mut family = Family::default();
     match child {
-        Ok(Some(Offered { reserved, install, .. })) => {
+        Ok(Some(Offered { reserved, name, install, .. })) => {
             family.adopt(&mut ctx.children, reserved, install.spi_out);
             ctx.counters.children_up += 1;
-            ctx.events.push_back(Event::ChildUp { sa: id, child: reserved.id, install });
+            ctx.events.push_back(Event::ChildUp { sa: id, child: reserved.id, name, install });
         }
         Ok(None) => {}
         Err(refusal) => {

@@ -1,6 +1,4 @@
-//! CREATE_CHILD_SA (RFC 7296 section 1.3) as the one who answers: which SA the peer replaces, and why it may not.
-//!
-//! Further Child SAs are refused with NO_ADDITIONAL_SAS, as RFC 7296 section 1.3 allows.
+//! CREATE_CHILD_SA (RFC 7296 section 1.3) as the one who answers: what the peer wants, and why it does not get it.
 
 use std::sync::Arc;
 
@@ -11,14 +9,15 @@ use crate::sa::channel::Outgoing;
 use crate::sa::context::Context;
 use crate::sa::established::Established;
 use crate::sa::exchange::informational::Request;
-use crate::sa::exchange::{rekey_child, rekey_ike};
+use crate::sa::exchange::{open_child, rekey_child, rekey_ike};
 use crate::wire::{Notify, NotifyType, Payload, Payloads, ProtocolId, SkWriter};
 
 /// The peer asks for it.
 pub fn on_request(sa: &mut Established, ctx: &mut Context, now: Nanos, request: &Request, payloads: &Payloads<'_>) {
     let outcome = match replaces_ike_sa(payloads) {
         true => rekey_ike::on_request(sa, ctx, now, request, payloads),
-        false => rekey_child::on_request(sa, ctx, now, request, payloads),
+        false if payloads.has(NotifyType::REKEY_SA) => rekey_child::on_request(sa, ctx, now, request, payloads),
+        false => open_child::on_request(sa, ctx, now, request, payloads),
     };
     if let Err(refusal) = outcome {
         refuse(sa, ctx, now, request, &refusal);
@@ -61,8 +60,6 @@ pub fn finish(sa: &mut Established, ctx: &mut Context, now: Nanos, request: &Req
 
 /// Why the peer gets none.
 pub enum Refusal {
-    /// It wants another Child SA.
-    NotServed,
     /// What it wants to replace is not there (RFC 7296 section 2.25.1).
     NotFound([u8; 4]),
     /// The IKE SA is about to end (RFC 7296 section 2.25.2).
@@ -84,7 +81,7 @@ pub enum Refusal {
 impl Refusal {
     fn notify(&self) -> NotifyType {
         match self {
-            Refusal::NotServed | Refusal::NoRoom => NotifyType::NO_ADDITIONAL_SAS,
+            Refusal::NoRoom => NotifyType::NO_ADDITIONAL_SAS,
             Refusal::NotFound(_) => NotifyType::CHILD_SA_NOT_FOUND,
             Refusal::Closing | Refusal::Busy => NotifyType::TEMPORARY_FAILURE,
             Refusal::Incomplete => NotifyType::INVALID_SYNTAX,
@@ -96,7 +93,7 @@ impl Refusal {
 
     fn kind(&self) -> NoticeKind {
         match self {
-            Refusal::NotServed | Refusal::Closing | Refusal::Busy => NoticeKind::NotServed,
+            Refusal::Closing | Refusal::Busy => NoticeKind::NotServed,
             Refusal::NotFound(_) | Refusal::NoProposal(_) | Refusal::WrongKe(_) | Refusal::Selectors => {
                 NoticeKind::ChildRefused
             }
@@ -107,7 +104,6 @@ impl Refusal {
 
     fn text(&self) -> String {
         match self {
-            Refusal::NotServed => "only replacing an SA is served, not another one".into(),
             Refusal::NotFound(spi) => format!("there is no Child SA {:08x} to replace", u32::from_be_bytes(*spi)),
             Refusal::Closing => "the IKE SA is being closed".into(),
             Refusal::Busy => "another exchange comes first".into(),
@@ -127,8 +123,7 @@ impl Refusal {
                 group = wanted.id().to_be_bytes();
                 Notify::new(self.notify(), &group)
             }
-            Refusal::NotServed
-            | Refusal::Closing
+            Refusal::Closing
             | Refusal::Busy
             | Refusal::Incomplete
             | Refusal::NoProposal(_)

@@ -351,9 +351,9 @@ fn settle(
         }
         Ask::Away { .. } => away::on_answer(sa, ctx, now, payloads),
         Ask::DeleteIke => return Some(DownReason::PeerDeleted),
-        Ask::DeleteChild { spi_in } => rekey_child::on_delete_answer(sa, ctx, now, *spi_in),
+        Ask::DeleteChild { spi_in, .. } => rekey_child::on_delete_answer(sa, ctx, now, *spi_in),
         Ask::RekeyIke => rekey_ike::on_answer(sa, ctx, now, payloads),
-        Ask::RekeyChild => rekey_child::on_answer(sa, ctx, now, payloads),
+        Ask::MakeChild => rekey_child::on_answer(sa, ctx, now, payloads),
     }
     None
 }

@@ -4,7 +4,9 @@
 //! init_initiator   IKE_SA_INIT as the one who asks        init_responder   as the one who answers
 //! auth_initiator   IKE_AUTH as the one who asks           auth_responder   as the one who answers
 //! informational    liveness, delete, probes; what comes in and what it settles
-//! create_child     what the peer may replace           rekey_ike, rekey_child   replacing, by either end
+//! create_child     what the peer may have              make_child   a Child SA pair, whatever for
+//! open_child, close_child   one more, one less         rekey_ike, rekey_child   replacing, by either end
+//! fit              which Child SA of a profile a peer means
 //! retired          what still comes on an IKE SA that was replaced
 //! mobike           UPDATE_SA_ADDRESSES, return routability, address lists
 //! hint             what nobody vouches for: it brings a test forward, and no more
@@ -20,13 +22,17 @@ pub mod admission;
 pub mod auth_initiator;
 pub mod auth_responder;
 pub mod away;
+pub mod close_child;
 pub mod create_child;
+pub mod fit;
 pub mod hint;
 pub mod informational;
 pub mod init_initiator;
 pub mod init_responder;
+pub mod make_child;
 pub mod mobike;
 pub mod offers;
+pub mod open_child;
 pub mod proof;
 pub mod rekey_child;
 pub mod rekey_ike;

@@ -127,7 +127,7 @@ pub fn on_request(
     if sa.is_closing() {
         return Err(Refusal::Closing);
     }
-    let busy = |ask: &Ask| matches!(ask, Ask::RekeyChild | Ask::DeleteChild { .. });
+    let busy = |ask: &Ask| matches!(ask, Ask::MakeChild | Ask::DeleteChild { .. });
     let has_rival = sa.rekeying.as_ref().is_some_and(|rekeying| rekeying.rival.is_some());
     if has_rival || sa.requests.outstanding().iter().any(|request| busy(&request.ask)) {
         return Err(Refusal::Busy);
@@ -365,7 +365,7 @@ fn anew(ctx: &mut Context, unanswered: Vec<Ask>) -> Vec<Ask> {
             | Ask::Away { .. }
             | Ask::DeleteIke
             | Ask::DeleteChild { .. }
-            | Ask::RekeyChild => {}
+            | Ask::MakeChild => {}
         }
         if matches!(
             ask,

@@ -10,7 +10,7 @@ impl Parked for Ask {
     fn park(&self, to: &mut Writer) {
         match self {
             // A Child SA that is asked for goes with the secrets that were to make it: an answer only shows life.
-            Ask::Liveness | Ask::RekeyIke | Ask::RekeyChild => to.put(&0u8),
+            Ask::Liveness | Ask::RekeyIke | Ask::MakeChild => to.put(&0u8),
             Ask::Probe { path, generation } => {
                 to.put(&1u8);
                 to.put(path);
@@ -42,9 +42,10 @@ impl Parked for Ask {
                 to.put(seconds);
             }
             Ask::DeleteIke => to.put(&5u8),
-            Ask::DeleteChild { spi_in } => {
+            Ask::DeleteChild { spi_in, spi_out } => {
                 to.put(&6u8);
                 to.put(spi_in);
+                to.put(spi_out);
             }
         }
     }
@@ -61,7 +62,7 @@ impl Parked for Ask {
             3 => Ask::Announce { addresses: from.get()?, path: from.get()?, generation: from.get()? },
             4 => Ask::Check { cookie: from.get::<u128>()?.to_be_bytes() },
             5 => Ask::DeleteIke,
-            6 => Ask::DeleteChild { spi_in: from.get()? },
+            6 => Ask::DeleteChild { spi_in: from.get()?, spi_out: from.get()? },
             7 => Ask::Repair { path: from.get()?, cookie: from.get::<u128>()?.to_be_bytes() },
             8 => Ask::Away { seconds: from.get()? },
             _ => return Err(from.damage("request")),
@@ -87,7 +88,7 @@ impl Requests {
             to.put(generation);
             to.put(many_paths);
         }
-        let lasting = |ask: &&Ask| !matches!(ask, Ask::RekeyIke | Ask::RekeyChild);
+        let lasting = |ask: &&Ask| !matches!(ask, Ask::RekeyIke | Ask::MakeChild);
         let lasting: Vec<&Ask> = queue.iter().filter(lasting).collect();
         to.each(lasting.into_iter());
     }

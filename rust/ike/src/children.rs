@@ -1,0 +1,100 @@
+//! Standing orders of the Child SAs of a connection: the one that comes with IKE_AUTH, and any others beside it.
+
+use std::sync::Arc;
+
+use crate::crypto::EspSuite;
+use crate::profile::Profile;
+use crate::selector::Selector;
+
+/// Which Child SA of a profile: 0 is the first, the others follow in the order of [`ChildPlan::others`].
+pub type ChildNumber = u8;
+
+/// The first one.
+pub const FIRST: ChildNumber = 0;
+
+/// Other Child SAs that a connection may have beside the first.
+pub const MOST_OTHERS: usize = 63;
+
+/// Child SAs of a connection beside what the profile itself says of the first.
+#[derive(Debug, Clone)]
+pub struct ChildPlan {
+    /// The others, in the order in which they are opened.
+    pub others: Vec<ChildOrders>,
+    /// Child SAs that one IKE SA may have at a time, whoever asks for them; those that are being replaced do not count.
+    pub at_most: u8,
+}
+
+impl Default for ChildPlan {
+    fn default() -> Self {
+        ChildPlan { others: Vec::new(), at_most: 16 }
+    }
+}
+
+/// Standing orders of one Child SA.
+#[derive(Debug, Clone)]
+pub struct ChildOrders {
+    /// What the operator calls it.
+    pub name: Arc<str>,
+    /// Algorithms, most wanted first.
+    pub esp_suites: Vec<EspSuite>,
+    /// Traffic on our side.
+    pub local_ts: Vec<Selector>,
+    /// Traffic on the peer's side.
+    pub remote_ts: Vec<Selector>,
+    /// Initiator: open it as soon as the IKE SA is there.
+    pub start: bool,
+}
+
+/// What a profile says of one of its Child SAs.
+#[derive(Debug, Clone, Copy)]
+pub struct ChildView<'a> {
+    /// What the operator calls it.
+    pub name: &'a Arc<str>,
+    /// Algorithms, most wanted first.
+    pub esp_suites: &'a [EspSuite],
+    /// Traffic on our side.
+    pub local_ts: &'a [Selector],
+    /// Traffic on the peer's side.
+    pub remote_ts: &'a [Selector],
+    /// Initiator: open it as soon as the IKE SA is there.
+    pub start: bool,
+}
+
+impl Profile {
+    /// All its Child SAs with their numbers.
+    pub fn children(&self) -> impl Iterator<Item = (ChildNumber, ChildView<'_>)> {
+        let first = ChildView {
+            name: &self.name,
+            esp_suites: &self.esp_suites,
+            local_ts: &self.local_ts,
+            remote_ts: &self.remote_ts,
+            start: true,
+        };
+        let others = self.plan.others.iter().take(MOST_OTHERS).map(|orders| ChildView {
+            name: &orders.name,
+            esp_suites: &orders.esp_suites,
+            local_ts: &orders.local_ts,
+            remote_ts: &orders.remote_ts,
+            start: orders.start,
+        });
+        (FIRST..).zip(core::iter::once(first).chain(others))
+    }
+
+    /// One of them; the first, if there is no such number.
+    #[must_use]
+    pub fn child(&self, number: ChildNumber) -> ChildView<'_> {
+        let mut all = self.children();
+        let first = all.next();
+        let found = all.find(|(known, _)| *known == number).or(first);
+        found.map_or(
+            ChildView { name: &self.name, esp_suites: &[], local_ts: &[], remote_ts: &[], start: true },
+            |(_, view)| view,
+        )
+    }
+
+    /// The one with this name.
+    #[must_use]
+    pub fn child_named(&self, name: &str) -> Option<ChildNumber> {
+        self.children().find(|(_, view)| **view.name == *name).map(|(number, _)| number)
+    }
+}

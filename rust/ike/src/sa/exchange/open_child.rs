@@ -1,0 +1,128 @@
+//! CREATE_CHILD_SA that makes one more Child SA (RFC 7296 section 1.3.1), in both roles.
+//!
+//! Which one a peer means is seen from the traffic that it asks for: see [`crate::sa::exchange::fit`]. What we open, we open
+//! one after the other, when no other pair of this IKE SA is being asked for.
+
+use crate::Nanos;
+use crate::children::{ChildNumber, FIRST};
+use crate::crypto::negotiate::Suite;
+use crate::crypto::{EspSuite, Role};
+use crate::event::{Event, NoticeKind, Sends};
+use crate::sa::context::Context;
+use crate::sa::established::Established;
+use crate::sa::exchange::create_child::{Refusal, finish, seal_answer};
+use crate::sa::exchange::fit;
+use crate::sa::exchange::informational::Request;
+use crate::sa::exchange::make_child::{self, Failed};
+use crate::sa::exchange::rekey_child::{self, Purpose};
+use crate::sa::exchange::rekey_ike::{BUSY_PAUSE, MAX_RENEWALS, pause, wanted_method};
+use crate::sa::rekeying::ChildAsked;
+use crate::wire::{NotifyType, Payloads};
+
+/// The peer asks for it.
+pub fn on_request(
+    sa: &mut Established,
+    ctx: &mut Context,
+    now: Nanos,
+    request: &Request,
+    payloads: &Payloads<'_>,
+) -> Result<(), Refusal> {
+    make_child::admit(sa)?;
+    if sa.family.in_use(&ctx.children) >= usize::from(sa.profile.plan.at_most) {
+        return Err(Refusal::NoRoom);
+    }
+    let asked = make_child::asked_sides(payloads)?;
+    let fits = fit::all(&sa.profile, |number| sa.sides(number), &asked);
+    let made = make_child::agree(sa, ctx, payloads, fits, Sends::AtOnce)?;
+    let Some(bytes) = seal_answer(sa, ctx, request, |writer| made.write(writer)) else {
+        ctx.children.release(made.reserved);
+        return Ok(());
+    };
+    rekey_child::come_up(sa, ctx, made.reserved, made.install);
+    rekey_child::schedule(sa, ctx, now);
+    finish(sa, ctx, now, request, bytes);
+    Ok(())
+}
+
+/// Open one of those that the profile names. One that is there already, or that is being opened, is enough.
+pub fn order(sa: &mut Established, ctx: &mut Context, now: Nanos, name: &str) {
+    let Some(number) = sa.profile.child_named(name) else {
+        return fail(sa, ctx, name, "the profile knows no Child SA of this name".into());
+    };
+    if sa.family.has(&ctx.children, number) {
+        return fail(sa, ctx, name, "the IKE SA has it already".into());
+    }
+    if sa.rekeying.as_ref().is_some_and(|rekeying| rekeying.opens(number)) {
+        return;
+    }
+    sa.rekeying().to_open.push_back(number);
+    go_on(sa, ctx, now);
+}
+
+/// The IKE SA is there: open all that belong to it from the beginning, beside the first.
+pub fn open_all(sa: &mut Established, ctx: &mut Context, now: Nanos) {
+    if sa.part != Role::Initiator {
+        return;
+    }
+    let wanted = sa.profile.children().filter(|(number, view)| *number != FIRST && view.start);
+    let wanted: Vec<ChildNumber> = wanted.map(|(number, _)| number).collect();
+    if !wanted.is_empty() {
+        sa.rekeying().to_open.extend(wanted);
+        go_on(sa, ctx, now);
+    }
+}
+
+/// Ask for the next one, if none is asked for.
+pub fn go_on(sa: &mut Established, ctx: &mut Context, now: Nanos) {
+    while !sa.is_closing()
+        && let Some(rekeying) = sa.rekeying.as_mut()
+        && rekeying.child.is_none()
+        && rekeying.open_at <= now
+        && let Some(number) = rekeying.to_open.pop_front()
+    {
+        if !sa.family.has(&ctx.children, number) {
+            let method = sa.profile.child(number).esp_suites.first().and_then(EspSuite::ke);
+            rekey_child::ask(sa, ctx, now, Purpose::new(number), method);
+        }
+    }
+    sa.tidy_rekeying();
+}
+
+/// It was refused.
+pub fn on_refusal(sa: &mut Established, ctx: &mut Context, now: Nanos, asked: &ChildAsked, why: Failed) {
+    if sa.is_closing() || asked.unwanted {
+        return;
+    }
+    let (kind, wanted, text) = match why {
+        Failed::Error(kind, wanted) => (kind, wanted, kind.to_string()),
+        Failed::Unusable(what) => (NotifyType::INVALID_SYNTAX, None, what),
+    };
+    let view = sa.profile.child(asked.number);
+    if kind == NotifyType::INVALID_KE_PAYLOAD
+        && asked.renewals < MAX_RENEWALS
+        && let Some(method) = wanted_method(wanted, view.esp_suites.iter().filter_map(Suite::ke))
+    {
+        let purpose = Purpose { renewals: asked.renewals + 1, ..Purpose::new(asked.number) };
+        return rekey_child::ask(sa, ctx, now, purpose, Some(method));
+    }
+    if kind == NotifyType::TEMPORARY_FAILURE {
+        return try_later(sa, ctx, now, asked.number);
+    }
+    let name = view.name.clone();
+    ctx.counters.child_refused += 1;
+    ctx.notice(now, sa.about(), NoticeKind::ChildRefused, || format!("Child SA {name} is refused: {text}"));
+    fail(sa, ctx, &name, text);
+}
+
+/// Never at once, and not in step with the peer (RFC 7296 section 2.25).
+pub fn try_later(sa: &mut Established, ctx: &mut Context, now: Nanos, number: ChildNumber) {
+    let rekeying = sa.rekeying();
+    let refused = rekeying.open_refused;
+    rekeying.open_refused = refused.saturating_add(1);
+    rekeying.open_at = now + pause(BUSY_PAUSE, refused, &mut ctx.random);
+    rekeying.to_open.push_front(number);
+}
+
+fn fail(sa: &Established, ctx: &mut Context, name: &str, why: String) {
+    ctx.events.push_back(Event::ChildFailed { sa: sa.id, name: name.into(), why });
+}
