@@ -388,6 +388,7 @@ def test_one_problem_is_one_line(text: str, problem: str) -> None:
             "3: connections.office.remote: has no address of IPv6, and families allows nothing else",
         ),
         (
+            'virtual_ip = ["ipv4"]',
             'virtual_ip = ["ipv4"]\nremote_ts = ["10.0.0.0/8[udp/5060-80]"]',
             "8: connections.office.remote_ts[0]: '10.0.0.0/8[udp/5060-80]': ports go from 0 to 65535, and rise",
         ),

@@ -41,7 +41,7 @@ def _with_pings(config: Settings, side: str) -> Settings:
 @pytest.mark.parametrize("opens", ["mobike", "strongswan"])
 def test_our_client_and_a_strongswan_gateway_have_a_second_child(tmp_path: Path, opens: str) -> None:
     gateway = _with_pings(responder(), "local_ts")
-    with Rig() as rig, client_of_strongswan(rig, tmp_path, gateway=gateway, child=[PINGS]) as (ours, strongswan):
+    with Rig() as rig, client_of_strongswan(rig, tmp_path, gateway, child=[PINGS]) as (ours, strongswan):
         sa = ours.wait_up()
         assert rig.ping(rig.client, INNER, count=3, interval=0.02).lost == 0
         if opens == "mobike":

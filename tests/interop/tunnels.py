@@ -30,9 +30,10 @@ UPLINK_1_FIRST: tuple[dict[str, Toml], ...] = ({"match": UP1.device, "rank": 1},
 def client_of_strongswan(
     rig: Rig,
     folder: Path,
+    gateway: Settings | None = None,
+    /,
     *,
     remote: str | Sequence[str] = GW1.address,
-    gateway: Settings | None = None,
     **connection: Toml,
 ) -> Iterator[tuple[Mobike, Charon]]:
     """Our client with a tunnel to a strongSwan gateway."""
