@@ -9,6 +9,8 @@
 //! settle      events first, so that Child SAs are installed before the answers that announce them leave; then transmits
 //! ```
 
+mod hearsay;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
@@ -18,10 +20,9 @@ use mobike_esp::{Counters as ChildCounters, OuterPath, SaPairId, SealError, Tabl
 use mobike_ike::{ChildId, Counters, Engine, Nanos, Path, SaId};
 
 use crate::batch::{BATCH, DATAGRAM, ReceiveBatch, SendBatch, send_parts};
-use crate::classify::{Kind, MARKER, classify, classify_own};
+use crate::classify::{Kind, MARKER, classify};
 use crate::clock;
 use crate::counters::IoCounters;
-use crate::grumbles::{self, Grumble, Says};
 use crate::inner::Inner;
 use crate::join::{Join, Stays};
 use crate::mailbox::{Mailbox, Ring};
@@ -351,15 +352,6 @@ impl Shard {
         }
     }
 
-    fn read_errors(&mut self, now: Nanos, socket: usize) {
-        let mut left = grumbles::ERRORS;
-        loop {
-            let Outside { sockets, counters, .. } = &mut self.outside;
-            let Some(grumble) = grumbles::next(&sockets[socket], &mut left, counters) else { return };
-            self.outside.hear(now, &mut self.inside, &self.links, &grumble);
-        }
-    }
-
     fn read_socket(&mut self, now: Nanos, socket: usize) {
         let Outside { sockets, plugs, natt_port, counters, .. } = &mut self.outside;
         let port = sockets[socket].listens().port();
@@ -465,36 +457,6 @@ impl Outside {
         let marked = path.local.port() == self.natt_port && !transmit.keepalive;
         let marker: &[u8] = if marked { &MARKER } else { &[] };
         send_parts(&mut self.send, &self.sockets, path, &[marker, &transmit.bytes], &mut self.counters);
-    }
-
-    fn hear(&mut self, now: Nanos, inside: &mut Inside, links: &Links, grumble: &Grumble) {
-        let path = grumble.path;
-        match grumble.says {
-            Says::TooBig => self.widths.doubt(path.local.ip(), path.remote.ip()),
-            Says::Unreachable => self.unreachable(now, inside, links, path, grumble.quoted(), 0),
-        }
-    }
-
-    /// The kernel gives an error to any of the shards that listen there. Our SPI in an IKE message names the right one; of
-    /// ESP we know the sender by the peer's SPI, which one shard after the other is asked about.
-    fn unreachable(&mut self, now: Nanos, inside: &mut Inside, links: &Links, path: Path, quoted: &[u8], tried: u8) {
-        let (kind, message) = classify_own(quoted, path.local.port() == self.natt_port);
-        let shards = links.mailboxes.len();
-        let next = match kind {
-            Kind::Ike { ours: Some(spi) } if links.is_elsewhere(spi as u8) => spi as u8,
-            Kind::Ike { .. } | Kind::Esp { .. } | Kind::Keepalive | Kind::Runt => {
-                if inside.join.unreachable(now, path, kind, message) {
-                    return;
-                }
-                if usize::from(tried) + 1 >= shards {
-                    self.counters.icmp_stray += 1;
-                    return;
-                }
-                ((usize::from(links.index) + 1) % shards) as u8
-            }
-        };
-        let letter = Letter::Unreachable { tried: tried + 1, path, quoted: Box::from(quoted) };
-        links.hand_over(next, letter, &mut self.counters);
     }
 
     /// An inner packet on its way out: sealed into the send buffer, or given to the next shard if no Child SA here has
