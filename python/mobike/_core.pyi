@@ -10,7 +10,7 @@ from typing import Literal, final
 from mobike.address import ChildId, Ip, Nanos, Path, SaId
 from mobike.commands import Command
 from mobike.dataplane.operations import Operation
-from mobike.events import Authorise, CoreEvent, PlaneEvent
+from mobike.events import CoreEvent, PlaneEvent, Question
 
 __all__ = [
     "Core",
@@ -58,7 +58,7 @@ class Core:
     def submit(self, orders: Iterable[Command | Operation], /) -> None:
         """Give orders, all or none: ValueError or TypeError names the one that makes no sense; nothing is done then."""
 
-    def take_events(self, limit: int, /) -> list[CoreEvent | PlaneEvent | Authorise]:
+    def take_events(self, limit: int, /) -> list[CoreEvent | PlaneEvent | Question]:
         """At most `limit` events, oldest first; at once."""
 
     def event_fd(self) -> int:
@@ -149,7 +149,7 @@ class SimCore:
     def poll_timeout(self) -> Nanos | None:
         """When `handle_timeout` wants to be called; None if nothing waits."""
 
-    def take_events(self, limit: int, /) -> list[CoreEvent | PlaneEvent | Authorise]:
+    def take_events(self, limit: int, /) -> list[CoreEvent | PlaneEvent | Question]:
         """At most `limit` events, oldest first."""
 
     def has_events(self) -> bool:

@@ -110,6 +110,11 @@ class Profile:
     """We prove who we are by a signature; None: by the psk."""
     remote_certificate: bool = False
     """The peer proves who it is by a certificate, about which `Authorise` asks; if not, by the psk."""
+    local_eap: bool = False
+    """Initiator: we prove who we are by EAP, as `EapAsked` asks. Responder: by the key of the peer's method alone (RFC
+    5998), which must then be one that proves both ends."""
+    remote_eap: bool = False
+    """The peer proves who it is by EAP."""
     authorities: tuple[bytes, ...] = ()
     """SHA-1 of the public keys of authorities, to ask the peer for a certificate of theirs (CERTREQ)."""
     children: tuple[ChildOrders, ...] = ()
@@ -255,6 +260,38 @@ class Deny:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class EapSend:
+    """The answer to `EapAsked`: send this packet."""
+
+    sa: SaId
+    question: int
+    packet: bytes = field(repr=False)
+    refused: str | None = None
+    """Responder: the peer has failed already, for this reason; the packet tells it, and it may say nothing more."""
+
+
+@dataclass(frozen=True, slots=True)
+class EapDone:
+    """The answer to `EapAsked`: the method has ended well."""
+
+    sa: SaId
+    question: int
+    key: bytes | None = field(repr=False)
+    """The MSK; None: the method makes none, and AUTH is bound to the IKE SA by its own keys (RFC 7296 section 2.16)."""
+    peer: str | None = None
+    """Responder: who the peer proved to be."""
+
+
+@dataclass(frozen=True, slots=True)
+class EapFail:
+    """The answer to `EapAsked`: it has failed."""
+
+    sa: SaId
+    question: int
+    why: str
+
+
 Command: TypeAlias = (
     SetProfile
     | RemoveProfile
@@ -272,4 +309,7 @@ Command: TypeAlias = (
     | CloseChild
     | Allow
     | Deny
+    | EapSend
+    | EapDone
+    | EapFail
 )

@@ -3,7 +3,7 @@
 Events of the core mirror `rust/ike/src/event.rs` name by name; `rust/py` builds them in batches. Nothing here decides.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
 
@@ -69,6 +69,27 @@ class Authorise:
     certificates: tuple[bytes, ...]
     """X.509 in DER, as they came: its own first."""
     path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class EapAsked:
+    """An EAP packet of a peer: what comes next? Its IKE SA waits for `EapSend`, `EapDone` or `EapFail`, some seconds
+    long; then the peer is refused."""
+
+    sa: SaId
+    question: int
+    connection: str
+    role: Role
+    """Ours: the initiator answers requests, the responder makes them."""
+    peer_id: str
+    """Who the peer says it is in its ID payload, which is not who EAP proves it to be."""
+    packet: bytes | None = field(repr=False)
+    """What it said (RFC 3748 section 4); None: the responder begins."""
+    path: Path
+
+
+Question: TypeAlias = Authorise | EapAsked
+"""What the core wants to know of whoever judges peers; no fact for the fleet."""
 
 
 @dataclass(frozen=True, slots=True)

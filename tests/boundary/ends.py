@@ -12,12 +12,12 @@ from typing import TypeVar
 from mobike import _core
 from mobike.address import Endpoint, Ip, Path, Token
 from mobike.commands import SECOND, Connect, Pool, Profile, Retransmit, SetLocalAddresses, SetProfile
-from mobike.events import Authorise, CoreEvent, PlaneEvent
+from mobike.events import CoreEvent, PlaneEvent, Question
 
 PATIENCE = 10.0
 """Seconds until a test gives up on an event: a hundred times what it takes."""
 
-Event = TypeVar("Event", bound=CoreEvent | PlaneEvent | Authorise)
+Event = TypeVar("Event", bound=CoreEvent | PlaneEvent | Question)
 
 PHONE = Profile(
     name="home",
@@ -52,7 +52,7 @@ class End:
     addresses: tuple[Ip, ...]
     ike_port: int
     natt_port: int
-    events: list[CoreEvent | PlaneEvent | Authorise] = field(default_factory=list)
+    events: list[CoreEvent | PlaneEvent | Question] = field(default_factory=list)
     seen: int = 0
     packets: list[bytes] = field(default_factory=list)
 

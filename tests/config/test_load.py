@@ -67,15 +67,23 @@ def test_the_example_shows_every_key_and_can_be_used(tmp_path: Path) -> None:
         assert shown == set(model.model_fields), name
     connections = document["connections"].values()
     shown = {key for table in connections for key in table}
-    assert shown | {"psk"} == set(ConnectionTable.model_fields)
+    assert shown | {"psk", "eap_password", "eap_password_env"} == set(ConnectionTable.model_fields)
     (tmp_path / "roadwarriors.psk").write_text(KEY + "\n")
     (tmp_path / "roadwarriors.psk").chmod(0o600)
     authority = Authority.new()
     authority.write(tmp_path / "branches-ca.pem")
     authority.issue("gw.example.net").write(tmp_path, "gateway")
+    for name, text in (
+        ("users.toml", '"ann" = "her password"\n'),
+        ("ann.password", "her password\n"),
+        ("radius.secret", "s\n"),
+    ):
+        (tmp_path / name).touch(mode=0o600)
+        (tmp_path / name).write_text(text)
     loaded = parse(EXAMPLE.read_text(), Judge(), base=tmp_path, environ={"OFFICE_PSK": KEY})
     assert loaded.warnings == ()
-    assert [connection.name for connection in loaded.settings.connections] == ["roadwarriors", "branches", "office"]
+    names = [connection.name for connection in loaded.settings.connections]
+    assert names == ["roadwarriors", "branches", "phones", "staff", "away", "office"]
 
 
 def test_the_example_says_the_defaults() -> None:

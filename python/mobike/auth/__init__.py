@@ -3,6 +3,8 @@
 names       does a certificate belong to who the peer says it is?
 trust       what a connection trusts: authorities, revocation lists
 chain       from a peer's certificate to an authority
+eap         methods that a peer, or we, may prove themselves by instead
+radius      the same, judged by a server elsewhere
 doorkeeper  the questions of the core, answered in turn
 
 The core has checked the peer's signature before it asks (RFC 7427): whoever is asked about here holds the key of the

@@ -5,6 +5,7 @@ Ed25519 and no identities but host names and addresses. What is not understood h
 whose fault it is.
 """
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +15,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, ObjectIdentifier
 
 from mobike.auth.names import PeerName, can_be_named, is_named, name_of
@@ -98,6 +100,7 @@ _UNREADABLE: Final = (
     ValueError,
     TypeError,
     UnsupportedAlgorithm,
+    CryptographyDeprecationWarning,
     x509.InvalidVersion,
     x509.DuplicateExtension,
     x509.UnsupportedGeneralNameType,
@@ -106,7 +109,10 @@ _UNREADABLE: Final = (
 
 def _parsed(der: bytes) -> x509.Certificate:
     """A certificate of which every part can be read. `cryptography` reads most of them only when they are asked for."""
-    certificate = x509.load_der_x509_certificate(der)
+    with warnings.catch_warnings():
+        # A serial number below 1 is only warned of, yet RFC 5280 section 4.1.2.2 knows none.
+        warnings.simplefilter("error", CryptographyDeprecationWarning)
+        certificate = x509.load_der_x509_certificate(der)
     _ = (
         certificate.version,
         certificate.serial_number,

@@ -1,4 +1,4 @@
-"""Answers the core's questions, a limited number a turn: certificates cost time, and a turn must not."""
+"""Answers the core's questions, a limited number a turn: certificates and passwords cost time, and a turn must not."""
 
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -7,10 +7,12 @@ from typing import Final
 
 from mobike.address import Nanos
 from mobike.auth.chain import Refused, validate
+from mobike.auth.eap.talks import Reply, Talks
 from mobike.auth.names import MOST_ADDRESSES, PeerName, addresses_of
+from mobike.auth.radius import Relay
 from mobike.auth.trust import Trust, key_info
 from mobike.commands import SECOND, Allow, Deny
-from mobike.events import Authorise
+from mobike.events import Authorise, EapAsked, Question
 
 ANSWERS_PER_TURN: Final = 32
 """Each takes some half a millisecond, for a chain of three."""
@@ -21,29 +23,44 @@ MOST_WAITING: Final = 16_384
 
 
 class Doorkeeper:
-    """Who may in, by connection."""
+    """Who may in, by connection; `talks` are those of EAP."""
 
-    def __init__(self, trusts: Mapping[str, Trust]) -> None:
+    def __init__(self, trusts: Mapping[str, Trust], talks: Talks | None = None) -> None:
         self._trusts = dict(trusts)
-        self._waiting: deque[tuple[Nanos, Authorise]] = deque(maxlen=MOST_WAITING)
+        self._talks = Talks({}, bytes) if talks is None else talks
+        self._waiting: deque[tuple[Nanos, Question]] = deque(maxlen=MOST_WAITING)
 
-    def ask(self, questions: Iterable[Authorise], now: Nanos) -> None:
+    def ask(self, questions: Iterable[Question], now: Nanos) -> None:
         """Take questions in."""
         self._waiting.extend((now, question) for question in questions)
 
     @property
     def busy(self) -> bool:
         """Are there questions left for the next turn?"""
-        return bool(self._waiting)
+        return bool(self._waiting) or self._talks.busy
 
-    def answers(self, now: Nanos, at: datetime) -> list[Allow | Deny]:
+    def answers(self, now: Nanos, at: datetime) -> list[Allow | Deny | Reply]:
         """Some answers; `at` is the time of day that certificates are judged by, UTC."""
-        given: list[Allow | Deny] = []
+        given: list[Allow | Deny | Reply] = [*self._talks.take_replies(ANSWERS_PER_TURN)]
         while self._waiting and len(given) < ANSWERS_PER_TURN:
             asked, question = self._waiting.popleft()
             if now - asked < PATIENCE:
-                given.append(self._judge(question, at))
+                answer = self._answer(question, now, at)
+                if answer is not None:
+                    given.append(answer)
         return given
+
+    @property
+    def servers(self) -> Relay:
+        """What is asked of RADIUS servers; sockets are the shell's."""
+        return self._talks.relay
+
+    def _answer(self, question: Question, now: Nanos, at: datetime) -> Allow | Deny | Reply | None:
+        match question:
+            case Authorise():
+                return self._judge(question, at)
+            case EapAsked():
+                return self._talks.reply(question, now)
 
     def _judge(self, question: Authorise, at: datetime) -> Allow | Deny:
         trust = self._trusts.get(question.connection)

@@ -8,9 +8,11 @@ from os import X_OK, access
 from pathlib import Path
 from typing import Final, TypeVar
 
+from mobike.auth.eap import Orders
 from mobike.auth.trust import Trust
 from mobike.commands import SECOND, ChildOrders, Credential, Pool, Profile, Retransmit
 from mobike.config.credentials import read_own, read_trust
+from mobike.config.eap import of_eap, read_eap
 from mobike.config.locate import Key
 from mobike.config.models import (
     ApiTable,
@@ -94,6 +96,7 @@ def build_connection(name: str, table: ConnectionTable, base: Path, environ: Map
         profile=_profile(name, table, proofs),
         policy=_policy(name, table, policy),
         trust=proofs.trust,
+        eap=proofs.eap,
         addresses=tuple(table.addresses),
         hooks=HookSettings(table.on_up, table.on_down, table.on_move, table.on_away, table.hook_timeout),
     )
@@ -108,6 +111,7 @@ class _Proofs:
     psk: bytes = field(default=b"", repr=False)
     credential: Credential | None = None
     trust: Trust | None = None
+    eap: Orders | None = None
 
 
 def _proofs(
@@ -126,6 +130,10 @@ def _proofs(
             proofs = replace(proofs, local_id=own.name, credential=own.credential)
         if table.remote_auth == "cert":
             proofs = replace(proofs, trust=read_trust(table, base))
+        if _uses_eap(table):
+            eap = read_eap(table, proofs.local_id, base, environ)
+            problems += [ConnectionProblem((key,), warning, harmless=True) for key, warning in eap.warnings]
+            proofs = replace(proofs, eap=eap.orders)
     except SecretError as problem:
         problems.append(ConnectionProblem((problem.key,), str(problem)))
         return None
@@ -134,6 +142,10 @@ def _proofs(
 
 def _uses_psk(table: ConnectionTable) -> bool:
     return "psk" in {table.local_auth, table.remote_auth}
+
+
+def _uses_eap(table: ConnectionTable) -> bool:
+    return "eap" in {table.local_auth, table.remote_auth}
 
 
 def _sources(table: ConnectionTable) -> int:
@@ -236,8 +248,8 @@ def _of_proofs(table: ConnectionTable) -> Iterator[ConnectionProblem]:
         case _, True:
             yield ConnectionProblem((), "has more than one key; give exactly one of psk, psk_file, psk_env")
         case _:
-            yield ConnectionProblem((), 'has a key that nobody uses: both ends have auth = "cert"')
-    if table.local_id is None and table.local_auth == "psk":
+            yield ConnectionProblem((), 'has a key that nobody uses: no end has auth = "psk"')
+    if table.local_id is None and table.local_auth != "cert":
         yield ConnectionProblem(("local_id",), "is missing")
     of_certificates: tuple[tuple[str, str, Sequence[tuple[str, object]]], ...] = (
         ("local_auth", table.local_auth, (("local_cert", table.local_cert), ("local_key", table.local_key))),
@@ -247,10 +259,12 @@ def _of_proofs(table: ConnectionTable) -> Iterator[ConnectionProblem]:
         for key, value in keys:
             if auth == "cert" and not value:
                 yield ConnectionProblem((key,), f'is missing; {end} = "cert" needs it')
-            if auth == "psk" and value:
+            if auth != "cert" and value:
                 yield ConnectionProblem((key,), f'is used with {end} = "cert" only')
-    if table.remote_crl and table.remote_auth == "psk":
+    if table.remote_crl and table.remote_auth != "cert":
         yield ConnectionProblem(("remote_crl",), 'is used with remote_auth = "cert" only')
+    for key, message in of_eap(table):
+        yield ConnectionProblem((key,), message)
 
 
 def _of_initiator(table: ConnectionTable) -> Iterator[ConnectionProblem]:
@@ -323,6 +337,8 @@ def _profile(name: str, table: ConnectionTable, proofs: _Proofs) -> Profile:
         psk=proofs.psk,
         credential=proofs.credential,
         remote_certificate=proofs.trust is not None,
+        local_eap=table.local_auth == "eap",
+        remote_eap=table.remote_auth == "eap",
         authorities=() if proofs.trust is None else proofs.trust.authorities(),
         ike_proposals=tuple(table.ike),
         esp_proposals=tuple(table.esp),

@@ -168,6 +168,16 @@ class ChildTable(Table):
     start: Literal["auto", "manual"] = "auto"
 
 
+class RadiusTable(Table):
+    """[[connections.NAME.radius]]"""
+
+    server: Address
+    port: Annotated[int, Field(ge=1, le=65_535)] = 1812
+    secret: SecretStr | None = None
+    secret_file: FileName | None = None
+    secret_env: Annotated[str, Field(min_length=1)] | None = None
+
+
 class ConnectionTable(Table):
     """[connections.NAME]"""
 
@@ -177,12 +187,19 @@ class ConnectionTable(Table):
     remote_natt_port: Port = 4500
     local_id: IdentityText | None = None
     remote_id: PatternText
-    local_auth: Literal["psk", "cert"] = "psk"
-    remote_auth: Literal["psk", "cert"] = "psk"
+    local_auth: Literal["psk", "cert", "eap"] = "psk"
+    remote_auth: Literal["psk", "cert", "eap"] = "psk"
     local_cert: FileName | None = None
     local_key: FileName | None = None
     remote_ca: list[FileName] = []
     remote_crl: list[FileName] = []
+    eap: Annotated[list[Literal["mschapv2", "radius"]], Field(min_length=1)] = ["mschapv2"]
+    eap_identity: Annotated[str, Field(min_length=1, max_length=253)] | None = None
+    eap_password: SecretStr | None = None
+    eap_password_file: FileName | None = None
+    eap_password_env: Annotated[str, Field(min_length=1)] | None = None
+    eap_users: FileName | None = None
+    radius: Annotated[list[RadiusTable], Field(max_length=8)] = []
     psk: SecretStr | None = None
     psk_file: FileName | None = None
     psk_env: Annotated[str, Field(min_length=1)] | None = None

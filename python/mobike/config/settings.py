@@ -6,6 +6,7 @@ from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
 from mobike.address import Ip
+from mobike.auth.eap import Orders
 from mobike.auth.trust import Trust
 from mobike.commands import Profile
 from mobike.policy.connection import ConnectionPolicy
@@ -151,6 +152,8 @@ class Connection:
     policy: ConnectionPolicy
     trust: Trust | None = None
     """Whose certificates open the door; None: the peer proves itself by the psk."""
+    eap: Orders | None = None
+    """What is said in EAP, by us or to the peer."""
     addresses: tuple[Ip, ...] = ()
     """Addresses of ours to announce beside those of our links, e.g. the public ones of a static NAT."""
     hooks: HookSettings = HookSettings()

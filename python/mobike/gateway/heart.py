@@ -12,7 +12,7 @@ from mobike.auth import Doorkeeper
 from mobike.commands import Command
 from mobike.dataplane.operations import Operation
 from mobike.dataplane.planes import DataPlane
-from mobike.events import Authorise, Event, LinkEvent, OperatorEvent
+from mobike.events import Event, LinkEvent, OperatorEvent, Question
 from mobike.fleet import Decided, Fleet
 
 EVENTS_PER_TURN: Final = 1024
@@ -24,7 +24,7 @@ class CoreEvents(Protocol):
 
     def submit(self, orders: Sequence[Command | Operation], /) -> None: ...
 
-    def take_events(self, limit: int, /) -> Sequence[Event | Authorise]: ...
+    def take_events(self, limit: int, /) -> Sequence[Event | Question]: ...
 
 
 class LinkNews(Protocol):
@@ -65,9 +65,10 @@ class Heart:
     def turn(self, now: Nanos) -> bool:
         """One pass; True if there is more to do than one turn does."""
         orders, self._orders = self._orders, []
+        self._door.servers.wake(now)
         told = self._core.take_events(EVENTS_PER_TURN)
-        self._door.ask((each for each in told if isinstance(each, Authorise)), now)
-        facts = (each for each in told if not isinstance(each, Authorise))
+        self._door.ask((each for each in told if isinstance(each, Question)), now)
+        facts = (each for each in told if not isinstance(each, Question))
         events: list[Event] = [*self._links.take(), *facts, *self._plane.take(), *orders]
         decided = self._fleet.handle(events, now)
         if decided.commands:

@@ -13,6 +13,7 @@ import structlog
 from mobike import _core
 from mobike.address import Ip
 from mobike.auth import Doorkeeper
+from mobike.auth.eap import Talks
 from mobike.commands import RemoveProfile, SetProfile
 from mobike.config import Inner, LinkSource, PlaneKind, Settings
 from mobike.dataplane.inner_net import InnerNet
@@ -165,7 +166,8 @@ class Daemon:
 
     def _make_door(self) -> Doorkeeper:
         connections = self.settings.connections
-        return Doorkeeper({each.name: each.trust for each in connections if each.trust is not None})
+        talks = Talks({each.name: each.eap for each in connections if each.eap is not None}, secrets.token_bytes)
+        return Doorkeeper({each.name: each.trust for each in connections if each.trust is not None}, talks)
 
     def _make_plane(self) -> DataPlane:
         match self.settings.dataplane.kind:

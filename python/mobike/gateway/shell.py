@@ -8,12 +8,13 @@ from typing import Protocol
 
 import structlog
 
-from mobike.address import Nanos
+from mobike.address import Ip, Nanos
 from mobike.auth import Doorkeeper
 from mobike.dataplane.planes import DataPlane
 from mobike.events import Event, OperatorEvent
 from mobike.fleet import Decided, Fleet
 from mobike.gateway.heart import CoreEvents, Heart
+from mobike.gateway.post import Post
 from mobike.link import Links
 
 log = structlog.get_logger()
@@ -50,6 +51,8 @@ class Shell:
     ) -> None:
         self._core = core
         self._fleet = fleet
+        self._door = door
+        self._post = Post(self._heard)
         self._heart = Heart(core, links, plane, fleet, watch, door=door, time_of_day=lambda: datetime.now(UTC))
         self._soon: asyncio.Handle | None = None
         self._later: asyncio.TimerHandle | None = None
@@ -75,14 +78,21 @@ class Shell:
 
     def turn(self, now: Nanos) -> bool:
         """One pass; True if there is more to do than one turn does."""
-        return self._heart.turn(now)
+        more = self._heart.turn(now)
+        self._post.send(self._door.servers.take_letters())
+        return more
 
     def close(self) -> None:
         """No more turns."""
         asyncio.get_running_loop().remove_reader(self._core.event_fd())
+        self._post.close()
         for handle in (self._soon, self._later, self._gap):
             if handle is not None:
                 handle.cancel()
+
+    def _heard(self, ip: Ip, port: int, octets: bytes) -> None:
+        self._door.servers.heard(ip, port, octets)
+        self.wake()
 
     def _listen(self) -> None:
         self._gap = None
@@ -120,7 +130,8 @@ class Shell:
         if more:
             self.wake()
             return
-        deadline = self._fleet.poll_deadline()
+        deadlines = (self._fleet.poll_deadline(), self._door.servers.poll_deadline())
+        deadline = min((each for each in deadlines if each is not None), default=None)
         if deadline is not None:
             delay = max(0, deadline - time.monotonic_ns()) / 1e9
             self._later = asyncio.get_running_loop().call_later(delay, self.wake)

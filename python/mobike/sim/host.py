@@ -15,7 +15,7 @@ from mobike.auth import Doorkeeper
 from mobike.commands import Announce, Command, Connect, Move, Probe, SetProfile
 from mobike.config import Connection
 from mobike.dataplane.operations import Operation
-from mobike.events import Authorise, Event, IkeSaDown, IkeSaUp, OperatorEvent, Role
+from mobike.events import Event, IkeSaDown, IkeSaUp, OperatorEvent, Question, Role
 from mobike.fleet import Decided, Fleet
 from mobike.gateway.heart import Heart
 from mobike.inner import echo
@@ -204,9 +204,9 @@ class Host:
         self.core.submit(old, self.world.now)
         self._drain()
 
-    def take_events(self, limit: int, /) -> Sequence[Event | Authorise]:
+    def take_events(self, limit: int, /) -> Sequence[Event | Question]:
         events = self.core.take_events(limit)
-        self._watcher.told(self, [each for each in events if not isinstance(each, Authorise)])
+        self._watcher.told(self, [each for each in events if not isinstance(each, Question)])
         return events
 
     # --- packets ---

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::Path;
 use crate::id::{ChildId, Generation, ProfileId, Question, SaId, Token};
 use crate::profile::Profile;
+use crate::sa::exchange::eap::EapReply;
 
 /// UDP ports used once IKE floats to NAT traversal (RFC 7296 section 2.23).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,6 +129,15 @@ pub enum Command {
         sa: SaId,
         /// Its name.
         name: Arc<str>,
+    },
+    /// The answer to `Event::Eap`. One that comes late, or twice, does nothing and is counted.
+    Eap {
+        /// The SA in question.
+        sa: SaId,
+        /// The question.
+        question: Question,
+        /// The answer.
+        reply: EapReply,
     },
     /// Delete one Child SA pair.
     CloseChild {

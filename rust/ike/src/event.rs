@@ -9,6 +9,7 @@ use crate::Path;
 use crate::crypto::SignatureError;
 use crate::crypto::{DirectionKeys, EspSuite, IkeSuite};
 use crate::id::{ChildId, Generation, Identity, ProfileId, Question, Role, SaId, Token};
+use crate::sa::exchange::eap::EapPacket;
 use crate::sa::probe::place::Seen as PairSeen;
 use crate::selector::Selector;
 use crate::wire::Extensions;
@@ -21,6 +22,9 @@ pub enum Event {
     /// A peer has signed with the key of a certificate: may it in? Its IKE SA waits for `Command::Verdict`, not for ever:
     /// without one the peer is refused.
     Authorise(Box<Authorise>),
+    /// An EAP packet of a peer, or the beginning of a conversation: what comes next? Its IKE SA waits for `Command::Eap`, not
+    /// for ever: without one the peer is refused.
+    Eap(Box<EapAsked>),
     /// A Child SA pair is agreed; the shell installs it before it sends what `poll_transmit` yields.
     ChildUp {
         /// Its IKE SA.
@@ -260,6 +264,25 @@ pub struct Authorise {
     pub path: Path,
 }
 
+/// What to say next in an EAP conversation.
+#[derive(Debug, Clone)]
+pub struct EapAsked {
+    /// The question; the reply names it.
+    pub question: Question,
+    /// The IKE SA that waits.
+    pub sa: SaId,
+    /// Its profile.
+    pub profile: ProfileId,
+    /// Our role: the initiator answers requests, the responder makes them.
+    pub role: Role,
+    /// Who the peer says it is in its ID payload, which is not who EAP proves it to be.
+    pub peer_id: Identity,
+    /// Where it is.
+    pub path: Path,
+    /// What it said; nothing: the responder begins.
+    pub packet: Option<EapPacket>,
+}
+
 /// What NAT_DETECTION told about a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct NatView {
@@ -372,6 +395,8 @@ pub enum AuthRefusal {
     Incomplete,
     /// It comes from, or to, an address that the profile does not allow.
     WrongAddress,
+    /// It breaks the rules of EAP in this way.
+    Eap(&'static str),
 }
 
 impl fmt::Display for AuthRefusal {
@@ -380,6 +405,7 @@ impl fmt::Display for AuthRefusal {
             AuthRefusal::Signature(why) => return write!(f, "peer's signature is refused: {why}"),
             AuthRefusal::CannotSign(why) => return write!(f, "we cannot sign: {why}"),
             AuthRefusal::Denied(why) => why,
+            AuthRefusal::Eap(how) => return write!(f, "peer's EAP {how}"),
             AuthRefusal::Undecided => "nobody here decided in time whether to let the peer in",
             AuthRefusal::WrongMethod => "peer proves who it is in another way than the profile wants",
             AuthRefusal::NoCertificate => "peer signs, but sends no X.509 certificate",

@@ -17,7 +17,8 @@ impl Proofs {
     /// Does either end sign (RFC 7427)?
     #[must_use]
     pub fn sign(&self) -> bool {
-        matches!(self.local, LocalProof::Signature(_)) || !matches!(self.remote, RemoteProof::SharedKey)
+        matches!(self.local, LocalProof::Signature(_))
+            || matches!(self.remote, RemoteProof::Keys(_) | RemoteProof::Certificate { .. })
     }
 
     /// The authorities whose certificates we ask the peer for.
@@ -25,7 +26,7 @@ impl Proofs {
     pub fn authorities(&self) -> &[Authority] {
         match &self.remote {
             RemoteProof::Certificate { authorities } => authorities,
-            RemoteProof::SharedKey | RemoteProof::Keys(_) => &[],
+            RemoteProof::SharedKey | RemoteProof::Keys(_) | RemoteProof::Eap => &[],
         }
     }
 }
@@ -38,6 +39,9 @@ pub enum LocalProof {
     SharedKey,
     /// By a signature.
     Signature(Arc<Credential>),
+    /// By an EAP method (RFC 7296 section 2.16). The initiator runs it as its peer. The responder, only where the peer does
+    /// the same, proves no more than that it knows the method's key (RFC 5998): the method must be one that proves both ends.
+    Eap,
 }
 
 /// How the peer proves who it is.
@@ -53,6 +57,9 @@ pub enum RemoteProof {
         /// Named in CERTREQ, so that the peer knows which of its certificates to send.
         authorities: Arc<[Authority]>,
     },
+    /// By an EAP method, of which the control plane knows the other end (`Event::Eap`). A responder that proves itself so
+    /// signs nothing (RFC 5998).
+    Eap,
 }
 
 /// SHA-1 of an authority's SubjectPublicKeyInfo (RFC 7296 section 3.7): a name, not a proof.

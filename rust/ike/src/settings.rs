@@ -72,10 +72,17 @@ pub struct QuestionLimits {
     pub max_octets: u64,
     /// After so long without a verdict the peer is refused.
     pub patience: core::time::Duration,
+    /// An EAP conversation, which is many questions, must be over after so long. Somebody may have to type a password.
+    pub conversation: core::time::Duration,
 }
 
 impl Default for QuestionLimits {
     fn default() -> Self {
-        QuestionLimits { max: 4_096, max_octets: 32 << 20, patience: core::time::Duration::from_secs(10) }
+        QuestionLimits {
+            max: 4_096,
+            max_octets: 32 << 20,
+            patience: core::time::Duration::from_secs(10),
+            conversation: core::time::Duration::from_secs(60),
+        }
     }
 }

@@ -126,6 +126,7 @@ impl Core {
                 | Command::Probe { sa, .. }
                 | Command::Watch { sa, .. }
                 | Command::Verdict { sa, .. }
+                | Command::Eap { sa, .. }
                 | Command::Away { sa, .. }
                 | Command::Rekey { sa }
                 | Command::OpenChild { sa, .. }

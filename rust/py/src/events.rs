@@ -9,7 +9,7 @@ use std::time::Duration;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple};
 
-use mobike_ike::{Authorise, IkeSaUp, NatView, Path, Role, Selector};
+use mobike_ike::{Authorise, EapAsked, IkeSaUp, NatView, Path, Role, Selector};
 use mobike_io::{ChildUp, Event};
 
 use crate::classes::{Addresses, Events, Members};
@@ -90,6 +90,7 @@ impl<'py> Writer<'py, '_> {
         match event {
             Ike::IkeSaUp(up) => self.ike_sa_up(*up),
             Ike::Authorise(asked) => self.authorise(&asked),
+            Ike::Eap(asked) => self.eap(&asked),
             // The shell replaces this one before it gets here.
             Ike::ChildUp { sa, .. } => classes.plane_refused.bind(py).call1((sa.0, "a Child SA without a data plane")),
             Ike::ChildFailed { sa, name, why } => classes.child_failed.bind(py).call1((sa.0, self.text(&name), why)),
@@ -181,6 +182,20 @@ impl<'py> Writer<'py, '_> {
             self.path(asked.path)?,
         );
         classes.authorise.bind(py).call1(args)
+    }
+
+    fn eap(&mut self, asked: &EapAsked) -> PyResult<Object<'py>> {
+        let (py, classes) = (self.py, self.events);
+        let args = (
+            asked.sa.0,
+            asked.question.0,
+            self.names.name(py, asked.profile),
+            self.role(asked.role),
+            asked.peer_id.to_string(),
+            asked.packet.as_ref().map(|packet| PyBytes::new(py, packet.octets())),
+            self.path(asked.path)?,
+        );
+        classes.eap_asked.bind(py).call1(args)
     }
 
     fn child_up(&mut self, up: &ChildUp) -> PyResult<Object<'py>> {

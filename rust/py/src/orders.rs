@@ -6,13 +6,17 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 
-use mobike_ike::{ChildId, Command, Generation, NattPorts, Question, SaId, Token, Verdict};
+use mobike_ike::crypto::SecretBytes;
+use mobike_ike::{
+    ChildId, Command, EapPacket, EapReply, Generation, Identity, NattPorts, Question, SaId, Token, Verdict,
+};
 use mobike_io::{Operation, Order};
 
 use crate::classes::{Commands, Operations};
+use crate::identity;
 use crate::names::Names;
 use crate::profile::{self, Plane};
-use crate::read::{addresses, field, optional, path, path_field, span};
+use crate::read::{addresses, field, optional, path, path_field, span, wrong};
 
 /// What translating takes.
 pub(crate) struct Reader<'a> {
@@ -70,6 +74,13 @@ impl Reader<'_> {
         } else if class.is(&commands.open_child) {
             let name: String = field(from, intern!(py, "name"))?;
             Command::OpenChild { sa: sa(from)?, name: Arc::from(name) }
+        } else if class.is(&commands.eap_send) {
+            eap_reply(from, eap_send(from)?)?
+        } else if class.is(&commands.eap_done) {
+            eap_reply(from, eap_done(from)?)?
+        } else if class.is(&commands.eap_fail) {
+            let why: String = field(from, intern!(py, "why"))?;
+            eap_reply(from, EapReply::Failed { why: Arc::from(why) })?
         } else if class.is(&commands.close_child) {
             Command::CloseChild { child: ChildId(field(from, intern!(py, "child"))?) }
         } else if class.is(&commands.rekey) {
@@ -101,6 +112,29 @@ impl Reader<'_> {
             natt: NattPorts { local: self.natt_port, remote: field(from, intern!(py, "remote_natt_port"))? },
         })
     }
+}
+
+fn eap_reply(from: &Bound<'_, PyAny>, reply: EapReply) -> PyResult<Command> {
+    Ok(Command::Eap { sa: sa(from)?, question: question(from)?, reply })
+}
+
+fn eap_send(from: &Bound<'_, PyAny>) -> PyResult<EapReply> {
+    let packet = from.getattr(intern!(from.py(), "packet"))?;
+    // The value stays out of the message.
+    let octets: Vec<u8> = packet.extract().map_err(|_| wrong("packet", "not bytes"))?;
+    let packet = EapPacket::new(octets).ok_or_else(|| wrong("packet", "not an EAP packet"))?;
+    let refused: Option<String> = field(from, intern!(from.py(), "refused"))?;
+    Ok(EapReply::Send { packet, refused: refused.map(Arc::from) })
+}
+
+/// A name that is none of RFC 7296 is kept as it is.
+fn eap_done(from: &Bound<'_, PyAny>) -> PyResult<EapReply> {
+    let py = from.py();
+    let key = from.getattr(intern!(py, "key"))?;
+    let octets: Option<&[u8]> = key.extract().map_err(|_| wrong("key", "not bytes"))?;
+    let peer: Option<String> = field(from, intern!(py, "peer"))?;
+    let peer = peer.map(|name| identity::parse(&name).unwrap_or_else(|_| Identity::Email(Arc::from(name))));
+    Ok(EapReply::Agreed { key: octets.map(SecretBytes::from_slice), peer })
 }
 
 fn operation(from: &Bound<'_, PyAny>) -> PyResult<Operation> {

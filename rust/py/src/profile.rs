@@ -131,13 +131,19 @@ fn paths(from: &Bound<'_, PyAny>) -> PyResult<PathOrders> {
 fn proofs(from: &Bound<'_, PyAny>) -> PyResult<Proofs> {
     let py = from.py();
     let credential = optional(from, intern!(py, "credential"), credential)?;
-    let local = credential.map_or(LocalProof::SharedKey, |credential| LocalProof::Signature(Arc::new(credential)));
+    let (local_eap, remote_eap) = (field(from, intern!(py, "local_eap"))?, field(from, intern!(py, "remote_eap"))?);
+    let local = match (local_eap, credential) {
+        (true, _) => LocalProof::Eap,
+        (false, Some(credential)) => LocalProof::Signature(Arc::new(credential)),
+        (false, None) => LocalProof::SharedKey,
+    };
     let authorities = each(from, intern!(py, "authorities"), |item| {
         item.extract().map_err(|_| "not 20 octets: SHA-1 of a public key".to_owned())
     })?;
-    let remote = match field(from, intern!(py, "remote_certificate"))? {
-        true => RemoteProof::Certificate { authorities: authorities.into() },
-        false => RemoteProof::SharedKey,
+    let remote = match (remote_eap, field(from, intern!(py, "remote_certificate"))?) {
+        (true, _) => RemoteProof::Eap,
+        (false, true) => RemoteProof::Certificate { authorities: authorities.into() },
+        (false, false) => RemoteProof::SharedKey,
     };
     Ok(Proofs { local, remote })
 }

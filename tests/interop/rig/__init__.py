@@ -3,16 +3,18 @@
 * `network`: `Rig`, its cables, moves and faults;  `ping`: what became of pings;  `capture`: reading captures
 * `mobike`: `Mobike`, our daemon, and its usual configurations
 * `charon`: `Charon`, the daemon;  `roles`: its usual configurations;  `settings`, `sas`: its language, its answers
+* `freeradius`: `FreeRadius`, a RADIUS server
 * `program`, `waiting`: programs in the background, waiting with a deadline;  `requirement`: skip marks
 """
 
 from .capture import dissect
 from .charon import PLUGINS, Charon
+from .freeradius import SECRET, FreeRadius
 from .mobike import DEVICE, Mobike, Toml, mobike_client, mobike_gateway
 from .network import GW1, GW2, INNER, INNER6, INNER6_NET, INNER_NET, UP1, UP2, Cable, Namespace, Rig, addresses
 from .ping import Pinger, PingResult, Reply
 from .program import Program, ProgramError
-from .requirement import requires_rig, requires_strongswan
+from .requirement import requires_freeradius, requires_rig, requires_strongswan
 from .roles import CLIENT_ID, ESP, GATEWAY_ID, IKE, POOL, PSK, initiator, psk, responder
 from .sas import ChildSa, IkeSa
 from .settings import Settings, merge
@@ -33,11 +35,13 @@ __all__ = [
     "PLUGINS",
     "POOL",
     "PSK",
+    "SECRET",
     "UP1",
     "UP2",
     "Cable",
     "Charon",
     "ChildSa",
+    "FreeRadius",
     "IkeSa",
     "Mobike",
     "Namespace",
@@ -56,6 +60,7 @@ __all__ = [
     "mobike_client",
     "mobike_gateway",
     "psk",
+    "requires_freeradius",
     "requires_rig",
     "requires_strongswan",
     "responder",

@@ -13,6 +13,7 @@ from .program import run
 
 RIG_PROGRAMS = ("ip", "nft", "ping", "tcpdump", "unshare")
 STRONGSWAN_PROGRAMS = ("charon-systemd", "swanctl")
+FREERADIUS_PROGRAMS = ("freeradius",)
 
 
 @cache
@@ -37,6 +38,12 @@ def missing_for_strongswan() -> str | None:
     return missing_for_rig() or _absent(STRONGSWAN_PROGRAMS)
 
 
+@cache
+def missing_for_freeradius() -> str | None:
+    """Why no RADIUS server can be started here, or None."""
+    return missing_for_rig() or _absent(FREERADIUS_PROGRAMS)
+
+
 def _absent(programs: tuple[str, ...]) -> str | None:
     absent = [name for name in programs if shutil.which(name) is None]
     return f"not installed: {', '.join(absent)} (see .ci/system-packages.txt)" if absent else None
@@ -44,3 +51,4 @@ def _absent(programs: tuple[str, ...]) -> str | None:
 
 requires_rig = pytest.mark.skipif(missing_for_rig() is not None, reason=missing_for_rig() or "")
 requires_strongswan = pytest.mark.skipif(missing_for_strongswan() is not None, reason=missing_for_strongswan() or "")
+requires_freeradius = pytest.mark.skipif(missing_for_freeradius() is not None, reason=missing_for_freeradius() or "")

@@ -51,7 +51,7 @@ pub use cipher::{IvCounter, PayloadCipher};
 pub use kex::{Ephemeral, SharedSecret};
 pub use random::{Random, SeededRandom};
 pub use schedule::{AuthKeys, ChildKeys, DirectionKeys, IkeKeys, Nonces, SkD, SkeySeed, Spis};
-pub use secret::{Secret, SecretBytes};
+pub use secret::{PrfKey, Secret, SecretBytes};
 pub use signature::{Hashes, KeyKind, PublicKey, SignatureError};
 pub use signing::SigningKey;
 pub use suite::{EspSuite, IkeSuite, SuiteError};

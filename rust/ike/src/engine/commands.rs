@@ -10,7 +10,7 @@ use crate::sa::context::Context;
 use crate::sa::established::Established;
 use crate::sa::exchange::init_initiator::{self, MAX_PATHS, Order};
 use crate::sa::exchange::{
-    auth_initiator, auth_responder, away, close_child, mobike, open_child, rekey_child, rekey_ike,
+    auth_initiator, auth_responder, away, close_child, eap, mobike, open_child, rekey_child, rekey_ike,
 };
 use crate::sa::probe;
 use crate::sa::window::Ask;
@@ -65,7 +65,12 @@ impl Engine {
             Command::Rekey { sa } => self.with(now, sa, |sa, ctx| rekey_ike::order(sa, ctx, now)),
             Command::RekeyChild { child } => self.rekey_child(now, child),
             Command::Close { sa, why } => self.close(now, sa, why),
-            Command::Verdict { sa, question, verdict } => self.judged(now, sa, question, verdict),
+            Command::Verdict { sa, question, verdict } => {
+                self.judged(now, sa, question, |sa, ctx| on_verdict(sa, ctx, now, verdict));
+            }
+            Command::Eap { sa, question, reply } => {
+                self.judged(now, sa, question, |sa, ctx| eap::on_reply(sa, ctx, now, reply))
+            }
             Command::OpenChild { sa, name } => self.with(now, sa, |sa, ctx| open_child::order(sa, ctx, now, &name)),
             Command::CloseChild { child } => self.close_child(now, child),
         }
@@ -144,16 +149,11 @@ impl Engine {
     }
 
     /// Somebody waits for this, or did.
-    fn judged(&mut self, now: Nanos, id: SaId, question: Question, verdict: Verdict) {
+    fn judged(&mut self, now: Nanos, id: SaId, question: Question, act: impl FnOnce(&mut Sa, &mut Context)) {
         let place = self.place_of(id);
         let ctx = &mut self.ctx;
         match place.and_then(|place| self.table.get_mut(place)) {
-            Some(sa @ Sa::AwaitAuth(_)) if sa.awaits() == Some(question) => {
-                auth_responder::on_verdict(sa, ctx, now, verdict);
-            }
-            Some(sa @ Sa::AwaitAuthAnswer(_)) if sa.awaits() == Some(question) => {
-                auth_initiator::on_verdict(sa, ctx, now, verdict);
-            }
+            Some(sa) if sa.awaits() == Some(question) => act(sa, ctx),
             _ => ctx.counters.stale_commands += 1,
         }
         if let Some(place) = place {
@@ -173,5 +173,14 @@ impl Engine {
             Some(sa) => self.with(now, sa, |sa, ctx| close_child::order(sa, ctx, now, child)),
             None => self.ctx.counters.stale_commands += 1,
         }
+    }
+}
+
+/// The control plane has judged the peer.
+fn on_verdict(sa: &mut Sa, ctx: &mut Context, now: Nanos, verdict: Verdict) {
+    match sa {
+        Sa::AwaitAuth(_) => auth_responder::on_verdict(sa, ctx, now, verdict),
+        Sa::AwaitAuthAnswer(_) => auth_initiator::on_verdict(sa, ctx, now, verdict),
+        Sa::AwaitInitAnswer(_) | Sa::Established(_) | Sa::Ended => {}
     }
 }

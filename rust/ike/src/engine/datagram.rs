@@ -7,7 +7,8 @@ use crate::event::NoticeKind;
 use crate::id::SaId;
 use crate::sa::Sa;
 use crate::sa::context::{About, Context};
-use crate::sa::exchange::init_responder::{Placed, Verdict};
+use crate::sa::exchange::auth_initiator::Authenticating;
+use crate::sa::exchange::init_responder::{HalfOpen, Placed, Verdict};
 use crate::sa::exchange::{auth_initiator, auth_responder, informational, init_initiator, init_responder};
 use crate::sa::probe;
 use crate::table::cookie_gate::{Gate, Stranger};
@@ -137,8 +138,8 @@ impl Engine {
                 probe::on_message(sa, ctx, now, path, header, bytes);
             }
             Sa::Established(_) => informational::on_message(sa, ctx, now, path, header, bytes),
-            Sa::AwaitAuth(_) if is_auth(header, false) => on_auth_request(sa, ctx, now, path, bytes),
-            Sa::AwaitAuthAnswer(_) if is_auth(header, true) => on_auth_answer(sa, ctx, now, bytes),
+            Sa::AwaitAuth(half) if is_auth_request(half, header) => on_auth_request(sa, ctx, now, path, bytes),
+            Sa::AwaitAuthAnswer(asking) if is_auth_answer(asking, header) => on_auth_answer(sa, ctx, now, bytes),
             Sa::AwaitInitAnswer(_) | Sa::AwaitAuth(_) | Sa::AwaitAuthAnswer(_) | Sa::Ended => {
                 ctx.counters.dropped_wrong_state += 1;
             }
@@ -162,13 +163,21 @@ fn is_ours(sa: &Sa, header: &Header) -> bool {
         && header.flags.initiator == sender_is_initiator
 }
 
-fn is_auth(header: &Header, response: bool) -> bool {
-    header.exchange == ExchangeType::IKE_AUTH && header.message_id == 1 && header.flags.response == response
+/// The next IKE_AUTH, or the one before, again.
+fn is_auth_request(half: &HalfOpen, header: &Header) -> bool {
+    let again = half.last_answer.is_some() && header.message_id == half.auth_id.wrapping_sub(1);
+    let fits = header.message_id == half.auth_id || again;
+    header.exchange == ExchangeType::IKE_AUTH && fits && !header.flags.response
+}
+
+fn is_auth_answer(asking: &Authenticating, header: &Header) -> bool {
+    let fits = header.message_id == asking.auth_id();
+    header.exchange == ExchangeType::IKE_AUTH && fits && header.flags.response
 }
 
 fn on_auth_request(sa: &mut Sa, ctx: &mut Context, now: Nanos, path: Path, bytes: &mut [u8]) {
     let Sa::AwaitAuth(half) = sa else { return };
-    if half.parked.is_some() {
+    if half.awaits().is_some() {
         ctx.counters.repeats_parked += 1;
         return;
     }

@@ -154,6 +154,8 @@ pub struct Setup {
     pub token: Option<Token>,
     /// Its algorithms.
     pub suite: IkeSuite,
+    /// Message id of the IKE_AUTH that it came up with.
+    pub auth_id: u32,
     /// The peer.
     pub peer_id: Identity,
     /// Its path.
@@ -193,10 +195,10 @@ impl Established {
     /// Begin.
     #[must_use]
     pub fn new(setup: Setup) -> Established {
-        // The initiator used ids 0 and 1 in IKE_SA_INIT and IKE_AUTH.
+        // The initiator used the ids up to this one in IKE_SA_INIT and IKE_AUTH.
         let (ours, theirs) = match setup.channel.role {
-            Role::Initiator => (2, 0),
-            Role::Responder => (0, 1),
+            Role::Initiator => (setup.auth_id.wrapping_add(1), 0),
+            Role::Responder => (0, setup.auth_id),
         };
         let window = setup.profile.window.into();
         let mut established = Established {

@@ -54,7 +54,7 @@ impl Sa {
     #[must_use]
     pub fn awaits(&self) -> Option<Question> {
         match self {
-            Sa::AwaitAuth(sa) => sa.parked.as_ref().map(|parked| parked.question()),
+            Sa::AwaitAuth(sa) => sa.awaits(),
             Sa::AwaitAuthAnswer(sa) => sa.awaits(),
             Sa::AwaitInitAnswer(_) | Sa::Established(_) | Sa::Ended => None,
         }

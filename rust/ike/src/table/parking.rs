@@ -35,6 +35,12 @@ impl Parking {
         Some(Ticket { question: Question(self.next), octets, load: Arc::clone(&self.load) })
     }
 
+    /// A number for one more question in the same place.
+    pub fn number(&mut self) -> Question {
+        self.next += 1;
+        Question(self.next)
+    }
+
     /// How many wait.
     #[must_use]
     pub fn len(&self) -> u32 {

@@ -34,6 +34,19 @@ impl fmt::Debug for Eap<'_> {
 }
 
 impl<'a> Eap<'a> {
+    /// Reads a packet that stands alone.
+    pub fn parse(octets: &'a [u8]) -> Result<Self> {
+        Eap::read(&mut Reader::new(octets, 0))
+    }
+
+    /// The packet alone; `None` if it is longer than its length field can say.
+    #[must_use]
+    pub fn to_octets(&self) -> Option<Vec<u8>> {
+        let mut writer = Writer::new(Vec::with_capacity(EAP_HEADER_LEN + 1 + self.data.len()));
+        self.write(&mut writer);
+        writer.finish().ok()
+    }
+
     pub(super) fn read(reader: &mut Reader<'a>) -> Result<Self> {
         let start = reader.offset();
         let &[code, identifier, high, low] = reader.array(Part::Eap)?;

@@ -143,7 +143,7 @@ impl Rules {
             Event::Away { sa, .. } => (*sa, "Away"),
             Event::AwayRefused { sa, .. } => (*sa, "AwayRefused"),
             Event::PeerAway { sa, .. } => (*sa, "PeerAway"),
-            Event::ConnectFailed { .. } | Event::Notice { .. } | Event::Authorise(_) => return,
+            Event::ConnectFailed { .. } | Event::Notice { .. } | Event::Authorise(_) | Event::Eap(_) => return,
         };
         let Some(life) = self.lives.get_mut(&(host.id, sa)).filter(|life| !life.over) else {
             return self.broken(host, format_args!("{what} of IKE SA {sa}, which is not up"));

@@ -16,17 +16,20 @@ use crate::crypto::{AuthKeys, ChildKeys, EspSuite, Hashes, IkeSuite, Nonces, Rol
 use crate::event::{AuthRefusal, ChildInstall, ConnectError, Event, IkeSaUp, NatView, NoticeKind, Sends};
 use crate::id::{Identity, IdentityPattern, Question, SaId};
 use crate::profile::Profile;
+use crate::proofs::{LocalProof, RemoteProof};
 use crate::sa::Sa;
 use crate::sa::asked::{agreed_extensions, push_no_nats, push_window};
 use crate::sa::channel::{Channel, Opened, Outgoing};
 use crate::sa::child::{Family, Reserved};
 use crate::sa::context::{About, Context};
 use crate::sa::established::{Established, Mobility, Setup};
+use crate::sa::exchange::eap::Talk;
+use crate::sa::exchange::eap_initiator::Conversation;
 use crate::sa::exchange::informational::window_of;
 use crate::sa::exchange::init_initiator::Order;
 use crate::sa::exchange::proof::{self, Asked, Ours, Parked, Proof};
 use crate::sa::exchange::traffic::{self, Leases};
-use crate::sa::exchange::{addresses, init_initiator, offers};
+use crate::sa::exchange::{addresses, eap_initiator, init_initiator, offers};
 use crate::sa::path::Detected;
 use crate::sa::timers::{Retry, patience};
 use crate::sa::window::Ask;
@@ -69,23 +72,28 @@ pub struct Agreed {
 #[derive(Debug)]
 pub struct Authenticating {
     order: Order,
-    id: SaId,
+    pub(super) id: SaId,
     suite: IkeSuite,
     channel: Channel,
-    auth: AuthKeys,
-    nonce_i: [u8; 32],
-    nonce_r: Box<[u8]>,
-    init_answer: Box<[u8]>,
-    path: Path,
+    pub(super) auth: AuthKeys,
+    pub(super) nonce_i: [u8; 32],
+    pub(super) nonce_r: Box<[u8]>,
+    pub(super) init_request: Arc<[u8]>,
+    pub(super) init_answer: Box<[u8]>,
+    pub(super) path: Path,
     nat: NatView,
     /// Both ends know NAT traversal.
     natt: bool,
     child: Reserved,
     proposed: (Vec<Selector>, Vec<Selector>),
+    /// Message id of the request.
+    auth_id: u32,
     request: Arc<[u8]>,
     retry: Retry,
     /// The answer came, and the control plane is asked about the peer.
     parked: Option<Box<Parked>>,
+    /// We prove ourselves by EAP, and the peer has begun to ask.
+    pub(super) eap: Option<Box<Conversation>>,
 }
 
 /// Send IKE_AUTH.
@@ -133,7 +141,11 @@ fn prepare(
     };
     let body = id_body(&order.profile.local_id);
     let octets = SignedOctets::new(&auth, Role::Initiator, &request, &nonce_r, &body);
-    let proof = match proof::make(&order.profile, &octets, hashes) {
+    let proof = match &order.profile.proofs.local {
+        LocalProof::Eap => Ok(None),
+        LocalProof::SharedKey | LocalProof::Signature(_) => proof::make(&order.profile, &octets, hashes).map(Some),
+    };
+    let proof = match proof {
         Ok(proof) => proof,
         Err(why) => return Err(Box::new((order, ConnectError::Refused(why)))),
     };
@@ -147,8 +159,9 @@ fn prepare(
     let local = traffic::proposed_local(&order.profile, path.local.ip());
     let remote = traffic::side(&order.profile.remote_ts, &Leases::default(), path.remote.ip());
     let proposed = (local, remote);
-    let asking = Asking { profile: &order.profile, proof: &proof };
-    let message = Outgoing { exchange: ExchangeType::IKE_AUTH, id: 1, response: false };
+    let asking = Asking { profile: &order.profile, proof: proof.as_ref() };
+    let auth_id = 1;
+    let message = Outgoing { exchange: ExchangeType::IKE_AUTH, id: auth_id, response: false };
     let local_addresses = Arc::clone(&ctx.local_addresses);
     let natt = detected.is_some();
     let sealed = channel.seal(&mut ctx.buffer, message, |writer| {
@@ -162,6 +175,7 @@ fn prepare(
             }
         }
     });
+    let init_request = request;
     let Ok(request) = sealed else {
         ctx.children.release(child);
         return Err(Box::new((order, ConnectError::BadOrder("IKE_AUTH does not fit a datagram"))));
@@ -177,21 +191,25 @@ fn prepare(
         auth,
         nonce_i,
         nonce_r,
+        init_request,
         init_answer,
         path,
         nat,
         natt,
         child,
         proposed,
+        auth_id,
         request,
         retry,
         parked: None,
+        eap: None,
     })
 }
 
 struct Asking<'a> {
     profile: &'a Profile,
-    proof: &'a Ours,
+    /// None: it comes at the end of an EAP conversation.
+    proof: Option<&'a Ours>,
 }
 
 impl Asking<'_> {
@@ -206,7 +224,11 @@ impl Asking<'_> {
         if let IdentityPattern::Exact(wanted) = &profile.remote_id {
             with_id(wanted, |id| writer.push(&Payload::IdResponder(id)));
         }
-        writer.push(&proof.payload());
+        if let Some(proof) = proof {
+            writer.push(&proof.payload());
+        } else if matches!(profile.proofs.remote, RemoteProof::Eap) {
+            writer.push(&Payload::notify(NotifyType::EAP_ONLY_AUTHENTICATION, &[]));
+        }
         traffic::request(profile.request_virtual_ip, |cp| writer.push(&Payload::Configuration(cp)));
         offers::propose(&esp_suites(&profile.esp_suites), &child.spi_in.to_be_bytes(), |sa| {
             writer.push(&Payload::Sa(sa))
@@ -262,16 +284,41 @@ impl Authenticating {
     /// When to be woken.
     #[must_use]
     pub fn deadline(&self) -> Nanos {
-        match &self.parked {
-            Some(parked) => parked.until,
-            None => self.retry.next.min(self.give_up()),
+        match (&self.parked, self.talking()) {
+            (Some(parked), _) => parked.until,
+            (None, Some(talk)) => talk.deadline(),
+            (None, None) => self.retry.next.min(self.give_up()),
         }
     }
 
     /// The question to the control plane that it waits for.
     #[must_use]
     pub fn awaits(&self) -> Option<Question> {
-        self.parked.as_ref().map(|parked| parked.question())
+        let of_certificate = self.parked.as_ref().map(|parked| parked.question());
+        of_certificate.or_else(|| self.talking().and_then(Talk::question))
+    }
+
+    /// Message id of our request.
+    #[must_use]
+    pub fn auth_id(&self) -> u32 {
+        self.auth_id
+    }
+
+    /// The EAP conversation, while the control plane is asked about it.
+    fn talking(&self) -> Option<&Talk> {
+        self.eap.as_ref().map(|conversation| &conversation.talk).filter(|talk| talk.question().is_some())
+    }
+
+    /// The next IKE_AUTH request, with this payload.
+    pub fn ask_again(&mut self, ctx: &mut Context, now: Nanos, payload: &Payload<'_>) -> Result<(), AuthRefusal> {
+        let message = Outgoing { exchange: ExchangeType::IKE_AUTH, id: self.auth_id + 1, response: false };
+        let sealed = self.channel.seal(&mut ctx.buffer, message, |writer| writer.push(payload));
+        let request = sealed.map_err(|_| AuthRefusal::Denied("our EAP packet does not fit a message".into()))?;
+        self.auth_id += 1;
+        self.request = Arc::clone(&request);
+        self.retry = Retry::begin(now, &self.order.profile.retransmit, &mut ctx.random);
+        ctx.send(self.path, request);
+        Ok(())
     }
 
     /// The order behind it.
@@ -302,14 +349,14 @@ impl Authenticating {
     }
 
     /// Over, for we do not believe the peer.
-    fn refuse(mut self, ctx: &mut Context, why: AuthRefusal) {
+    pub fn refuse(mut self, ctx: &mut Context, why: AuthRefusal) {
         self.tell_refusal(ctx);
         self.fail(ctx, ConnectError::Refused(why));
     }
 
     /// Tell the peer that we do not believe it (RFC 7296 section 2.21.2), once and without waiting.
     fn tell_refusal(&mut self, ctx: &mut Context) {
-        let message = Outgoing { exchange: ExchangeType::INFORMATIONAL, id: 2, response: false };
+        let message = Outgoing { exchange: ExchangeType::INFORMATIONAL, id: self.auth_id + 1, response: false };
         let refusal = Payload::notify(NotifyType::AUTHENTICATION_FAILED, &[]);
         if let Ok(bytes) = self.channel.seal(&mut ctx.buffer, message, |writer| writer.push(&refusal)) {
             ctx.send(self.path, bytes);
@@ -318,12 +365,7 @@ impl Authenticating {
 
     fn check(&self, payloads: &Payloads<'_>) -> Result<(Identity, Proof), ConnectError> {
         let (Some(id), Some(_)) = (payloads.id_responder(), payloads.authentication()) else {
-            let error = payloads.notifies().find(|notify| notify.kind.is_error());
-            return Err(match error {
-                Some(notify) if notify.kind == NotifyType::AUTHENTICATION_FAILED => ConnectError::PeerRefusedAuth,
-                Some(notify) => ConnectError::PeerError(notify.kind.to_string()),
-                None => ConnectError::Refused(AuthRefusal::Incomplete),
-            });
+            return Err(error_of(payloads));
         };
         let body = received_id_body(id);
         let octets = SignedOctets::new(&self.auth, Role::Responder, &self.init_answer, &self.nonce_i, &body);
@@ -367,10 +409,20 @@ impl Authenticating {
     }
 }
 
+/// Why an answer lacks what it should have.
+#[must_use]
+pub fn error_of(payloads: &Payloads<'_>) -> ConnectError {
+    match payloads.notifies().find(|notify| notify.kind.is_error()) {
+        Some(notify) if notify.kind == NotifyType::AUTHENTICATION_FAILED => ConnectError::PeerRefusedAuth,
+        Some(notify) => ConnectError::PeerError(notify.kind.to_string()),
+        None => ConnectError::Refused(AuthRefusal::Incomplete),
+    }
+}
+
 /// Time has passed: again, or give up.
 pub fn on_timeout(sa: &mut Sa, ctx: &mut Context, now: Nanos) {
     let Sa::AwaitAuthAnswer(asking) = sa else { return };
-    if asking.parked.is_some() {
+    if asking.awaits().is_some() {
         if now >= asking.deadline()
             && let Sa::AwaitAuthAnswer(asking) = core::mem::replace(sa, Sa::Ended)
         {
@@ -399,11 +451,18 @@ pub fn on_answer(sa: &mut Sa, ctx: &mut Context, now: Nanos, opened: &Opened<'_>
         *sa = init_initiator::restart(ctx, now, id, order, path);
         return;
     }
-    match asking.check(payloads) {
-        Ok((id, Proof::Given)) => {
+    if asking.eap.is_some() {
+        *sa = Sa::AwaitAuthAnswer(asking);
+        return eap_initiator::on_answer(sa, ctx, now, payloads);
+    }
+    let checked = match eap_initiator::is_alone(&asking) {
+        true => eap_initiator::claimed(&asking, payloads).map(|id| (id, Proof::ByEap)),
+        false => asking.check(payloads),
+    };
+    match checked {
+        Ok((id, Proof::Given | Proof::ByEap)) => {
             let round_trip = (asking.retry.tries == 1).then(|| now.since(asking.retry.sent));
-            let peer = Peer { id, proven: Box::default(), round_trip };
-            *sa = Sa::Established(Box::new(establish(ctx, now, *asking, peer, payloads)));
+            believe(sa, ctx, now, asking, Peer { id, proven: Box::default(), round_trip }, payloads);
         }
         Ok((id, Proof::Signed(key))) => {
             let Order { profile_id, .. } = asking.order;
@@ -426,19 +485,44 @@ pub fn on_verdict(sa: &mut Sa, ctx: &mut Context, now: Nanos, verdict: Verdict) 
         (Ok(proven), Ok(payloads)) => {
             // The time that the verdict took says nothing about the path.
             let peer = Peer { id: parked.peer_id.clone(), proven, round_trip: None };
-            *sa = Sa::Established(Box::new(establish(ctx, now, *asking, peer, &payloads)));
+            believe(sa, ctx, now, asking, peer, &payloads);
         }
         (Err(why), _) => asking.refuse(ctx, why),
         (Ok(_), Err(_)) => asking.refuse(ctx, AuthRefusal::Incomplete),
     }
 }
 
+/// The peer's first answer shows who it is. Have we shown who we are?
+fn believe(
+    sa: &mut Sa,
+    ctx: &mut Context,
+    now: Nanos,
+    asking: Box<Authenticating>,
+    peer: Peer,
+    payloads: &Payloads<'_>,
+) {
+    if eap_initiator::is_wanted(&asking) {
+        *sa = Sa::AwaitAuthAnswer(asking);
+        eap_initiator::begin(sa, ctx, now, peer, payloads);
+    } else {
+        *sa = settle(ctx, now, *asking, peer, payloads);
+    }
+}
+
+/// Both have shown who they are. `payloads` are of the last answer.
+pub fn settle(ctx: &mut Context, now: Nanos, asking: Authenticating, peer: Peer, payloads: &Payloads<'_>) -> Sa {
+    Sa::Established(Box::new(establish(ctx, now, asking, peer, payloads)))
+}
+
 /// A peer that proved who it is.
-struct Peer {
-    id: Identity,
+#[derive(Debug)]
+pub struct Peer {
+    /// Who.
+    pub id: Identity,
     /// Addresses that need no further proof.
-    proven: Box<[IpAddr]>,
-    round_trip: Option<Duration>,
+    pub proven: Box<[IpAddr]>,
+    /// Of the first request, if it went once.
+    pub round_trip: Option<Duration>,
 }
 
 fn establish(
@@ -450,7 +534,7 @@ fn establish(
 ) -> Established {
     let Peer { id: peer_id, proven, round_trip } = peer;
     let child = asking.child(payloads);
-    let Authenticating { order, id, suite, channel, path, nat, natt, child: reserved, .. } = asking;
+    let Authenticating { order, id, suite, channel, path, nat, natt, auth_id, child: reserved, .. } = asking;
     let mobike = order.profile.mobike && payloads.has(NotifyType::MOBIKE_SUPPORTED);
     let extensions = agreed_extensions(mobike, &order.profile, payloads);
     let leases = payloads.configuration().map(Leases::read).unwrap_or_default();
@@ -500,6 +584,7 @@ fn establish(
         profile: order.profile,
         token: Some(order.token),
         suite,
+        auth_id,
         peer_id,
         path,
         nat,

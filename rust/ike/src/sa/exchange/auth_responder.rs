@@ -10,10 +10,10 @@ use crate::crypto::{ChildKeys, EspSuite, IkeSuite, Nonces, Role};
 use crate::event::{AuthRefusal, ChildInstall, Event, IkeSaUp, NoticeKind, Sends};
 use crate::id::{Identity, ProfileId, Question};
 use crate::profile::{Profile, PskSecret};
-use crate::proofs::RemoteProof;
+use crate::proofs::{LocalProof, RemoteProof};
 use crate::sa::Sa;
 use crate::sa::asked::{agreed_extensions, push_window};
-use crate::sa::channel::{Opened, Outgoing};
+use crate::sa::channel::Opened;
 use crate::sa::child::{Family, Reserved};
 use crate::sa::context::{About, Context};
 use crate::sa::established::{Established, Mobility, Setup};
@@ -23,20 +23,17 @@ use crate::sa::exchange::informational::window_of;
 use crate::sa::exchange::init_responder::{HalfOpen, Secret};
 use crate::sa::exchange::proof::{self, Asked, Ours, Parked, Proof};
 use crate::sa::exchange::traffic::{self, Leases};
-use crate::sa::exchange::{addresses, admission, init_responder, offers};
-use crate::wire::{
-    AuthMethod, ExchangeType, NotifyType, Payload, Payloads, SaPayload, SkWriter, TsPayload, WireError, WireErrorKind,
-};
+use crate::sa::exchange::{addresses, admission, eap_responder, init_responder, offers};
+use crate::wire::{NotifyType, Payload, Payloads, SaPayload, SkWriter, TsPayload, WireError, WireErrorKind};
 use crate::{Nanos, Path, Verdict};
-
-const ANSWER: Outgoing = Outgoing { exchange: ExchangeType::IKE_AUTH, id: 1, response: true };
 
 /// An IKE_AUTH request came; the holder of the keys made it.
 pub fn on_request(sa: &mut Sa, ctx: &mut Context, now: Nanos, path: Path, opened: &Opened<'_>) {
     let Sa::AwaitAuth(half) = sa else { return };
-    if let Some(refusal) = &half.refusal {
+    let repeated = if opened.header.message_id == half.auth_id { &half.refusal } else { &half.last_answer };
+    if let Some(answer) = repeated {
         ctx.counters.repeats_answered += 1;
-        return ctx.send(path, Arc::clone(refusal));
+        return ctx.send(path, Arc::clone(answer));
     }
     let payloads = match opened.payloads() {
         Ok(payloads) => payloads,
@@ -45,6 +42,9 @@ pub fn on_request(sa: &mut Sa, ctx: &mut Context, now: Nanos, path: Path, opened
     let misshapen = payloads.mobike().find_map(Result::err);
     if let Some(error) = misshapen {
         return refuse_unreadable(half, ctx, now, path, &error);
+    }
+    if half.eap.is_some() {
+        return eap_responder::on_request(sa, ctx, now, path, &payloads);
     }
     match authenticate(ctx, half, path, &payloads) {
         Err(why) => {
@@ -55,6 +55,7 @@ pub fn on_request(sa: &mut Sa, ctx: &mut Context, now: Nanos, path: Path, opened
             refuse(half, ctx, path, &Payload::notify(NotifyType::UNEXPECTED_NAT_DETECTED, &[]));
         }
         Ok((peer, Proof::Given)) => admit(sa, ctx, now, path, peer, &payloads),
+        Ok((peer, Proof::ByEap)) => eap_responder::begin(half, ctx, now, path, peer, opened),
         Ok((Peer { id, profile_id, profile, .. }, Proof::Signed(key))) => {
             let asked = Asked { sa: half.id, profile: profile_id, role: Role::Responder, path };
             if let Some(parked) = opened.keep().and_then(|kept| proof::park(ctx, now, asked, (id, key), kept)) {
@@ -66,7 +67,7 @@ pub fn on_request(sa: &mut Sa, ctx: &mut Context, now: Nanos, path: Path, opened
 }
 
 /// A half-open SA outlives a question that nobody answered by so much, to repeat the refusal.
-const LINGER: Duration = Duration::from_secs(5);
+pub const LINGER: Duration = Duration::from_secs(5);
 
 /// A peer that the control plane must judge.
 #[derive(Debug)]
@@ -99,7 +100,7 @@ pub fn on_verdict(sa: &mut Sa, ctx: &mut Context, now: Nanos, verdict: Verdict) 
     let claimed = || parked.peer_id.to_string();
     match (parked.judge(verdict), parked.message.payloads()) {
         (Ok(proven), Ok(payloads)) => {
-            let peer = Peer { id: parked.peer_id.clone(), profile_id, profile, proven };
+            let peer = Peer { proven, ..Peer::new(parked.peer_id.clone(), profile_id, profile, path) };
             admit(sa, ctx, now, path, peer, &payloads);
         }
         (Err(why), _) => deny(half, ctx, now, path, claimed, &why),
@@ -110,6 +111,9 @@ pub fn on_verdict(sa: &mut Sa, ctx: &mut Context, now: Nanos, verdict: Verdict) 
 /// Time has passed: nobody judged the peer, or nobody sent IKE_AUTH.
 pub fn on_timeout(sa: &mut Sa, ctx: &mut Context, now: Nanos) {
     let Sa::AwaitAuth(half) = sa else { return };
+    if eap_responder::on_timeout(half, ctx, now) {
+        return;
+    }
     match half.parked.take_if(|waiting| waiting.until() <= now) {
         Some(waiting) => {
             ctx.counters.questions_expired += 1;
@@ -128,19 +132,43 @@ fn admit(sa: &mut Sa, ctx: &mut Context, now: Nanos, path: Path, peer: Peer, pay
     let Sa::AwaitAuth(half) = sa else { return };
     match prove(half, &peer.profile) {
         Err(why) => deny(half, ctx, now, path, || peer.id.to_string(), &why),
-        Ok(ours) => {
-            if let Sa::AwaitAuth(half) = core::mem::replace(sa, Sa::Ended) {
-                ctx.half_open.remove(&half.asker);
-                *sa = accept(ctx, now, path, *half, peer, &ours, payloads)
-                    .map_or(Sa::Ended, |established| Sa::Established(Box::new(established)));
-            }
-        }
+        Ok(ours) => let_in(sa, ctx, now, path, peer, &ours, payloads),
+    }
+}
+
+/// Both have proved who they are: answer, and the IKE SA is up. `payloads` are of the first request.
+pub fn let_in(
+    sa: &mut Sa,
+    ctx: &mut Context,
+    now: Nanos,
+    path: Path,
+    peer: Peer,
+    ours: &Ours,
+    payloads: &Payloads<'_>,
+) {
+    if let Sa::AwaitAuth(half) = core::mem::replace(sa, Sa::Ended) {
+        ctx.half_open.remove(&half.asker);
+        *sa = accept(ctx, now, path, *half, peer, ours, payloads)
+            .map_or(Sa::Ended, |established| Sa::Established(Box::new(established)));
     }
 }
 
 /// AUTHENTICATION_FAILED to the peer, the reason to people.
-fn deny(
+pub fn deny(
     half: &mut HalfOpen,
+    ctx: &mut Context,
+    now: Nanos,
+    path: Path,
+    claimed: impl FnOnce() -> String,
+    why: &AuthRefusal,
+) {
+    tell(half, ctx, now, path, claimed, why);
+    refuse(half, ctx, path, &Payload::notify(NotifyType::AUTHENTICATION_FAILED, &[]));
+}
+
+/// The reason to people.
+pub fn tell(
+    half: &HalfOpen,
     ctx: &mut Context,
     now: Nanos,
     path: Path,
@@ -150,13 +178,13 @@ fn deny(
     ctx.counters.auth_failed += 1;
     let about = About { path: Some(path), sa: Some(half.id) };
     ctx.notice(now, about, NoticeKind::AuthFailed, || format!("IKE_AUTH of {} refused: {why}", claimed()));
-    refuse(half, ctx, path, &Payload::notify(NotifyType::AUTHENTICATION_FAILED, &[]));
 }
 
 /// Answer with an error, and keep the half-open SA until it expires so that a repetition gets the same.
-fn refuse(half: &mut HalfOpen, ctx: &mut Context, path: Path, error: &Payload<'_>) {
+pub fn refuse(half: &mut HalfOpen, ctx: &mut Context, path: Path, error: &Payload<'_>) {
+    let message = half.answer_header();
     let Some((channel, _)) = half.keys() else { return };
-    if let Ok(bytes) = channel.seal(&mut ctx.buffer, ANSWER, |writer| writer.push(error)) {
+    if let Ok(bytes) = channel.seal(&mut ctx.buffer, message, |writer| writer.push(error)) {
         half.refusal = Some(Arc::clone(&bytes));
         ctx.send(path, bytes);
     }
@@ -175,12 +203,25 @@ fn refuse_unreadable(half: &mut HalfOpen, ctx: &mut Context, now: Nanos, path: P
 }
 
 /// A peer that proved who it is.
-struct Peer {
-    id: Identity,
-    profile_id: ProfileId,
-    profile: Arc<Profile>,
+pub struct Peer {
+    /// Who it is.
+    pub id: Identity,
+    /// Its standing orders.
+    pub profile_id: ProfileId,
+    /// The same.
+    pub profile: Arc<Profile>,
     /// Addresses that need no further proof.
-    proven: Box<[IpAddr]>,
+    pub proven: Box<[IpAddr]>,
+    /// Where its latest request came from.
+    pub answer_to: Path,
+    /// We have told it who we are.
+    pub introduced: bool,
+}
+
+impl Peer {
+    fn new(id: Identity, profile_id: ProfileId, profile: Arc<Profile>, answer_to: Path) -> Peer {
+        Peer { id, profile_id, profile, proven: Box::default(), answer_to, introduced: false }
+    }
 }
 
 /// NATs are prohibited, and there is one (M3.9-2).
@@ -194,31 +235,42 @@ fn authenticate(
     path: Path,
     payloads: &Payloads<'_>,
 ) -> Result<(Peer, Proof), AuthRefusal> {
-    let (Some(id), Some(auth)) = (payloads.id_initiator(), payloads.authentication()) else {
-        return Err(AuthRefusal::Incomplete);
-    };
+    let Some(id) = payloads.id_initiator() else { return Err(AuthRefusal::Incomplete) };
     let identity = Identity::from_wire(id.kind.0, id.data);
-    let choose = |method| choose_profile(ctx, &half.suite, &identity, method, payloads);
+    let choose = |fits: &dyn Fn(&Profile) -> bool| choose_profile(ctx, &half.suite, &identity, fits, payloads);
+    let refusal = || choose(&|_| true).map_or(AuthRefusal::WrongIdentity, |_| AuthRefusal::WrongMethod);
+    let Some(auth) = payloads.authentication() else {
+        let (profile_id, profile) = choose(&|profile| fits_eap(profile, payloads)).ok_or_else(refusal)?;
+        profile.paths.judge(path).map_err(|_| AuthRefusal::WrongAddress)?;
+        return Ok((Peer::new(identity, profile_id, profile, path), Proof::ByEap));
+    };
     let body = received_id_body(id);
     let Secret::Keys(keys) = &half.secret else { return Err(AuthRefusal::Incomplete) };
     let octets = SignedOctets::new(&keys.1, Role::Initiator, &half.request, &half.nonce_r, &body);
-    let Some((profile_id, profile)) = choose(Some(auth.method)) else {
+    let Some((profile_id, profile)) = choose(&|profile| proof::takes(&profile.proofs.remote, Some(auth.method))) else {
         // An unknown identity costs the same work as a wrong secret, so that the time taken does not tell which it was.
         let nobody = PskSecret::from_slice(&half.nonce_r);
         let _never = proof::check(&RemoteProof::SharedKey, nobody.expose(), &octets, payloads);
-        return Err(choose(None).map_or(AuthRefusal::WrongIdentity, |_| AuthRefusal::WrongMethod));
+        return Err(refusal());
     };
     let proof = proof::check(&profile.proofs.remote, profile.psk.expose(), &octets, payloads)?;
     profile.paths.judge(path).map_err(|_| AuthRefusal::WrongAddress)?;
-    Ok((Peer { id: identity, profile_id, profile, proven: Box::default() }, proof))
+    Ok((Peer::new(identity, profile_id, profile, path), proof))
 }
 
-/// The profile with the narrowest pattern that fits both identities, the suite already agreed, and the peer's kind of AUTH.
+/// Is the profile for peers that prove themselves by EAP? One of which we prove ourselves so too only for peers that take
+/// that for a proof (RFC 5998 section 3).
+fn fits_eap(profile: &Profile, payloads: &Payloads<'_>) -> bool {
+    let alone = matches!(profile.proofs.local, LocalProof::Eap);
+    proof::takes(&profile.proofs.remote, None) && (!alone || payloads.has(NotifyType::EAP_ONLY_AUTHENTICATION))
+}
+
+/// The profile with the narrowest pattern that fits both identities, the suite already agreed, and what else is asked for.
 fn choose_profile(
     ctx: &Context,
     suite: &IkeSuite,
     peer: &Identity,
-    method: Option<AuthMethod>,
+    fits_else: &dyn Fn(&Profile) -> bool,
     payloads: &Payloads<'_>,
 ) -> Option<(ProfileId, Arc<Profile>)> {
     let wanted = payloads.id_responder();
@@ -226,7 +278,7 @@ fn choose_profile(
         profile.accepts
             && profile.remote_id.matches(peer)
             && profile.ike_suites.contains(suite)
-            && method.is_none_or(|method| proof::takes(&profile.proofs.remote, method))
+            && fits_else(profile)
             && wanted.is_none_or(|id| profile.local_id.is_wire(id.kind.0, id.data))
     };
     let mut best: Option<(ProfileId, &Arc<Profile>)> = None;
@@ -255,7 +307,7 @@ fn accept(
     ours: &Ours,
     payloads: &Payloads<'_>,
 ) -> Option<Established> {
-    let Peer { id: peer_id, profile_id, profile, proven } = peer;
+    let Peer { id: peer_id, profile_id, profile, proven, answer_to, introduced } = peer;
     let wants_address = payloads.configuration().filter(|cp| traffic::asks_for_address(cp));
     let mut leases = wants_address.map(|cp| Leases::take(ctx, profile_id, &profile, cp)).unwrap_or_default();
     let child = offer_child(ctx, &half, path, &profile, &leases, wants_address.is_some(), payloads);
@@ -265,11 +317,14 @@ fn accept(
         core::mem::take(&mut leases).give_back(ctx, profile_id, &profile);
     }
     let local_addresses = Arc::clone(&ctx.local_addresses);
-    let HalfOpen { id, suite, nat, natt, spis, secret: Secret::Keys(keys), .. } = half else { return None };
+    let message = half.answer_header();
+    let HalfOpen { id, suite, nat, natt, spis, auth_id, secret: Secret::Keys(keys), .. } = half else { return None };
     let (mut channel, _) = *keys;
-    let sealed = channel.seal(&mut ctx.buffer, ANSWER, |writer| {
-        with_id(&profile.local_id, |id| writer.push(&Payload::IdResponder(id)));
-        proof::write_certificates(writer, &profile);
+    let sealed = channel.seal(&mut ctx.buffer, message, |writer| {
+        if !introduced {
+            with_id(&profile.local_id, |id| writer.push(&Payload::IdResponder(id)));
+            proof::write_certificates(writer, &profile);
+        }
         writer.push(&ours.payload());
         if !leases.is_empty() {
             leases.write(|cp| writer.push(&Payload::Configuration(cp)));
@@ -313,7 +368,7 @@ fn accept(
         suite,
     })));
     let family = report_child(ctx, now, id, path, child);
-    ctx.send(path, Arc::clone(&bytes));
+    ctx.send(answer_to, Arc::clone(&bytes));
     let mut established = Established::new(Setup {
         id,
         channel,
@@ -321,6 +376,7 @@ fn accept(
         profile,
         token: None,
         suite,
+        auth_id,
         peer_id,
         path,
         nat,
@@ -335,13 +391,14 @@ fn accept(
         now,
     });
     established.requests.widen(window_of(payloads));
-    established.answered(now, spis, 1, bytes);
+    established.answered(now, spis, auth_id, bytes);
     established.begin_lifetimes(ctx, now);
     established.enter(ctx, payloads.has(NotifyType::INITIAL_CONTACT));
     Some(established)
 }
 
-fn prove(half: &HalfOpen, profile: &Profile) -> Result<Ours, AuthRefusal> {
+/// Our AUTH, in the way of the profile.
+pub fn prove(half: &HalfOpen, profile: &Profile) -> Result<Ours, AuthRefusal> {
     let Secret::Keys(keys) = &half.secret else { return Err(AuthRefusal::Incomplete) };
     let body = id_body(&profile.local_id);
     let octets = SignedOctets::new(&keys.1, Role::Responder, &half.answer, half.nonce_i(), &body);

@@ -10,10 +10,11 @@ use std::sync::Arc;
 use crate::crypto::negotiate::{Chosen, Outcome};
 use crate::crypto::{AuthKeys, Ephemeral, Hashes, IkeSuite, KeMethod, Nonces, Random, Role, SkeySeed, Spis};
 use crate::event::{NatView, NoticeKind};
-use crate::id::SaId;
-use crate::sa::channel::Channel;
+use crate::id::{Question, SaId};
+use crate::sa::channel::{Channel, Outgoing};
 use crate::sa::context::{About, Context};
 use crate::sa::exchange::auth_responder::Waiting;
+use crate::sa::exchange::eap_responder::Conversation;
 use crate::sa::exchange::{offers, proof};
 use crate::sa::path::{NatHashes, detect};
 use crate::table::half_open::Asker;
@@ -55,6 +56,12 @@ pub struct HalfOpen {
     pub refusal: Option<Arc<[u8]>>,
     /// IKE_AUTH came, and the control plane is asked about the peer.
     pub parked: Option<Box<Waiting>>,
+    /// The peer proves itself by EAP.
+    pub eap: Option<Box<Conversation>>,
+    /// Message id of the IKE_AUTH request that comes next, or waits.
+    pub auth_id: u32,
+    /// Our answer to the one before.
+    pub last_answer: Option<Arc<[u8]>>,
     expires: Nanos,
 }
 
@@ -73,12 +80,33 @@ impl HalfOpen {
     /// When it ends.
     #[must_use]
     pub fn deadline(&self) -> Nanos {
-        self.parked.as_ref().map_or(self.expires, |waiting| waiting.until().min(self.expires))
+        let asked = self.parked.as_ref().map_or(Nanos::NEVER, |waiting| waiting.until());
+        let talk = self.eap.as_ref().map_or(Nanos::NEVER, |conversation| conversation.deadline());
+        asked.min(talk).min(self.expires)
     }
 
     /// Keep it at least until then.
     pub fn linger(&mut self, until: Nanos) {
         self.expires = self.expires.max(until);
+    }
+
+    /// The control plane is asked about it.
+    #[must_use]
+    pub fn awaits(&self) -> Option<Question> {
+        let of_certificate = self.parked.as_ref().map(|waiting| waiting.question());
+        of_certificate.or_else(|| self.eap.as_ref().and_then(|conversation| conversation.question()))
+    }
+
+    /// What the header of our next answer says.
+    #[must_use]
+    pub fn answer_header(&self) -> Outgoing {
+        Outgoing { exchange: ExchangeType::IKE_AUTH, id: self.auth_id, response: true }
+    }
+
+    /// An IKE_AUTH request was answered so, and another one is to come.
+    pub fn answered(&mut self, bytes: Arc<[u8]>) {
+        self.auth_id += 1;
+        self.last_answer = Some(bytes);
     }
 
     /// The initiator's nonce.
@@ -227,6 +255,9 @@ pub fn answer(
         secret: Secret::Pair(pair),
         refusal: None,
         parked: None,
+        eap: None,
+        auth_id: 1,
+        last_answer: None,
         expires: now + ctx.settings.half_open.lifetime,
     })
 }

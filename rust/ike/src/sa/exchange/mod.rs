@@ -3,6 +3,7 @@
 //! ```text
 //! init_initiator   IKE_SA_INIT as the one who asks        init_responder   as the one who answers
 //! auth_initiator   IKE_AUTH as the one who asks           auth_responder   as the one who answers
+//! eap              a conversation inside IKE_AUTH         eap_initiator, eap_responder   who is asked, who asks
 //! informational    liveness, delete, probes; what comes in and what it settles
 //! create_child     what the peer may have              make_child   a Child SA pair, whatever for
 //! open_child, close_child   one more, one less         rekey_ike, rekey_child   replacing, by either end
@@ -24,6 +25,9 @@ pub mod auth_responder;
 pub mod away;
 pub mod close_child;
 pub mod create_child;
+pub mod eap;
+pub mod eap_initiator;
+pub mod eap_responder;
 pub mod fit;
 pub mod hint;
 pub mod informational;

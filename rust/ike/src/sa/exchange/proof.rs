@@ -6,7 +6,7 @@
 
 use crate::Nanos;
 use crate::crypto::auth::SignedOctets;
-use crate::crypto::{Hashes, PublicKey, Role};
+use crate::crypto::{Hashes, PrfKey, PublicKey, Role};
 use crate::event::{AuthRefusal, Authorise, Event, NoticeKind};
 use crate::id::{Identity, ProfileId, Question, SaId};
 use crate::profile::Profile;
@@ -32,6 +32,8 @@ pub enum Proof {
     Given,
     /// It holds this key; the control plane knows whether the certificates make it who it says.
     Signed(PublicKey),
+    /// It has proved nothing yet, and wants to do so by EAP.
+    ByEap,
 }
 
 /// Does AUTH prove what this end of the profile asks for?
@@ -50,6 +52,8 @@ pub fn check(
             }
             proven.map(|()| Proof::Given).map_err(|_| AuthRefusal::BadAuth)
         }
+        // Its AUTH comes at the end of the conversation.
+        RemoteProof::Eap => Err(AuthRefusal::WrongMethod),
         RemoteProof::Keys(keys) => {
             let mut outcome = Err(AuthRefusal::WrongMethod);
             for key in &**keys {
@@ -88,10 +92,14 @@ fn certificates<'a>(payloads: &Payloads<'a>) -> Result<Vec<&'a [u8]>, AuthRefusa
     if bounded { Ok(found) } else { Err(AuthRefusal::TooManyCertificates) }
 }
 
-/// Does this end of a profile take an AUTH of this kind?
+/// Does this end of a profile take a first IKE_AUTH with an AUTH of this kind, or without one, which asks for EAP?
 #[must_use]
-pub fn takes(wanted: &RemoteProof, method: AuthMethod) -> bool {
-    matches!(wanted, RemoteProof::SharedKey) == (method != AuthMethod::DIGITAL_SIGNATURE)
+pub fn takes(wanted: &RemoteProof, method: Option<AuthMethod>) -> bool {
+    match wanted {
+        RemoteProof::Eap => method.is_none(),
+        RemoteProof::SharedKey => method.is_some_and(|method| method != AuthMethod::DIGITAL_SIGNATURE),
+        RemoteProof::Keys(_) | RemoteProof::Certificate { .. } => method == Some(AuthMethod::DIGITAL_SIGNATURE),
+    }
 }
 
 /// Our AUTH.
@@ -111,10 +119,18 @@ pub fn make(profile: &Profile, octets: &SignedOctets<'_>, hashes: Hashes) -> Res
             let data = credential.key.sign(hashes, &octets.parts()).map_err(AuthRefusal::CannotSign)?;
             Ok(Ours { method: AuthMethod::DIGITAL_SIGNATURE, data })
         }
+        // Made from the key of the conversation, when there is one.
+        LocalProof::Eap => Err(AuthRefusal::Incomplete),
     }
 }
 
 impl Ours {
+    /// From a shared secret of whatever origin.
+    #[must_use]
+    pub fn shared_key(auth: &PrfKey) -> Ours {
+        Ours { method: AuthMethod::SHARED_KEY, data: auth.expose().to_vec() }
+    }
+
     /// The AUTH payload.
     #[must_use]
     pub fn payload(&self) -> Payload<'_> {

@@ -1,0 +1,161 @@
+"""EAP of a connection: who the peers are and what they know, or who we are and what we know."""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pydantic import SecretStr
+
+from mobike.auth.eap import ClientOrders, Orders, ServerOrders
+from mobike.auth.eap.mschapv2 import LONGEST_NAME
+from mobike.auth.eap.packet import MSCHAPV2
+from mobike.auth.radius import RadiusOrders, Server
+from mobike.config.models import ConnectionTable, RadiusTable
+from mobike.config.secrets import SecretError, exposure, read_limited
+
+NUMBERS: Final = {"mschapv2": MSCHAPV2}
+PROVES_BOTH: Final[frozenset[str]] = frozenset()
+"""Methods that prove the gateway too, and that nobody can guess at: those fit for EAP alone (RFC 5998 section 4)."""
+MAX_USERS: Final = 16 << 20
+"""Octets of a file of users."""
+_MAX_PASSWORD: Final = 64 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class ReadEap:
+    """What to say in EAP, and what is unwise about it."""
+
+    orders: Orders
+    warnings: tuple[tuple[str, str], ...]
+    """Key of the configuration, and what."""
+
+
+def read_eap(table: ConnectionTable, local_id: str, base: Path, environ: Mapping[str, str]) -> ReadEap:
+    """The table has passed `of_eap`."""
+    if "radius" in table.eap:
+        servers = [_read_server(place, each, base, environ) for place, each in enumerate(table.radius)]
+        warnings = tuple(("radius", text) for _, texts in servers for text in texts)
+        return ReadEap(RadiusOrders(local_id, tuple(server for server, _ in servers)), warnings)
+    methods = tuple(NUMBERS[name] for name in table.eap)
+    if table.role == "responder":
+        passwords, warnings = _read_users(table, base)
+        return ReadEap(ServerOrders(local_id, methods, passwords), warnings)
+    password, warnings = _read_password(table, base, environ)
+    identity = table.eap_identity or local_id
+    return ReadEap(ClientOrders(identity, methods, password), warnings)
+
+
+def of_eap(table: ConnectionTable) -> Iterator[tuple[str, str]]:
+    """Keys that are right by themselves and wrong together, and how."""
+    ours = table.role == "initiator"
+    used = (table.local_auth if ours else table.remote_auth) == "eap"
+    yield from _of_ends(table, ours=ours, used=used)
+    yield from _of_radius(table, ours=ours)
+    sources = [key for key in ("eap_password", "eap_password_file", "eap_password_env") if getattr(table, key)]
+    for key in (*sources, *(["eap_identity"] if table.eap_identity else [])):
+        if not (used and ours):
+            yield key, 'is used by an initiator with local_auth = "eap" only'
+    if table.eap_users and not (used and not ours):
+        yield "eap_users", 'is used by a responder with remote_auth = "eap" only'
+    if used and "mschapv2" in table.eap:
+        if ours and len(sources) != 1:
+            yield "eap", "mschapv2 needs exactly one of eap_password, eap_password_file, eap_password_env"
+        if not ours and not table.eap_users:
+            yield "eap_users", "is missing; mschapv2 needs the passwords of the peers"
+
+
+def _of_ends(table: ConnectionTable, *, ours: bool, used: bool) -> Iterator[tuple[str, str]]:
+    end, other_end = ("local_auth", "remote_auth") if ours else ("remote_auth", "local_auth")
+    if (table.remote_auth if ours else table.local_auth) == "eap":
+        if not used:
+            yield other_end, f'a gateway proves itself by EAP only where its client does too: {end} = "eap"'
+        elif not PROVES_BOTH.issuperset(table.eap):
+            yield other_end, "EAP alone proves a gateway by methods that prove both ends only; mschapv2 does not"
+    if "eap" in table.model_fields_set and not used:
+        yield "eap", f'is used with {end} = "eap" only'
+
+
+def _of_radius(table: ConnectionTable, *, ours: bool) -> Iterator[tuple[str, str]]:
+    if "radius" in table.eap and (ours or len(table.eap) > 1):
+        yield "eap", "radius is for a responder, and alone: the server speaks the methods"
+    if ("radius" in table.eap) != bool(table.radius):
+        yield "radius", 'goes with eap = ["radius"]: the servers to ask'
+    for place, server in enumerate(table.radius):
+        if sum(each is not None for each in (server.secret, server.secret_file, server.secret_env)) != 1:
+            yield "radius", f"server {place + 1} needs exactly one of secret, secret_file, secret_env"
+
+
+def _read_server(
+    place: int, table: RadiusTable, base: Path, environ: Mapping[str, str]
+) -> tuple[Server, tuple[str, ...]]:
+    text, exposed = _read_text(
+        "radius", base, environ, text=table.secret, file=table.secret_file, variable=table.secret_env
+    )
+    if not text:
+        raise SecretError("radius", f"the secret of server {place + 1} is empty")
+    return Server(table.server, table.port, text.encode()), tuple(message for _, message in exposed)
+
+
+def _read_users(table: ConnectionTable, base: Path) -> tuple[dict[str, str], tuple[tuple[str, str], ...]]:
+    """TOML: `"ann@example.net" = "her password"`, a line each."""
+    if table.eap_users is None:
+        return {}, ()
+    path = base / table.eap_users
+    content, mode = read_limited("eap_users", path, MAX_USERS)
+    try:
+        users = tomllib.loads(content.decode())
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
+        # What the parser says may quote the file.
+        where = getattr(problem, "lineno", None)
+        at = f", line {where}" if where else ""
+        raise SecretError("eap_users", f'{path}{at} is not TOML with a line "user" = "password" each') from None
+    for name, password in users.items():
+        if not 1 <= len(name.encode()) <= LONGEST_NAME:
+            raise SecretError("eap_users", f"{path}: a name has 1 to {LONGEST_NAME} octets")
+        if not isinstance(password, str) or not password:
+            raise SecretError("eap_users", f"{path}: the password of {name!r} is no text, or empty")
+    return users, _exposed("eap_users", path, mode)
+
+
+def _read_password(
+    table: ConnectionTable, base: Path, environ: Mapping[str, str]
+) -> tuple[str, tuple[tuple[str, str], ...]]:
+    return _read_text(
+        "eap_password",
+        base,
+        environ,
+        text=table.eap_password,
+        file=table.eap_password_file,
+        variable=table.eap_password_env,
+    )
+
+
+def _read_text(
+    key: str,
+    base: Path,
+    environ: Mapping[str, str],
+    *,
+    text: SecretStr | None,
+    file: str | None,
+    variable: str | None,
+) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """A secret that is a text, and what is unwise about where it was."""
+    if text is not None:
+        return text.get_secret_value(), ()
+    if variable is not None:
+        if variable not in environ:
+            raise SecretError(key, f"the environment has no variable {variable!r}")
+        return environ[variable], ()
+    path = base / (file or "")
+    content, mode = read_limited(key, path, _MAX_PASSWORD)
+    try:
+        return content.decode().removesuffix("\n").removesuffix("\r"), _exposed(key, path, mode)
+    except UnicodeDecodeError:
+        raise SecretError(key, f"{path} is no text") from None
+
+
+def _exposed(key: str, path: Path, mode: int) -> tuple[tuple[str, str], ...]:
+    exposed_to = exposure(mode)
+    return ((key, f"{path} can be read by {exposed_to}; chmod 600 it"),) if exposed_to else ()
