@@ -16,6 +16,7 @@ from mobike.auth.radius import RadiusOrders, Server, codec
 from mobike.auth.radius.relay import SILENT, TRIES, TRY
 from mobike.commands import EapDone, EapFail, EapSend
 from mobike.events import EapAsked, Role
+from tests.auth.pki import NOW
 
 SECRET = b"a secret of tests"
 FIRST = Server(ip_address("192.0.2.5"), 1812, SECRET)
@@ -44,12 +45,12 @@ def _asked(question: int, packet: Packet | None, sa: int = 1) -> EapAsked:
 
 
 def _identify(talks: Talks, now: int = 0, sa: int = 1) -> None:
-    begun = talks.reply(_asked(1, None, sa), Nanos(now))
+    begun = talks.reply(_asked(1, None, sa), Nanos(now), NOW)
     assert isinstance(begun, EapSend)
     first = Packet.read(begun.packet)
     assert (first.code, first.method) == (Code.REQUEST, IDENTITY)
     said = Packet(Code.RESPONSE, first.identifier, IDENTITY, b"ann")
-    assert talks.reply(_asked(2, said, sa), Nanos(now)) is None
+    assert talks.reply(_asked(2, said, sa), Nanos(now), NOW) is None
 
 
 def _attributes(octets: bytes) -> list[tuple[int, bytes]]:
@@ -106,7 +107,7 @@ def test_a_packet_goes_to_the_server_with_its_proof_and_the_challenge_comes_back
     talks.relay.heard(FIRST.ip, FIRST.port, _answer(letter.octets, 11, [(codec.STATE, b"s1"), *pieces]))
     assert talks.take_replies(9) == [EapSend(SaId(1), 2, CHALLENGE.octets())]
     # The next one carries the State.
-    assert talks.reply(_asked(3, Packet(Code.RESPONSE, 9, MSCHAPV2, b"r")), Nanos(0)) is None
+    assert talks.reply(_asked(3, Packet(Code.RESPONSE, 9, MSCHAPV2, b"r")), Nanos(0), NOW) is None
     (letter,) = talks.relay.take_letters()
     assert dict(_attributes(letter.octets))[codec.STATE] == b"s1"
     keys = [_key(17, b"r" * 16, letter.octets), _key(16, b"s" * 16, letter.octets)]
@@ -221,7 +222,7 @@ def test_a_conversation_stays_with_its_server() -> None:
     pieces = codec.in_pieces(codec.EAP_MESSAGE, CHALLENGE.octets())
     talks.relay.heard(FIRST.ip, FIRST.port, _answer(letter.octets, 11, [(codec.STATE, b"s1"), *pieces]))
     talks.take_replies(9)
-    talks.reply(_asked(3, Packet(Code.RESPONSE, 9, MSCHAPV2, b"r")), Nanos(0))
+    talks.reply(_asked(3, Packet(Code.RESPONSE, 9, MSCHAPV2, b"r")), Nanos(0), NOW)
     for turn in range(1, TRIES + 1):
         talks.relay.wake(Nanos(turn * TRY))
     assert {letter.ip for letter in talks.relay.take_letters()} == {FIRST.ip}

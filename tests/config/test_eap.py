@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mobike.auth.eap import ClientOrders, ServerOrders
-from mobike.auth.eap.packet import MSCHAPV2
+from mobike.auth.eap.packet import MSCHAPV2, TLS
 from mobike.config import ConfigError, Loaded, parse
 from tests.auth.pki import Authority
 from tests.config.judge import Judge
@@ -75,6 +75,29 @@ def test_a_client_has_a_name_and_a_password(folder: Path) -> None:
     assert connection.eap == ClientOrders("ann@example.net", (MSCHAPV2,), "secret")
 
 
+def test_certificates_may_be_shown_inside_of_eap(folder: Path) -> None:
+    text = GATEWAY.replace('eap_users = "users.toml"', 'eap = ["tls"]\nremote_ca = ["ca.pem"]')
+    for local, alone in (("cert", False), ("eap", True)):
+        (connection,) = _read(
+            text.replace('local_auth = "cert"', f'local_auth = "{local}"'), folder
+        ).settings.connections
+        assert isinstance(connection.eap, ServerOrders)
+        assert connection.eap.methods == (TLS,)
+        assert connection.eap.tls is not None
+        assert (connection.profile.local_eap, connection.profile.remote_eap) == (alone, True)
+        assert not connection.profile.remote_certificate
+    text = CLIENT.replace(
+        'eap_password = "her password"', 'eap = ["tls"]\nlocal_cert = "own.pem"\nlocal_key = "own.key"'
+    )
+    for remote in ("cert", "eap"):
+        changed = text.replace('remote_auth = "cert"', f'remote_auth = "{remote}"')
+        (connection,) = _read(changed, folder).settings.connections
+        assert isinstance(connection.eap, ClientOrders)
+        assert connection.eap.tls is not None
+        assert connection.profile.remote_certificate == (remote == "cert")
+        assert connection.profile.remote_eap == (remote == "eap")
+
+
 def test_a_file_that_others_can_read_is_warned_of(folder: Path) -> None:
     (folder / "users.toml").chmod(0o644)
     (warning,) = _read(GATEWAY, folder).warnings
@@ -86,15 +109,20 @@ def test_a_file_that_others_can_read_is_warned_of(folder: Path) -> None:
     [
         (GATEWAY.replace("eap_users", "# "), "gw.eap_users", "is missing; mschapv2 needs the passwords of the peers"),
         (GATEWAY.replace("users.toml", "none"), "gw.eap_users", "cannot read"),
-        (GATEWAY.replace('local_auth = "cert"', 'local_auth = "eap"'), "gw.local_auth", "prove both ends only"),
+        (GATEWAY.replace('local_auth = "cert"', 'local_auth = "eap"'), "gw.local_auth", "prove both ends"),
         (GATEWAY + 'eap_password = "x"\n', "gw.eap_password", "is used by an initiator"),
         (GATEWAY + 'eap_identity = "x"\n', "gw.eap_identity", "is used by an initiator"),
         (GATEWAY + 'eap = ["gtc"]\n', "gw.eap", "mschapv2"),
         (CLIENT.replace("eap_password", "# "), "out.eap", "needs exactly one of"),
+        (GATEWAY + 'eap = ["tls"]\n', "gw.remote_ca", 'is missing; eap = ["tls"] needs it'),
+        (CLIENT + 'eap = ["tls"]\n', "out.local_cert", 'is missing; eap = ["tls"] needs it'),
+        (GATEWAY + 'eap = ["radius"]\n', "gw.radius", "the servers to ask"),
+        (GATEWAY + 'eap = ["radius", "tls"]\n', "gw.eap", "alone"),
+        (GATEWAY + '[[connections.gw.radius]]\nserver = "192.0.2.5"\n', "gw.radius", "secret"),
         (CLIENT + 'eap_password_env = "PW"\n', "out.eap", "needs exactly one of"),
         (CLIENT.replace('eap_password = "her password"', 'eap_password_env = "PW"'), "out.eap_password", "'PW'"),
         (CLIENT + 'eap_users = "users.toml"\n', "out.eap_users", "is used by a responder"),
-        (CLIENT.replace('"cert"', '"eap"').replace("remote_ca", "# "), "out.remote_auth", "prove both ends only"),
+        (CLIENT.replace('"cert"', '"eap"').replace("remote_ca", "# "), "out.remote_auth", "prove both ends"),
         (
             CLIENT.replace('local_auth = "eap"', 'local_auth = "psk"\npsk = "correct horse battery staple"'),
             "out.eap_password",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.auth.pki import Authority
+from tests.auth.pki import Authority, Owner
 from tests.interop.rig import (
     CLIENT_ID,
     GATEWAY_ID,
@@ -36,7 +36,7 @@ pytestmark = [pytest.mark.interop, requires_rig, requires_strongswan]
 
 EAP_PLUGINS = (
     *PLUGINS[:-3],
-    *("pem", "pkcs1", "pkcs8", "x509", "pubkey", "mgf1", "constraints", "eap-identity", "eap-mschapv2"),
+    *("pem", "pkcs1", "pkcs8", "x509", "pubkey", "mgf1", "constraints", "eap-identity", "eap-mschapv2", "eap-tls"),
     *PLUGINS[-3:],
 )
 USER = "ann@test.example"
@@ -48,13 +48,15 @@ def secrets(password: str = PASSWORD) -> Settings:
     return {"eap-ann": {"id": USER, "secret": password}}
 
 
-def changed(config: dict[str, Toml], keys: Mapping[str, Toml]) -> dict[str, Toml]:
-    """The same connection without a shared key, and with these keys."""
+def changed(config: dict[str, Toml], keys: Mapping[str, Toml], *without: str) -> dict[str, Toml]:
+    """The same connection without a shared key and those named, and with these keys."""
     connections = config["connections"]
     assert isinstance(connections, Mapping)
     table = connections["net"]
     assert isinstance(table, Mapping)
-    return config | {"connections": {"net": {**{key: each for key, each in table.items() if key != "psk"}, **keys}}}
+    return config | {
+        "connections": {"net": {**{key: each for key, each in table.items() if key not in ("psk", *without)}, **keys}}
+    }
 
 
 def our_gateway(folder: Path, authority: Authority, **more: Toml) -> dict[str, Toml]:
@@ -116,6 +118,35 @@ def their_gateway(folder: Path, authority: Authority, auth: str = "eap-mschapv2"
     return merge(responder(), ends)
 
 
+def tls_gateway(folder: Path, authority: Authority, **more: Toml) -> dict[str, Toml]:
+    """Our gateway asks for a certificate inside of EAP."""
+    authority.write(folder.parent / "ca.pem")
+    config = our_gateway(folder, authority, eap=["tls"], remote_ca=[str(folder.parent / "ca.pem")], **more)
+    return changed(config, {}, "eap_users")
+
+
+def tls_client(folder: Path, authority: Authority, **more: Toml) -> dict[str, Toml]:
+    """Our client shows a certificate inside of EAP."""
+    folder.mkdir(parents=True, exist_ok=True)
+    authority.issue(USER, CLIENT_ID).write(folder, "own")
+    keys: dict[str, Toml] = {
+        "eap": ["tls"],
+        "local_cert": str(folder / "own.pem"),
+        "local_key": str(folder / "own.key"),
+    }
+    return changed(our_client(folder, authority), keys | more, "eap_password")
+
+
+def with_certificate(folder: Path, owner: Owner, config: Settings, remote: str = "pubkey") -> Settings:
+    """The same strongSwan client with a certificate to show."""
+    for name in ("private", "x509"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    owner.write(folder / "private", "own")
+    (folder / "private" / "own.pem").rename(folder / "x509" / "own.pem")
+    more: Settings = {"connections": {"gw": {"local": {"certs": "own.pem"}, "remote": {"auth": remote}}}}
+    return merge(config, more)
+
+
 @contextmanager
 def _their_client(rig: Rig, folder: Path, password: str = PASSWORD) -> Iterator[tuple[Mobike, Charon]]:
     authority = Authority.new(at=datetime.now(UTC))
@@ -170,3 +201,61 @@ def test_our_client_with_a_wrong_password_says_so_in_one_line(tmp_path: Path) ->
         failed = client.wait_connection(lambda one: one.last_error is not None, "it failed")
         assert failed.last_error == "the gateway refuses our EAP-MSCHAPv2: wrong user or password"
         assert client.ike_sas() == []
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_strongswan_client_proves_itself_to_our_gateway_by_eap_tls(tmp_path: Path, alone: bool) -> None:
+    authority = Authority.new(at=datetime.now(UTC))
+    more: dict[str, Toml] = {"local_auth": "eap"} if alone else {}
+    config = tls_gateway(tmp_path / "gateway", authority, **more)
+    theirs = with_certificate(
+        tmp_path / "client",
+        authority.issue(USER, CLIENT_ID, subject="client"),
+        their_client(tmp_path / "client", authority, "eap-tls"),
+        "eap-tls" if alone else "pubkey",
+    )
+    with (
+        Rig() as rig,
+        Mobike(rig, rig.gateway, tmp_path / "gateway", config) as gateway,
+        Charon(rig.client, tmp_path / "client", theirs, plugins=EAP_PLUGINS) as charon,
+    ):
+        charon.initiate()
+        assert gateway.wait_up().sa.peer_id == USER
+        assert rig.ping(rig.client, INNER, count=5, interval=0.02).lost == 0
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_our_client_proves_itself_to_a_strongswan_gateway_by_eap_tls(tmp_path: Path, alone: bool) -> None:
+    authority = Authority.new(at=datetime.now(UTC))
+    config = tls_client(tmp_path / "client", authority, **({"remote_auth": "eap"} if alone else {}))
+    theirs = their_gateway(tmp_path / "gateway", authority, "eap-tls")
+    if alone:
+        ends: Settings = {"connections": {"gw": {"local": {"auth": "eap-tls"}}}}
+        theirs = merge(theirs, ends)
+    with (
+        Rig() as rig,
+        Charon(rig.gateway, tmp_path / "gateway", theirs, plugins=EAP_PLUGINS) as charon,
+        Mobike(rig, rig.client, tmp_path / "client", config) as client,
+    ):
+        assert client.wait_up().sa.peer_id == GATEWAY_ID
+        charon.wait_log("EAP method EAP_TLS succeeded")
+        assert rig.ping(rig.client, INNER, count=5, interval=0.02).lost == 0
+
+
+def test_a_strongswan_client_with_a_certificate_of_another_authority_is_refused(tmp_path: Path) -> None:
+    authority, other = (Authority.new(at=datetime.now(UTC)) for _ in range(2))
+    config = tls_gateway(tmp_path / "gateway", authority)
+    theirs = with_certificate(
+        tmp_path / "client",
+        other.issue(USER, CLIENT_ID, subject="client"),
+        their_client(tmp_path / "client", authority, "eap-tls"),
+    )
+    with (
+        Rig() as rig,
+        Mobike(rig, rig.gateway, tmp_path / "gateway", config) as gateway,
+        Charon(rig.client, tmp_path / "client", theirs, plugins=EAP_PLUGINS) as charon,
+    ):
+        with pytest.raises(ProgramError):
+            charon.initiate()
+        gateway.wait_log("was not signed by|no authority that we trust")
+        assert gateway.ike_sas() == []

@@ -60,7 +60,7 @@ class Doorkeeper:
             case Authorise():
                 return self._judge(question, at)
             case EapAsked():
-                return self._talks.reply(question, now)
+                return self._talks.reply(question, now, at)
 
     def _judge(self, question: Authorise, at: datetime) -> Allow | Deny:
         trust = self._trusts.get(question.connection)

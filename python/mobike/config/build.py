@@ -8,11 +8,11 @@ from os import X_OK, access
 from pathlib import Path
 from typing import Final, TypeVar
 
-from mobike.auth.eap import Orders
+from mobike.auth.eap import Orders, TlsOrders
 from mobike.auth.trust import Trust
 from mobike.commands import SECOND, ChildOrders, Credential, Pool, Profile, Retransmit
 from mobike.config.credentials import read_own, read_trust
-from mobike.config.eap import of_eap, read_eap
+from mobike.config.eap import of_eap, read_eap, uses_tls
 from mobike.config.locate import Key
 from mobike.config.models import (
     ApiTable,
@@ -124,14 +124,16 @@ def _proofs(
             secret = read_psk(table, base, environ)
             problems += [ConnectionProblem((secret.key,), warning, harmless=True) for warning in secret.warnings]
             proofs = replace(proofs, psk=secret.octets)
-        if table.local_auth == "cert":
+        shown = uses_tls(table)
+        if table.local_auth == "cert" or shown:
             own = read_own(table, base)
             problems += [ConnectionProblem((key,), warning, harmless=True) for key, warning in own.warnings]
             proofs = replace(proofs, local_id=own.name, credential=own.credential)
-        if table.remote_auth == "cert":
+        if table.remote_auth == "cert" or shown:
             proofs = replace(proofs, trust=read_trust(table, base))
         if _uses_eap(table):
-            eap = read_eap(table, proofs.local_id, base, environ)
+            tls = TlsOrders(proofs.credential, proofs.trust) if proofs.credential and proofs.trust else None
+            eap = read_eap(table, proofs.local_id, base, environ, tls if shown else None)
             problems += [ConnectionProblem((key,), warning, harmless=True) for key, warning in eap.warnings]
             proofs = replace(proofs, eap=eap.orders)
     except SecretError as problem:
@@ -249,7 +251,8 @@ def _of_proofs(table: ConnectionTable) -> Iterator[ConnectionProblem]:
             yield ConnectionProblem((), "has more than one key; give exactly one of psk, psk_file, psk_env")
         case _:
             yield ConnectionProblem((), 'has a key that nobody uses: no end has auth = "psk"')
-    if table.local_id is None and table.local_auth != "cert":
+    shown = uses_tls(table)
+    if table.local_id is None and table.local_auth != "cert" and not shown:
         yield ConnectionProblem(("local_id",), "is missing")
     of_certificates: tuple[tuple[str, str, Sequence[tuple[str, object]]], ...] = (
         ("local_auth", table.local_auth, (("local_cert", table.local_cert), ("local_key", table.local_key))),
@@ -257,11 +260,13 @@ def _of_proofs(table: ConnectionTable) -> Iterator[ConnectionProblem]:
     )
     for end, auth, keys in of_certificates:
         for key, value in keys:
+            if shown and not value and auth != "cert":
+                yield ConnectionProblem((key,), 'is missing; eap = ["tls"] needs it')
             if auth == "cert" and not value:
                 yield ConnectionProblem((key,), f'is missing; {end} = "cert" needs it')
-            if auth != "cert" and value:
+            if auth != "cert" and value and not shown:
                 yield ConnectionProblem((key,), f'is used with {end} = "cert" only')
-    if table.remote_crl and table.remote_auth != "cert":
+    if table.remote_crl and table.remote_auth != "cert" and not shown:
         yield ConnectionProblem(("remote_crl",), 'is used with remote_auth = "cert" only')
     for key, message in of_eap(table):
         yield ConnectionProblem((key,), message)
@@ -336,7 +341,7 @@ def _profile(name: str, table: ConnectionTable, proofs: _Proofs) -> Profile:
         remote_id=table.remote_id,
         psk=proofs.psk,
         credential=proofs.credential,
-        remote_certificate=proofs.trust is not None,
+        remote_certificate=table.remote_auth == "cert",
         local_eap=table.local_auth == "eap",
         remote_eap=table.remote_auth == "eap",
         authorities=() if proofs.trust is None else proofs.trust.authorities(),

@@ -8,15 +8,15 @@ from typing import Final
 
 from pydantic import SecretStr
 
-from mobike.auth.eap import ClientOrders, Orders, ServerOrders
+from mobike.auth.eap import ClientOrders, Orders, ServerOrders, TlsOrders
 from mobike.auth.eap.mschapv2 import LONGEST_NAME
-from mobike.auth.eap.packet import MSCHAPV2
+from mobike.auth.eap.packet import MSCHAPV2, TLS
 from mobike.auth.radius import RadiusOrders, Server
 from mobike.config.models import ConnectionTable, RadiusTable
 from mobike.config.secrets import SecretError, exposure, read_limited
 
-NUMBERS: Final = {"mschapv2": MSCHAPV2}
-PROVES_BOTH: Final[frozenset[str]] = frozenset()
+NUMBERS: Final = {"mschapv2": MSCHAPV2, "tls": TLS}
+PROVES_BOTH: Final = frozenset({"tls"})
 """Methods that prove the gateway too, and that nobody can guess at: those fit for EAP alone (RFC 5998 section 4)."""
 MAX_USERS: Final = 16 << 20
 """Octets of a file of users."""
@@ -32,8 +32,10 @@ class ReadEap:
     """Key of the configuration, and what."""
 
 
-def read_eap(table: ConnectionTable, local_id: str, base: Path, environ: Mapping[str, str]) -> ReadEap:
-    """The table has passed `of_eap`."""
+def read_eap(
+    table: ConnectionTable, local_id: str, base: Path, environ: Mapping[str, str], shown: TlsOrders | None
+) -> ReadEap:
+    """The table has passed `of_eap`; `shown` is what EAP-TLS needs."""
     if "radius" in table.eap:
         servers = [_read_server(place, each, base, environ) for place, each in enumerate(table.radius)]
         warnings = tuple(("radius", text) for _, texts in servers for text in texts)
@@ -41,10 +43,15 @@ def read_eap(table: ConnectionTable, local_id: str, base: Path, environ: Mapping
     methods = tuple(NUMBERS[name] for name in table.eap)
     if table.role == "responder":
         passwords, warnings = _read_users(table, base)
-        return ReadEap(ServerOrders(local_id, methods, passwords), warnings)
+        return ReadEap(ServerOrders(local_id, methods, passwords, shown), warnings)
     password, warnings = _read_password(table, base, environ)
     identity = table.eap_identity or local_id
-    return ReadEap(ClientOrders(identity, methods, password), warnings)
+    return ReadEap(ClientOrders(identity, methods, password, shown), warnings)
+
+
+def uses_tls(table: ConnectionTable) -> bool:
+    """Does an end show a certificate in EAP-TLS?"""
+    return "tls" in table.eap and "eap" in {table.local_auth, table.remote_auth}
 
 
 def of_eap(table: ConnectionTable) -> Iterator[tuple[str, str]]:
@@ -72,7 +79,7 @@ def _of_ends(table: ConnectionTable, *, ours: bool, used: bool) -> Iterator[tupl
         if not used:
             yield other_end, f'a gateway proves itself by EAP only where its client does too: {end} = "eap"'
         elif not PROVES_BOTH.issuperset(table.eap):
-            yield other_end, "EAP alone proves a gateway by methods that prove both ends only; mschapv2 does not"
+            yield other_end, 'EAP alone proves a gateway only by methods that prove both ends: eap = ["tls"]'
     if "eap" in table.model_fields_set and not used:
         yield "eap", f'is used with {end} = "eap" only'
 
@@ -122,6 +129,8 @@ def _read_users(table: ConnectionTable, base: Path) -> tuple[dict[str, str], tup
 def _read_password(
     table: ConnectionTable, base: Path, environ: Mapping[str, str]
 ) -> tuple[str, tuple[tuple[str, str], ...]]:
+    if not any((table.eap_password, table.eap_password_file, table.eap_password_env)):
+        return "", ()
     return _read_text(
         "eap_password",
         base,

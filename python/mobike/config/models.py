@@ -193,7 +193,7 @@ class ConnectionTable(Table):
     local_key: FileName | None = None
     remote_ca: list[FileName] = []
     remote_crl: list[FileName] = []
-    eap: Annotated[list[Literal["mschapv2", "radius"]], Field(min_length=1)] = ["mschapv2"]
+    eap: Annotated[list[Literal["mschapv2", "tls", "radius"]], Field(min_length=1)] = ["mschapv2"]
     eap_identity: Annotated[str, Field(min_length=1, max_length=253)] | None = None
     eap_password: SecretStr | None = None
     eap_password_file: FileName | None = None

@@ -12,6 +12,7 @@ from mobike.auth.eap.md4 import md4
 from mobike.auth.eap.packet import MSCHAPV2, TLS, Code, Packet
 from mobike.auth.eap.server import ServerOrders, ServerTalk
 from mobike.auth.eap.steps import Lost, Won
+from tests.auth.pki import NOW
 
 RFC_1320 = {
     b"": "31d6cfe0d16ae931b73c59d7e0c089c0",
@@ -66,7 +67,7 @@ def _talk(
 ) -> tuple[Won | Lost | None, Won | Lost | None, list[Packet]]:
     """How it ends for both: client, server, and what was said."""
     orders = server or ServerOrders("gw.example.net", (MSCHAPV2,), USERS)
-    theirs, ours = ServerTalk(orders, Dice()), ClientTalk(client, Dice())
+    theirs, ours = ServerTalk(orders, Dice(), NOW), ClientTalk(client, Dice(), "gw.example.net", NOW)
     said: list[Packet] = []
     heard: bytes | None = None
     for _ in range(20):
@@ -128,9 +129,9 @@ def test_a_gateway_that_does_not_know_the_password_is_left() -> None:
 
 
 def test_a_client_believes_no_success_that_comes_too_early() -> None:
-    talk = ClientTalk(ClientOrders("bob", (MSCHAPV2,), "battery staple"), Dice())
+    talk = ClientTalk(ClientOrders("bob", (MSCHAPV2,), "battery staple"), Dice(), "gw", NOW)
     assert isinstance(talk.hear(Packet(Code.SUCCESS, 1).octets()), Lost)
-    talk = ClientTalk(ClientOrders("bob", (MSCHAPV2,), "battery staple"), Dice())
+    talk = ClientTalk(ClientOrders("bob", (MSCHAPV2,), "battery staple"), Dice(), "gw", NOW)
     challenge = bytes([1, 1, 0, 23, 16]) + bytes(16) + b"gw"
     assert isinstance(talk.hear(Packet(Code.REQUEST, 1, MSCHAPV2, challenge).octets()), Packet)
     assert isinstance(talk.hear(Packet(Code.SUCCESS, 1).octets()), Lost)
@@ -144,7 +145,7 @@ def test_methods_are_agreed_on_or_both_say_which_they_know() -> None:
 
 @pytest.mark.parametrize("octets", [b"", b"\x02", b"\x02\x05\x00\x05\x1a", b"\x02" + bytes(300), b"\x07"])
 def test_a_gateway_refuses_what_it_cannot_read(octets: bytes) -> None:
-    talk = ServerTalk(ServerOrders("gw", (MSCHAPV2,), USERS), Dice())
+    talk = ServerTalk(ServerOrders("gw", (MSCHAPV2,), USERS), Dice(), NOW)
     first = talk.hear(None)
     assert isinstance(first, Packet)
     second = talk.hear(Packet(Code.RESPONSE, first.identifier, 1, b"bob").octets())

@@ -5,6 +5,7 @@ steps       what a method may say next
 md4         a hash that only MS-CHAPv2 still needs
 mschap      the arithmetic of MS-CHAPv2 (RFC 2759, RFC 3079)
 mschapv2    EAP-MSCHAPv2, both roles
+tls         EAP-TLS, both roles
 server      the gateway's side: identity, then a method
 client      the client's side
 talks       the conversations of all IKE SAs
@@ -16,5 +17,6 @@ that the method agreed on, or a refusal.
 from mobike.auth.eap.client import ClientOrders
 from mobike.auth.eap.server import ServerOrders
 from mobike.auth.eap.talks import Orders, Talks
+from mobike.auth.eap.tls import TlsOrders
 
-__all__ = ["ClientOrders", "Orders", "ServerOrders", "Talks"]
+__all__ = ["ClientOrders", "Orders", "ServerOrders", "Talks", "TlsOrders"]

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 
-from mobike.auth.eap import mschapv2
-from mobike.auth.eap.packet import IDENTITY, MSCHAPV2, NAK, NOTIFICATION, Code, Packet, method_name
+from mobike.auth.eap import mschapv2, tls
+from mobike.auth.eap.packet import IDENTITY, MSCHAPV2, NAK, NOTIFICATION, TLS, Code, Packet, method_name
 from mobike.auth.eap.steps import ClientMethod, Lost, Say, Won
+from mobike.auth.eap.tls import TlsOrders
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,13 +18,16 @@ class ClientOrders:
     methods: tuple[int, ...]
     """Most wanted first."""
     password: str = field(default="", repr=False)
+    tls: TlsOrders | None = None
 
 
 class ClientTalk:
     """One conversation."""
 
-    def __init__(self, orders: ClientOrders, chance: Callable[[int], bytes]) -> None:
+    def __init__(self, orders: ClientOrders, chance: Callable[[int], bytes], gateway: str, at: datetime) -> None:
         self._orders = orders
+        self._gateway = gateway
+        self._at = at
         self._chance = chance
         self._method: ClientMethod | None = None
 
@@ -68,5 +73,7 @@ class ClientTalk:
         match number:
             case n if n == MSCHAPV2:
                 return mschapv2.Client(self._orders.identity, self._orders.password, self._chance)
+            case n if n == TLS and self._orders.tls is not None:
+                return tls.Client(self._orders.tls, self._gateway, self._at)
             case _:
                 raise ValueError(f"EAP method {method_name(number)} is not known")

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
-from mobike.auth.eap import mschapv2
-from mobike.auth.eap.packet import IDENTITY, MSCHAPV2, NAK, Code, Packet, method_name
+from mobike.auth.eap import mschapv2, tls
+from mobike.auth.eap.packet import IDENTITY, MSCHAPV2, NAK, TLS, Code, Packet, method_name
 from mobike.auth.eap.steps import Lost, Method, Say, Won
+from mobike.auth.eap.tls import TlsOrders
 
 LONGEST_IDENTITY: Final = 253
 """Octets; what RADIUS carries in an attribute."""
@@ -21,13 +23,15 @@ class ServerOrders:
     methods: tuple[int, ...]
     """Most wanted first."""
     passwords: Mapping[str, str] = field(default_factory=dict, repr=False)
+    tls: TlsOrders | None = None
 
 
 class ServerTalk:
     """One conversation."""
 
-    def __init__(self, orders: ServerOrders, chance: Callable[[int], bytes]) -> None:
+    def __init__(self, orders: ServerOrders, chance: Callable[[int], bytes], at: datetime) -> None:
         self._orders = orders
+        self._at = at
         self._chance = chance
         self._identifier = chance(1)[0]
         self._identity: str | None = None
@@ -66,6 +70,8 @@ class ServerTalk:
         match number:
             case n if n == MSCHAPV2:
                 return mschapv2.Server(self._orders.name, self._orders.passwords, self._chance)
+            case n if n == TLS and self._orders.tls is not None:
+                return tls.Server(self._orders.tls, self._identity or "", self._at)
             case _:
                 raise ValueError(f"EAP method {method_name(number)} is not served")
 

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Final, TypeAlias
 
 from mobike.address import Nanos, SaId
@@ -35,11 +36,11 @@ class Talks:
     def __len__(self) -> int:
         return len(self._open)
 
-    def reply(self, asked: EapAsked, now: Nanos) -> Reply | None:
-        """What the core is to do; None: a server is asked first."""
+    def reply(self, asked: EapAsked, now: Nanos, at: datetime) -> Reply | None:
+        """What the core is to do; None: a server is asked first. `at` is the time of day, UTC."""
         self._forget(now)
         known = self._open.get(asked.sa)
-        began, talk = (now, self._begin(asked)) if known is None else known
+        began, talk = (now, self._begin(asked, at)) if known is None else known
         if isinstance(talk, str):
             return EapFail(asked.sa, asked.question, talk)
         if isinstance(talk, RelayTalk):
@@ -81,14 +82,14 @@ class Talks:
         self.relay.ask(asked, talk, now)
         return None
 
-    def _begin(self, asked: EapAsked) -> _Talk | str:
+    def _begin(self, asked: EapAsked, at: datetime) -> _Talk | str:
         match self._orders.get(asked.connection), asked.role:
             case ServerOrders() as orders, Role.RESPONDER if asked.packet is None:
-                return ServerTalk(orders, self._chance)
+                return ServerTalk(orders, self._chance, at)
             case RadiusOrders() as orders, Role.RESPONDER if asked.packet is None:
                 return self.relay.begin(orders)
             case ClientOrders() as orders, Role.INITIATOR:
-                return ClientTalk(orders, self._chance)
+                return ClientTalk(orders, self._chance, asked.peer_id, at)
             case ServerOrders() | RadiusOrders(), Role.RESPONDER:
                 return "this EAP conversation was forgotten: too many at a time"
             case _:
