@@ -35,6 +35,9 @@ LONGEST_FLIGHT: Final = 64 << 10
 OLDEST: Final = SSL.TLS1_2_VERSION
 NEWEST = SSL.TLS1_3_VERSION
 
+_LEGACY_SERVER_CONNECT: Final = 0x4
+"""SSL_OP_LEGACY_SERVER_CONNECT, which the library does not name."""
+
 _LABEL_12: Final = b"client EAP encryption"
 _LABEL_13: Final = b"EXPORTER_EAP_TLS_Key_Material"
 _CIPHERS: Final = b"ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL:!eNULL"
@@ -218,6 +221,9 @@ def _connection(credential: Credential, *, server: bool) -> SSL.Connection:
     context.set_min_proto_version(OLDEST)
     context.set_max_proto_version(NEWEST)
     context.set_options(SSL.OP_NO_TICKET | SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_COMPRESSION)
+    if not server:
+        # Some gateways' TLS knows nothing of RFC 5746. That is about renegotiation, and nobody renegotiates here.
+        context.set_options(_LEGACY_SERVER_CONNECT)
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     context.set_cipher_list(_CIPHERS)
     context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _any)
