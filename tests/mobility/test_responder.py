@@ -38,6 +38,29 @@ def test_a_gateway_that_loses_its_address_sends_from_the_other_and_announces_it_
 
 
 @pytest.mark.req("M3.5-10")
+def test_a_gateway_returns_to_an_address_that_comes_back_if_the_client_never_left_it() -> None:
+    """The client's NAT may have let in nothing from the other address, not even the list."""
+    stage, it = Stage(), session(Role.RESPONDER)
+    stage.lose(it, WIFI)
+    stage.candidates, stage.addresses = (wifi(), cellular()), (WIFI, CELLULAR)
+    stage.happens(it, LookAgain())
+    assert stage.commands[-1] == Announce(SA, (WIFI, CELLULAR), path(WIFI), Generation(2))
+    assert stage.plane_path() == path(WIFI).pair
+    assert it.state is STABLE
+
+
+@pytest.mark.req("M3.5-10")
+def test_it_stays_where_the_client_followed_it() -> None:
+    stage, it = Stage(), session(Role.RESPONDER)
+    stage.lose(it, WIFI)
+    stage.happens(it, PeerMoved(SA, path(CELLULAR), Nat.NONE, verified=True))
+    stage.candidates, stage.addresses = (wifi(), cellular()), (WIFI, CELLULAR)
+    stage.happens(it, LookAgain())
+    assert stage.commands[-1] == Announce(SA, (WIFI, CELLULAR), None, Generation(2))
+    assert stage.plane_path() == path(CELLULAR).pair
+
+
+@pytest.mark.req("M3.5-10")
 def test_a_gateway_without_any_address_waits_and_speaks_up_when_it_has_one() -> None:
     stage, it = Stage(candidates=(wifi(),), addresses=(WIFI,)), session(Role.RESPONDER)
     stage.lose(it, WIFI)

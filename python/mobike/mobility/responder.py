@@ -53,6 +53,7 @@ def _follow_peer(session: Session, cause: PeerMoved, around: Surroundings) -> No
     around.operate(MoveSa(session.sa, cause.path, is_encapsulated(cause.nat)))
     record_move(session, MoveRecord(around.now, session.path, cause.path, why, None))
     session.nat = cause.nat
+    session.peer_chose = cause.path
     session.state = STABLE
     around.tell(Said.PEER_MOVED, session, f"T{why[1:]}")
 
@@ -129,7 +130,18 @@ def _speak_from(session: Session, around: Surroundings, pair: Pair, why: str) ->
     around.tell(Said.MOVED, session, why)
 
 
-def _announce(session: Session, cause: LookAgain | Woken, around: Surroundings) -> None:
+def _return_or_announce(session: Session, cause: LookAgain, around: Surroundings) -> None:
+    """An address that we had to leave is there again, and the initiator never moved from it: perhaps our list did not
+    reach it, for NATs and firewalls let in only what comes from where something went. Whoever chose the pair is right.
+    """
+    there = session.peer_chose
+    if there.local != session.path.local and there.remote == session.path.remote and not around.is_dead(there):
+        _speak_from(session, around, there.pair, f"{there.local.ip} is there again, and the peer still sends to it")
+    else:
+        announce_list(session, around)
+
+
+def _announce(session: Session, cause: Woken, around: Surroundings) -> None:
     announce_list(session, around)
 
 
@@ -153,7 +165,7 @@ def _note_nat(session: Session, cause: NatChanged, around: Surroundings) -> None
 
 TABLE: Final[Mapping[tuple[type[State], type[Cause]], Handler]] = {
     (Stable, LocalLost): _leave_dead_address,
-    (Stable, LookAgain): _announce,
+    (Stable, LookAgain): _return_or_announce,
     (Stable, TimeUp): nothing,
     (Stable, Woken): _announce,
     (Stable, OperatorMove): _decline,

@@ -36,6 +36,7 @@ class Session:
         "nat",
         "path",
         "peer_addresses",
+        "peer_chose",
         "pin",
         "probes",
         "role",
@@ -65,6 +66,8 @@ class Session:
         self.role = role
         self.mobike = mobike
         self.path = path
+        self.peer_chose = path
+        """Responder: where the initiator is by its own word, and sends to, whatever happens to our addresses."""
         self.nat = nat
         self.state: State = STABLE
         self.generation = Generation(0)

@@ -228,6 +228,23 @@ fn a_gateway_that_lost_its_address_tries_every_place_the_client_may_be() {
     assert_eq!(pair.client().path(), Pair::path(WIFI, WAN), "the client decides");
 }
 
+// req: M3.6-4, M3.5-10
+#[test]
+fn a_list_told_in_vain_goes_on_from_an_address_that_is_there_again() {
+    // wan dies; wan2 cannot reach the client; wan is back while the list without it is unanswered
+    let mut pair = Pair::new(1).established();
+    pair.net.unplug(WAN);
+    pair.net.unplug(WAN2);
+    pair.announce(GATEWAY, &[WAN2], Some(Pair::path(WIFI, WAN2).reversed()));
+    pair.run_for(secs(20));
+    assert!(pair.client().peer_lists().is_empty());
+    pair.net.plug(WAN);
+    pair.announce(GATEWAY, &[WAN, WAN2], Some(Pair::path(WIFI, WAN).reversed()));
+    pair.run_for(ms(200));
+    assert_eq!(pair.client().peer_lists().last(), Some(&&[WAN2][..]), "the newer one, from wan");
+    assert_eq!(pair.client().path(), Pair::path(WIFI, WAN));
+}
+
 // req: M3.6-1
 #[test]
 fn the_place_a_list_comes_from_is_an_address_of_the_peer_though_not_listed() {

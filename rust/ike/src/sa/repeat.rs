@@ -59,6 +59,16 @@ impl Established {
         self.re_aim_retired(ctx, now, path);
     }
 
+    /// What is unanswered over other paths goes over this one, too: there it may never be answered, and it would keep the
+    /// window closed.
+    pub fn ask_here_too(&mut self, ctx: &mut Context, path: Path) {
+        for request in self.requests.outstanding_mut().iter_mut().filter(|request| request.path != path) {
+            request.many_paths = true;
+            ctx.counters.retransmissions += 1;
+            ctx.send(path, Arc::clone(&request.bytes));
+        }
+    }
+
     /// Where a list is told to while the path in use is dead (RFC 4555 section 3.6): only the responder must look, since
     /// the initiator moves.
     fn places_of_peer(&self) -> Vec<SocketAddr> {

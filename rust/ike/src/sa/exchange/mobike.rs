@@ -348,8 +348,25 @@ pub fn order_announce(
     if !unanswered.chain(sa.requests.waiting()).any(is_update) {
         sa.generation = generation;
     }
+    if let Some(path) = path {
+        tell_older_list_here(sa, ctx, now, path);
+    }
     let announce = Ask::Announce { addresses, path, generation };
     sa.ask_first(ctx, now, announce, |ask| matches!(ask, Ask::Announce { .. }));
+}
+
+/// A list that is told over a dead pair, in vain so far, may name no address from which the peer can be reached: it goes on
+/// from the one that is known now.
+fn tell_older_list_here(sa: &mut Established, ctx: &mut Context, now: Nanos, path: Path) {
+    sa.ask_here_too(ctx, path);
+    let policy = sa.profile.retransmit;
+    for request in sa.requests.outstanding_mut() {
+        if let Ask::Announce { path: Some(first), .. } = &mut request.ask {
+            *first = path;
+            request.path = path;
+            request.retry = request.retry.elsewhere(now, &policy, &mut ctx.random);
+        }
+    }
 }
 
 /// A liveness answer told how the peer sees us; another NAT, or another mapping, is news (M3.8-2).

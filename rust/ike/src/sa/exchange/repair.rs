@@ -12,7 +12,6 @@
 //! IKE requests start none of this: one without UPDATE_SA_ADDRESSES is a test, whose sender wants nothing moved (section 3.8).
 
 use core::time::Duration;
-use std::sync::Arc;
 
 use crate::crypto::Random;
 use crate::event::DownReason;
@@ -102,12 +101,7 @@ fn look_for_peer(sa: &mut Established, ctx: &mut Context, now: Nanos, path: Path
         return false;
     }
     ctx.counters.repairs_begun += 1;
-    // What was asked over the path in use may never be answered, and would keep the window closed.
-    for request in sa.requests.outstanding_mut().iter_mut().filter(|request| request.path != path) {
-        request.many_paths = true;
-        ctx.counters.retransmissions += 1;
-        ctx.send(path, Arc::clone(&request.bytes));
-    }
+    sa.ask_here_too(ctx, path);
     let mut cookie = [0; 16];
     ctx.random.fill(&mut cookie);
     sa.ask_first(ctx, now, Ask::Repair { path, cookie }, |ask| matches!(ask, Ask::Repair { .. }));
