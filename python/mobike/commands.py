@@ -54,6 +54,17 @@ class ChildOrders:
 
 
 @dataclass(frozen=True, slots=True)
+class Ppk:
+    """A key that both ends share besides, against who may break key exchanges some day (RFC 8784)."""
+
+    id: bytes
+    """What both call it."""
+    key: bytes = field(repr=False)
+    required: bool = False
+    """Without it there is no IKE SA."""
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """Standing orders of one connection: everything the engine decides without asking."""
 
@@ -115,6 +126,9 @@ class Profile:
     5998), which must then be one that proves both ends."""
     remote_eap: bool = False
     """The peer proves who it is by EAP."""
+    remote_keys: tuple[bytes, ...] = ()
+    """SubjectPublicKeyInfo in DER: the peer signs with one of these keys, whatever certificate comes along."""
+    ppk: Ppk | None = None
     authorities: tuple[bytes, ...] = ()
     """SHA-1 of the public keys of authorities, to ask the peer for a certificate of theirs (CERTREQ)."""
     children: tuple[ChildOrders, ...] = ()

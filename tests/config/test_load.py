@@ -5,6 +5,7 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -67,23 +68,27 @@ def test_the_example_shows_every_key_and_can_be_used(tmp_path: Path) -> None:
         assert shown == set(model.model_fields), name
     connections = document["connections"].values()
     shown = {key for table in connections for key in table}
-    assert shown | {"psk", "eap_password", "eap_password_env"} == set(ConnectionTable.model_fields)
+    assert shown | {"psk", "eap_password", "eap_password_env", "ppk", "ppk_env"} == set(ConnectionTable.model_fields)
     (tmp_path / "roadwarriors.psk").write_text(KEY + "\n")
     (tmp_path / "roadwarriors.psk").chmod(0o600)
     authority = Authority.new()
     authority.write(tmp_path / "branches-ca.pem")
-    authority.issue("gw.example.net").write(tmp_path, "gateway")
+    owner = authority.issue("gw.example.net")
+    owner.write(tmp_path, "gateway")
+    public = owner.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    (tmp_path / "lab.pub").write_bytes(public)
     for name, text in (
         ("users.toml", '"ann" = "her password"\n'),
         ("ann.password", "her password\n"),
         ("radius.secret", "s\n"),
+        ("branches.ppk", KEY + KEY),
     ):
         (tmp_path / name).touch(mode=0o600)
         (tmp_path / name).write_text(text)
     loaded = parse(EXAMPLE.read_text(), Judge(), base=tmp_path, environ={"OFFICE_PSK": KEY})
     assert loaded.warnings == ()
     names = [connection.name for connection in loaded.settings.connections]
-    assert names == ["roadwarriors", "branches", "phones", "staff", "away", "office"]
+    assert names == ["roadwarriors", "branches", "lab", "phones", "staff", "away", "office"]
 
 
 def test_the_example_says_the_defaults() -> None:

@@ -10,8 +10,8 @@ from typing import Final, TypeVar
 
 from mobike.auth.eap import Orders, TlsOrders
 from mobike.auth.trust import Trust
-from mobike.commands import SECOND, ChildOrders, Credential, Pool, Profile, Retransmit
-from mobike.config.credentials import read_own, read_trust
+from mobike.commands import SECOND, ChildOrders, Credential, Pool, Ppk, Profile, Retransmit
+from mobike.config.credentials import read_keys, read_own, read_trust
 from mobike.config.eap import of_eap, read_eap, uses_tls
 from mobike.config.locate import Key
 from mobike.config.models import (
@@ -28,7 +28,7 @@ from mobike.config.models import (
     Table,
 )
 from mobike.config.plug import PlugError, load_policy
-from mobike.config.secrets import SecretError, read_psk
+from mobike.config.secrets import SecretError, read_ppk, read_psk
 from mobike.config.settings import (
     ApiSettings,
     Connection,
@@ -112,6 +112,8 @@ class _Proofs:
     credential: Credential | None = None
     trust: Trust | None = None
     eap: Orders | None = None
+    keys: tuple[bytes, ...] = ()
+    ppk: Ppk | None = None
 
 
 def _proofs(
@@ -131,6 +133,12 @@ def _proofs(
             proofs = replace(proofs, local_id=own.name, credential=own.credential)
         if table.remote_auth == "cert" or shown:
             proofs = replace(proofs, trust=read_trust(table, base))
+        if table.remote_auth == "key":
+            proofs = replace(proofs, keys=read_keys(table, base))
+        if table.ppk_id is not None:
+            mixed = read_ppk(table, base, environ)
+            problems += [ConnectionProblem((mixed.key,), warning, harmless=True) for warning in mixed.warnings]
+            proofs = replace(proofs, ppk=Ppk(table.ppk_id.encode(), mixed.octets, table.ppk_required))
         if _uses_eap(table):
             tls = TlsOrders(proofs.credential, proofs.trust) if proofs.credential and proofs.trust else None
             eap = read_eap(table, proofs.local_id, base, environ, tls if shown else None)
@@ -268,8 +276,22 @@ def _of_proofs(table: ConnectionTable) -> Iterator[ConnectionProblem]:
                 yield ConnectionProblem((key,), f'is used with {end} = "cert" only')
     if table.remote_crl and table.remote_auth != "cert" and not shown:
         yield ConnectionProblem(("remote_crl",), 'is used with remote_auth = "cert" only')
+    yield from _of_shared(table)
     for key, message in of_eap(table):
         yield ConnectionProblem((key,), message)
+
+
+def _of_shared(table: ConnectionTable) -> Iterator[ConnectionProblem]:
+    """Keys that both ends have: public ones, and those besides."""
+    if (table.remote_auth == "key") != bool(table.remote_keys):
+        yield ConnectionProblem(("remote_keys",), 'goes with remote_auth = "key": what the peer may sign with')
+    sources = sum(source is not None for source in (table.ppk, table.ppk_file, table.ppk_env))
+    if sources != (table.ppk_id is not None):
+        yield ConnectionProblem(("ppk_id",), "names a key: give both, ppk_id and exactly one of ppk, ppk_file, ppk_env")
+    if table.ppk_required and table.ppk_id is None:
+        yield ConnectionProblem(("ppk_required",), "needs a PPK: ppk_id and ppk")
+    if table.ppk_id is not None and "eap" in {table.local_auth, table.remote_auth}:
+        yield ConnectionProblem(("ppk_id",), "a PPK does not go with EAP here")
 
 
 def _of_initiator(table: ConnectionTable) -> Iterator[ConnectionProblem]:
@@ -342,6 +364,8 @@ def _profile(name: str, table: ConnectionTable, proofs: _Proofs) -> Profile:
         psk=proofs.psk,
         credential=proofs.credential,
         remote_certificate=table.remote_auth == "cert",
+        remote_keys=proofs.keys,
+        ppk=proofs.ppk,
         local_eap=table.local_auth == "eap",
         remote_eap=table.remote_auth == "eap",
         authorities=() if proofs.trust is None else proofs.trust.authorities(),

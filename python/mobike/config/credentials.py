@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     PublicFormat,
     load_pem_private_key,
+    load_pem_public_key,
 )
 
 from mobike.auth.names import is_named, name_of, own_name, peer_name
@@ -85,6 +86,19 @@ def read_trust(table: ConnectionTable, base: Path) -> Trust:
     return Trust(
         tuple(dict.fromkeys(anchors)), tuple(_from_file("remote_crl", file, base, read) for file in table.remote_crl)
     )
+
+
+def read_keys(table: ConnectionTable, base: Path) -> tuple[bytes, ...]:
+    """`remote_keys`: public keys in PEM, one a file, as SubjectPublicKeyInfo in DER."""
+    return tuple(_from_file("remote_keys", file, base, _public_key) for file in table.remote_keys)
+
+
+def _public_key(content: bytes) -> bytes:
+    try:
+        key = load_pem_public_key(content)
+    except (ValueError, UnsupportedAlgorithm):
+        raise TrustError("holds no public key in PEM") from None
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def _from_file(key: str, file: str, base: Path, read: Callable[[bytes], _T]) -> _T:

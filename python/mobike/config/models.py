@@ -188,11 +188,12 @@ class ConnectionTable(Table):
     local_id: IdentityText | None = None
     remote_id: PatternText
     local_auth: Literal["psk", "cert", "eap"] = "psk"
-    remote_auth: Literal["psk", "cert", "eap"] = "psk"
+    remote_auth: Literal["psk", "cert", "key", "eap"] = "psk"
     local_cert: FileName | None = None
     local_key: FileName | None = None
     remote_ca: list[FileName] = []
     remote_crl: list[FileName] = []
+    remote_keys: list[FileName] = []
     eap: Annotated[list[Literal["mschapv2", "tls", "radius"]], Field(min_length=1)] = ["mschapv2"]
     eap_identity: Annotated[str, Field(min_length=1, max_length=253)] | None = None
     eap_password: SecretStr | None = None
@@ -203,6 +204,11 @@ class ConnectionTable(Table):
     psk: SecretStr | None = None
     psk_file: FileName | None = None
     psk_env: Annotated[str, Field(min_length=1)] | None = None
+    ppk_id: Annotated[str, Field(min_length=1, max_length=255)] | None = None
+    ppk: SecretStr | None = None
+    ppk_file: FileName | None = None
+    ppk_env: Annotated[str, Field(min_length=1)] | None = None
+    ppk_required: bool = False
     ike: Annotated[list[IkeProposal], Field(min_length=1)] = [
         "aes128gcm16-prfsha256-x25519",
         "aes256gcm16-prfsha384-x25519",

@@ -14,6 +14,9 @@ from mobike.config.models import ConnectionTable
 WEAK_BELOW: Final = 16
 """Octets. A shared secret must hold as much chance as the strongest key made from it (RFC 7296 section 2.15)."""
 
+PPK_WEAK_BELOW: Final = 32
+"""Octets: 256 bits, of which a quantum computer leaves half (RFC 8784 section 6)."""
+
 _MAX_FILE: Final = 64 * 1024
 """Octets of a psk_file that are looked at."""
 
@@ -42,7 +45,7 @@ def read_psk(table: ConnectionTable, base: Path, environ: Mapping[str, str]) -> 
         key, text = "psk", table.psk.get_secret_value()
     elif table.psk_file is not None:
         key = "psk_file"
-        text, warnings = _read_file(base / table.psk_file)
+        text, warnings = _read_file(base / table.psk_file, key)
     else:
         key, name = "psk_env", table.psk_env or ""
         if name not in environ:
@@ -53,6 +56,25 @@ def read_psk(table: ConnectionTable, base: Path, environ: Mapping[str, str]) -> 
         warnings.append(
             f"the pre-shared key has {len(octets)} octets; anything below {WEAK_BELOW} can be guessed offline"
         )
+    return Secret(octets, key, tuple(warnings))
+
+
+def read_ppk(table: ConnectionTable, base: Path, environ: Mapping[str, str]) -> Secret:
+    """The additional key of a connection (RFC 8784), from exactly one of its three sources."""
+    warnings: list[str] = []
+    if table.ppk is not None:
+        key, text = "ppk", table.ppk.get_secret_value()
+    elif table.ppk_file is not None:
+        key = "ppk_file"
+        text, warnings = _read_file(base / table.ppk_file, key)
+    else:
+        key, name = "ppk_env", table.ppk_env or ""
+        if name not in environ:
+            raise SecretError(key, f"the environment has no variable {name!r}")
+        text = environ[name]
+    octets = _decode(key, text)
+    if len(octets) < PPK_WEAK_BELOW:
+        warnings.append(f"the PPK has {len(octets)} octets; RFC 8784 wants {PPK_WEAK_BELOW} at least")
     return Secret(octets, key, tuple(warnings))
 
 
@@ -69,12 +91,12 @@ def read_limited(key: str, path: Path, most: int) -> tuple[bytes, int]:
     return content, mode
 
 
-def _read_file(path: Path) -> tuple[str, list[str]]:
-    content, mode = read_limited("psk_file", path, _MAX_FILE)
+def _read_file(path: Path, key: str) -> tuple[str, list[str]]:
+    content, mode = read_limited(key, path, _MAX_FILE)
     try:
         text = content.decode().removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
-        raise SecretError("psk_file", f"{path} is no text; write octets as 0x... or 0s...") from None
+        raise SecretError(key, f"{path} is no text; write octets as 0x... or 0s...") from None
     exposed_to = exposure(mode)
     return text, [f"{path} can be read by {exposed_to}; chmod 600 it"] if exposed_to else []
 

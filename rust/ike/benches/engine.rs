@@ -49,6 +49,7 @@ fn profile(local: &str, remote: IdentityPattern) -> Profile {
         remote_id: remote,
         psk: SecretBytes::from_slice(b"correct horse battery staple"),
         proofs: Default::default(),
+        ppk: None,
         ike_suites: vec!["aes128gcm16-prfsha256-x25519".parse().unwrap()],
         esp_suites: vec!["aes128gcm16".parse().unwrap()],
         local_ts: vec![],

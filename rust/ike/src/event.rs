@@ -395,6 +395,8 @@ pub enum AuthRefusal {
     Incomplete,
     /// It comes from, or to, an address that the profile does not allow.
     WrongAddress,
+    /// It does not use the additional key (RFC 8784) that the profile asks for, or one that we do not have.
+    NoPpk,
     /// It breaks the rules of EAP in this way.
     Eap(&'static str),
 }
@@ -413,6 +415,7 @@ impl fmt::Display for AuthRefusal {
             AuthRefusal::BadAuth => "peer's AUTH does not match the shared secret",
             AuthRefusal::WrongIdentity => "peer's identity is not the one the profile wants",
             AuthRefusal::Incomplete => "peer's IKE_AUTH lacks a payload",
+            AuthRefusal::NoPpk => "peer does not use the PPK that the profile wants",
             AuthRefusal::WrongAddress => "the profile does not allow the addresses in use",
         })
     }

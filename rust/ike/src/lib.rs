@@ -44,6 +44,7 @@ pub use paths::{PathOrders, Prefix};
 pub use profile::Profile;
 pub use proofs::{Credential, LocalProof, Proofs, RemoteProof};
 pub use sa::exchange::eap::{EapPacket, EapReply};
+pub use sa::exchange::ppk::Ppk;
 pub use sa::probe::place::Seen as PairSeen;
 pub use sa::watch::Traffic;
 pub use selector::Selector;

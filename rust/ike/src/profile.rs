@@ -9,6 +9,7 @@ use crate::crypto::{EspSuite, IkeSuite};
 use crate::id::{Identity, IdentityPattern};
 use crate::paths::PathOrders;
 use crate::proofs::Proofs;
+use crate::sa::exchange::ppk::Ppk;
 use crate::selector::Selector;
 use crate::wire::Extensions;
 
@@ -25,6 +26,8 @@ pub struct Profile {
     pub psk: PskSecret,
     /// How both ends prove who they are.
     pub proofs: Proofs,
+    /// A key that both ends share besides (RFC 8784). Where an end proves itself by EAP it is not used.
+    pub ppk: Option<Ppk>,
     /// IKE algorithms, most wanted first.
     pub ike_suites: Vec<IkeSuite>,
     /// ESP algorithms, most wanted first.

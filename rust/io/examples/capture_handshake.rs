@@ -225,6 +225,7 @@ fn profiles(ike: &str, esp: &str) -> Failable<(Profile, Profile)> {
         remote_id: IdentityPattern::Any,
         psk: SecretBytes::from_slice(b"a secret of examples only"),
         proofs: Default::default(),
+        ppk: None,
         ike_suites: vec![ike.parse()?],
         esp_suites: vec![esp.parse()?],
         local_ts: vec![],

@@ -104,6 +104,7 @@ fn profile(name: &str, local: &str, remote: &str) -> Profile {
         remote_id: IdentityPattern::Exact(Identity::Fqdn(Arc::from(remote))),
         psk: PskSecret::from_slice(b"a secret of this test"),
         proofs: Default::default(),
+        ppk: None,
         ike_suites: IkeSuite::DEFAULTS.to_vec(),
         esp_suites: EspSuite::DEFAULTS.to_vec(),
         local_ts: Vec::new(),

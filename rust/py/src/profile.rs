@@ -8,10 +8,10 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use mobike_ike::children::MOST_OTHERS;
-use mobike_ike::crypto::SigningKey;
+use mobike_ike::crypto::{PublicKey, SigningKey};
 use mobike_ike::profile::{Install, Pool, Profile, PskSecret, RequestVip, Retransmit, ReturnRoutability};
 use mobike_ike::{
-    ChildOrders, ChildPlan, Credential, Extensions, LocalProof, PathOrders, Prefix, Proofs, RemoteProof, Selector,
+    ChildOrders, ChildPlan, Credential, Extensions, LocalProof, PathOrders, Ppk, Prefix, Proofs, RemoteProof, Selector,
 };
 
 use crate::identity;
@@ -44,6 +44,7 @@ fn read(from: &Bound<'_, PyAny>, name: &str, plane: Plane) -> PyResult<Profile> 
         remote_id: identity::parse_pattern(&text(intern!(py, "remote_id"))?).map_err(|why| wrong("remote_id", why))?,
         psk: psk(from, &proofs)?,
         proofs,
+        ppk: optional(from, intern!(py, "ppk"), ppk)?,
         ike_suites: each(from, intern!(py, "ike_proposals"), parsed)?,
         esp_suites: each(from, intern!(py, "esp_proposals"), |item| esp_suite(item, plane))?,
         local_ts: each(from, intern!(py, "local_ts"), selector)?,
@@ -140,12 +141,31 @@ fn proofs(from: &Bound<'_, PyAny>) -> PyResult<Proofs> {
     let authorities = each(from, intern!(py, "authorities"), |item| {
         item.extract().map_err(|_| "not 20 octets: SHA-1 of a public key".to_owned())
     })?;
+    let keys = remote_keys(from)?;
     let remote = match (remote_eap, field(from, intern!(py, "remote_certificate"))?) {
         (true, _) => RemoteProof::Eap,
+        (false, _) if !keys.is_empty() => RemoteProof::Keys(keys.into()),
         (false, true) => RemoteProof::Certificate { authorities: authorities.into() },
         (false, false) => RemoteProof::SharedKey,
     };
     Ok(Proofs { local, remote })
+}
+
+fn ppk(from: &Bound<'_, PyAny>) -> PyResult<Ppk> {
+    let py = from.py();
+    let (id, key) = (from.getattr(intern!(py, "id"))?, from.getattr(intern!(py, "key"))?);
+    // The values stay out of the messages.
+    let id: Vec<u8> = id.extract().map_err(|_| wrong("ppk.id", "not bytes"))?;
+    let key: &[u8] = key.extract().map_err(|_| wrong("ppk.key", "not bytes"))?;
+    Ok(Ppk { id: id.into(), key: PskSecret::from_slice(key), required: field(from, intern!(py, "required"))? })
+}
+
+/// Public keys that the peer may sign with.
+fn remote_keys(from: &Bound<'_, PyAny>) -> PyResult<Vec<PublicKey>> {
+    each(from, intern!(from.py(), "remote_keys"), |item| {
+        let info: Vec<u8> = item.extract().map_err(|_| "not bytes".to_owned())?;
+        PublicKey::from_info(&info).map_err(|why| why.to_string())
+    })
 }
 
 fn credential(from: &Bound<'_, PyAny>) -> PyResult<Credential> {

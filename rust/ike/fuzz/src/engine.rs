@@ -78,6 +78,7 @@ fn made(now: Nanos, accepts: bool) -> Engine {
         remote_id: IdentityPattern::Any,
         psk: SecretBytes::from_slice(b"a secret that no input knows"),
         proofs: Default::default(),
+        ppk: None,
         ike_suites: "aes128gcm16-prfsha256-x25519".parse().into_iter().collect(),
         esp_suites: "aes128gcm16".parse().into_iter().collect(),
         local_ts: any.clone(),

@@ -163,6 +163,12 @@ impl IkeKeys {
         IkeKeys::take(self.sk_d.prf, self.cipher, &mut stream)
     }
 
+    /// From now on a key that the ends share otherwise is part of the root (RFC 8784 section 3): SK_d = prf+(PPK, SK_d').
+    pub fn mix(&mut self, ppk: &[u8]) -> Result<(), CryptoError> {
+        self.sk_d.key = mixed(self.sk_d.prf, ppk, &self.sk_d.key)?;
+        Ok(())
+    }
+
     /// In the order of section 2.14.
     fn take(prf: Prf, cipher: PayloadCipher, stream: &mut PrfPlus<'_>) -> Result<IkeKeys, CryptoError> {
         let sk_d = SkD { prf, key: stream.take(prf.output_len())? };
@@ -234,6 +240,12 @@ impl AuthKeys {
         self.prf
     }
 
+    /// The same with a key that the ends share otherwise (RFC 8784 section 3): SK_p = prf+(PPK, SK_p').
+    pub fn mixed(&self, ppk: &[u8]) -> Result<AuthKeys, CryptoError> {
+        let AuthKeys { prf, pi, pr } = self;
+        Ok(AuthKeys { prf: *prf, pi: mixed(*prf, ppk, pi)?, pr: mixed(*prf, ppk, pr)? })
+    }
+
     /// SK_pi or SK_pr, by whose identity is bound.
     #[must_use]
     pub fn of(&self, signer: Role) -> &PrfKey {
@@ -242,6 +254,10 @@ impl AuthKeys {
             Role::Responder => &self.pr,
         }
     }
+}
+
+fn mixed(prf: Prf, ppk: &[u8], key: &PrfKey) -> Result<PrfKey, CryptoError> {
+    prf.plus(ppk, &[key.expose()]).take(prf.output_len())
 }
 
 impl fmt::Debug for AuthKeys {

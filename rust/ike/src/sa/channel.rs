@@ -129,6 +129,11 @@ impl Channel {
         Channel { fragments: self.fragments, ..Channel::new(spis, role, keys) }
     }
 
+    /// A key that the ends share otherwise becomes part of the root of further keys (RFC 8784).
+    pub fn mix(&mut self, ppk: &[u8]) -> Result<(), CryptoError> {
+        self.keys.mix(ppk)
+    }
+
     /// The keys, for Child SAs.
     #[must_use]
     pub fn keys(&self) -> &IkeKeys {

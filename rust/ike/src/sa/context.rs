@@ -42,6 +42,8 @@ pub struct Context {
     pub accepted_suites: Vec<IkeSuite>,
     /// A profile that accepts peers has an end that signs.
     pub accepts_signatures: bool,
+    /// One of them has a PPK.
+    pub accepts_ppk: bool,
     /// Authorities that such profiles trust, for CERTREQ.
     pub accepted_authorities: Vec<Authority>,
     /// Questions that wait for the control plane.
@@ -79,6 +81,7 @@ impl Context {
             profiles: BTreeMap::new(),
             accepted_suites: Vec::new(),
             accepts_signatures: false,
+            accepts_ppk: false,
             accepted_authorities: Vec::new(),
             parking: Parking::default(),
             room: Room::default(),
@@ -139,6 +142,7 @@ impl Context {
         /// A name of 20 octets each, in an answer to anybody.
         const MOST_AUTHORITIES: usize = 16;
         let accepting = || self.profiles.values().filter(|profile| profile.accepts);
+        self.accepts_ppk = accepting().any(|profile| profile.ppk.is_some());
         self.accepts_signatures = accepting().any(|profile| profile.proofs.sign());
         let mut authorities = Vec::new();
         for authority in accepting().flat_map(|profile| profile.proofs.authorities()) {

@@ -52,6 +52,7 @@ pub fn profile() -> Profile {
         remote_id: IdentityPattern::Any,
         psk: SecretBytes::from_slice(PSK),
         proofs: Default::default(),
+        ppk: None,
         ike_suites: ["aes128gcm16-prfsha256-x25519", "aes128gcm16-prfsha256-ecp256"]
             .map(|it| it.parse().unwrap())
             .into(),

@@ -243,6 +243,7 @@ fn profile(local: &str, remote: &str, local_ts: Selector, remote_ts: Selector) -
         remote_id: IdentityPattern::Exact(Identity::Fqdn(remote.into())),
         psk: PskSecret::from_slice(b"correct horse battery staple"),
         proofs: Default::default(),
+        ppk: None,
         ike_suites: vec!["aes256gcm16-prfsha384-x25519".parse().expect("a suite")],
         esp_suites: vec!["aes256gcm16".parse().expect("a suite")],
         local_ts: vec![local_ts],

@@ -29,7 +29,7 @@ use crate::sa::exchange::informational::window_of;
 use crate::sa::exchange::init_initiator::Order;
 use crate::sa::exchange::proof::{self, Asked, Ours, Parked, Proof};
 use crate::sa::exchange::traffic::{self, Leases};
-use crate::sa::exchange::{addresses, eap_initiator, init_initiator, offers};
+use crate::sa::exchange::{addresses, eap_initiator, init_initiator, offers, ppk};
 use crate::sa::path::Detected;
 use crate::sa::timers::{Retry, patience};
 use crate::sa::window::Ask;
@@ -66,6 +66,8 @@ pub struct Agreed {
     pub hashes: Hashes,
     /// The peer puts fragments together.
     pub fragments: bool,
+    /// The peer knows PPKs.
+    pub ppk: bool,
 }
 
 /// Our IKE_AUTH is unanswered.
@@ -76,6 +78,8 @@ pub struct Authenticating {
     suite: IkeSuite,
     channel: Channel,
     pub(super) auth: AuthKeys,
+    /// The same with the PPK, until the peer says whether it uses it.
+    mixed: Option<AuthKeys>,
     pub(super) nonce_i: [u8; 32],
     pub(super) nonce_r: Box<[u8]>,
     pub(super) init_request: Arc<[u8]>,
@@ -132,7 +136,20 @@ fn prepare(
     path: Path,
 ) -> Result<Authenticating, Box<(Order, ConnectError)>> {
     let Agreed {
-        order, id, spis, suite, shared, nonce_i, nonce_r, request, answer, detected, hashes, fragments, ..
+        order,
+        id,
+        spis,
+        suite,
+        shared,
+        nonce_i,
+        nonce_r,
+        request,
+        answer,
+        detected,
+        hashes,
+        fragments,
+        ppk,
+        ..
     } = agreed;
     let keys = Nonces::new(&nonce_i, &nonce_r)
         .and_then(|nonces| SkeySeed::initial(suite.prf(), &nonces, shared).expand(&suite, &nonces, spis));
@@ -140,10 +157,22 @@ fn prepare(
         return Err(Box::new((order, ConnectError::BadOrder("no keys could be made"))));
     };
     let body = id_body(&order.profile.local_id);
-    let octets = SignedOctets::new(&auth, Role::Initiator, &request, &nonce_r, &body);
-    let proof = match &order.profile.proofs.local {
-        LocalProof::Eap => Ok(None),
-        LocalProof::SharedKey | LocalProof::Signature(_) => proof::make(&order.profile, &octets, hashes).map(Some),
+    let ppk = order.ppk().filter(|_| ppk).cloned();
+    let mixed = match ppk.as_ref().map(|ppk| auth.mixed(ppk.key.expose())).transpose() {
+        Ok(mixed) => mixed,
+        Err(_) => return Err(Box::new((order, ConnectError::BadOrder("no keys could be made")))),
+    };
+    let make = |keys: &AuthKeys| {
+        let octets = SignedOctets::new(keys, Role::Initiator, &request, &nonce_r, &body);
+        match &order.profile.proofs.local {
+            LocalProof::Eap => Ok(None),
+            LocalProof::SharedKey | LocalProof::Signature(_) => proof::make(&order.profile, &octets, hashes).map(Some),
+        }
+    };
+    let proof = make(mixed.as_ref().unwrap_or(&auth));
+    let without = match ppk.as_ref().filter(|ppk| !ppk.required).map(|_| make(&auth)) {
+        Some(Ok(without)) => without,
+        Some(Err(_)) | None => None,
     };
     let proof = match proof {
         Ok(proof) => proof,
@@ -166,6 +195,9 @@ fn prepare(
     let natt = detected.is_some();
     let sealed = channel.seal(&mut ctx.buffer, message, |writer| {
         asking.write(writer, child, &proposed);
+        if let Some(ppk) = &ppk {
+            ppk::write(writer, ppk, without.as_ref());
+        }
         push_window(writer, asking.profile);
         if asking.profile.mobike {
             write_mobike(writer, &local_addresses, path);
@@ -189,6 +221,7 @@ fn prepare(
         suite,
         channel,
         auth,
+        mixed,
         nonce_i,
         nonce_r,
         init_request,
@@ -364,18 +397,32 @@ impl Authenticating {
     }
 
     fn check(&self, payloads: &Payloads<'_>) -> Result<(Identity, Proof), ConnectError> {
-        let (Some(id), Some(_)) = (payloads.id_responder(), payloads.authentication()) else {
+        let (Some(id), Some(auth)) = (payloads.id_responder(), payloads.authentication()) else {
             return Err(error_of(payloads));
         };
         let body = received_id_body(id);
         let octets = SignedOctets::new(&self.auth, Role::Responder, &self.init_answer, &self.nonce_i, &body);
         let profile = &self.order.profile;
-        let proof = proof::check(&profile.proofs.remote, profile.psk.expose(), &octets, payloads)
+        let proof = proof::check(&profile.proofs.remote, profile.psk.expose(), &octets, auth, payloads)
             .map_err(ConnectError::Refused)?;
         let identity = Identity::from_wire(id.kind.0, id.data);
         match profile.remote_id.matches(&identity) {
             true => Ok((identity, proof)),
             false => Err(ConnectError::Refused(AuthRefusal::WrongIdentity)),
+        }
+    }
+
+    /// Does the peer use the PPK? Then it is part of the keys from now on.
+    fn heed_ppk(&mut self, payloads: &Payloads<'_>) -> Result<(), AuthRefusal> {
+        let used = payloads.has(NotifyType::PPK_IDENTITY);
+        match (self.mixed.take(), self.order.ppk()) {
+            (Some(mixed), Some(ppk)) if used => {
+                self.channel.mix(ppk.key.expose()).map_err(|_| AuthRefusal::Incomplete)?;
+                self.auth = mixed;
+                Ok(())
+            }
+            (_, Some(ppk)) if ppk.required && payloads.authentication().is_some() => Err(AuthRefusal::NoPpk),
+            _ => Ok(()),
         }
     }
 
@@ -454,6 +501,9 @@ pub fn on_answer(sa: &mut Sa, ctx: &mut Context, now: Nanos, opened: &Opened<'_>
     if asking.eap.is_some() {
         *sa = Sa::AwaitAuthAnswer(asking);
         return eap_initiator::on_answer(sa, ctx, now, payloads);
+    }
+    if let Err(why) = asking.heed_ppk(payloads) {
+        return asking.refuse(ctx, why);
     }
     let checked = match eap_initiator::is_alone(&asking) {
         true => eap_initiator::claimed(&asking, payloads).map(|id| (id, Proof::ByEap)),

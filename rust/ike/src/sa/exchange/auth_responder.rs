@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::crypto::auth::SignedOctets;
 use crate::crypto::negotiate::{Chosen, Outcome};
-use crate::crypto::{ChildKeys, EspSuite, IkeSuite, Nonces, Role};
+use crate::crypto::{AuthKeys, ChildKeys, EspSuite, IkeSuite, Nonces, Role};
 use crate::event::{AuthRefusal, ChildInstall, Event, IkeSaUp, NoticeKind, Sends};
 use crate::id::{Identity, ProfileId, Question};
 use crate::profile::{Profile, PskSecret};
@@ -21,10 +21,13 @@ use crate::sa::exchange::auth_initiator::{esp_suites, id_body, received_id_body,
 use crate::sa::exchange::fit::{self, Fit};
 use crate::sa::exchange::informational::window_of;
 use crate::sa::exchange::init_responder::{HalfOpen, Secret};
+use crate::sa::exchange::ppk::{self, Said};
 use crate::sa::exchange::proof::{self, Asked, Ours, Parked, Proof};
 use crate::sa::exchange::traffic::{self, Leases};
 use crate::sa::exchange::{addresses, admission, eap_responder, init_responder, offers};
-use crate::wire::{NotifyType, Payload, Payloads, SaPayload, SkWriter, TsPayload, WireError, WireErrorKind};
+use crate::wire::{
+    Authentication, NotifyType, Payload, Payloads, SaPayload, SkWriter, TsPayload, WireError, WireErrorKind,
+};
 use crate::{Nanos, Path, Verdict};
 
 /// An IKE_AUTH request came; the holder of the keys made it.
@@ -241,19 +244,39 @@ fn authenticate(
     let refusal = || choose(&|_| true).map_or(AuthRefusal::WrongIdentity, |_| AuthRefusal::WrongMethod);
     let Some(auth) = payloads.authentication() else {
         let (profile_id, profile) = choose(&|profile| fits_eap(profile, payloads)).ok_or_else(refusal)?;
+        if profile.ppk.as_ref().is_some_and(|ppk| ppk.required) {
+            return Err(AuthRefusal::NoPpk);
+        }
         profile.paths.judge(path).map_err(|_| AuthRefusal::WrongAddress)?;
         return Ok((Peer::new(identity, profile_id, profile, path), Proof::ByEap));
     };
     let body = received_id_body(id);
     let Secret::Keys(keys) = &half.secret else { return Err(AuthRefusal::Incomplete) };
-    let octets = SignedOctets::new(&keys.1, Role::Initiator, &half.request, &half.nonce_r, &body);
+    let (request, nonce) = (&*half.request, &half.nonce_r);
+    let octets_by = |keys: &AuthKeys| SignedOctets::new(keys, Role::Initiator, request, nonce, &body);
     let Some((profile_id, profile)) = choose(&|profile| proof::takes(&profile.proofs.remote, Some(auth.method))) else {
         // An unknown identity costs the same work as a wrong secret, so that the time taken does not tell which it was.
         let nobody = PskSecret::from_slice(&half.nonce_r);
-        let _never = proof::check(&RemoteProof::SharedKey, nobody.expose(), &octets, payloads);
+        let _never = proof::check(&RemoteProof::SharedKey, nobody.expose(), &octets_by(&keys.1), auth, payloads);
         return Err(refusal());
     };
-    let proof = proof::check(&profile.proofs.remote, profile.psk.expose(), &octets, payloads)?;
+    let check = |octets: &SignedOctets<'_>, auth: &Authentication<'_>| {
+        proof::check(&profile.proofs.remote, profile.psk.expose(), octets, auth, payloads)
+    };
+    let mut mix = None;
+    let proof = match ppk::said(profile.ppk.as_ref(), half.ppk, auth, payloads) {
+        Said::Wrong => return Err(AuthRefusal::NoPpk),
+        Said::None(auth) => check(&octets_by(&keys.1), &auth)?,
+        Said::Ours(ppk) => {
+            let mixed = keys.1.mixed(ppk.key.expose()).map_err(|_| AuthRefusal::Incomplete)?;
+            let proof = check(&octets_by(&mixed), auth)?;
+            mix = Some((ppk, mixed));
+            proof
+        }
+    };
+    if let Some((ppk, mixed)) = mix {
+        half.mix(ppk, mixed)?;
+    }
     profile.paths.judge(path).map_err(|_| AuthRefusal::WrongAddress)?;
     Ok((Peer::new(identity, profile_id, profile, path), proof))
 }
@@ -317,7 +340,7 @@ fn accept(
         core::mem::take(&mut leases).give_back(ctx, profile_id, &profile);
     }
     let local_addresses = Arc::clone(&ctx.local_addresses);
-    let message = half.answer_header();
+    let (message, mixed) = (half.answer_header(), half.mixed);
     let HalfOpen { id, suite, nat, natt, spis, auth_id, secret: Secret::Keys(keys), .. } = half else { return None };
     let (mut channel, _) = *keys;
     let sealed = channel.seal(&mut ctx.buffer, message, |writer| {
@@ -326,6 +349,9 @@ fn accept(
             proof::write_certificates(writer, &profile);
         }
         writer.push(&ours.payload());
+        if mixed {
+            writer.push(&Payload::notify(NotifyType::PPK_IDENTITY, &[]));
+        }
         if !leases.is_empty() {
             leases.write(|cp| writer.push(&Payload::Configuration(cp)));
         }

@@ -20,8 +20,10 @@ use crate::crypto::{Ephemeral, Hashes, KeMethod, Role, Spis, kex};
 use crate::event::{ConnectError, Event, NoticeKind};
 use crate::id::{ProfileId, SaId, Token};
 use crate::profile::Profile;
+use crate::proofs::LocalProof;
 use crate::sa::Sa;
 use crate::sa::context::{About, Context};
+use crate::sa::exchange::ppk::Ppk;
 use crate::sa::exchange::{auth_initiator, offers, proof};
 use crate::sa::path::detect;
 use crate::sa::timers::{Retry, patience};
@@ -49,6 +51,14 @@ pub struct Order {
     pub since: Nanos,
     /// IKE_AUTH was refused because of a NAT; the clock of beginning anew.
     pub anew: Option<Retry>,
+}
+
+impl Order {
+    /// The PPK to use; none where we prove ourselves by EAP.
+    #[must_use]
+    pub fn ppk(&self) -> Option<&Ppk> {
+        self.profile.ppk.as_ref().filter(|_| !matches!(self.profile.proofs.local, LocalProof::Eap))
+    }
 }
 
 /// Our IKE_SA_INIT is unanswered.
@@ -206,6 +216,9 @@ impl Connecting {
         writer.push(&Payload::notify(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED, &[]));
         if self.order.profile.proofs.sign() {
             writer.push(&proof::hashes_notify());
+        }
+        if self.order.ppk().is_some() {
+            writer.push(&Payload::notify(NotifyType::USE_PPK, &[]));
         }
         ctx.buffer = writer.finish().map_err(|_| ConnectError::BadOrder("IKE_SA_INIT does not fit a datagram"))?;
         self.request = Arc::from(ctx.buffer.as_slice());
@@ -392,6 +405,10 @@ fn accept(connecting: &Connecting, message: &Message<'_>) -> Result<Accepted, St
     if hashes.is_none() && connecting.order.profile.proofs.sign() {
         return Err("an answer without SIGNATURE_HASH_ALGORITHMS: the peer does not sign as RFC 7427 says".into());
     }
+    let needs_ppk = connecting.order.ppk().is_some_and(|ppk| ppk.required);
+    if needs_ppk && !payloads.has(NotifyType::USE_PPK) {
+        return Err("an answer without USE_PPK: the peer has no PPK as RFC 8784 says".into());
+    }
     let hashes = hashes.unwrap_or_default();
     Ok(Accepted { suite, spi_r, public: ke.data.into(), nonce: nonce.octets().into(), hashes })
 }
@@ -428,6 +445,7 @@ fn proceed(
         detected,
         hashes: accepted.hashes,
         fragments: payloads.has(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED),
+        ppk: payloads.has(NotifyType::USE_PPK),
     };
     *sa = auth_initiator::ask(ctx, now, agreed);
 }

@@ -9,12 +9,13 @@ use std::sync::Arc;
 
 use crate::crypto::negotiate::{Chosen, Outcome};
 use crate::crypto::{AuthKeys, Ephemeral, Hashes, IkeSuite, KeMethod, Nonces, Random, Role, SkeySeed, Spis};
-use crate::event::{NatView, NoticeKind};
+use crate::event::{AuthRefusal, NatView, NoticeKind};
 use crate::id::{Question, SaId};
 use crate::sa::channel::{Channel, Outgoing};
 use crate::sa::context::{About, Context};
 use crate::sa::exchange::auth_responder::Waiting;
 use crate::sa::exchange::eap_responder::Conversation;
+use crate::sa::exchange::ppk::Ppk;
 use crate::sa::exchange::{offers, proof};
 use crate::sa::path::{NatHashes, detect};
 use crate::table::half_open::Asker;
@@ -48,6 +49,10 @@ pub struct HalfOpen {
     pub natt: bool,
     /// Hashes that the peer can check a signature with.
     pub hashes: Hashes,
+    /// Both ends know PPKs.
+    pub ppk: bool,
+    /// The PPK is part of the keys.
+    pub mixed: bool,
     /// The peer puts fragments together.
     fragments: bool,
     /// How far the key exchange is.
@@ -131,6 +136,15 @@ impl HalfOpen {
             Secret::Keys(keys) => Some(keys),
             Secret::Pair(_) | Secret::Unusable => None,
         }
+    }
+
+    /// The PPK becomes part of the keys: the peer has proved that it holds it.
+    pub fn mix(&mut self, ppk: &Ppk, auth: AuthKeys) -> Result<(), AuthRefusal> {
+        let Secret::Keys(keys) = &mut self.secret else { return Err(AuthRefusal::Incomplete) };
+        keys.0.mix(ppk.key.expose()).map_err(|_| AuthRefusal::Incomplete)?;
+        keys.1 = auth;
+        self.mixed = true;
+        Ok(())
     }
 
     fn derive(&self, pair: &Ephemeral) -> Option<(Channel, AuthKeys)> {
@@ -234,7 +248,8 @@ pub fn answer(
         detected.is_some() && ctx.profiles.values().any(|profile| profile.accepts && profile.paths.nat_traversal);
     let hashes = proof::hashes_in(payloads).filter(|_| ctx.accepts_signatures);
     let fragments = payloads.has(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED);
-    let says = Says { natt, fragments, signs: hashes.is_some() };
+    let ppk = ctx.accepts_ppk && payloads.has(NotifyType::USE_PPK);
+    let says = Says { natt, fragments, signs: hashes.is_some(), ppk };
     let answer = write_answer(ctx, path, spis, &chosen, &pair, &nonce_r, says)?;
     ctx.counters.init_answered += 1;
     ctx.send(path, Arc::clone(&answer));
@@ -251,6 +266,8 @@ pub fn answer(
         nat: detected.filter(|_| natt).map(|detected| detected.nat).unwrap_or_default(),
         natt,
         hashes: hashes.unwrap_or_default(),
+        ppk,
+        mixed: false,
         fragments,
         secret: Secret::Pair(pair),
         refusal: None,
@@ -269,6 +286,8 @@ struct Says {
     fragments: bool,
     /// Which signatures we can check, and which authorities we know.
     signs: bool,
+    /// We have a PPK.
+    ppk: bool,
 }
 
 fn write_answer(
@@ -291,6 +310,9 @@ fn write_answer(
     }
     if says.fragments {
         writer.push(&Payload::notify(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED, &[]));
+    }
+    if says.ppk {
+        writer.push(&Payload::notify(NotifyType::USE_PPK, &[]));
     }
     if says.signs {
         writer.push(&proof::hashes_notify());

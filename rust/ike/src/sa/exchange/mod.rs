@@ -14,6 +14,7 @@
 //! admission        what of it policy refuses           retrial          what is asked anew after a NAT was seen
 //! away             the initiator vanishes for a while, by agreement
 //! repair           ESP over another path than agreed: asked about first, followed after
+//! ppk              a key that both ends share besides
 //! proof            AUTH: what it proves, how ours is made; peers that wait to be judged
 //! offers           SA payloads against our suites         traffic          TS payloads and inner addresses
 //! ```
@@ -37,6 +38,7 @@ pub mod make_child;
 pub mod mobike;
 pub mod offers;
 pub mod open_child;
+pub mod ppk;
 pub mod proof;
 pub mod rekey_child;
 pub mod rekey_ike;

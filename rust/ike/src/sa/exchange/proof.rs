@@ -41,9 +41,9 @@ pub fn check(
     wanted: &RemoteProof,
     secret: &[u8],
     octets: &SignedOctets<'_>,
+    auth: &Authentication<'_>,
     payloads: &Payloads<'_>,
 ) -> Result<Proof, AuthRefusal> {
-    let auth = payloads.authentication().ok_or(AuthRefusal::Incomplete)?;
     match wanted {
         RemoteProof::SharedKey => {
             let proven = octets.verify_shared_key(secret, auth.data);
@@ -129,6 +129,12 @@ impl Ours {
     #[must_use]
     pub fn shared_key(auth: &PrfKey) -> Ours {
         Ours { method: AuthMethod::SHARED_KEY, data: auth.expose().to_vec() }
+    }
+
+    /// Its data alone.
+    #[must_use]
+    pub fn data(&self) -> &[u8] {
+        &self.data
     }
 
     /// The AUTH payload.
