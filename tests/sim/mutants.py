@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
 from mobike import _core
-from mobike.address import Nanos, Path
+from mobike.address import Nanos, Path, SaId
 from mobike.events import Event
 from mobike.sim import scenario
 from mobike.sim.host import Host
@@ -73,12 +73,16 @@ class Tampered:
         self.orders: Callable[[Sequence[Any]], Sequence[Any]] = lambda orders: orders
         self.events: Callable[[Sequence[Any]], Sequence[Any]] = lambda events: events
         self.transmits: Callable[[Sequence[Sent]], Sequence[Sent]] = lambda sent: sent
+        self.resumes: Callable[[Sequence[Any]], Sequence[Any]] = lambda records: records
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.core, name)
 
     def submit(self, orders: Sequence[Any], now: Nanos) -> None:
         self.core.submit(self.orders(orders), now)
+
+    def resume(self, now: Nanos, records: Sequence[tuple[bytes, bool]]) -> list[tuple[SaId, str | None]]:
+        return self.core.resume(now, self.resumes(records))
 
     def take_events(self, limit: int) -> Sequence[Event]:
         return self.events(self.core.take_events(limit))

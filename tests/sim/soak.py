@@ -29,9 +29,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=1000)
     parser.add_argument("--first", type=int, default=1)
+    parser.add_argument("--processes", type=int, default=os.cpu_count())
     arguments = parser.parse_args()
     began, done, bad, worst = time.monotonic(), 0, 0, (0, 0)
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
+    with ProcessPoolExecutor(arguments.processes) as pool:
         end = arguments.first + arguments.seeds
         portions = [(at, min(PORTION, end - at)) for at in range(arguments.first, end, PORTION)]
         for future in as_completed([pool.submit(violations, *portion) for portion in portions]):

@@ -5,17 +5,17 @@ from pathlib import Path
 import pytest
 
 from mobike.sim import chaos, story
+from mobike.sim.chaos import Kind
 
 KEPT = [line.split("#")[0].split() for line in Path(__file__).with_name("seeds.txt").read_text().splitlines()]
-"""Number and, where more of chaos is meant than its plain part, the word `wild`, or `grumblers` for all of it."""
+"""Number and, where more is meant than the plain part of chaos, which kind: `wild`, `grumblers` or `lives`."""
 FRESH = range(1, 51)
 
 
 @pytest.mark.parametrize("kept", [kept for kept in KEPT if kept], ids=" ".join)
 def test_a_seed_that_found_a_bug_once_finds_none_now(kept: list[str]) -> None:
-    seed, words = int(kept[0]), kept[1:]
-    scene = chaos.chaos(seed, plain=not words, grumblers="grumblers" in words)
-    assert story.run(scene, seed).violations == ()
+    seed, kind = int(kept[0]), Kind[(kept[1:] or ["plain"])[0].upper()]
+    assert story.run(chaos.chaos(seed, kind), seed).violations == ()
 
 
 @pytest.mark.parametrize("seed", FRESH)

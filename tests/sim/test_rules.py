@@ -14,6 +14,7 @@ from mobike.events import (
     ChildUp,
     Event,
     IkeSaDown,
+    IkeSaResumed,
     IkeSaUp,
     Moved,
     Notice,
@@ -60,7 +61,7 @@ def test_a_repetition_with_another_octet_is_seen() -> None:
     def tamper(core: Tampered) -> None:
         core.transmits = once(lambda sent: [sent, (sent[0], sent[1][:-1] + b"?", sent[2])] if asks(sent) else None)
 
-    assert names(tampered("phone", tamper)) == {"same octets"}
+    assert names(tampered("phone", tamper)) == {"same octets", "no IV serves twice"}
 
 
 def test_a_request_beyond_the_window_is_seen() -> None:
@@ -219,6 +220,134 @@ def test_an_error_in_the_log_is_seen() -> None:
         fleet.handle = loud  # type: ignore[method-assign, assignment]
 
     assert names(meddled(SECOND, meddle)) == {"no secret and no ERROR in the log"}
+
+
+# --- another process ---
+
+HANDED_OVER = (
+    SMALL
+    + """
+[[events]]
+at = "5s"
+do = "hand-over"
+to = "gateway"
+by = "20ms"
+"""
+)
+KILLED = (
+    SMALL
+    + """
+[[events]]
+at = "4900ms"
+do = "store"
+to = "phone"
+
+[[events]]
+at = "5s"
+do = "kill"
+to = "phone"
+by = "20ms"
+"""
+)
+
+
+@pytest.mark.parametrize("text", [HANDED_OVER, KILLED], ids=["handed over", "killed"])
+@pytest.mark.parametrize("host", ["phone", "gateway"])
+def test_another_process_goes_on_and_no_rule_speaks(text: str, host: str) -> None:
+    assert tampered("phone", lambda _: None, text.replace('to = "gateway"', f'to = "{host}"')) == ()
+
+
+def test_a_parked_sa_that_does_not_go_on_is_seen() -> None:
+    def tamper(core: Tampered) -> None:
+        core.resumes = lambda records: ()
+
+    assert "a parked SA goes on" in names(tampered("gateway", tamper, HANDED_OVER))
+
+
+def test_an_sa_that_goes_on_under_another_name_is_seen() -> None:
+    def tamper(core: Tampered) -> None:
+        core.events = once(
+            lambda event: (
+                [replace(event, up=replace(event.up, spi_i=event.up.spi_i + 1))]
+                if isinstance(event, IkeSaResumed)
+                else None
+            )
+        )
+
+    assert "a parked SA goes on" in names(tampered("gateway", tamper, HANDED_OVER))
+
+
+@pytest.mark.parametrize(("carries", "at"), [("ike", 36), ("esp", 8)])
+def test_an_iv_that_serves_twice_is_seen(carries: str, at: int) -> None:
+    # On port 4500 the marker of four octets stands before IKE.
+    def tamper(core: Tampered) -> None:
+        first: list[bytes] = []
+
+        def same_iv(sent: Sent) -> list[Sent] | None:
+            if sent[2] != carries or (carries == "ike" and asks(sent) is None):
+                return None
+            first.append(sent[1][at : at + 8])
+            return None if len(first) < 2 else [(sent[0], sent[1][:at] + first[0] + sent[1][at + 8 :], sent[2])]
+
+        core.transmits = once(same_iv)
+
+    assert "no IV serves twice" in names(tampered("phone", tamper))
+
+
+def test_numbers_of_esp_that_begin_anew_after_a_kill_are_seen() -> None:
+    seen: list[bytes] = []
+
+    def tamper(core: Tampered) -> None:
+        lives.append(core)
+
+        def from_one(sent: Sent) -> list[Sent] | None:
+            if sent[2] != "esp":
+                return None
+            seen.append(sent[1][:4])
+            return [(sent[0], sent[1][:4] + bytes((0, 0, 0, 1)) + sent[1][8:], sent[2])] if len(lives) > 1 else None
+
+        core.transmits = once(from_one)
+
+    lives: list[Tampered] = []
+    assert "no IV serves twice" in names(tampered("phone", tamper, KILLED))
+
+
+def test_a_packet_that_is_delivered_twice_is_seen() -> None:
+    def meddle(hosts: dict[str, Host]) -> None:
+        core = hosts["gateway"].core
+        real, again = core.inner_take, list[bytes]()
+
+        def twice(limit: int) -> list[bytes]:
+            packets = [*real(limit), *again]
+            again.extend(packets[:1] if not again else ())
+            return packets
+
+        hosts["gateway"].core = type("Twice", (), {"__getattr__": lambda _, name: getattr(core, name)})()  # type: ignore[assignment]
+        hosts["gateway"].core.inner_take = twice  # type: ignore[method-assign]
+
+    assert names(meddled(SECOND, meddle)) == {"a packet is delivered once"}
+
+
+def test_other_octets_under_an_id_that_was_written_down_are_seen_after_a_kill() -> None:
+    def tamper(core: Tampered) -> None:
+        lives.append(core)
+        core.transmits = once(
+            lambda sent: [sent, (sent[0], sent[1][:-1] + b"?", sent[2])] if len(lives) > 1 and asks(sent) else None
+        )
+
+    lives: list[Tampered] = []
+    assert "same octets" in names(tampered("phone", tamper, KILLED))
+
+
+def test_too_many_requests_at_once_after_a_kill_are_seen() -> None:
+    def tamper(core: Tampered) -> None:
+        lives.append(core)
+        core.transmits = once(
+            lambda sent: [sent, (sent[0], with_number(sent[1], 60), sent[2])] if len(lives) > 1 and asks(sent) else None
+        )
+
+    lives: list[Tampered] = []
+    assert "window" in names(tampered("phone", tamper, KILLED))
 
 
 # --- in the end ---

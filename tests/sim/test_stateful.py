@@ -124,6 +124,15 @@ class Troubles(RuleBasedStateMachine):
     def an_end_restarts(self, which: int, after: int) -> None:
         self.let("restart", self.hosts[which % 2], after=after)
 
+    @rule(which=WHICH, gone=st.sampled_from((0, 20, 3_000)), after=SPANS)
+    def another_process_goes_on(self, which: int, gone: int, after: int) -> None:
+        self.let("hand-over", self.hosts[which % 2], f"{gone}ms", after=after)
+
+    @rule(which=WHICH, beat=st.integers(0, 1_000), gone=st.sampled_from((0, 20, 3_000)), after=SPANS)
+    def a_process_is_killed(self, which: int, beat: int, gone: int, after: int) -> None:
+        self.let("store", self.hosts[which % 2], after=after)
+        self.let("kill", self.hosts[which % 2], f"{gone}ms", after=beat)
+
     @rule(which=WHICH, after=SPANS)
     def the_operator_moves_the_phone(self, which: int, after: int) -> None:
         ips = [ip for link in self.story.stage.hosts["phone"].links.values() for ip in link.addresses]

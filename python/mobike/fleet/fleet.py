@@ -220,7 +220,8 @@ class Fleet(Orders):
         if known.away is not None:
             session.state = Away(turn.now, Nanos(turn.now + known.away))
             turn.operate(Park(up.sa))
-        elif event.agreed and known.path != session.path:
+        else:
+            # It may go elsewhere: ahead of an answer, or because the process ended before the order was carried out.
             turn.operate(traffic_of(session))
         doubt = "" if event.sure else "; it is tested whether the peer still knows it"
         goes_on = (up.peer_id, session.path, doubt)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import IntEnum
 from ipaddress import ip_address
 from random import Random
 from typing import Any, Final
@@ -9,6 +10,7 @@ from typing import Any, Final
 from mobike.address import Ip
 from mobike.sim.faults import Fault
 from mobike.sim.grumblers import Grumblers
+from mobike.sim.lives import Lives
 from mobike.sim.nat import Depends
 from mobike.sim.network import Weather
 from mobike.sim.scenario import Pings, Scenario, connection
@@ -41,9 +43,17 @@ _INSIDE: Final = {"wlan0": "10.1.1.7", "wwan0": "10.1.2.7", "eth0": "10.1.3.7"}
 _OUTSIDE: Final = {"wlan0": "100.64.0.1", "wwan0": "100.64.0.2", "eth0": "100.64.0.3"}
 
 
-def chaos(seed: int, *, plain: bool = False, grumblers: bool = True) -> Scenario:
-    """The scenario of this seed. `plain`: without what `wild` adds, as seeds that found a bug once remember it; some
-    remember a world without `grumblers`, too."""
+class Kind(IntEnum):
+    """How much may happen. A seed that found a bug once remembers how much there was then."""
+
+    PLAIN = 0
+    WILD = 1
+    GRUMBLERS = 2
+    LIVES = 3
+
+
+def chaos(seed: int, kind: Kind = Kind.LIVES) -> Scenario:
+    """The scenario of this seed; each kind adds to the one before."""
     chance = Random(f"chaos/{seed}")
     gateway = _links(_GATEWAY_LINKS, chance, most=2)
     phone = _links(_PHONE_LINKS, chance, most=3)
@@ -51,26 +61,31 @@ def chaos(seed: int, *, plain: bool = False, grumblers: bool = True) -> Scenario
     phone = {name: _behind(plan, name) if name in nats else plan for name, plan in phone.items()}
     remotes = [ip for plan in gateway.values() for ip in plan.addresses]
     called, calling = _gateway(chance), _phone(remotes, chance)
-    wild = Wild(seed)
+    wild, lives = Wild(seed), Lives(seed)
     static: dict[str, NatPlan] = {}
-    if not plain:
+    if kind >= Kind.WILD:
         gateway, phone = wild.mtus(gateway), wild.mtus(phone)
         gateway, static = wild.behind_static_nats(gateway)
         called |= wild.gateway(static, phone)
         calling |= wild.phone(phone)
     said = Grumblers(seed)
-    if grumblers and not plain:
+    if kind >= Kind.GRUMBLERS:
         gateway, phone = said.routers(gateway), said.routers(phone)
+    if kind >= Kind.LIVES:
+        called |= lives.lifetimes()
+        calling |= lives.lifetimes()
     hosts = {
         "gateway": HostPlan(gateway, (connection("phones", called),)),
         "phone": HostPlan(phone, (connection("home", calling),)),
     }
     scene = _Scene([f"gateway {name}" for name in gateway], [f"phone {name}" for name in phone], list(nats), chance)
     faults = list(_faults(scene))
-    if not plain:
+    if kind >= Kind.WILD:
         faults += wild.faults(LASTS, scene.links, phone)
-    if grumblers and not plain:
+    if kind >= Kind.GRUMBLERS:
         faults += said.faults(LASTS)
+    if kind >= Kind.LIVES:
+        faults += lives.faults(LASTS)
     return Scenario(
         name=NAME,
         title="Chance",

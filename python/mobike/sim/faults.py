@@ -131,6 +131,18 @@ def _restart(stage: Stage, fault: Fault) -> None:
     stage.hosts[fault.to].boot()
 
 
+def _store(stage: Stage, fault: Fault) -> None:
+    stage.hosts[fault.to].write_down()
+
+
+def _hand_over(stage: Stage, fault: Fault) -> None:
+    stage.hosts[fault.to].hand_over(in_order=True, after=parse_duration(fault.by or "0"))
+
+
+def _kill(stage: Stage, fault: Fault) -> None:
+    stage.hosts[fault.to].hand_over(in_order=False, after=parse_duration(fault.by or "0"))
+
+
 def _refuse(stage: Stage, fault: Fault) -> None:
     stage.hosts[fault.to].plane.refuses = True
 
@@ -192,6 +204,9 @@ _ACTS: Final[Mapping[str, Callable[[Stage, Fault], None]]] = {
     "renumber-nat": _renumber_nat,
     "stall": _stall,
     "restart": _restart,
+    "store": _store,
+    "hand-over": _hand_over,
+    "kill": _kill,
     "refuse": _refuse,
     "obey": _obey,
     "delay": _delay,
@@ -209,7 +224,7 @@ _NAMES: Final[Mapping[str, str]] = {
     "answer": "link",
     **dict.fromkeys(("reboot-nat", "renumber-nat"), "nat"),
     **dict.fromkeys(("stall", "restart", "refuse", "obey", "delay", "move", "away", "back"), "host"),
-    **dict.fromkeys(("unpin", "old-orders", "forge-icmp"), "host"),
+    **dict.fromkeys(("unpin", "old-orders", "forge-icmp", "store", "hand-over", "kill"), "host"),
 }
 """What `to` names."""
 

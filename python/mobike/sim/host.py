@@ -2,8 +2,9 @@
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from enum import Enum
 from functools import partial
 from ipaddress import IPv4Address
 from itertools import islice
@@ -15,7 +16,7 @@ from mobike.auth import Doorkeeper
 from mobike.commands import Announce, Command, Connect, Move, Probe, SetProfile
 from mobike.config import Connection
 from mobike.dataplane.operations import Operation
-from mobike.events import Event, IkeSaDown, IkeSaUp, OperatorEvent, Question, Role
+from mobike.events import Event, IkeSaDown, IkeSaRekeyed, IkeSaResumed, IkeSaUp, OperatorEvent, Question, Role
 from mobike.fleet import Decided, Fleet
 from mobike.gateway.heart import Heart
 from mobike.inner import echo
@@ -60,8 +61,20 @@ class Effect:
     moved: tuple[SaId, ...]
 
 
+class Past(Enum):
+    """What a process knows of the one before it."""
+
+    NOTHING = "nothing"
+    STORED = "stored"
+    """What that one wrote down some time before it was killed."""
+    ALL = "all"
+    """That one ended in order."""
+
+
 class Watcher(Protocol):
     """Who sees everything."""
+
+    def wrote_down(self, host: "Host", sas: Sequence[SaId]) -> None: ...
 
     def booted(self, host: "Host") -> None: ...
 
@@ -70,6 +83,8 @@ class Watcher(Protocol):
     def received(self, host: "Host", path: Path, data: bytes) -> None: ...
 
     def grumbled(self, host: "Host", path: Path, effect: Effect) -> None: ...
+
+    def delivered(self, host: "Host", packets: Sequence[bytes]) -> None: ...
 
     def told(self, host: "Host", events: Sequence[Event]) -> None: ...
 
@@ -99,10 +114,19 @@ class Host:
         """By the name that the host itself calls them."""
         self.crowd = crowd
         self.carries = carries
+        self.plane = SimPlane(self.world, self.submit, self.wake)
         self.secrets = tuple({each.profile.psk for each in connections})
         self.secret_words = tuple(each.decode(errors="replace") for each in self.secrets)
         self.boots = 0
+        self.past = Past.NOTHING
+        """What its process knows of the one before."""
+        self.is_gone = False
+        """No process is there: what comes meets nobody."""
+        self._stored: Sequence[tuple[SaId, bytes]] = ()
+        self._store_key = self.world.chance(f"{name}/store").randbytes(32)
         self.pingers: dict[SaId, Pinger] = {}
+        """They are no part of the process, and outlive it as long as their SAs do."""
+        self._streams = 0
         self.ups: dict[SaId, IkeSaUp] = {}
         """SAs that are up, as they came up."""
         self.sent: deque[tuple[Path, bytes]] = deque(maxlen=SENT_REMEMBERED)
@@ -117,15 +141,18 @@ class Host:
         self.links[name] = link
         self._ways.update(dict.fromkeys(link.addresses, link))
 
-    def boot(self) -> None:
-        """Begin anew: nothing is remembered of earlier lives."""
+    def boot(self, past: Past = Past.NOTHING) -> None:
+        """A process begins."""
         self.boots += 1
+        self.past = past
+        self.is_gone = False
         seed = self.world.chance(f"{self.name}/{self.boots}").randbytes(32)
         self.core = self.make_core(seed)
         self.fleet = Fleet(
             (each.policy for each in self.connections),
             public=dict.fromkeys(ip for each in self.connections for ip in each.addresses),
         )
+        self.plane.end()
         self.link_source = SimLinks(self.links, self.wake)
         self.plane = SimPlane(self.world, self.submit, self.wake)
         self._heart = Heart(
@@ -141,24 +168,55 @@ class Host:
         self._turn_at: int | None = None
         self._last_turn = -CORE_GAP
         self._timer_at: int | None = None
-        self.pingers = {}
         self.ups = {}
+        if past is Past.NOTHING:
+            self.pingers = {}
+            self._stored = ()
         self._old_orders: deque[Move | Announce | Probe] = deque(maxlen=OLD_ORDERS)
         self._watcher.booted(self)
         self.submit([SetProfile(each.profile) for each in self.connections])
         self.wake()
-        for number in range(self.crowd):
+        for number in range(self.crowd if past is Past.NOTHING else 0):
             self._soon((number + 1) * CROWD_PACE, partial(self._one_more, number))
 
     def make_core(self, seed: bytes) -> _core.SimCore:
         """The real one, without sockets."""
-        return _core.SimCore(seed=seed, plane="userspace" if self.carries else "null")
+        plane = "userspace" if self.carries else "null"
+        return _core.SimCore(seed=seed, plane=plane, store_key=self._store_key)
 
     def _door(self) -> Doorkeeper:
         return Doorkeeper({each.name: each.trust for each in self.connections if each.trust is not None})
 
     def _time_of_day(self) -> datetime:
         return DAY_ONE + timedelta(microseconds=self.world.now // 1000)
+
+    def write_down(self) -> None:
+        """What changed is put into the daemon's store; this is what it holds then."""
+        if not self.is_gone:
+            self._write_down(in_order=False)
+
+    def _write_down(self, *, in_order: bool) -> None:
+        self._stored = self.core.records(self.fleet.remember(None, self.world.now), in_order=in_order)
+        self._watcher.wrote_down(self, [sa for sa, _ in self._stored])
+
+    def hand_over(self, *, in_order: bool, after: int) -> None:
+        """The process ends, and another goes on with its SAs so much later: it parks them, or it is killed."""
+        if self.is_gone:
+            return
+        if in_order:
+            self.plane.finish()
+            self._write_down(in_order=True)
+        self.plane.end()
+        self.is_gone = True
+        self.ups = {}
+        self._soon(after, partial(self._go_on, Past.ALL if in_order else Past.STORED))
+
+    def _go_on(self, past: Past) -> None:
+        records, self._stored = self._stored, ()
+        self.boot(past)
+        verdicts = self.core.resume(self.world.now, [(record, False) for _, record in records])
+        self.fleet.expect(sum(why is None for _, why in verdicts))
+        self._drain()
 
     def wake(self) -> None:
         """Take a turn as soon as the control plane can."""
@@ -199,6 +257,8 @@ class Host:
 
     def repeat_old_orders(self) -> None:
         """A mailbox hands orders over that newer ones have overtaken: the core is to refuse them by their number."""
+        if self.is_gone:
+            return
         newest = {each.sa: each.generation for each in self._old_orders}
         old = [each for each in self._old_orders if each.generation < newest[each.sa]]
         self.core.submit(old, self.world.now)
@@ -212,6 +272,8 @@ class Host:
     # --- packets ---
 
     def receive(self, local: Endpoint, remote: Endpoint, data: bytes) -> None:
+        if self.is_gone:
+            return
         over = Path(local, remote)
         self._watcher.received(self, over, data)
         self.core.handle_datagram(self.world.now, over, data)
@@ -222,6 +284,8 @@ class Host:
 
     def unreachable(self, local: Endpoint, remote: Endpoint, quoted: bytes) -> None:
         """Somebody says that a datagram of ours cannot be delivered."""
+        if self.is_gone:
+            return
         over = Path(local, remote)
         before, had_events = self._planes(), self.core.has_events()
         self.core.handle_unreachable(self.world.now, over, quoted)
@@ -234,11 +298,14 @@ class Host:
 
     def send_inner(self, packets: Sequence[bytes]) -> int:
         """Plain packets into the tunnels."""
+        if self.is_gone:
+            return 0
         found = self.core.inner_send(self.world.now, packets)
         self._drain()
         return found
 
     def _take_inner(self, packets: Sequence[bytes]) -> None:
+        self._watcher.delivered(self, packets)
         for pinger in self.pingers.values():
             pinger.handle(packets, self.world.now)
         answers = echo.answers(packets)
@@ -251,7 +318,8 @@ class Host:
         if known is None and sa in self.ups:
             inner = next((ip for ip in self.ups[sa].virtual_ips if isinstance(ip, IPv4Address)), None)
             if inner is not None:
-                known = self.pingers[sa] = Pinger(inner, to, len(self.pingers))
+                known = self.pingers[sa] = Pinger(inner, to, self._streams)
+                self._streams += 1
         return known
 
     # --- time ---
@@ -277,7 +345,7 @@ class Host:
         return len(transmits)
 
     def _timer(self, boot: int, due: int) -> None:
-        if boot != self.boots or self._timer_at != due:
+        if boot != self.boots or self._timer_at != due or self.is_gone:
             return
         self._timer_at = None
         self.core.handle_timeout(self.world.now)
@@ -290,7 +358,7 @@ class Host:
             self.world.at(when, partial(self._turn, self.boots, when))
 
     def _turn(self, boot: int, due: int) -> None:
-        if boot != self.boots or self._turn_at != due:
+        if boot != self.boots or self._turn_at != due or self.is_gone:
             return
         self._turn_at = None
         if self.world.now < self.stalled_until:
@@ -309,6 +377,12 @@ class Host:
         for event in events:
             if isinstance(event, IkeSaUp):
                 self.ups[event.sa] = event
+                self.pingers.pop(event.sa, None)
+            elif isinstance(event, IkeSaResumed):
+                self.ups[event.up.sa] = event.up
+            elif isinstance(event, IkeSaRekeyed) and event.sa in self.ups:
+                spis = {"spi_i": event.spi_i, "spi_r": event.spi_r}
+                self.ups[event.sa] = replace(self.ups[event.sa], **spis)  # type: ignore[arg-type]
             elif isinstance(event, IkeSaDown):
                 self.ups.pop(event.sa, None)
                 self.pingers.pop(event.sa, None)
@@ -328,7 +402,7 @@ class Host:
     @property
     def forgets_events(self) -> bool:
         """Events wait, and no turn will take them."""
-        return self.core.has_events() and self._turn_at is None
+        return not self.is_gone and self.core.has_events() and self._turn_at is None
 
     def initiated(self) -> list[IkeSaUp]:
         return [up for up in self.ups.values() if up.role is Role.INITIATOR]

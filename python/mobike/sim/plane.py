@@ -21,6 +21,7 @@ class SimPlane:
         self._submit = submit
         self._wake = wake
         self._free_at = 0
+        self._waiting: list[Sequence[Operation]] = []
         self._events: list[PlaneEvent] = []
 
     def apply(self, operations: Sequence[Operation]) -> None:
@@ -32,14 +33,28 @@ class SimPlane:
         elif self.delay or self.awaited:
             self.awaited += len(operations)
             self._free_at = max(self._free_at, self._world.now + self.delay)
+            self._waiting.append(operations)
             self._world.at(self._free_at, partial(self._carry_out, operations))
         else:
             self._submit(operations)
+
+    def finish(self) -> None:
+        """Carry out at once what is awaited: the process ends in order."""
+        for operations in self._waiting:
+            self._submit(operations)
+        self.end()
+
+    def end(self) -> None:
+        """The process is no more: what is awaited will not happen."""
+        self._waiting.clear()
+        self.awaited = 0
 
     def take(self) -> list[PlaneEvent]:
         events, self._events = self._events, []
         return events
 
     def _carry_out(self, operations: Sequence[Operation]) -> None:
-        self.awaited -= len(operations)
-        self._submit(operations)
+        if operations in self._waiting:
+            self._waiting.remove(operations)
+            self.awaited -= len(operations)
+            self._submit(operations)

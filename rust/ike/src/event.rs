@@ -360,6 +360,8 @@ pub enum DownReason {
     PeerRefusedAuth,
     /// We refused what the peer sent in IKE_AUTH or in its answer.
     Refused(AuthRefusal),
+    /// The peer has replaced it, and what we knew of that was lost in a crash.
+    KeysLost,
     /// An end was away for longer than agreed.
     AwayTooLong,
     /// Its IKE SA went down.
@@ -431,6 +433,7 @@ impl fmt::Display for DownReason {
             DownReason::WrongCookie2 => f.write_str("peer failed the return routability check (wrong COOKIE2)"),
             DownReason::PeerRefusedAuth => f.write_str("peer refused our authentication"),
             DownReason::Refused(refusal) => refusal.fmt(f),
+            DownReason::KeysLost => f.write_str("the peer has replaced it, and a crash made us forget by what"),
             DownReason::AwayTooLong => f.write_str("away for longer than agreed"),
             DownReason::Rekeyed => f.write_str("replaced by a new one"),
             DownReason::WithIkeSa => f.write_str("its IKE SA went down"),

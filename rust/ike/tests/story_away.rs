@@ -333,3 +333,18 @@ fn path_probes_rest_too() {
     assert_eq!(pair.gateway().peer_moves().len(), 1);
     assert_eq!(pair.gateway().count("cookie2_passed"), 1, "what probes proved before it left counts no more");
 }
+
+#[test]
+fn a_leave_that_waits_for_the_window_is_not_asked_for_behind_the_move_that_overtakes_it() {
+    // N(ADDITIONAL_..) from wifi, lost; the leave waits; then N(UPDATE..) from lte, and no N(AWAY) after it -->
+    let mut pair = pair().established();
+    pair.net.unplug(WIFI);
+    pair.announce(CLIENT, &[WIFI, LTE], None);
+    ask_leave(&mut pair, CLIENT, HOUR);
+    pair.run_for(ms(100));
+    pair.order_move(Pair::path(LTE, WAN));
+    pair.settle();
+    assert_eq!(refusals(&pair, CLIENT), [AwayRefusal::Overtaken]);
+    assert_eq!(leaves(&pair), (vec![], vec![]), "neither end is away, nor takes the other for it");
+    assert!(!pair.requests_of(CLIENT).iter().any(|told| told.carries(AWAY)));
+}

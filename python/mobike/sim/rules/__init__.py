@@ -4,6 +4,7 @@
     orders     no stale command is applied; an older update never wins
     traffic    the data plane is where the session is; no traffic to where nobody has proven, or policy forbids
     news       ICMP moves nothing
+    resumed    what was parked goes on in another process; no IV serves twice, no packet is delivered twice
     told       events make sense and none is lost; no secret and no ERROR in what is told to people
 
 Each rule is a class that sees everything (`base.Rule`) and says what was wrong, with when and where. What must hold in

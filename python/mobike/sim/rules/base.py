@@ -1,16 +1,17 @@
 """What every rule sees, and the SAs that are up: the part that all of them need."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from struct import Struct
-from typing import ClassVar, Final, NamedTuple, TypeAlias
+from typing import ClassVar, Final, Generic, NamedTuple, TypeAlias, TypeVar
 
 from mobike.address import Path, SaId
 from mobike.commands import Command, Profile
 from mobike.dataplane.operations import Operation
-from mobike.events import Event, IkeSaDown, IkeSaUp
+from mobike.events import Event, IkeSaDown, IkeSaResumed, IkeSaUp
 from mobike.fleet import Decided
-from mobike.sim.host import Effect, Host
+from mobike.sim.host import Effect, Host, Past
 
 NATT_PORT: Final = 4500
 IKE_SA_INIT: Final = 34
@@ -46,6 +47,19 @@ class Message(NamedTuple):
     def __str__(self) -> str:
         what = "response" if self.response else "request"
         return f"{what} {self.number} of exchange {self.exchange} in IKE SA {self.spi:016x}"
+
+
+class Packet(NamedTuple):
+    """The clear part of an ESP packet."""
+
+    spi: int
+    number: int
+    iv: bytes
+
+
+def read_esp(data: bytes) -> Packet:
+    """What an ESP packet says of itself (RFC 4303; the IV is that of RFC 4106)."""
+    return Packet(int.from_bytes(data[:4], "big"), int.from_bytes(data[4:8], "big"), data[8:16])
 
 
 def read(data: bytes, port: int) -> Message | None:
@@ -92,6 +106,8 @@ class Lives:
 
     def told(self, host: Host, event: Event) -> None:
         match event:
+            case IkeSaResumed():
+                self.told(host, event.up)
             case IkeSaUp():
                 profile = next(
                     (each.profile for each in host.connections if each.profile.name == event.connection), None
@@ -123,6 +139,50 @@ class Lives:
         return None if sa is None else self._by_host[host.name].get(sa)
 
 
+Known = TypeVar("Known")
+
+
+class Memory(Generic[Known]):
+    """What a rule expects the process of each host to know, by a number of its own (an SPI, or an SA).
+
+    A process that was killed leaves behind what it had written down, and nothing else: so the rule forgets the rest.
+    """
+
+    def __init__(self, make: Callable[[], Known]) -> None:
+        self._make = make
+        self._known: dict[str, dict[int, Known]] = {}
+        self._stored: dict[str, dict[int, Known]] = {}
+
+    def of(self, host: Host, number: int) -> Known:
+        """What it knows of this; made if it is nothing yet."""
+        known = self._known.setdefault(host.name, {})
+        if number not in known:
+            known[number] = self._make()
+        return known[number]
+
+    def get(self, host: Host, number: int) -> Known | None:
+        return self._known.get(host.name, {}).get(number)
+
+    def all_of(self, host: Host) -> Iterable[Known]:
+        return self._known.get(host.name, {}).values()
+
+    def pop(self, host: Host, number: int) -> None:
+        self._known.get(host.name, {}).pop(number, None)
+
+    def wrote_down(self, host: Host) -> None:
+        self._stored[host.name] = deepcopy(self._known.get(host.name, {}))
+
+    def booted(self, host: Host) -> None:
+        stored = self._stored.pop(host.name, {})
+        match host.past:
+            case Past.NOTHING:
+                self._known[host.name] = {}
+            case Past.STORED:
+                self._known[host.name] = stored
+            case Past.ALL:
+                pass
+
+
 class Rule:
     """Overrides what it needs to see."""
 
@@ -135,8 +195,11 @@ class Rule:
     def broken(self, host: Host, what: str) -> None:
         self._broken(host, f"{self.name}: {what}")
 
+    def wrote_down(self, host: Host, sas: Sequence[SaId]) -> None:
+        """A host has put these SAs, and with them all that it knows, into its store."""
+
     def booted(self, host: Host) -> None:
-        """A host begins anew."""
+        """A process of a host begins; `past` says what it knows."""
 
     def ike_sent(self, host: Host, path: Path, message: Message) -> None:
         """An IKE message leaves."""
@@ -144,11 +207,14 @@ class Rule:
     def ike_received(self, host: Host, path: Path, message: Message) -> None:
         """An IKE message has come, and is about to be handled."""
 
-    def esp_sent(self, host: Host, path: Path, spi: int) -> None:
+    def esp_sent(self, host: Host, path: Path, packet: Packet) -> None:
         """An ESP packet leaves."""
 
     def grumbled(self, host: Host, path: Path, effect: Effect) -> None:
         """Somebody said that what this host sent over this path cannot be delivered, and the core has dealt with it."""
+
+    def delivered(self, host: Host, packet: bytes) -> None:
+        """A plain packet has come out of a tunnel."""
 
     def told(self, host: Host, event: Event) -> None:
         """The core tells this event; `lives` does not know it yet."""

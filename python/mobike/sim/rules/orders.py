@@ -9,7 +9,7 @@ from mobike.commands import Announce, Command, Move, Probe
 from mobike.dataplane.operations import Operation
 from mobike.events import Event, IkeSaRekeyed, IkeSaUp, Moved, MoveRefused, PathSilent, PeerMoved, Role
 from mobike.sim.host import Host
-from mobike.sim.rules.base import INFORMATIONAL, REMEMBERED, Broken, Lives, Message, Rule
+from mobike.sim.rules.base import INFORMATIONAL, REMEMBERED, Broken, Lives, Memory, Message, Rule
 
 _NONE: Final = Generation(-1)
 
@@ -33,20 +33,22 @@ class _Orders:
 class _OfOrders(Rule):
     def __init__(self, lives: Lives, broken: Broken) -> None:
         super().__init__(lives, broken)
-        self._orders: dict[str, dict[SaId, _Orders]] = {}
+        self._orders = Memory(_Orders)
+
+    def wrote_down(self, host: Host, sas: Sequence[SaId]) -> None:
+        self._orders.wrote_down(host)
 
     def booted(self, host: Host) -> None:
-        self._orders[host.name] = {}
+        self._orders.booted(host)
 
     def ordered(self, host: Host, orders: Sequence[Command | Operation]) -> None:
-        known = self._orders[host.name]
         for each in orders:
             if isinstance(each, Move | Announce | Probe):
-                self._take(host, known.setdefault(each.sa, _Orders()), each)
+                self._take(host, self._orders.of(host, each.sa), each)
 
     def told(self, host: Host, event: Event) -> None:
         if isinstance(event, IkeSaUp):
-            self._orders[host.name].pop(event.sa, None)
+            self._orders.pop(host, event.sa)
 
     def _take(self, host: Host, orders: _Orders, each: Move | Announce | Probe) -> None:
         orders.newest = max(orders.newest, each.generation)
@@ -72,9 +74,9 @@ class Answers(_OfOrders):
     def told(self, host: Host, event: Event) -> None:
         super().told(host, event)
         if isinstance(event, Moved | MoveRefused):
-            self._answered(host, self._orders[host.name].setdefault(event.sa, _Orders()), event)
+            self._answered(host, self._orders.of(host, event.sa), event)
         elif isinstance(event, PathSilent):
-            orders = self._orders[host.name].get(event.sa)
+            orders = self._orders.get(host, event.sa)
             if orders is not None and event.generation > orders.newest >= 0:
                 self.broken(host, f"{event} is of a generation that was never ordered")
 
@@ -111,7 +113,7 @@ class Directions(_OfOrders):
         life = self.lives.of_spi(host, message.spi)
         if life is None or life.up.role is not Role.INITIATOR:
             return
-        orders = self._orders[host.name].get(life.up.sa)
+        orders = self._orders.get(host, life.up.sa)
         where = life.up.path if orders is None or orders.where is None else orders.where
         if orders is not None and (path in orders.also or (path in orders.at_once and orders.since == host.world.now)):
             return
@@ -142,12 +144,18 @@ class OlderUpdate(Rule):
 
     def __init__(self, lives: Lives, broken: Broken) -> None:
         super().__init__(lives, broken)
-        self._heard: dict[tuple[str, int, int], _Heard] = {}
+        self._heard = Memory(_Heard)
+
+    def wrote_down(self, host: Host, sas: Sequence[SaId]) -> None:
+        self._heard.wrote_down(host)
+
+    def booted(self, host: Host) -> None:
+        self._heard.booted(host)
 
     def ike_received(self, host: Host, path: Path, message: Message) -> None:
         if message.exchange != INFORMATIONAL:
             return
-        heard = self._heard.setdefault((host.name, host.boots, message.spi), _Heard())
+        heard = self._heard.of(host, message.spi)
         if message.response:
             heard.answers.add(path)
             return
@@ -160,11 +168,11 @@ class OlderUpdate(Rule):
 
     def told(self, host: Host, event: Event) -> None:
         if isinstance(event, IkeSaRekeyed) and (life := self.lives.get(host, event.sa)) is not None:
-            heard = self._heard.setdefault((host.name, host.boots, event.spi_i), _Heard())
-            heard.before = self._heard.get((host.name, host.boots, life.spi))
+            heard = self._heard.of(host, event.spi_i)
+            heard.before = self._heard.get(host, life.spi)
         life = self.lives.get(host, event.sa) if isinstance(event, PeerMoved) else None
         if isinstance(event, PeerMoved) and life is not None:
-            self._moved(host, self._heard.setdefault((host.name, host.boots, life.spi), _Heard()), event)
+            self._moved(host, self._heard.of(host, life.spi), event)
 
     def _moved(self, host: Host, heard: _Heard, event: PeerMoved) -> None:
         known = heard.requests.get(event.path, [])

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import ClassVar, Final
 
+from mobike.address import Nanos, SaId
 from mobike.commands import Command
 from mobike.dataplane.operations import Operation
 from mobike.events import (
@@ -13,6 +14,7 @@ from mobike.events import (
     ConnectFailed,
     Event,
     IkeSaDown,
+    IkeSaResumed,
     IkeSaUp,
     Notice,
     PlaneRefused,
@@ -41,13 +43,13 @@ class Sense(Rule):
     name: ClassVar[str] = "events make sense"
 
     def told(self, host: Host, event: Event) -> None:
-        sa = getattr(event, "sa", None)
+        sa = event.up.sa if isinstance(event, IkeSaResumed) else getattr(event, "sa", None)
         if sa is None or isinstance(event, Notice | PlaneRefused | SaMoved):
             return
         is_up = self.lives.get(host, sa) is not None
-        if isinstance(event, IkeSaUp) and is_up:
+        if isinstance(event, IkeSaUp | IkeSaResumed) and is_up:
             self.broken(host, f"IKE SA {sa:#x} came up twice")
-        elif not isinstance(event, IkeSaUp) and not is_up:
+        elif not isinstance(event, IkeSaUp | IkeSaResumed) and not is_up:
             self.broken(host, f"{type(event).__name__} is told of IKE SA {sa:#x}, which is not up")
 
 
@@ -60,11 +62,18 @@ class NothingLost(Rule):
         super().__init__(lives, broken)
         self._told: dict[str, Counter[str]] = {}
         self._turns: Counter[str] = Counter()
+        self._resumed: dict[str, tuple[SaId, Nanos]] = {}
 
     def booted(self, host: Host) -> None:
         self._told[host.name] = Counter()
 
     def told(self, host: Host, event: Event) -> None:
+        # An SA that goes on in another process is not counted, nor are its Child SAs, which are told right behind it.
+        if isinstance(event, IkeSaResumed):
+            self._resumed[host.name] = (event.up.sa, host.world.now)
+            return
+        if isinstance(event, ChildUp) and self._resumed.get(host.name) == (event.sa, host.world.now):
+            return
         name = _COUNTED.get(type(event))
         if name is not None:
             self._told[host.name][name] += 1

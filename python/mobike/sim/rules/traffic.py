@@ -9,10 +9,22 @@ from typing import ClassVar, Final
 from mobike.address import Endpoint, Ip, Path, SaId
 from mobike.commands import Command, Profile
 from mobike.dataplane.operations import MoveSa, Operation
-from mobike.events import ChildUp, Event, IkeSaDown, PeerMoved, PlaneRefused, Role
+from mobike.events import ChildUp, Event, IkeSaDown, IkeSaUp, PeerMoved, PlaneRefused, Role
 from mobike.fleet import Decided
 from mobike.sim.host import Host
-from mobike.sim.rules.base import IKE_SA_INIT, PATH_PROBE, REMEMBERED, Broken, Life, Lives, Message, Rule, new_spi
+from mobike.sim.rules.base import (
+    IKE_SA_INIT,
+    PATH_PROBE,
+    REMEMBERED,
+    Broken,
+    Life,
+    Lives,
+    Memory,
+    Message,
+    Packet,
+    Rule,
+    new_spi,
+)
 
 PROBES_UNDER_WAY: Final = 4_096
 """Path probes that may still arrive."""
@@ -34,10 +46,10 @@ class _OfEsp(Rule):
         self._owners[host.name] = {}
         self._early[host.name] = deque(maxlen=REMEMBERED)
 
-    def esp_sent(self, host: Host, path: Path, spi: int) -> None:
-        owner = self._owners[host.name].get(spi)
+    def esp_sent(self, host: Host, path: Path, packet: Packet) -> None:
+        owner = self._owners[host.name].get(packet.spi)
         if owner is None:
-            self._early[host.name].append((spi, path))
+            self._early[host.name].append((packet.spi, path))
             return
         life = self.lives.get(host, owner)
         if life is not None:
@@ -78,9 +90,16 @@ class Proven(_OfEsp):
 
     def __init__(self, lives: Lives, broken: Broken) -> None:
         super().__init__(lives, broken)
-        self._proofs: dict[tuple[str, int, int], _Proof] = {}
+        self._proofs = Memory(_Proof)
         self._probes: dict[bytes, tuple[str, _Proof, Endpoint]] = {}
         """By their octets: who sent it, and where to."""
+
+    def wrote_down(self, host: Host, sas: Sequence[SaId]) -> None:
+        self._proofs.wrote_down(host)
+
+    def booted(self, host: Host) -> None:
+        super().booted(host)
+        self._proofs.booted(host)
 
     def ike_sent(self, host: Host, path: Path, message: Message) -> None:
         if message.exchange == PATH_PROBE:
@@ -101,7 +120,7 @@ class Proven(_OfEsp):
                 ours = self._proof(host, message.spi)
                 ours.proven |= ours.delivered
         elif message.response:
-            proof = self._proofs.get((host.name, host.boots, message.spi))
+            proof = self._proofs.get(host, message.spi)
             to = set() if proof is None else proof.asked.pop(message.number, set())
             if proof is not None and len(to) == 1:
                 proof.proven |= to
@@ -113,6 +132,8 @@ class Proven(_OfEsp):
     def told(self, host: Host, event: Event) -> None:
         super().told(host, event)
         self._inherit(host, event)
+        if isinstance(event, IkeSaUp):
+            self._proof(host, event.spi_i).proven.add(event.path.remote)
         life = self.lives.get(host, event.sa) if isinstance(event, PeerMoved) and event.verified else None
         if isinstance(event, PeerMoved) and life is not None and self._is_unproven(host, life, event.path.remote):
             self.broken(host, f"{event}, but nobody has proven that address")
@@ -122,15 +143,18 @@ class Proven(_OfEsp):
         spi = new_spi(event)
         life = None if spi is None else self.lives.get(host, getattr(event, "sa", SaId(0)))
         if spi is not None and life is not None:
-            self._proof(host, spi).proven |= self._proof(host, life.spi).proven
+            new, old = self._proof(host, spi), self._proof(host, life.spi)
+            new.proven |= old.proven
+            # An identifier of a probe with the old keys proves as much in the peer's next one, with the new keys.
+            new.delivered = old.delivered
 
     def _is_unproven(self, host: Host, life: Life, to: Endpoint) -> bool:
         if life.up.role is not Role.RESPONDER or not _proves_first(life.profile, to.ip):
             return False
-        return to != life.up.path.remote and to not in self._proof(host, life.spi).proven
+        return to not in self._proof(host, life.spi).proven
 
     def _proof(self, host: Host, spi: int) -> _Proof:
-        return self._proofs.setdefault((host.name, host.boots, spi), _Proof())
+        return self._proofs.of(host, spi)
 
 
 def _proves_first(profile: Profile | None, ip: Ip) -> bool:

@@ -3,15 +3,16 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from mobike.address import Path
+from mobike.address import Path, SaId
 from mobike.commands import Command
 from mobike.dataplane.operations import Operation
 from mobike.events import Event
 from mobike.fleet import Decided
 from mobike.sim.host import Effect, Host
-from mobike.sim.rules.base import Lives, Rule, read
+from mobike.sim.rules.base import Lives, Rule, read, read_esp
 from mobike.sim.rules.news import MovesNothing
 from mobike.sim.rules.orders import Answers, Directions, OlderUpdate
+from mobike.sim.rules.resumed import DeliveredOnce, GoesOn, NothingRepeated
 from mobike.sim.rules.told import Log, NothingLost, Sense
 from mobike.sim.rules.traffic import Agreement, Allowed, Proven
 from mobike.sim.rules.wire import ProbesOnce, SameOctets, Secrets, Window
@@ -24,6 +25,7 @@ ALL: Final[Sequence[type[Rule]]] = (
     *(SameOctets, Window, ProbesOnce, Secrets),
     *(Answers, Directions, OlderUpdate),
     *(Proven, Allowed, Agreement),
+    *(GoesOn, NothingRepeated, DeliveredOnce),
     *(Sense, NothingLost, Log),
     MovesNothing,
 )
@@ -37,11 +39,13 @@ class Rules:
         self._world = world
         self.lives = Lives()
         rules = [rule(self.lives, self.broken) for rule in ALL]
+        self._wrote_down = _who_cares(rules, "wrote_down")
         self._booted = _who_cares(rules, "booted")
         self._ike_sent = _who_cares(rules, "ike_sent")
         self._ike_received = _who_cares(rules, "ike_received")
         self._esp_sent = _who_cares(rules, "esp_sent")
         self._grumbled = _who_cares(rules, "grumbled")
+        self._delivered = _who_cares(rules, "delivered")
         self._told = _who_cares(rules, "told")
         self._ordered = _who_cares(rules, "ordered")
         self._turned = _who_cares(rules, "turned")
@@ -53,6 +57,10 @@ class Rules:
 
     # --- what hosts show ---
 
+    def wrote_down(self, host: Host, sas: Sequence[SaId]) -> None:
+        for see in self._wrote_down:
+            see(host, sas)
+
     def booted(self, host: Host) -> None:
         self.lives.booted(host)
         for see in self._booted:
@@ -60,9 +68,9 @@ class Rules:
 
     def sent(self, host: Host, path: Path, data: bytes, carries: str) -> None:
         if carries == "esp":
-            spi = int.from_bytes(data[:4], "big")
+            packet = read_esp(data)
             for see in self._esp_sent:
-                see(host, path, spi)
+                see(host, path, packet)
         elif carries == "ike":
             message = read(data, path.local.port)
             if message is None:
@@ -80,6 +88,11 @@ class Rules:
     def grumbled(self, host: Host, path: Path, effect: Effect) -> None:
         for see in self._grumbled:
             see(host, path, effect)
+
+    def delivered(self, host: Host, packets: Sequence[bytes]) -> None:
+        for packet in packets:
+            for see in self._delivered:
+                see(host, packet)
 
     def told(self, host: Host, events: Sequence[Event]) -> None:
         for event in events:

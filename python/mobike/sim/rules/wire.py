@@ -1,22 +1,36 @@
 """What is on the wire (RFC 7296 sections 2.1 to 2.3)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import ClassVar
+from typing import ClassVar, Final
 
-from mobike.address import Path
-from mobike.sim.host import Host
-from mobike.sim.rules.base import IKE_SA_INIT, PATH_PROBE, REMEMBERED, Broken, Lives, Message, Rule
+from mobike.address import Path, SaId
+from mobike.events import Event, IkeSaResumed
+from mobike.sim.host import Host, Past
+from mobike.sim.rules.base import IKE_AUTH, IKE_SA_INIT, PATH_PROBE, REMEMBERED, Broken, Lives, Memory, Message, Rule
+
+MOST_TRIED: Final = 33 + 16
+"""Ids that are tried at once after a kill, behind a window of what was unanswered."""
 
 
 class SameOctets(Rule):
-    """One message id and direction of an IKE SA carries the same octets, whatever path each copy takes."""
+    """One message id and direction of an IKE SA carries the same octets, whatever path each copy takes.
+
+    Also when another process goes on with the SA, as far as that was written down.
+    """
 
     name: ClassVar[str] = "same octets"
 
     def __init__(self, lives: Lives, broken: Broken) -> None:
         super().__init__(lives, broken)
-        self._octets: dict[tuple[str, int, int], dict[tuple[bool, int, int], bytes]] = {}
+        self._octets: Memory[dict[tuple[bool, int, int], bytes]] = Memory(dict)
+
+    def wrote_down(self, host: Host, sas: Sequence[SaId]) -> None:
+        self._octets.wrote_down(host)
+
+    def booted(self, host: Host) -> None:
+        self._octets.booted(host)
 
     def ike_sent(self, host: Host, path: Path, message: Message) -> None:
         if message.length != len(message.octets):
@@ -24,7 +38,7 @@ class SameOctets(Rule):
         # In IKE_SA_INIT a request may change (COOKIE, another key exchange), and nobody is bound by an answer.
         if message.exchange in (IKE_SA_INIT, PATH_PROBE):
             return
-        octets = self._octets.setdefault((host.name, host.boots, message.spi), {})
+        octets = self._octets.of(host, message.spi)
         digest = blake2b(message.octets, digest_size=16).digest()
         if octets.setdefault((message.response, message.number, message.fragment), digest) != digest:
             self.broken(host, f"other octets under the same id: {message}")
@@ -36,21 +50,33 @@ class SameOctets(Rule):
 class _Asked:
     unanswered: set[int] = field(default_factory=set)
     newest: int = -1
+    searches: bool = False
+    """It was written down, and a kill followed; what it tried since is not all answered."""
 
 
 class Window(Rule):
-    """No more requests are unanswered than the peer's window allows, and their ids follow each other."""
+    """No more requests are unanswered than the peer's window allows, and their ids follow each other.
+
+    Whoever goes on after a kill may be behind its peer, and tries some more ids until one is answered.
+    """
 
     name: ClassVar[str] = "window"
 
     def __init__(self, lives: Lives, broken: Broken) -> None:
         super().__init__(lives, broken)
-        self._asked: dict[tuple[str, int, int], _Asked] = {}
+        self._asked = Memory(_Asked)
         self._windows: dict[str, int] = {}
         """What each host's peers may allow."""
         self._serves: dict[str, int] = {}
 
+    def wrote_down(self, host: Host, sas: Sequence[SaId]) -> None:
+        self._asked.wrote_down(host)
+
     def booted(self, host: Host) -> None:
+        self._asked.booted(host)
+        if host.past is Past.STORED:
+            for asked in self._asked.all_of(host):
+                asked.searches = True
         self._serves[host.name] = max((each.profile.window for each in host.connections), default=1)
         for name in self._serves:
             others = [window for other, window in self._serves.items() if other != name]
@@ -59,21 +85,32 @@ class Window(Rule):
     def ike_sent(self, host: Host, path: Path, message: Message) -> None:
         if message.response or message.exchange in (IKE_SA_INIT, PATH_PROBE):
             return
-        asked = self._asked.setdefault((host.name, host.boots, message.spi), _Asked())
+        known = self._asked.get(host, message.spi)
+        asked = self._asked.of(host, message.spi)
+        if known is None and host.past is not Past.NOTHING and message.exchange != IKE_AUTH:
+            # It may have been written down before it had asked for anything.
+            asked.searches = True
         number = message.number
         if number > asked.newest:
             if asked.newest >= 0 and number != asked.newest + 1:
                 self.broken(host, f"request {number} follows request {asked.newest}: {message}")
             asked.newest = number
         asked.unanswered.add(number)
-        if len(asked.unanswered) > 1 and max(asked.unanswered) - min(asked.unanswered) >= self._windows[host.name]:
+        window = max(self._windows[host.name], MOST_TRIED) if asked.searches else self._windows[host.name]
+        if len(asked.unanswered) > 1 and max(asked.unanswered) - min(asked.unanswered) >= window:
             self.broken(host, f"requests {sorted(asked.unanswered)} are unanswered: {message}")
 
     def ike_received(self, host: Host, path: Path, message: Message) -> None:
         if message.response:
-            asked = self._asked.get((host.name, host.boots, message.spi))
-            if asked is not None:
-                asked.unanswered.discard(message.number)
+            asked = self._asked.get(host, message.spi)
+            if asked is None or message.number not in asked.unanswered:
+                return
+            asked.unanswered.discard(message.number)
+            if asked.searches:
+                # What is a window older was answered before the kill.
+                seen = message.number - self._windows[host.name]
+                asked.unanswered = {number for number in asked.unanswered if number > seen}
+            asked.searches = asked.searches and bool(asked.unanswered)
 
 
 class ProbesOnce(Rule):
@@ -84,19 +121,27 @@ class ProbesOnce(Rule):
 
     def __init__(self, lives: Lives, broken: Broken) -> None:
         super().__init__(lives, broken)
-        self._newest: dict[tuple[str, int, int, int], int] = {}
+        self._newest: dict[tuple[str, int, int], int] = {}
+        self._resumed: dict[tuple[str, int], None] = {}
+        """By the initiator's SPI: their next probe may leave numbers out, since another process goes on."""
 
     def ike_sent(self, host: Host, path: Path, message: Message) -> None:
         if message.exchange != PATH_PROBE:
             return
-        key = (host.name, host.boots, message.spi, message.responder_spi)
+        key = (host.name, message.spi, message.responder_spi)
         newest = self._newest.get(key, 0)
-        if message.response or message.number != newest + 1:
+        may_jump = (host.name, message.spi) in self._resumed
+        self._resumed.pop((host.name, message.spi), None)
+        if message.response or message.number <= newest or (message.number != newest + 1 and not may_jump):
             self.broken(host, f"probe {message.number} follows probe {newest}: {message}")
         self._newest[key] = message.number
         life = self.lives.of_spi(host, message.spi)
         if life is not None and "path-probes" not in life.up.extensions:
             self.broken(host, f"a peer that knows no probes is sent one: {message}")
+
+    def told(self, host: Host, event: Event) -> None:
+        if isinstance(event, IkeSaResumed):
+            self._resumed[host.name, event.up.spi_i] = None
 
 
 class Secrets(Rule):

@@ -119,6 +119,10 @@ impl Engine {
             if self.ctx.children.restore(child.id, sa.id, number, child.spi_in, child.spi_out) {
                 sa.family.readopt(&mut self.ctx.children, child.id);
             }
+            if sa.is_in_doubt() {
+                // The peer may have replaced it meanwhile, and what was recorded meanwhile would be taken once more.
+                self.ctx.children.set_due(child.id, turn);
+            }
         }
         sa.enter(&mut self.ctx, false);
         self.ctx.counters.ike_sas_resumed += 1;

@@ -1,5 +1,6 @@
 //! An IKE SA whose ends proved who they are: its requests, its clock, its end.
 
+mod catch_up;
 pub mod park;
 
 use core::net::IpAddr;
@@ -108,6 +109,8 @@ pub struct Established {
     test_at: Nanos,
     /// Resumed after a crash, and the peer has not answered since: it may be ahead of us.
     in_doubt: bool,
+    /// Until then, we may lack Child SAs that the peer has made with whoever crashed.
+    forgetful_until: Nanos,
     /// Something happened to it since it was last written down.
     pub changed: bool,
     /// Reported as down already; only the Delete is still on its way, and only until then.
@@ -239,6 +242,7 @@ impl Established {
             forget_at: Nanos::NEVER,
             test_at: Nanos::NEVER,
             in_doubt: false,
+            forgetful_until: Nanos(0),
             changed: false,
             closing_until: Nanos::NEVER,
         };
@@ -359,9 +363,23 @@ impl Established {
         if watched { self.heard + self.profile.liveness } else { Nanos::NEVER }
     }
 
-    /// The peer answered: it knows what we know.
-    pub fn agreed(&mut self) {
-        self.in_doubt = false;
+    /// The peer answered: it knows what we know, but perhaps other Child SAs.
+    pub fn agreed(&mut self, ctx: &mut Context, now: Nanos) {
+        if core::mem::take(&mut self.in_doubt) {
+            rekey_child::schedule(self, ctx, now);
+        }
+    }
+
+    /// Resumed after a crash, and the peer has not answered since.
+    #[must_use]
+    pub fn is_in_doubt(&self) -> bool {
+        self.in_doubt
+    }
+
+    /// Resumed after a crash not long ago: the peer may have Child SAs that we know nothing of.
+    #[must_use]
+    pub fn is_forgetful(&self, now: Nanos) -> bool {
+        now < self.forgetful_until
     }
 
     /// How long the peer is asked in vain before the SA is given up.
@@ -500,6 +518,7 @@ impl Established {
         if let Some(why) = self.repeat_due(ctx, now) {
             return Some(why);
         }
+        self.catch_up(ctx, now);
         if self.test_at <= now {
             self.test_at = Nanos::NEVER;
             // What is unanswered is a test as well, and data is a sign of life.

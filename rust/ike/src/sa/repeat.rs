@@ -88,6 +88,8 @@ impl Established {
         let unsure = if self.search_pace().is_some() && self.watch.is_guessing() { UNSURE } else { Duration::ZERO };
         let peers = self.places_of_peer();
         let mut silent_here = false;
+        // Of those that a crash made us try beside each other, one speaks for all.
+        let speaks = self.requests.outstanding().first().filter(|_| self.is_in_doubt()).map(|first| first.id);
         for request in self.requests.outstanding_mut().iter_mut().filter(|request| request.retry.next <= now) {
             let silent_for = now.since(request.retry.asked);
             if silent_for >= patience {
@@ -110,7 +112,8 @@ impl Established {
             }
             ctx.counters.retransmissions += 1;
             ctx.send(request.path, Arc::clone(&request.bytes));
-            if request.retry.tries >= SILENT_TRIES && unanswered_for >= unsure && !closing {
+            let speaks = speaks.is_none_or(|first| first == request.id);
+            if request.retry.tries >= SILENT_TRIES && unanswered_for >= unsure && !closing && speaks {
                 let (path, generation, tries) = (request.path, request.generation, request.retry.tries);
                 ctx.events.push_back(Event::PathSilent { sa: self.id, path, generation, unanswered_for, tries });
                 silent_here |= path == here;

@@ -201,9 +201,23 @@ impl Requests {
             return None;
         }
         let ask = busy.queue.pop_front()?;
+        Some((self.take_id(), ask))
+    }
+
+    /// The id of a request that does not wait for room in the window.
+    pub fn take_id(&mut self) -> u32 {
         let id = self.next_id;
         self.next_id = self.next_id.wrapping_add(1);
-        Some((id, ask))
+        id
+    }
+
+    /// What is unanswered and a whole window older than this id, which was answered: so the peer has seen it, and will
+    /// not answer it any more. That happens only to those that did not wait for room.
+    pub fn overtaken(&mut self, id: u32) -> Vec<Ask> {
+        let window = self.window as i32;
+        let Some(busy) = self.busy.as_mut() else { return Vec::new() };
+        let older = busy.outstanding.iter().take_while(|request| id.wrapping_sub(request.id) as i32 >= window).count();
+        busy.outstanding.drain(..older).map(|request| request.ask).collect()
     }
 
     /// The requests of an IKE SA that goes out of use: the id that comes next on it, and all that nobody answered, oldest first.

@@ -28,8 +28,14 @@ impl World {
     /// It takes these back.
     pub fn resume(&mut self, who: HostId, parked: &[Vec<u8>], standing: Standing) -> Result<Vec<SaId>, ResumeError> {
         let now = self.now;
-        let engine = &mut self.hosts[who.0].engine;
-        parked.iter().map(|octets| engine.resume(now, octets, standing).map(|resumed| resumed.up.sa)).collect()
+        let mut sas = Vec::new();
+        for octets in parked {
+            let resumed = self.hosts[who.0].engine.resume(now, octets, standing)?;
+            let children: Vec<_> = resumed.children.iter().map(|(child, _)| *child).collect();
+            self.rules.resumed(who, resumed.up.sa, &children);
+            sas.push(resumed.up.sa);
+        }
+        Ok(sas)
     }
 }
 

@@ -89,6 +89,15 @@ impl Rules {
     /// A host forgot what it said last: it may say something else under the same id.
     pub fn forget_octets(&mut self) {
         self.octets.clear();
+        // Whoever is out of step looks for the id that its peer waits for.
+        self.window = Some(64);
+    }
+
+    /// Another engine goes on with these Child SAs.
+    pub fn resumed(&mut self, who: HostId, sa: SaId, children: &[ChildId]) {
+        if let Some(life) = self.lives.get_mut(&(who, sa)) {
+            life.children = children.iter().copied().collect();
+        }
     }
 
     /// Another engine counts from the beginning.

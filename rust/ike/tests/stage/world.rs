@@ -34,7 +34,7 @@ pub struct World {
     pub told: Vec<Told>,
     /// The keys of every IKE SA that came up, by the initiator's SPI.
     pub keys: BTreeMap<u64, Forger>,
-    rules: Rules,
+    pub(super) rules: Rules,
     air: BTreeMap<(Nanos, u64), (Option<usize>, Copy)>,
     flights: u64,
     steps: usize,

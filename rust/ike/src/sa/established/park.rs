@@ -81,7 +81,8 @@ impl Established {
             keepalive_at: _,
             forget_at: _,
             test_at: _,
-            in_doubt: _,
+            in_doubt,
+            forgetful_until: _,
             changed: _,
             closing_until,
         } = self;
@@ -91,6 +92,7 @@ impl Established {
             return None;
         }
         to.put(id);
+        to.put(in_doubt);
         to.put(&profile.name);
         to.put(suite);
         channel.park(to);
@@ -114,9 +116,10 @@ impl Established {
         to.each(proven.iter());
         to.put(leases);
         to.put(extensions);
-        // An SA that has not probed yet may do so before it is read again: its numbers must not begin anew then.
-        let unused = if probing.is_none() { Probing::unused(self) } else { None };
-        let probing = probing.as_deref().or(unused.as_ref());
+        // An SA that has not probed yet with these keys may do so before it is read again: its numbers must not begin anew.
+        let used = probing.as_deref().filter(|probing| probing.is_of(self));
+        let unused = if used.is_none() { Probing::unused(self) } else { None };
+        let probing = used.or(unused.as_ref());
         to.put(&probing.is_some());
         if let Some(probing) = probing {
             probing.park(to);
@@ -133,6 +136,8 @@ impl Established {
     ) -> Result<Established, ResumeError> {
         let Around { now, turn, standing, random } = around;
         let id: SaId = from.get()?;
+        // Nobody has answered since the crash before.
+        let standing = if from.get()? { Standing::Doubtful } else { standing };
         let name: Arc<str> = from.get()?;
         let (profile_id, profile) = known(&name).ok_or_else(|| ResumeError::UnknownProfile(name.to_string()))?;
         let suite: IkeSuite = from.get()?;
@@ -192,6 +197,7 @@ impl Established {
             forget_at: now + REMEMBER,
             test_at: if in_doubt { turn } else { Nanos::NEVER },
             in_doubt,
+            forgetful_until: if in_doubt { now + REMEMBER } else { Nanos(0) },
             changed: false,
             closing_until: Nanos::NEVER,
         };

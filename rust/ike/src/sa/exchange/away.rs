@@ -140,6 +140,8 @@ pub fn come_back(sa: &mut Established, now: Nanos) -> bool {
 /// We move, which ends being away, or overtakes leaving.
 pub fn end_by_move(sa: &mut Established, ctx: &mut Context, now: Nanos) {
     if sa.presence == Presence::Leaving {
+        // Asked behind the update, it would send us away again, without our knowing.
+        sa.requests.withdraw(|ask| matches!(ask, Ask::Away { .. }));
         ctx.events.push_back(Event::AwayRefused { sa: sa.id, why: AwayRefusal::Overtaken });
     }
     come_back(sa, now);

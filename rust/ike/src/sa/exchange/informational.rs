@@ -290,7 +290,8 @@ fn on_answer(
     let opened = open(sa, ctx, spis, bytes)?;
     let request = sa.requests.settle(header.message_id)?;
     sa.note_answer(ctx, now, &request);
-    sa.agreed();
+    sa.overtake(header.message_id);
+    sa.agreed(ctx, now);
     let payloads = opened.payloads().unwrap_or_else(|error| {
         ctx.notice(now, sa.about(), NoticeKind::Malformed, || format!("answer of an established peer: {error}"));
         Payloads::default()
@@ -308,7 +309,16 @@ fn on_answer(
         // Fatal for both ends (RFC 7296 section 2.21.3): the peer has dropped the IKE SA.
         return Some(DownReason::PeerMisbehaved("it answered INVALID_SYNTAX"));
     }
+    if header.exchange == ExchangeType::CREATE_CHILD_SA && replaces_ike(&request.ask, &payloads) {
+        return Some(DownReason::KeysLost);
+    }
     settle(sa, ctx, now, path, request, &payloads)
+}
+
+/// The answer to a request that a crash made us forget: the peer has another IKE SA with us, of which we know nothing.
+fn replaces_ike(ask: &Ask, payloads: &Payloads<'_>) -> bool {
+    let is_rekey = matches!(ask, Ask::RekeyIke | Ask::MakeChild);
+    !is_rekey && payloads.sa().is_some_and(|sa| sa.proposals.iter().any(|it| it.protocol == ProtocolId::IKE))
 }
 
 fn settle(

@@ -6,8 +6,10 @@
 use crate::Nanos;
 use crate::children::{ChildNumber, FIRST};
 use crate::crypto::negotiate::Suite;
-use crate::crypto::{EspSuite, Role};
-use crate::event::{Event, NoticeKind, Sends};
+use crate::crypto::{EspSuite, KeMethod, Role};
+use crate::event::{DownReason, Event, NoticeKind, Sends};
+use crate::id::ChildId;
+use crate::sa::child::Reserved;
 use crate::sa::context::Context;
 use crate::sa::established::Established;
 use crate::sa::exchange::create_child::{Refusal, finish, seal_answer};
@@ -28,12 +30,17 @@ pub fn on_request(
     payloads: &Payloads<'_>,
 ) -> Result<(), Refusal> {
     make_child::admit(sa)?;
-    if sa.family.in_use(&ctx.children) >= usize::from(sa.profile.plan.at_most) {
+    let room = sa.family.in_use(&ctx.children) < usize::from(sa.profile.plan.at_most);
+    if !room && !sa.is_forgetful(now) {
         return Err(Refusal::NoRoom);
     }
     let asked = make_child::asked_sides(payloads)?;
     let fits = fit::all(&sa.profile, |number| sa.sides(number), &asked);
     let made = make_child::agree(sa, ctx, payloads, fits, Sends::AtOnce)?;
+    if !forget_stale(sa, ctx, now, made.reserved) && !room {
+        ctx.children.release(made.reserved);
+        return Err(Refusal::NoRoom);
+    }
     let Some(bytes) = seal_answer(sa, ctx, request, |writer| made.write(writer)) else {
         ctx.children.release(made.reserved);
         return Ok(());
@@ -42,6 +49,34 @@ pub fn on_request(
     rekey_child::schedule(sa, ctx, now);
     finish(sa, ctx, now, request, bytes);
     Ok(())
+}
+
+/// A peer that asks for a Child SA which we still have after a crash had replaced it before that. Was there one?
+fn forget_stale(sa: &mut Established, ctx: &mut Context, now: Nanos, made: Reserved) -> bool {
+    let number = make_child::number_of(ctx, made.id);
+    let same = |id: &ChildId| ctx.children.get(*id).is_some_and(|child| child.number == number);
+    let stale: Vec<ChildId> = if sa.is_forgetful(now) { sa.family.ids(ctx).filter(same).collect() } else { Vec::new() };
+    for old in &stale {
+        sa.family.end(ctx, *old, DownReason::PeerDeleted);
+    }
+    !stale.is_empty()
+}
+
+/// The peer deleted all that it had replaced before we crashed, and we know nothing of what took their place.
+#[must_use]
+pub fn must_begin_anew(sa: &Established, ctx: &Context, now: Nanos) -> bool {
+    let waits = sa.rekeying.as_ref().is_some_and(|rekeying| !rekeying.to_open.is_empty());
+    lost_all(sa, ctx, now) && !waits && !sa.is_in_doubt() && !sa.is_closing()
+}
+
+fn lost_all(sa: &Established, ctx: &Context, now: Nanos) -> bool {
+    sa.is_forgetful(now) && sa.family.len(ctx) == 0
+}
+
+/// Of the first Child SA.
+#[must_use]
+pub fn first_method(sa: &Established) -> Option<KeMethod> {
+    sa.profile.child(FIRST).esp_suites.first().and_then(EspSuite::ke)
 }
 
 /// Open one of those that the profile names. One that is there already, or that is being opened, is enough.
@@ -112,6 +147,10 @@ pub fn on_refusal(sa: &mut Established, ctx: &mut Context, now: Nanos, asked: &C
     ctx.counters.child_refused += 1;
     ctx.notice(now, sa.about(), NoticeKind::ChildRefused, || format!("Child SA {name} is refused: {text}"));
     fail(sa, ctx, &name, text);
+    if lost_all(sa, ctx, now) {
+        // It carries nothing any more, and never will: better a new one (RFC 7296 section 1.3).
+        sa.close(ctx, now, "no Child SA is left, and the peer makes no other".into());
+    }
 }
 
 /// Never at once, and not in step with the peer (RFC 7296 section 2.25).

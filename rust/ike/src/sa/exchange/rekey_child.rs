@@ -13,7 +13,7 @@
 //! rekeys it after every move (strongSwan with its userspace ESP does).
 
 use crate::Nanos;
-use crate::children::ChildNumber;
+use crate::children::{ChildNumber, FIRST};
 use crate::crypto::kex::fresh_nonce;
 use crate::crypto::negotiate::Suite;
 use crate::crypto::{Ephemeral, EspSuite, KeMethod};
@@ -186,7 +186,11 @@ pub fn schedule(sa: &mut Established, ctx: &mut Context, now: Nanos) {
         ctx.children.set_due(id, at);
     }
     let under_way = sa.rekeying.as_ref().is_some_and(|rekeying| rekeying.child.is_some());
-    sa.due.children = if under_way { Nanos::NEVER } else { sa.family.next_due(ctx) };
+    if !under_way && open_child::must_begin_anew(sa, ctx, now) {
+        return ask(sa, ctx, now, Purpose::new(FIRST), open_child::first_method(sa));
+    }
+    // A peer that may not know this IKE SA is tested first.
+    sa.due.children = if under_way || sa.is_in_doubt() { Nanos::NEVER } else { sa.family.next_due(ctx) };
 }
 
 /// Time has passed.
@@ -295,8 +299,10 @@ fn on_refusal(sa: &mut Established, ctx: &mut Context, now: Nanos, asked: &Child
         let method = asked.ephemeral.as_ref().map(Ephemeral::method);
         return ask(sa, ctx, now, Purpose::new(asked.number), method);
     }
-    let first = if kind == NotifyType::TEMPORARY_FAILURE { BUSY_PAUSE } else { REFUSED_PAUSE };
-    if kind == NotifyType::TEMPORARY_FAILURE || !sa.profile.esp_lifetime.is_zero() {
+    // After a crash that may have been the peer's answer to a request that we do not remember.
+    let for_now = kind == NotifyType::TEMPORARY_FAILURE || sa.is_forgetful(now);
+    let first = if for_now { BUSY_PAUSE } else { REFUSED_PAUSE };
+    if for_now || !sa.profile.esp_lifetime.is_zero() {
         retry(sa, ctx, now, old, first);
     }
 }

@@ -129,9 +129,14 @@ impl Probing {
         if sa.extensions.has(Extensions::PATH_PROBES) { Probing::new(sa) } else { None }
     }
 
+    /// Its keys are those of this IKE SA, which may have others since it probed last.
+    pub fn is_of(&self, sa: &Established) -> bool {
+        self.channel.spis == sa.channel.spis
+    }
+
     /// Of a rekeyed SA: new keys, and numbers begin anew. What is known of pairs stays.
     fn keep_up(&mut self, sa: &Established) -> Option<()> {
-        if self.channel.spis != sa.channel.spis {
+        if !self.is_of(sa) {
             self.channel = channel_of(sa)?;
             self.number = 0;
             self.replay = Replay::default();

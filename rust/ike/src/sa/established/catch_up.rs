@@ -1,0 +1,61 @@
+//! After a crash: finding the message id that the peer waits for.
+//!
+//! What was written down may be a few requests old. The peer has answered those, and ignores their ids for ever; only the
+//! newest of them gets its answer again. So a resumed SA whose test stays unanswered tries the ids behind it as well,
+//! beyond the peer's window if need be: a peer that is not that far ignores them (RFC 7296 section 2.3), and they are
+//! repeated until their turn comes.
+//!
+//! ```text
+//! test 7   -->      ignored: the peer has seen 7 to 9
+//! test 8, 9, 10 ..  -->
+//!          <--      answer 9, a repetition     7 and 8 are settled, and what they asked for is asked anew
+//!          <--      answer 10
+//! ```
+
+use super::Established;
+use crate::Nanos;
+use crate::sa::context::Context;
+use crate::sa::window::Ask;
+
+/// Ids tried at a time.
+const STEP: usize = 8;
+/// Unanswered at a time: the oldest, and as many behind it as a crash may have made us forget (32 of a peer's are taken).
+const MOST: usize = 33;
+
+impl Established {
+    /// Nothing is answered: try what comes behind it.
+    pub(super) fn catch_up(&mut self, ctx: &mut Context, now: Nanos) {
+        if !self.in_doubt || self.is_closing() || self.is_away() {
+            return;
+        }
+        let unanswered = self.requests.outstanding();
+        let repeated = unanswered.last().is_some_and(|newest| newest.retry.tries > 1);
+        if !repeated || unanswered.len() + STEP > MOST {
+            return;
+        }
+        for _ in 0..STEP {
+            let id = self.requests.take_id();
+            if !self.send_request(ctx, now, id, Ask::Liveness) {
+                return;
+            }
+        }
+    }
+
+    /// This id was answered: what is a window behind it was, too, to an earlier process.
+    pub fn overtake(&mut self, id: u32) {
+        for ask in self.requests.overtaken(id) {
+            match ask {
+                Ask::Liveness | Ask::Probe { .. } | Ask::RekeyIke | Ask::MakeChild | Ask::DeleteChild { .. } => {}
+                Ask::Update { .. }
+                | Ask::Announce { .. }
+                | Ask::Check { .. }
+                | Ask::Repair { .. }
+                | Ask::Away { .. }
+                | Ask::DeleteIke => {
+                    // Full only if so much waits that the newest of it says the same.
+                    let _waits = self.requests.enqueue(ask);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Stories of crashes: keys changed after the SA was written down, and whoever was resumed does not know.
+
+mod stage;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use mobike_ike::Extensions;
+use mobike_ike::event::DownReason;
+use mobike_ike::wire::probe::PATH_PROBE;
+use stage::{CLIENT, Command, GATEWAY, HostId, LTE, NotifyType, Pair, WAN, WIFI, Which, ms, secs};
+
+const NOT_FOUND: NotifyType = NotifyType::CHILD_SA_NOT_FOUND;
+const NO_MORE: NotifyType = NotifyType::NO_ADDITIONAL_SAS;
+
+fn rekey_child(pair: &mut Pair, who: HostId) {
+    let child = *pair.host(who).live_children().last().unwrap();
+    pair.order(who, Command::RekeyChild { child });
+}
+
+fn watch_both(pair: &mut Pair) {
+    let sa = pair.client().sa();
+    let paths = Arc::from([Pair::path(WIFI, WAN), Pair::path(LTE, WAN)]);
+    pair.order(CLIENT, Command::Watch { sa, paths, interval: secs(1) });
+}
+
+#[test]
+fn probes_with_keys_that_were_new_when_it_was_written_down_repeat_neither_number_nor_iv() {
+    // Rekeyed; written down before the first probe with the new keys; some probes -->  ; a crash; more probes -->
+    for who in [CLIENT, GATEWAY] {
+        let mut pair = Pair::new(1)
+            .client_profile(|profile| profile.extensions = Extensions::ALL)
+            .gateway_profile(|profile| profile.extensions = Extensions::ALL)
+            .established();
+        watch_both(&mut pair);
+        pair.run_for(secs(5));
+        let sa = pair.client().sa();
+        pair.order(CLIENT, Command::Rekey { sa });
+        pair.run_for(ms(150));
+        let parked = pair.parked(who);
+        let begin = pair.now;
+        pair.run_for(secs(3));
+        pair.rules_for_a_crash();
+        pair.crash(who, &parked);
+        watch_both(&mut pair);
+        pair.run_for(secs(3));
+        let (mut numbers, mut ivs, mut count) = (BTreeSet::new(), BTreeSet::new(), 0);
+        for told in pair.said(|told| told.from == who && told.asks(PATH_PROBE) && told.at >= begin) {
+            count += 1;
+            numbers.insert(told.header().expect("a header").message_id);
+            ivs.insert(told.bytes[32..40].to_vec());
+        }
+        assert!(count > 8, "{who:?}: {count}");
+        assert_eq!((numbers.len(), ivs.len()), (count, count), "{who:?}");
+    }
+}
+
+#[test]
+fn after_a_crash_the_peer_is_tested_and_then_the_child_sa_gets_new_keys() {
+    for who in [CLIENT, GATEWAY] {
+        let mut pair = Pair::new(1).established();
+        let parked = pair.parked(who);
+        let old = pair.host(who).live_children();
+        pair.crash(who, &parked);
+        pair.settle();
+        let new = pair.host(who).live_children();
+        assert!(new.len() == 1 && new != old, "{who:?}");
+        for host in &pair.hosts {
+            assert_eq!(host.engine.population().child_sas, 1, "{}", host.name);
+            assert!(host.downs().is_empty(), "{}", host.name);
+        }
+    }
+}
+
+#[test]
+fn a_peer_that_does_not_answer_after_a_crash_is_not_asked_for_keys() {
+    let mut pair = Pair::new(1).established();
+    let parked = pair.parked(CLIENT);
+    pair.net.unplug(WAN);
+    pair.rules_for_a_crash();
+    pair.crash(CLIENT, &parked);
+    pair.run_for(secs(60));
+    assert!(matches!(pair.client().downs()[..], [(_, DownReason::PeerSilent(_))]));
+    assert_eq!(pair.said(|told| told.asks(stage::ExchangeType::CREATE_CHILD_SA)).count(), 0);
+}
+
+#[test]
+fn who_forgot_the_newest_child_sa_in_a_crash_ends_the_ike_sa_if_the_peer_makes_no_other() {
+    // Rekeyed after it was written down -->  ; a crash; REKEY_SA(old) -->  <-- CHILD_SA_NOT_FOUND
+    // a pair from scratch -->  <-- NO_ADDITIONAL_SAS; Delete -->
+    for who in [CLIENT, GATEWAY] {
+        let mut pair = Pair::new(2).established();
+        let parked = pair.parked(who);
+        rekey_child(&mut pair, if who == CLIENT { GATEWAY } else { CLIENT });
+        pair.settle();
+        pair.crash(who, &parked);
+        pair.settle();
+        assert_eq!(pair.said(|told| told.carries(NOT_FOUND)).count(), 1, "{who:?}");
+        assert_eq!(pair.said(|told| told.carries(NO_MORE)).count(), 1, "{who:?}");
+        for host in &pair.hosts {
+            assert_eq!(host.engine.population().ike_sas, 0, "{}: it can be set up anew", host.name);
+            assert_eq!(host.downs().len(), 1, "{}", host.name);
+        }
+    }
+}
+
+#[test]
+fn who_crashed_makes_a_child_sa_from_scratch_for_a_peer_that_has_lost_its_own() {
+    // Rekeyed after it was written down; a crash of the gateway; REKEY_SA(newest) -->  <-- CHILD_SA_NOT_FOUND
+    // a pair from scratch -->  <-- SA, Nr, ..
+    let mut pair = Pair::new(3).established();
+    let parked = pair.parked(GATEWAY);
+    rekey_child(&mut pair, CLIENT);
+    pair.settle();
+    // What it asks itself gets lost for a while.
+    pair.net.lose(Which::of(GATEWAY).request(stage::ExchangeType::INFORMATIONAL).times(3));
+    pair.rules_for_a_crash();
+    pair.crash(GATEWAY, &parked);
+    rekey_child(&mut pair, CLIENT);
+    pair.settle();
+    assert!(pair.said(|told| told.carries(NOT_FOUND)).count() > 0);
+    for host in &pair.hosts {
+        assert!(host.downs().is_empty(), "{}", host.name);
+        assert_eq!(host.engine.population().child_sas, 1, "{}", host.name);
+    }
+}
+
+#[test]
+fn a_delete_of_what_the_peer_had_replaced_before_the_crash_leaves_no_sa_without_a_child() {
+    // REKEY_SA -->  <-- SA, Nr; a crash of who answered; Delete(old) -->  <-- Delete(old): none is left there
+    let mut pair = Pair::new(4).established();
+    let parked = pair.parked(GATEWAY);
+    pair.net.lose(Which::of(CLIENT).request(stage::ExchangeType::INFORMATIONAL));
+    rekey_child(&mut pair, CLIENT);
+    pair.run_for(ms(150));
+    pair.crash(GATEWAY, &parked);
+    pair.settle();
+    let alive = pair.hosts.iter().all(|host| host.engine.population().child_sas == 1);
+    let over = pair.hosts.iter().all(|host| host.engine.population().ike_sas == 0);
+    assert!(alive || over, "either there is a pair at both ends, or there is nothing");
+}
+
+#[test]
+fn who_forgot_the_newest_ike_keys_in_a_crash_learns_it_from_the_repeated_answer() {
+    // CREATE_CHILD_SA for the IKE SA -->  <-- answer, and a crash before the Delete of the old one; test -->  <-- the same
+    let mut pair = Pair::new(5).established();
+    let parked = pair.parked(CLIENT);
+    pair.net.lose(Which::of(CLIENT).request(stage::ExchangeType::INFORMATIONAL));
+    let sa = pair.client().sa();
+    pair.order(CLIENT, Command::Rekey { sa });
+    pair.run_for(ms(30));
+    pair.rules_for_a_crash();
+    pair.crash(CLIENT, &parked);
+    pair.run_for(secs(2));
+    assert!(matches!(pair.client().downs()[..], [(_, DownReason::KeysLost)]), "{:?}", pair.client().downs());
+}
