@@ -322,7 +322,7 @@ def test_a_packet_that_is_delivered_twice_is_seen() -> None:
             again.extend(packets[:1] if not again else ())
             return packets
 
-        hosts["gateway"].core = type("Twice", (), {"__getattr__": lambda _, name: getattr(core, name)})()  # type: ignore[assignment]
+        hosts["gateway"].core = type("Twice", (), {"__getattr__": lambda _, name: getattr(core, name)})()
         hosts["gateway"].core.inner_take = twice  # type: ignore[method-assign]
 
     assert names(meddled(SECOND, meddle)) == {"a packet is delivered once"}

@@ -85,11 +85,35 @@ fn a_peer_that_does_not_answer_after_a_crash_is_not_asked_for_keys() {
 }
 
 #[test]
-fn who_forgot_the_newest_child_sa_in_a_crash_ends_the_ike_sa_if_the_peer_makes_no_other() {
+fn who_forgot_the_newest_child_sa_in_a_crash_makes_another() {
     // Rekeyed after it was written down -->  ; a crash; REKEY_SA(old) -->  <-- CHILD_SA_NOT_FOUND
-    // a pair from scratch -->  <-- NO_ADDITIONAL_SAS; Delete -->
+    // a pair from scratch -->  <-- SA, Nr, ..
     for who in [CLIENT, GATEWAY] {
         let mut pair = Pair::new(2).established();
+        let parked = pair.parked(who);
+        rekey_child(&mut pair, if who == CLIENT { GATEWAY } else { CLIENT });
+        pair.settle();
+        pair.crash(who, &parked);
+        pair.settle();
+        assert_eq!(pair.said(|told| told.carries(NOT_FOUND)).count(), 1, "{who:?}");
+        assert_eq!(pair.said(|told| told.carries(NO_MORE)).count(), 0, "{who:?}");
+        assert_eq!(pair.host(who).engine.population().child_sas, 1, "{who:?}");
+        for host in &pair.hosts {
+            // The peer keeps what we forgot until it is old.
+            assert!((1..=2).contains(&host.engine.population().child_sas), "{}", host.name);
+            assert_eq!(host.downs(), [], "{}", host.name);
+        }
+    }
+}
+
+#[test]
+fn who_forgot_the_newest_child_sa_in_a_crash_ends_the_ike_sa_if_the_peer_has_room_for_one_only() {
+    // .. a pair from scratch -->  <-- NO_ADDITIONAL_SAS; Delete -->
+    for who in [CLIENT, GATEWAY] {
+        let mut pair = Pair::new(2)
+            .client_profile(|profile| profile.plan.at_most = 1)
+            .gateway_profile(|profile| profile.plan.at_most = 1)
+            .established();
         let parked = pair.parked(who);
         rekey_child(&mut pair, if who == CLIENT { GATEWAY } else { CLIENT });
         pair.settle();
@@ -135,7 +159,7 @@ fn a_delete_of_what_the_peer_had_replaced_before_the_crash_leaves_no_sa_without_
     pair.run_for(ms(150));
     pair.crash(GATEWAY, &parked);
     pair.settle();
-    let alive = pair.hosts.iter().all(|host| host.engine.population().child_sas == 1);
+    let alive = pair.hosts.iter().all(|host| host.engine.population().child_sas >= 1);
     let over = pair.hosts.iter().all(|host| host.engine.population().ike_sas == 0);
     assert!(alive || over, "either there is a pair at both ends, or there is nothing");
 }

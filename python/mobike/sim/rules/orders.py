@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 from mobike.address import Generation, Path, SaId
 from mobike.commands import Announce, Command, Move, Probe
 from mobike.dataplane.operations import Operation
-from mobike.events import Event, IkeSaRekeyed, IkeSaUp, Moved, MoveRefused, PathSilent, PeerMoved, Role
+from mobike.events import Event, IkeSaRekeyed, IkeSaResumed, IkeSaUp, Moved, MoveRefused, PathSilent, PeerMoved, Role
 from mobike.sim.host import Host
 from mobike.sim.rules.base import INFORMATIONAL, REMEMBERED, Broken, Lives, Memory, Message, Rule
 
@@ -49,6 +49,9 @@ class _OfOrders(Rule):
     def told(self, host: Host, event: Event) -> None:
         if isinstance(event, IkeSaUp):
             self._orders.pop(host, event.sa)
+        elif isinstance(event, IkeSaResumed):
+            # The core may have been ahead of what its control plane had written down.
+            self._orders.of(host, event.up.sa).also[event.up.path] = None
 
     def _take(self, host: Host, orders: _Orders, each: Move | Announce | Probe) -> None:
         orders.newest = max(orders.newest, each.generation)

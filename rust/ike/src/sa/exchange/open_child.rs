@@ -37,7 +37,8 @@ pub fn on_request(
     let asked = make_child::asked_sides(payloads)?;
     let fits = fit::all(&sa.profile, |number| sa.sides(number), &asked);
     let made = make_child::agree(sa, ctx, payloads, fits, Sends::AtOnce)?;
-    if !forget_stale(sa, ctx, now, made.reserved) && !room {
+    let stale = stale(sa, ctx, now, made.reserved);
+    if stale.is_empty() && !room {
         ctx.children.release(made.reserved);
         return Err(Refusal::NoRoom);
     }
@@ -46,20 +47,20 @@ pub fn on_request(
         return Ok(());
     };
     rekey_child::come_up(sa, ctx, made.reserved, made.install);
+    // Not before: the new one sends where these do, whatever the peer has yet to prove.
+    for old in stale {
+        sa.family.end(ctx, old, DownReason::PeerDeleted);
+    }
     rekey_child::schedule(sa, ctx, now);
     finish(sa, ctx, now, request, bytes);
     Ok(())
 }
 
-/// A peer that asks for a Child SA which we still have after a crash had replaced it before that. Was there one?
-fn forget_stale(sa: &mut Established, ctx: &mut Context, now: Nanos, made: Reserved) -> bool {
+/// A peer that asks for a Child SA which we still have after a crash had replaced it before that.
+fn stale(sa: &Established, ctx: &Context, now: Nanos, made: Reserved) -> Vec<ChildId> {
     let number = make_child::number_of(ctx, made.id);
     let same = |id: &ChildId| ctx.children.get(*id).is_some_and(|child| child.number == number);
-    let stale: Vec<ChildId> = if sa.is_forgetful(now) { sa.family.ids(ctx).filter(same).collect() } else { Vec::new() };
-    for old in &stale {
-        sa.family.end(ctx, *old, DownReason::PeerDeleted);
-    }
-    !stale.is_empty()
+    if sa.is_forgetful(now) { sa.family.ids(ctx).filter(same).collect() } else { Vec::new() }
 }
 
 /// The peer deleted all that it had replaced before we crashed, and we know nothing of what took their place.

@@ -296,6 +296,9 @@ fn on_refusal(sa: &mut Established, ctx: &mut Context, now: Nanos, asked: &Child
     if kind == NotifyType::CHILD_SA_NOT_FOUND {
         // The peer has lost it: so do we, and make another (RFC 7296 section 2.25).
         sa.family.end(ctx, old, DownReason::PeerDeleted);
+        if sa.family.has(&ctx.children, asked.number) {
+            return;
+        }
         let method = asked.ephemeral.as_ref().map(Ephemeral::method);
         return ask(sa, ctx, now, Purpose::new(asked.number), method);
     }
