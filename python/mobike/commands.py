@@ -129,6 +129,9 @@ class Profile:
     remote_keys: tuple[bytes, ...] = ()
     """SubjectPublicKeyInfo in DER: the peer signs with one of these keys, whatever certificate comes along."""
     ppk: Ppk | None = None
+    unique: str = "as-peer-says"
+    """What becomes of IKE SAs of a peer that sets up another: `as-peer-says` (INITIAL_CONTACT), `replace`, `keep`,
+    `never`."""
     authorities: tuple[bytes, ...] = ()
     """SHA-1 of the public keys of authorities, to ask the peer for a certificate of theirs (CERTREQ)."""
     children: tuple[ChildOrders, ...] = ()

@@ -402,6 +402,11 @@ def test_one_problem_is_one_line(text: str, problem: str) -> None:
         ),
         (
             'virtual_ip = ["ipv4"]',
+            'virtual_ip = ["ipv4"]\nunique = "keep"',
+            "8: connections.office.unique: only a responder decides it; an initiator says initial_contact",
+        ),
+        (
+            'virtual_ip = ["ipv4"]',
             'virtual_ip = ["ipv4"]\nremote_ts = ["10.0.0.0/8[udp/5060-80]"]',
             "8: connections.office.remote_ts[0]: '10.0.0.0/8[udp/5060-80]': ports go from 0 to 65535, and rise",
         ),

@@ -295,6 +295,8 @@ def _of_shared(table: ConnectionTable) -> Iterator[ConnectionProblem]:
 
 
 def _of_initiator(table: ConnectionTable) -> Iterator[ConnectionProblem]:
+    if "unique" in table.model_fields_set:
+        yield ConnectionProblem(("unique",), "only a responder decides it; an initiator says initial_contact")
     if not table.remote:
         yield ConnectionProblem(("remote",), "an initiator needs the peer's addresses")
     if table.pool:
@@ -381,6 +383,7 @@ def _profile(name: str, table: ConnectionTable, proofs: _Proofs) -> Profile:
         request_ip6="ipv6" in table.virtual_ip,
         accepts=table.role == "responder",
         initial_contact=table.initial_contact,
+        unique=table.unique,
         mobike=table.mobike,
         liveness=table.liveness,
         retransmit=_retransmit(table.retransmit),

@@ -222,6 +222,7 @@ class ConnectionTable(Table):
     virtual_ip: list[Literal["ipv4", "ipv6"]] = []
     mobike: bool = True
     initial_contact: bool = True
+    unique: Literal["as-peer-says", "replace", "keep", "never"] = "as-peer-says"
     liveness: Duration = 30_000_000_000
     detection_floor: Duration = 250_000_000
     nat_keepalive: Duration = 20_000_000_000

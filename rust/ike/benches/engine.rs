@@ -55,6 +55,7 @@ fn profile(local: &str, remote: IdentityPattern) -> Profile {
         local_ts: vec![],
         remote_ts: vec![Selector::ANY_V4],
         plan: Default::default(),
+        unique: Default::default(),
         pool: None,
         request_virtual_ip: RequestVip { v4: true, v6: false },
         accepts: false,

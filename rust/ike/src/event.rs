@@ -352,7 +352,7 @@ pub enum DownReason {
     PeerDeleted,
     /// The peer answered nothing for so long.
     PeerSilent(Duration),
-    /// The same peer came back and says that this is its only IKE SA (INITIAL_CONTACT).
+    /// The same peer came back: it says that this is its only IKE SA (INITIAL_CONTACT), or may have no other.
     Replaced,
     /// The peer sent the wrong COOKIE2: it does not receive where it says it is (RFC 4555 section 3.7).
     WrongCookie2,
@@ -401,6 +401,8 @@ pub enum AuthRefusal {
     NoPpk,
     /// It breaks the rules of EAP in this way.
     Eap(&'static str),
+    /// It has an IKE SA, and the profile keeps that.
+    Connected,
 }
 
 impl fmt::Display for AuthRefusal {
@@ -418,6 +420,7 @@ impl fmt::Display for AuthRefusal {
             AuthRefusal::WrongIdentity => "peer's identity is not the one the profile wants",
             AuthRefusal::Incomplete => "peer's IKE_AUTH lacks a payload",
             AuthRefusal::NoPpk => "peer does not use the PPK that the profile wants",
+            AuthRefusal::Connected => "peer has an IKE SA already, and the profile keeps that one",
             AuthRefusal::WrongAddress => "the profile does not allow the addresses in use",
         })
     }
@@ -429,7 +432,7 @@ impl fmt::Display for DownReason {
             DownReason::Ordered(why) => write!(f, "closed by us: {why}"),
             DownReason::PeerDeleted => f.write_str("deleted by the peer"),
             DownReason::PeerSilent(span) => write!(f, "peer gave no answer for {:.1} s", span.as_secs_f64()),
-            DownReason::Replaced => f.write_str("replaced: the peer came back with INITIAL_CONTACT"),
+            DownReason::Replaced => f.write_str("replaced: the same peer came back"),
             DownReason::WrongCookie2 => f.write_str("peer failed the return routability check (wrong COOKIE2)"),
             DownReason::PeerRefusedAuth => f.write_str("peer refused our authentication"),
             DownReason::Refused(refusal) => refusal.fmt(f),

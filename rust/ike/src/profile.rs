@@ -46,6 +46,8 @@ pub struct Profile {
     pub accepts: bool,
     /// Initiator: tell the peer that this is our only IKE SA with it.
     pub initial_contact: bool,
+    /// Responder: may one peer have several IKE SAs?
+    pub unique: Unique,
     /// Offer and accept MOBIKE.
     pub mobike: bool,
     /// Test the peer after this long without word from it; zero means never.
@@ -85,6 +87,20 @@ pub enum ReturnRoutability {
     Never,
     /// As [`ReturnRoutability::Before`], but for addresses in a trusted prefix, which need no proof.
     Untrusted,
+}
+
+/// What becomes of the IKE SAs that a peer has when it sets up another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Unique {
+    /// They go if the peer says that they are dead (INITIAL_CONTACT, RFC 7296 section 2.4).
+    #[default]
+    AsPeerSays,
+    /// They go.
+    Replace,
+    /// They stay, and the new one is refused, unless the peer says that they are dead.
+    Keep,
+    /// They stay, whatever the peer says.
+    Never,
 }
 
 /// When a Child SA counts as usable.

@@ -492,3 +492,31 @@ fn delayed_messages_from_before_the_restart_do_no_harm() {
     assert_eq!(pair.client().moved().last(), Some(&(Pair::path(LTE, WAN), Generation(1))));
     assert!(pair.requests_of(CLIENT).iter().all(|told| told.carries(UPDATE)));
 }
+
+// A rekey of the IKE SA goes on over a restart: with the same octets, and with the secrets that its answer needs.
+#[test]
+fn a_restart_while_the_ike_sa_is_being_replaced_goes_on_with_it() {
+    for who in [CLIENT, GATEWAY] {
+        for both in [false, true] {
+            for wait in [0, 5, 12, 15, 25] {
+                let mut pair = Pair::new(900 + wait).established();
+                for asks in if both { vec![CLIENT, GATEWAY] } else { vec![who] } {
+                    let sa = pair.host(asks).sa();
+                    pair.order(asks, Command::Rekey { sa });
+                }
+                pair.run_for(ms(wait));
+                pair.restart(who);
+                pair.run_for(secs(60));
+                assert_eq!(pair.client().rekeys().last(), pair.gateway().rekeys().last(), "{wait} {both}");
+                for host in [pair.client(), pair.gateway()] {
+                    assert!((1..=2).contains(&host.rekeys().len()), "{} {wait}", host.name);
+                    assert_eq!(host.downs(), [], "{} {wait}", host.name);
+                }
+                let before = pair.client().checked().len();
+                pair.probe(CLIENT, None);
+                pair.settle();
+                assert_eq!(pair.client().checked().len(), before + 1, "{wait} {both}");
+            }
+        }
+    }
+}

@@ -370,7 +370,7 @@ fn initial_contact_closes_what_the_same_peer_left_behind() {
     pair.connect();
     let downs = pair.gateway().downs();
     assert_eq!(downs.len(), 1);
-    assert_eq!((downs[0].0, downs[0].1.to_string().contains("INITIAL_CONTACT")), (old, true));
+    assert_eq!((downs[0].0, downs[0].1.to_string().contains("the same peer came back")), (old, true));
     assert_eq!(pair.gateway().engine.population(), Population { ike_sas: 1, half_open: 0, child_sas: 1 });
 }
 

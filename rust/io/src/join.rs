@@ -81,9 +81,12 @@ impl Join {
         while let Some(event) = self.engine.poll_event() {
             self.act_on(now, event);
         }
-        while let Some((child, text)) = self.plane.poll_warning() {
+        while let Some((child, text, replace)) = self.plane.poll_warning() {
             let text = format!("Child SA {child}: {text}");
             self.held.push_back(Event::Notice { kind: "child_sequence", text });
+            if replace {
+                self.engine.handle_command(now, Command::RekeyChild { child });
+            }
         }
     }
 

@@ -160,11 +160,13 @@ impl Plane {
         }
     }
 
-    /// What the control plane should hear about a Child SA that still works, as text.
-    pub(crate) fn poll_warning(&mut self) -> Option<(ChildId, String)> {
+    /// What the control plane should hear about a Child SA that still works, as text; and whether it must be replaced now.
+    pub(crate) fn poll_warning(&mut self) -> Option<(ChildId, String, bool)> {
         Some(match self.esp.as_mut()?.poll_event()? {
-            EspEvent::SequenceRunningOut { id, left } => (ChildId(id.0), format!("{left} sequence numbers are left")),
-            EspEvent::SequenceExhausted { id } => (ChildId(id.0), "no sequence numbers are left".to_owned()),
+            EspEvent::SequenceRunningOut { id, left } => {
+                (ChildId(id.0), format!("{left} sequence numbers are left, so it is replaced"), true)
+            }
+            EspEvent::SequenceExhausted { id } => (ChildId(id.0), "no sequence numbers are left".to_owned(), false),
         })
     }
 }

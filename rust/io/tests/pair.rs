@@ -110,6 +110,7 @@ fn profile(name: &str, local: &str, remote: &str) -> Profile {
         local_ts: Vec::new(),
         remote_ts: Vec::new(),
         plan: Default::default(),
+        unique: Default::default(),
         pool: None,
         request_virtual_ip: RequestVip::default(),
         accepts: false,

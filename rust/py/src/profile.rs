@@ -9,7 +9,7 @@ use pyo3::types::PyString;
 
 use mobike_ike::children::MOST_OTHERS;
 use mobike_ike::crypto::{PublicKey, SigningKey};
-use mobike_ike::profile::{Install, Pool, Profile, PskSecret, RequestVip, Retransmit, ReturnRoutability};
+use mobike_ike::profile::{Install, Pool, Profile, PskSecret, RequestVip, Retransmit, ReturnRoutability, Unique};
 use mobike_ike::{
     ChildOrders, ChildPlan, Credential, Extensions, LocalProof, PathOrders, Ppk, Prefix, Proofs, RemoteProof, Selector,
 };
@@ -54,6 +54,7 @@ fn read(from: &Bound<'_, PyAny>, name: &str, plane: Plane) -> PyResult<Profile> 
         request_virtual_ip: RequestVip { v4: flag(intern!(py, "request_ip4"))?, v6: flag(intern!(py, "request_ip6"))? },
         accepts: flag(intern!(py, "accepts"))?,
         initial_contact: flag(intern!(py, "initial_contact"))?,
+        unique: unique(&text(intern!(py, "unique"))?)?,
         mobike: flag(intern!(py, "mobike"))?,
         liveness: span(from, intern!(py, "liveness"))?,
         retransmit: retransmit(&from.getattr(intern!(py, "retransmit"))?)
@@ -284,6 +285,19 @@ fn retransmit(from: &Bound<'_, PyAny>) -> PyResult<Retransmit> {
         give_up_initiator: span(from, intern!(py, "give_up_initiator"))?,
         give_up_responder: span(from, intern!(py, "give_up_responder"))?,
         jitter_percent: field(from, intern!(py, "jitter_percent"))?,
+    })
+}
+
+fn unique(text: &str) -> PyResult<Unique> {
+    Ok(match text {
+        "as-peer-says" => Unique::AsPeerSays,
+        "replace" => Unique::Replace,
+        "keep" => Unique::Keep,
+        "never" => Unique::Never,
+        _ => {
+            let why = format_args!("{text:?} is none of as-peer-says, replace, keep, never");
+            return Err(wrong("unique", why));
+        }
     })
 }
 

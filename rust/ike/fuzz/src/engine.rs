@@ -84,6 +84,7 @@ fn made(now: Nanos, accepts: bool) -> Engine {
         local_ts: any.clone(),
         remote_ts: any,
         plan: Default::default(),
+        unique: Default::default(),
         pool: None,
         request_virtual_ip: RequestVip::default(),
         accepts,

@@ -3,7 +3,7 @@
 use crate::Nanos;
 use crate::command::{Command, Verdict};
 use crate::engine::Engine;
-use crate::event::{ConnectError, Event};
+use crate::event::{ConnectError, DownReason, Event};
 use crate::id::{ChildId, Generation, Question, SaId};
 use crate::sa::Sa;
 use crate::sa::context::Context;
@@ -134,7 +134,7 @@ impl Engine {
         let Some(sa) = self.table.get_mut(place) else { return };
         let ctx = &mut self.ctx;
         match sa {
-            Sa::Established(sa) => sa.close(ctx, now, why),
+            Sa::Established(sa) => sa.close(ctx, now, DownReason::Ordered(why)),
             Sa::AwaitAuth(half) => {
                 ctx.half_open.remove(&half.asker);
                 *sa = Sa::Ended;

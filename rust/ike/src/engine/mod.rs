@@ -14,6 +14,7 @@ use crate::crypto::capture::KeysInTheClear;
 use crate::engine::park::Keeping;
 use crate::event::{DownReason, Event};
 use crate::id::{MAX_SLOTS, SaId};
+use crate::profile::Unique;
 use crate::sa::context::Context;
 use crate::sa::exchange::{auth_initiator, auth_responder, init_initiator, repair};
 use crate::sa::watch::Traffic;
@@ -124,15 +125,23 @@ impl Engine {
         }
     }
 
-    /// The newcomer at `place` says that its peer has no other IKE SA with us (INITIAL_CONTACT).
+    /// The peer of the newcomer at `place` has no other IKE SA with us: it says so (INITIAL_CONTACT), or may have none and is
+    /// told so.
     fn close_replaced(&mut self, now: Nanos, place: u32) {
         let suspects = core::mem::take(&mut self.ctx.replaced);
         let Some(Sa::Established(newcomer)) = self.table.get(place) else { return };
-        let identity = newcomer.identity();
+        let (identity, policy) = (newcomer.identity(), newcomer.profile.unique);
         for suspect in suspects.into_iter().filter(|suspect| *suspect != place) {
             let Some(sa) = self.table.get_mut(suspect) else { continue };
-            if matches!(sa, Sa::Established(older) if older.identity() == identity) {
-                established::end(sa, &mut self.ctx, DownReason::Replaced);
+            if let Sa::Established(older) = sa
+                && older.identity() == identity
+            {
+                match policy {
+                    Unique::Replace => older.close(&mut self.ctx, now, DownReason::Replaced),
+                    Unique::AsPeerSays | Unique::Keep | Unique::Never => {
+                        established::end(sa, &mut self.ctx, DownReason::Replaced);
+                    }
+                }
                 self.settle(now, suspect);
             }
         }

@@ -257,10 +257,10 @@ impl Established {
         open_child::open_all(self, ctx, now);
     }
 
-    /// Enter it into the index of identities; with INITIAL_CONTACT, others of the same peer are over.
-    pub fn enter(&mut self, ctx: &mut Context, initial_contact: bool) {
+    /// Enter it into the index of identities, and say whether others of the same peer are over.
+    pub fn enter(&mut self, ctx: &mut Context, replaces: bool) {
         let digest = ctx.identities.digest(self.profile_id, &self.peer_id);
-        if initial_contact {
+        if replaces {
             ctx.replaced = ctx.identities.find(digest);
         }
         ctx.identities.add(digest, self.id.slot());
@@ -553,12 +553,12 @@ impl Established {
         }
     }
 
-    /// Close it as ordered: report at once, tell the peer, and forget it when the peer knows or does not answer.
-    pub fn close(&mut self, ctx: &mut Context, now: Nanos, why: Arc<str>) {
+    /// Close it: report at once, tell the peer, and forget it when the peer knows or does not answer.
+    pub fn close(&mut self, ctx: &mut Context, now: Nanos, why: DownReason) {
         if self.is_closing() {
             return;
         }
-        self.report_down(ctx, DownReason::Ordered(why));
+        self.report_down(ctx, why);
         if self.is_away() && self.part == Role::Responder {
             // There is nobody to tell, and where the peer was somebody else may be.
             self.closing_until = now;

@@ -9,12 +9,17 @@
 //!
 //! All of them sit in one place of the table and have one name outside; the SPIs of a message say which it is for.
 
+mod park;
+
+use core::fmt;
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use zeroize::Zeroizing;
+
 use crate::children::ChildNumber;
-use crate::crypto::{Ephemeral, IkeSuite, Nonces, Role, Spis};
+use crate::crypto::{CryptoError, Ephemeral, IkeSuite, KeMethod, Nonces, Random, Role, SeededRandom, Spis};
 use crate::id::ChildId;
 use crate::sa::channel::{Channel, Outgoing};
 use crate::sa::child::Reserved;
@@ -56,10 +61,45 @@ pub struct IkeAsked {
     pub spi: u64,
     /// Our nonce.
     pub nonce: [u8; Nonces::FRESH_LEN],
+    /// Where our key pair comes from.
+    pub seed: Seed,
     /// Our key pair.
     pub ephemeral: Ephemeral,
     /// Requests made anew because the peer wants another key exchange.
     pub renewals: u8,
+}
+
+/// What a key pair is made from: it can be written down, and made again.
+pub struct Seed(Zeroizing<[u8; 32]>);
+
+impl Seed {
+    /// Of these octets.
+    #[must_use]
+    pub fn new(octets: [u8; 32]) -> Seed {
+        Seed(Zeroizing::new(octets))
+    }
+
+    /// A fresh one.
+    pub fn fresh(random: &mut impl Random) -> Seed {
+        let mut octets = Zeroizing::new([0; 32]);
+        random.fill(&mut *octets);
+        Seed(octets)
+    }
+
+    /// The key pair: always the same.
+    pub fn ephemeral(&self, method: KeMethod) -> Result<Ephemeral, CryptoError> {
+        Ephemeral::generate(method, &mut SeededRandom::new(*self.0))
+    }
+
+    fn expose(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Seed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Seed(..)")
+    }
 }
 
 /// Our half of the next Child SA.
@@ -83,6 +123,8 @@ pub struct ChildAsked {
     pub renewals: u8,
     /// The pair it replaces was closed by order meanwhile.
     pub unwanted: bool,
+    /// SPIs that the peer has deleted meanwhile and that we do not know: ours may be among them, if its answer is late.
+    pub deleted: Vec<u32>,
 }
 
 /// The IKE SA that a rekey of the peer made while ours is unanswered.

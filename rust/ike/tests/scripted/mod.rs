@@ -60,6 +60,7 @@ pub fn profile() -> Profile {
         local_ts: any.clone(),
         remote_ts: any,
         plan: mobike_ike::ChildPlan { at_most: 1, ..Default::default() },
+        unique: Default::default(),
         pool: None,
         request_virtual_ip: RequestVip::default(),
         accepts: true,

@@ -249,6 +249,7 @@ fn profile(local: &str, remote: &str, local_ts: Selector, remote_ts: Selector) -
         local_ts: vec![local_ts],
         remote_ts: vec![remote_ts],
         plan: Default::default(),
+        unique: Default::default(),
         pool: None,
         request_virtual_ip: RequestVip::default(),
         accepts: false,

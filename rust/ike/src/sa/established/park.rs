@@ -21,10 +21,10 @@ use crate::sa::exchange::traffic::Leases;
 use crate::sa::exchange::{rekey_child, rekey_ike};
 use crate::sa::pace::Pace;
 use crate::sa::probe::Probing;
-use crate::sa::rekeying::Lifetimes;
+use crate::sa::rekeying::{Lifetimes, Rekeying};
 use crate::sa::timers::Retry;
 use crate::sa::watch::Watch;
-use crate::sa::window::{Answers, Ask, Requests};
+use crate::sa::window::{Answers, Requests};
 use crate::wire::Extensions;
 use crate::{Nanos, SaId};
 
@@ -69,8 +69,7 @@ impl Established {
             leases,
             extensions,
             family: _,
-            // What only waits for its end is not worth it; what is asked for must be asked for again.
-            rekeying: _,
+            rekeying,
             due: _,
             window_untold: _,
             heard: _,
@@ -86,9 +85,7 @@ impl Established {
             changed: _,
             closing_until,
         } = self;
-        let replaced = || requests.outstanding().iter().any(|request| matches!(request.ask, Ask::RekeyIke));
-        if *closing_until != Nanos::NEVER || replaced() {
-            // The peer may have new keys already, and half of ours cannot be written down.
+        if *closing_until != Nanos::NEVER {
             return None;
         }
         to.put(id);
@@ -125,6 +122,7 @@ impl Established {
             probing.park(to);
         }
         to.put(presence);
+        Rekeying::park(rekeying.as_deref(), profile, to);
         Some(())
     }
 
@@ -156,6 +154,7 @@ impl Established {
         let (leases, extensions) = (from.get()?, from.get()?);
         let probing = from.get::<bool>()?.then(|| Probing::unpark(from, &suite, random, standing)).transpose()?;
         let presence = Presence::resumed(from.get()?, now, &profile);
+        let rekeying = Rekeying::unpark(from, &profile, random, standing)?;
         let in_doubt = standing == Standing::Doubtful;
         let lifetime = profile.ike_lifetime;
         let mut established = Established {
@@ -184,7 +183,7 @@ impl Established {
             leases,
             extensions,
             family: Family::default(),
-            rekeying: None,
+            rekeying,
             // Its Child SAs are not back yet; they get their time then.
             due: Lifetimes { ike: rekey_ike::due(turn, lifetime, random), children: turn },
             window_untold: false,

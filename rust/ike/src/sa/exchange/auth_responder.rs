@@ -9,7 +9,7 @@ use crate::crypto::negotiate::{Chosen, Outcome};
 use crate::crypto::{AuthKeys, ChildKeys, EspSuite, IkeSuite, Nonces, Role};
 use crate::event::{AuthRefusal, ChildInstall, Event, IkeSaUp, NoticeKind, Sends};
 use crate::id::{Identity, ProfileId, Question};
-use crate::profile::{Profile, PskSecret};
+use crate::profile::{Profile, PskSecret, Unique};
 use crate::proofs::{LocalProof, RemoteProof};
 use crate::sa::Sa;
 use crate::sa::asked::{agreed_extensions, push_window};
@@ -133,7 +133,9 @@ pub fn on_timeout(sa: &mut Sa, ctx: &mut Context, now: Nanos) {
 /// The peer is who it says: prove the same, and the IKE SA is up.
 fn admit(sa: &mut Sa, ctx: &mut Context, now: Nanos, path: Path, peer: Peer, payloads: &Payloads<'_>) {
     let Sa::AwaitAuth(half) = sa else { return };
-    match prove(half, &peer.profile) {
+    let proven =
+        if is_kept_out(ctx, &peer, payloads) { Err(AuthRefusal::Connected) } else { prove(half, &peer.profile) };
+    match proven {
         Err(why) => deny(half, ctx, now, path, || peer.id.to_string(), &why),
         Ok(ours) => let_in(sa, ctx, now, path, peer, &ours, payloads),
     }
@@ -154,6 +156,13 @@ pub fn let_in(
         *sa = accept(ctx, now, path, *half, peer, ours, payloads)
             .map_or(Sa::Ended, |established| Sa::Established(Box::new(established)));
     }
+}
+
+/// It has an IKE SA that the profile keeps. The index holds digests of 32 bits: one in four thousand million strangers would
+/// be taken for another.
+fn is_kept_out(ctx: &Context, peer: &Peer, payloads: &Payloads<'_>) -> bool {
+    let has_others = || !ctx.identities.find(ctx.identities.digest(peer.profile_id, &peer.id)).is_empty();
+    peer.profile.unique == Unique::Keep && !payloads.has(NotifyType::INITIAL_CONTACT) && has_others()
 }
 
 /// AUTHENTICATION_FAILED to the peer, the reason to people.
@@ -419,7 +428,12 @@ fn accept(
     established.requests.widen(window_of(payloads));
     established.answered(now, spis, auth_id, bytes);
     established.begin_lifetimes(ctx, now);
-    established.enter(ctx, payloads.has(NotifyType::INITIAL_CONTACT));
+    let replaces = match established.profile.unique {
+        Unique::AsPeerSays | Unique::Keep => payloads.has(NotifyType::INITIAL_CONTACT),
+        Unique::Replace => true,
+        Unique::Never => false,
+    };
+    established.enter(ctx, replaces);
     Some(established)
 }
 

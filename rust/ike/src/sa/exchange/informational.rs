@@ -209,7 +209,11 @@ fn inform(
 /// own Delete names, there is nothing to say.
 fn delete_children(sa: &mut Established, ctx: &mut Context, now: Nanos, spis: &[[u8; 4]], deleted: &mut Vec<[u8; 4]>) {
     for spi in spis {
-        let Some(child) = sa.family.by_spi_out(ctx, u32::from_be_bytes(*spi)) else { continue };
+        let spi_out = u32::from_be_bytes(*spi);
+        let Some(child) = sa.family.by_spi_out(ctx, spi_out) else {
+            rekey_child::note_deleted(sa, spi_out);
+            continue;
+        };
         let leaving = ctx.children.get(child).is_some_and(|child| child.leaving);
         if let Some(spi_in) = sa.family.end(ctx, child, DownReason::PeerDeleted)
             && !leaving

@@ -83,10 +83,10 @@ pub fn first_method(sa: &Established) -> Option<KeMethod> {
 /// Open one of those that the profile names. One that is there already, or that is being opened, is enough.
 pub fn order(sa: &mut Established, ctx: &mut Context, now: Nanos, name: &str) {
     let Some(number) = sa.profile.child_named(name) else {
-        return fail(sa, ctx, name, "the profile knows no Child SA of this name".into());
+        return refuse(sa, ctx, name, "the profile knows no Child SA of this name".into());
     };
     if sa.family.has(&ctx.children, number) {
-        return fail(sa, ctx, name, "the IKE SA has it already".into());
+        return refuse(sa, ctx, name, "the IKE SA has it already".into());
     }
     if sa.rekeying.as_ref().is_some_and(|rekeying| rekeying.opens(number)) {
         return;
@@ -147,7 +147,7 @@ pub fn on_refusal(sa: &mut Established, ctx: &mut Context, now: Nanos, asked: &C
     let name = view.name.clone();
     ctx.counters.child_refused += 1;
     ctx.notice(now, sa.about(), NoticeKind::ChildRefused, || format!("Child SA {name} is refused: {text}"));
-    fail(sa, ctx, &name, text);
+    refuse(sa, ctx, &name, text);
     if lost_all(sa, ctx, now) {
         // It carries nothing any more, and never will: better a new one (RFC 7296 section 1.3).
         sa.close(ctx, now, "no Child SA is left, and the peer makes no other".into());
@@ -163,6 +163,11 @@ pub fn try_later(sa: &mut Established, ctx: &mut Context, now: Nanos, number: Ch
     rekeying.to_open.push_front(number);
 }
 
-fn fail(sa: &Established, ctx: &mut Context, name: &str, why: String) {
+/// It is not there, and will not be.
+pub fn fail(sa: &Established, ctx: &mut Context, number: ChildNumber, why: String) {
+    refuse(sa, ctx, &sa.profile.child(number).name.clone(), why);
+}
+
+fn refuse(sa: &Established, ctx: &mut Context, name: &str, why: String) {
     ctx.events.push_back(Event::ChildFailed { sa: sa.id, name: name.into(), why });
 }

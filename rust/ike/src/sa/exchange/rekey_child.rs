@@ -145,8 +145,18 @@ pub fn ask(sa: &mut Established, ctx: &mut Context, now: Nanos, purpose: Purpose
     }
     let nonce = fresh_nonce(&mut ctx.random);
     let proposed = sa.sides(number);
-    let asked =
-        ChildAsked { number, replaces, reserved, nonce, ephemeral, proposed, rival: None, renewals, unwanted: false };
+    let asked = ChildAsked {
+        number,
+        replaces,
+        reserved,
+        nonce,
+        ephemeral,
+        proposed,
+        rival: None,
+        renewals,
+        unwanted: false,
+        deleted: Vec::new(),
+    };
     sa.rekeying().child = Some(asked);
     schedule(sa, ctx, now);
     if !sa.ask(ctx, now, Ask::MakeChild) {
@@ -239,7 +249,7 @@ fn on_acceptance(
     mut install: Box<ChildInstall>,
     lowest: &[u8],
 ) {
-    let ChildAsked { replaces, reserved, rival, unwanted, .. } = asked;
+    let ChildAsked { number, replaces, reserved, rival, unwanted, deleted, .. } = asked;
     if sa.is_closing() {
         // Reported as down with its IKE SA before it came up.
         return ctx.children.release(reserved);
@@ -248,6 +258,15 @@ fn on_acceptance(
         // What it replaces was closed meanwhile: the peer has made it, and we never use it.
         ctx.children.release(reserved);
         sa.ask(ctx, now, Ask::DeleteChild { spi_in: reserved.spi_in, spi_out: install.spi_out });
+        return;
+    }
+    if deleted.contains(&install.spi_out) {
+        // The peer has made it and thought better of it before its answer arrived.
+        ctx.children.release(reserved);
+        match replaces {
+            Some(old) => retry(sa, ctx, now, old, REFUSED_PAUSE),
+            None => open_child::fail(sa, ctx, number, "the peer deleted it at once".into()),
+        }
         return;
     }
     // Of two pairs made for the same purpose, the one with the lowest nonce is closed by who made it.
@@ -316,6 +335,17 @@ fn retry(sa: &mut Established, ctx: &mut Context, now: Nanos, child: ChildId, fi
     let at = now + pause(first, refused, &mut ctx.random);
     ctx.children.set_due(child, at);
     schedule(sa, ctx, now);
+}
+
+/// The peer deletes a pair that we do not know (yet).
+pub fn note_deleted(sa: &mut Established, spi_out: u32) {
+    /// A peer that deletes more, of which we know nothing, plays.
+    const MOST: usize = 4;
+    if let Some(asked) = sa.rekeying.as_mut().and_then(|rekeying| rekeying.child.as_mut())
+        && asked.deleted.len() < MOST
+    {
+        asked.deleted.push(spi_out);
+    }
 }
 
 /// The peer has deleted its half of a pair that we wanted gone.

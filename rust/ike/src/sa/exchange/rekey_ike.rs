@@ -16,14 +16,14 @@ use core::time::Duration;
 use crate::Nanos;
 use crate::crypto::kex::{self, fresh_nonce};
 use crate::crypto::negotiate::Outcome;
-use crate::crypto::{Ephemeral, IkeSuite, KeMethod, Nonces, Random, Role, SharedSecret, SkeySeed, Spis};
+use crate::crypto::{IkeSuite, KeMethod, Nonces, Random, Role, SharedSecret, SkeySeed, Spis};
 use crate::event::{Event, NoticeKind};
 use crate::sa::context::Context;
 use crate::sa::established::{Established, Mobility};
 use crate::sa::exchange::create_child::{Refusal, finish, seal_answer};
 use crate::sa::exchange::informational::Request;
 use crate::sa::exchange::offers;
-use crate::sa::rekeying::{Fresh, IkeAsked, LINGER, Rekeying, Retired, Rival};
+use crate::sa::rekeying::{Fresh, IkeAsked, LINGER, Rekeying, Retired, Rival, Seed};
 use crate::sa::window::{Ask, Requests};
 use crate::table::spi;
 use crate::wire::{KeMethod as KeNumber, KeyExchange, Nonce, NotifyType, Payload, Payloads, SkWriter};
@@ -73,13 +73,15 @@ pub fn order(sa: &mut Established, ctx: &mut Context, now: Nanos) {
 
 fn ask(sa: &mut Established, ctx: &mut Context, now: Nanos, method: KeMethod, renewals: u8) {
     sa.due.ike = Nanos::NEVER;
-    let Ok(ephemeral) = Ephemeral::generate(method, &mut ctx.random) else {
+    let seed = Seed::fresh(&mut ctx.random);
+    let Ok(ephemeral) = seed.ephemeral(method) else {
         ctx.counters.dropped_crypto += 1;
         return retry(sa, ctx, now, REFUSED_PAUSE);
     };
     let asked = IkeAsked {
         spi: spi::mint_ike(ctx.settings.shard, sa.id.slot(), &mut ctx.random),
         nonce: fresh_nonce(&mut ctx.random),
+        seed,
         ephemeral,
         renewals,
     };

@@ -1,0 +1,76 @@
+//! A rekey of the IKE SA that is under way, parked: its request goes on with the same octets, and its answer finds the secrets
+//! that it needs. What only waits for its end is not worth it. A Child SA that is asked for must be asked for again.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::{Fresh, IkeAsked, Rekeying, Rival, Seed};
+use crate::crypto::{IkeSuite, KeMethod, Nonces, Random};
+use crate::park::{Damage, Reader, Standing, Writer};
+use crate::profile::Profile;
+use crate::sa::channel::Channel;
+use crate::sa::window::Answers;
+
+impl Rekeying {
+    /// Write what there is.
+    pub fn park(rekeying: Option<&Rekeying>, profile: &Profile, to: &mut Writer) {
+        let asked = rekeying.and_then(|rekeying| rekeying.ike.as_ref());
+        to.put(&asked.is_some());
+        if let Some(IkeAsked { spi, nonce, seed, ephemeral, renewals }) = asked {
+            to.put(spi);
+            to.octets(nonce);
+            to.octets(seed.expose());
+            to.put(&ephemeral.method().id());
+            to.put(renewals);
+        }
+        let rival = rekeying.and_then(|rekeying| rekeying.rival.as_ref());
+        to.put(&rival.is_some());
+        if let Some(Rival { fresh: Fresh { channel, answers, suite }, lowest }) = rival {
+            to.put(suite);
+            channel.park(to);
+            answers.park(to);
+            to.counted(lowest);
+        }
+        let asked = rekeying.and_then(|rekeying| rekeying.child.as_ref()).filter(|asked| asked.replaces.is_none());
+        let later = rekeying.iter().flat_map(|rekeying| &rekeying.to_open).copied();
+        let to_open = asked.map(|asked| asked.number).into_iter().chain(later);
+        let names: Vec<Arc<str>> = to_open.map(|number| Arc::clone(profile.child(number).name)).collect();
+        to.each(names.iter());
+    }
+
+    /// Read it.
+    pub fn unpark(
+        from: &mut Reader<'_>,
+        profile: &Profile,
+        random: &mut impl Random,
+        standing: Standing,
+    ) -> Result<Option<Box<Rekeying>>, Damage> {
+        let mut rekeying = Rekeying::default();
+        if from.get()? {
+            rekeying.ike = Some(asked(from)?);
+        }
+        if from.get()? {
+            let suite: IkeSuite = from.get()?;
+            let channel = Channel::unpark(from, &suite, random)?;
+            let answers = Answers::unpark(from, standing)?;
+            let lowest = from.counted("nonce")?.into();
+            rekeying.rival = Some(Rival { fresh: Fresh { channel, answers, suite }, lowest });
+        }
+        let names: Vec<Arc<str>> = from.each(Reader::get)?;
+        rekeying.to_open = names.iter().filter_map(|name| profile.child_named(name)).collect::<VecDeque<_>>();
+        Ok((!rekeying.is_over()).then(|| Box::new(rekeying)))
+    }
+}
+
+fn asked(from: &mut Reader<'_>) -> Result<IkeAsked, Damage> {
+    let spi = from.get()?;
+    let octets = |from: &mut Reader<'_>| -> Result<[u8; 32], Damage> {
+        from.octets(32, "secret")?.try_into().map_err(|_| from.damage("secret"))
+    };
+    let nonce: [u8; Nonces::FRESH_LEN] = octets(from)?;
+    let seed = Seed::new(octets(from)?);
+    let method = from.get::<u16>()?;
+    let method = KeMethod::ALL.iter().find(|known| known.id() == method).ok_or_else(|| from.damage("key exchange"))?;
+    let ephemeral = seed.ephemeral(*method).map_err(|_| from.damage("key exchange"))?;
+    Ok(IkeAsked { spi, nonce, seed, ephemeral, renewals: from.get()? })
+}
