@@ -160,7 +160,7 @@ pub fn let_in(
 
 /// It has an IKE SA that the profile keeps. The index holds digests of 32 bits: one in four thousand million strangers would
 /// be taken for another.
-fn is_kept_out(ctx: &Context, peer: &Peer, payloads: &Payloads<'_>) -> bool {
+pub fn is_kept_out(ctx: &Context, peer: &Peer, payloads: &Payloads<'_>) -> bool {
     let has_others = || !ctx.identities.find(ctx.identities.digest(peer.profile_id, &peer.id)).is_empty();
     peer.profile.unique == Unique::Keep && !payloads.has(NotifyType::INITIAL_CONTACT) && has_others()
 }

@@ -217,6 +217,9 @@ fn conclude(sa: &mut Sa, ctx: &mut Context, now: Nanos, conversation: Conversati
     match (checked, message.payloads()) {
         (Ok(ours), Ok(first)) => {
             let peer = Peer { id: peer_id, profile_id, profile, proven: Box::default(), answer_to, introduced: true };
+            if auth_responder::is_kept_out(ctx, &peer, &first) {
+                return deny(half, ctx, now, answer_to, || peer.id.to_string(), &AuthRefusal::Connected);
+            }
             auth_responder::let_in(sa, ctx, now, path, peer, &ours, &first);
         }
         (Err(why), _) => deny(half, ctx, now, answer_to, || peer_id.to_string(), &why),
