@@ -73,6 +73,10 @@ test-python: $(STAMP)  ## the Python tests, interop with strongSwan among them
 	@echo '==> python tests'
 	@$(BIN)/pytest $(ARGS)
 
+.PHONY: interop
+interop: system-packages $(STAMP)  ## every test with strongSwan, those that `make test` leaves out too
+	@$(BIN)/pytest tests/interop -m interop $(ARGS)
+
 .PHONY: requirements
 requirements:  ## every row of docs/requirements.md with the tests that prove it; fails while one is open
 	@$(PYTHON) -m tests.requirements

@@ -22,7 +22,7 @@ SOMEWHERE = Path(Endpoint(IPv4Address("127.0.1.1"), 4500), Endpoint(IPv4Address(
         ("remote_id", "*.*"),
         ("psk", b""),
         ("ike_proposals", ("aes256gcm16-prfsha384-x25519", "aes256gcm16-md5-x25519")),
-        ("esp_proposals", ("aes256gcm16-esn",)),
+        ("esp_proposals", ("aes256gcm16-sha256",)),
         ("local_ts", ("10.0.0.1/8",)),
         ("local_ts", ("10.0.0.0/33",)),
         ("remote_ts", ("everything",)),
@@ -156,5 +156,10 @@ def test_the_checks_agree_with_what_submit_takes(profile: Profile) -> None:
     assert _core.check_identity_pattern(profile.remote_id) == profile.remote_id
     with pytest.raises(ValueError, match="nearest"):
         _core.check_esp_proposal("aes512")
+    assert _core.check_ike_proposal("aes256-sha256-modp2048") == "aes256-sha256-prfsha256-modp2048"
+    with pytest.raises(ValueError, match="x25519-ke1_mlkem768"):
+        _core.check_ike_proposal("aes256gcm16-prfsha384-mlkem768")
+    with pytest.raises(ValueError, match="integrity algorithm; add for example"):
+        _core.check_esp_proposal("aes256")
     with pytest.raises(ValueError, match="address, host name"):
         _core.check_identity("*.example.net")

@@ -2,8 +2,9 @@
 
 from typing import Final
 
-_IKE: Final = {"aes128gcm16", "aes256gcm16", "prfsha256", "prfsha384", "x25519", "ecp256"}
-_ESP: Final = {"aes128gcm16", "aes256gcm16"}
+_AEAD: Final = {"aes128gcm16", "aes256gcm16", "chacha20poly1305"}
+_IKE: Final = _AEAD | {"prfsha256", "prfsha384", "x25519", "ecp256", "ecp384", "ke1_mlkem768"}
+_ESP: Final = _AEAD
 
 
 class Judge:

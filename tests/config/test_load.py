@@ -129,7 +129,9 @@ def test_a_client_gets_what_it_left_out() -> None:
     assert (profile.request_ip4, profile.request_ip6, profile.accepts) == (True, False, False)
     assert profile.local_ts == profile.remote_ts == ("0.0.0.0/0",)
     assert profile.liveness == 30 * SECOND
-    assert profile.ike_proposals[0] == "aes128gcm16-prfsha256-x25519"
+    # ML-KEM beside X25519 for who knows how, and something without it for who does not.
+    assert profile.ike_proposals[0] == "aes256gcm16-prfsha384-x25519-ke1_mlkem768"
+    assert profile.ike_proposals[1] == "aes128gcm16-prfsha256-x25519"
 
 
 def test_a_gateway_gets_its_pools_and_every_table() -> None:

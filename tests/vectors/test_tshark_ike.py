@@ -128,6 +128,13 @@ def example() -> Path:
         ("aes128gcm16-prfsha256-x25519", "aes128gcm16"),
         ("aes256gcm16-prfsha384-x25519", "aes256gcm16"),
         ("aes256gcm16-prfsha512-ecp256", "aes128gcm16"),
+        ("aes128gcm12-prfsha256-ecp384", "aes192gcm12"),
+        ("aes256gcm8-prfsha256-ecp521", "aes128gcm8"),
+        ("aes128-sha256-modp2048", "aes256-sha256"),
+        ("aes192-sha384-modp3072", "aes128-sha384"),
+        ("aes256-sha512-modp4096", "aes192-sha512"),
+        ("aes128ctr-sha256-x25519", "aes256ctr-sha256"),
+        ("aes128-sha1-prfsha1-modp1024", "aes128-sha1"),
     ],
 )
 def test_tshark_decrypts_the_whole_story_and_finds_every_icv_correct(

@@ -210,10 +210,14 @@ class ConnectionTable(Table):
     ppk_env: Annotated[str, Field(min_length=1)] | None = None
     ppk_required: bool = False
     ike: Annotated[list[IkeProposal], Field(min_length=1)] = [
+        "aes256gcm16-prfsha384-x25519-ke1_mlkem768",
         "aes128gcm16-prfsha256-x25519",
         "aes256gcm16-prfsha384-x25519",
+        "chacha20poly1305-prfsha256-x25519",
+        "aes256gcm16-prfsha384-ecp384",
+        "aes128gcm16-prfsha256-ecp256",
     ]
-    esp: Annotated[list[EspProposal], Field(min_length=1)] = ["aes128gcm16", "aes256gcm16"]
+    esp: Annotated[list[EspProposal], Field(min_length=1)] = ["aes128gcm16", "aes256gcm16", "chacha20poly1305"]
     local_ts: list[TrafficSelector] = []
     remote_ts: list[TrafficSelector] = []
     child: Annotated[list[ChildTable], Field(max_length=MOST_CHILDREN)] = []

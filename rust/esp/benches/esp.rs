@@ -70,7 +70,7 @@ fn open(c: &mut Criterion) {
         group.bench_function(BenchmarkId::new(format!("{suite:?}"), len), |b| {
             let mut batch = || -> Vec<Vec<u8>> {
                 let sealed = |_| {
-                    let mut out = vec![0; sealed_len(len)];
+                    let mut out = vec![0; sealed_len(suite, len)];
                     sender.seal_routed(NOW, &inner, &mut out).unwrap();
                     out
                 };
@@ -90,7 +90,7 @@ fn open(c: &mut Criterion) {
 }
 
 fn cases() -> impl Iterator<Item = (Suite, usize)> {
-    let suites = [Suite::Aes128Gcm16, Suite::Aes256Gcm16];
+    let suites = [Suite::AES_128_GCM_16, Suite::AES_256_GCM_16];
     suites.into_iter().flat_map(|suite| [64, 576, 1400].map(|len| (suite, len)))
 }
 

@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     report("idle", resident()?);
     for (half, clients) in [("first half", 0..pairs / 2), ("second half", pairs / 2..pairs)] {
-        let mut out = [0; sealed_len(INNER_LEN)];
+        let mut out = [0; sealed_len(Suite::AES_128_GCM_16, INNER_LEN)];
         for n in clients {
             table.seal_routed(Nanos(1), &inner(n), &mut out)?;
         }
@@ -46,7 +46,7 @@ fn install(table: &mut EspTable, n: u32) -> Result<(), Box<dyn Error>> {
         group: GroupId(n.into()),
         inbound: Keys { spi: (n << 4) + 4096, keymat: &keymat[..36] },
         outbound: Keys { spi: n + 4096, keymat: &keymat[36..] },
-        suite: Suite::Aes256Gcm16,
+        suite: Suite::AES_256_GCM_16,
         sequence: SequenceNumbers::Short,
         replay_window: 64,
         outer: OuterPath { local: "192.0.2.1:4500".parse()?, remote: "198.51.100.1:4500".parse()?, encap: true },

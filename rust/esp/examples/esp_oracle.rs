@@ -1,7 +1,7 @@
 //! Seals and opens for a stranger's tests: one question per line in, one answer per line out, bytes in hex.
 //!
 //! ```text
-//! install ID BITS IN_SPI IN_KEYMAT OUT_SPI OUT_KEYMAT LOCAL/LEN REMOTE/LEN  ->  installed
+//! install ID SUITE IN_SPI IN_KEYMAT OUT_SPI OUT_KEYMAT LOCAL/LEN REMOTE/LEN  ->  installed
 //! seal ID INNER                                                             ->  sealed DATAGRAM
 //! open DATAGRAM                                                             ->  opened ID NEXT_HEADER INNER
 //! remove ID                                                                 ->  removed
@@ -14,12 +14,15 @@ use std::error::Error;
 use std::io::{BufRead, Write, stdin, stdout};
 
 use mobike_esp::{
-    EspTable, GroupId, Install, Keys, Nanos, OuterPath, SaPairId, Selector, SequenceNumbers, Suite, sealed_len,
+    EspTable, GcmIcv, GroupId, Install, Integ, KeyBits, Keys, Nanos, OuterPath, SaPairId, Selector, SequenceNumbers,
+    Suite,
 };
 
 type Answer = Result<String, Box<dyn Error>>;
 
 const NOW: Nanos = Nanos(1);
+/// More than any suite puts around a packet.
+const ROOM: usize = 100;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut table = EspTable::new();
@@ -44,7 +47,7 @@ fn answer(table: &mut EspTable, words: &[&str]) -> Answer {
                 inbound: Keys { spi: spi(in_spi)?, keymat: &in_keymat },
                 outbound: Keys { spi: spi(out_spi)?, keymat: &out_keymat },
                 suite: suite(bits)?,
-                sequence: SequenceNumbers::Short,
+                sequence: numbers(bits),
                 replay_window: 64,
                 outer: outer()?,
                 local: &[prefix(local)?],
@@ -54,7 +57,7 @@ fn answer(table: &mut EspTable, words: &[&str]) -> Answer {
         }
         ["seal", id, inner] => {
             let inner = bytes(inner)?;
-            let mut sealed = vec![0; sealed_len(inner.len())];
+            let mut sealed = vec![0; inner.len() + ROOM];
             let len = table.seal(NOW, SaPairId(id.parse()?), &inner, &mut sealed)?.len;
             Ok(format!("sealed {}", hex(&sealed[..len])))
         }
@@ -75,12 +78,40 @@ fn outer() -> Result<OuterPath, Box<dyn Error>> {
     Ok(OuterPath { local: "192.0.2.1:4500".parse()?, remote: "198.51.100.1:4500".parse()?, encap: true })
 }
 
-fn suite(bits: &str) -> Result<Suite, Box<dyn Error>> {
+/// `128`, `cbc-256-sha1`, `gcm8-128`, `chacha`, each with `-esn` behind it or not.
+fn suite(text: &str) -> Result<Suite, Box<dyn Error>> {
+    let words: Vec<&str> = text.split('-').filter(|word| *word != "esn").collect();
+    Ok(match *words {
+        ["chacha"] => Suite::ChaCha20Poly1305,
+        [bits] => Suite::AesGcm { key: key(bits)?, icv: GcmIcv::O16 },
+        ["gcm8", bits] => Suite::AesGcm { key: key(bits)?, icv: GcmIcv::O8 },
+        ["gcm12", bits] => Suite::AesGcm { key: key(bits)?, icv: GcmIcv::O12 },
+        ["ctr", bits, hash] => Suite::AesCtr { key: key(bits)?, integ: integ(hash)? },
+        ["cbc", bits, hash] => Suite::AesCbc { key: key(bits)?, integ: integ(hash)? },
+        _ => return Err("no such suite".into()),
+    })
+}
+
+fn numbers(text: &str) -> SequenceNumbers {
+    if text.ends_with("-esn") { SequenceNumbers::Extended } else { SequenceNumbers::Short }
+}
+
+fn key(bits: &str) -> Result<KeyBits, Box<dyn Error>> {
     match bits {
-        "128" => Ok(Suite::Aes128Gcm16),
-        "192" => Ok(Suite::Aes192Gcm16),
-        "256" => Ok(Suite::Aes256Gcm16),
+        "128" => Ok(KeyBits::B128),
+        "192" => Ok(KeyBits::B192),
+        "256" => Ok(KeyBits::B256),
         _ => Err("keys have 128, 192 or 256 bits".into()),
+    }
+}
+
+fn integ(hash: &str) -> Result<Integ, Box<dyn Error>> {
+    match hash {
+        "sha1" => Ok(Integ::HmacSha1),
+        "sha256" => Ok(Integ::HmacSha256),
+        "sha384" => Ok(Integ::HmacSha384),
+        "sha512" => Ok(Integ::HmacSha512),
+        _ => Err("no such hash".into()),
     }
 }
 

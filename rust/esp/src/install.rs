@@ -2,10 +2,11 @@
 
 use core::fmt;
 
-use aws_lc_rs::aead;
-
-use crate::limits::{MAX_SELECTORS, REPLAY_WINDOW_MAX, REPLAY_WINDOW_MIN};
-use crate::{GroupId, InstallError, OuterPath, SaPairId, Selector, spi};
+use crate::limits::{
+    LAST_EXTENDED_SEQUENCE, LAST_SEQUENCE, LATE_EXTENDED_SEQUENCE, LATE_SEQUENCE, MAX_SELECTORS, REPLAY_WINDOW_MAX,
+    REPLAY_WINDOW_MIN,
+};
+use crate::{GroupId, InstallError, OuterPath, SaPairId, Selector, Suite, spi};
 
 /// Both directions of one Child SA, as IKE agreed them.
 ///
@@ -64,7 +65,8 @@ impl Install<'_> {
 pub struct Keys<'a> {
     /// Security Parameters Index, 256 or higher.
     pub spi: u32,
-    /// The key followed by four bytes of salt (RFC 4106 section 8.1), [`Suite::keymat_len`] bytes.
+    /// The cipher's key, its salt (RFC 4106 section 8.1), and the key of the integrity algorithm:
+    /// [`Suite::keymat_len`] bytes.
     pub keymat: &'a [u8],
 }
 
@@ -87,48 +89,30 @@ impl fmt::Debug for Keys<'_> {
     }
 }
 
-/// AES-GCM with a 16 octet ICV (RFC 4106; IKEv2 encryption transform 20).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Suite {
-    /// 128 bit key.
-    Aes128Gcm16,
-    /// 192 bit key.
-    Aes192Gcm16,
-    /// 256 bit key.
-    Aes256Gcm16,
-}
-
-impl Suite {
-    /// Bytes of key, without salt.
-    #[must_use]
-    pub const fn key_len(self) -> usize {
-        match self {
-            Suite::Aes128Gcm16 => 16,
-            Suite::Aes192Gcm16 => 24,
-            Suite::Aes256Gcm16 => 32,
-        }
-    }
-
-    /// Bytes of keying material to take from KEYMAT for one direction: key and salt.
-    #[must_use]
-    pub const fn keymat_len(self) -> usize {
-        self.key_len() + crate::keys::SALT_LEN
-    }
-
-    pub(crate) fn algorithm(self) -> &'static aead::Algorithm {
-        match self {
-            Suite::Aes128Gcm16 => &aead::AES_128_GCM,
-            Suite::Aes192Gcm16 => &aead::AES_192_GCM,
-            Suite::Aes256Gcm16 => &aead::AES_256_GCM,
-        }
-    }
-}
-
 /// How sequence numbers travel (IKEv2 transform type 5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
 pub enum SequenceNumbers {
     /// 32 bits, all on the wire.
     #[default]
     Short,
+    /// 64 bits, of which the low half travels (RFC 4303 section 2.2.1).
+    Extended,
+}
+
+impl SequenceNumbers {
+    /// The last one that is sent under a key.
+    pub(crate) const fn last(self) -> u64 {
+        match self {
+            SequenceNumbers::Short => LAST_SEQUENCE,
+            SequenceNumbers::Extended => LAST_EXTENDED_SEQUENCE,
+        }
+    }
+
+    /// From here on a rekey is overdue.
+    pub(crate) const fn late(self) -> u64 {
+        match self {
+            SequenceNumbers::Short => LATE_SEQUENCE,
+            SequenceNumbers::Extended => LATE_EXTENDED_SEQUENCE,
+        }
+    }
 }

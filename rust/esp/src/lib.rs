@@ -3,8 +3,8 @@
 //! # What lives here
 //!
 //! One [`EspTable`] holds the Child SAs of one shard. Plain packets go in at [`EspTable::seal_routed`] and come out as
-//! ESP; ESP goes in at [`EspTable::open`] and is decrypted in place. Tunnel mode with AES-GCM and a 16 octet ICV
-//! (RFC 4106). The caller sends what comes out: over UDP as it is (RFC 3948), or as IP protocol 50 when
+//! ESP; ESP goes in at [`EspTable::open`] and is decrypted in place. Tunnel mode with the algorithms of [`Suite`]. The
+//! caller sends what comes out: over UDP as it is (RFC 3948), or as IP protocol 50 when
 //! [`OuterPath::encap`] is false.
 //!
 //! | file | holds |
@@ -12,7 +12,9 @@
 //! | `table` | the door: install, move, remove, counters, events, time |
 //! | `seal`, `open` | one packet, straight through |
 //! | `packet` | offsets of the ESP packet, beside the drawing |
-//! | `keys` | raw keys, and the cipher contexts built from them while traffic flows |
+//! | `suite` | algorithms and their sizes |
+//! | `keys` | raw keys, and the cipher contexts built from them while traffic flows; AEADs |
+//! | `separate` | ciphers with an HMAC beside them |
 //! | `replay` | the anti-replay window |
 //! | `park` | a pair as plain values, and back: what survives a restart |
 //! | `selector`, `inner` | what may travel inside, and what does |
@@ -32,9 +34,8 @@
 //!
 //! # Extended sequence numbers
 //!
-//! Counters and windows are 64 bits wide inside. The high half would be guessed from the top of the window
-//! (RFC 4303 appendix A2) in `open`, and enter the AAD in `packet::aad`; nothing else knows the width on the wire.
-//! [`SequenceNumbers`] is where they are chosen. They are not offered yet.
+//! Counters and windows are 64 bits wide inside. The high half is guessed from the top of the window in
+//! [`ReplayWindow::extend`], and covered by the ICV in `packet::Covered`; nothing else knows the width on the wire.
 #![forbid(unsafe_code)]
 
 mod error;
@@ -53,7 +54,9 @@ mod replay;
 mod route;
 mod seal;
 mod selector;
+mod separate;
 pub mod spi;
+mod suite;
 mod table;
 mod time;
 mod totals;
@@ -61,7 +64,7 @@ mod totals;
 pub use error::{InstallError, OpenError, SealError, UnknownPair};
 pub use event::EspEvent;
 pub use inner::{Flow, Malformed};
-pub use install::{Install, Keys, SequenceNumbers, Suite};
+pub use install::{Install, Keys, SequenceNumbers};
 pub use open::Opened;
 pub use outer::OuterPath;
 pub use packet::{max_inner, sealed_len};
@@ -70,6 +73,7 @@ pub use park::{Life, ParkedPair, Since};
 pub use replay::ReplayWindow;
 pub use seal::Sealed;
 pub use selector::{PortRange, Selector};
+pub use suite::{GcmIcv, Integ, KeyBits, Suite};
 pub use table::EspTable;
 pub use time::Nanos;
 pub use totals::TableCounters;

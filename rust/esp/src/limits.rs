@@ -32,6 +32,13 @@ pub const LAST_SEQUENCE: u64 = u32::MAX as u64;
 /// From here on a rekey is overdue: a sixteenth of the space is left, three minutes at a million packets per second.
 pub const LATE_SEQUENCE: u64 = LAST_SEQUENCE - (LAST_SEQUENCE >> 4);
 
+/// Last extended sequence number sent under a key: 2^40, a hundred days at 100,000 packets per second. The rest of the 64
+/// bits of an IV tells lives of the pair apart.
+pub const LAST_EXTENDED_SEQUENCE: u64 = (1 << 40) - 1;
+
+/// From here on a rekey of a pair with extended numbers is overdue.
+pub const LATE_EXTENDED_SEQUENCE: u64 = LAST_EXTENDED_SEQUENCE - (LAST_EXTENDED_SEQUENCE >> 4);
+
 /// Packets that a pair may have carried since it was written down, and died: a second at sixteen million of them. A pair
 /// can die two hundred times so.
 pub const FORGOTTEN: u64 = 1 << 24;

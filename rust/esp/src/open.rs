@@ -2,10 +2,9 @@
 
 use core::ops::Range;
 
-use crate::keys::Opening;
-use crate::packet::{self, BODY, NEXT_IPV4, NEXT_IPV6, NEXT_NONE, View};
+use crate::packet::{self, Covered, NEXT_IPV4, NEXT_IPV6, NEXT_NONE};
 use crate::pair::{GroupId, Pair};
-use crate::{EspTable, Flow, Malformed, Nanos, OpenError, OuterPath, SaPairId};
+use crate::{EspTable, Flow, Malformed, Nanos, OpenError, OuterPath, SaPairId, SequenceNumbers};
 
 /// An opened packet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,11 +33,10 @@ impl EspTable {
     }
 
     fn open_uncounted(&mut self, now: Nanos, from: &OuterPath, datagram: &mut [u8]) -> Result<Opened, OpenError> {
-        let view = View::new(datagram).ok_or(OpenError::Length)?;
-        let spi = view.spi;
+        let (spi, sequence) = packet::read_head(datagram).ok_or(OpenError::Length)?;
         let slot = self.spi_slot(spi).ok_or(OpenError::UnknownSpi(spi))?;
         let pair = self.pair_mut(slot).ok_or(OpenError::UnknownSpi(spi))?;
-        let opened = pair.open(now, from, view);
+        let opened = pair.open(now, from, sequence, datagram);
         if pair.warm_at.is_none() {
             self.note_warm(now, slot);
         }
@@ -47,24 +45,30 @@ impl EspTable {
 }
 
 impl Pair {
-    fn open(&mut self, now: Nanos, from: &OuterPath, view: View<'_>) -> Result<Opened, OpenError> {
-        let sequence = u64::from(view.sequence);
-        if !self.inbound.window.admits(sequence) {
+    fn open(&mut self, now: Nanos, from: &OuterPath, on_wire: u32, datagram: &mut [u8]) -> Result<Opened, OpenError> {
+        let shape = self.inbound.key.shape();
+        if !packet::fits(shape, datagram.len()) {
+            return Err(OpenError::Length);
+        }
+        let extended = self.numbers == SequenceNumbers::Extended;
+        let sequence = if extended { self.inbound.window.extend(on_wire) } else { Some(u64::from(on_wire)) };
+        let Some(sequence) = sequence.filter(|sequence| self.inbound.window.admits(*sequence)) else {
             self.tally.replay_drops += 1;
             return Err(OpenError::Replay);
-        }
-        let with = Opening { iv: view.iv, aad: packet::aad(view.spi, view.sequence), icv: view.icv };
-        if self.inbound.key.open(with, view.body).is_err() {
+        };
+        let covered = Covered::new(self.inbound.spi, sequence, extended);
+        let Ok(body) = self.inbound.key.open(&covered, datagram) else {
             self.tally.icv_failures += 1;
             return Err(OpenError::Icv);
-        }
+        };
         // From here on the packet is the peer's.
         self.inbound.window.accept(sequence);
         let path_matches = self.note_heard(now, from);
-        let (next_header, inner_len) = self.judge(view.body)?;
+        let start = body.start;
+        let (next_header, inner_len) = self.judge(datagram.get(body).unwrap_or_default())?;
         self.tally.packets_in += 1;
         self.tally.bytes_in += inner_len as u64;
-        let inner = BODY..BODY + inner_len;
+        let inner = start..start + inner_len;
         Ok(Opened { id: self.id, group: self.group, inner, next_header, path_matches })
     }
 

@@ -4,7 +4,7 @@ use crate::keys::Key;
 use crate::park::Life;
 use crate::route::Slot;
 use crate::selector::Selectors;
-use crate::{Install, Nanos, OuterPath, ReplayWindow};
+use crate::{Install, Nanos, OuterPath, ReplayWindow, SequenceNumbers};
 
 /// The caller's name for a pair of SAs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,6 +54,7 @@ pub(crate) struct Pair {
     pub(crate) outer: OuterPath,
     /// The peer is away: nothing goes there.
     pub(crate) parked: bool,
+    pub(crate) numbers: SequenceNumbers,
     pub(crate) selectors: Selectors,
     pub(crate) inbound: Inbound,
     pub(crate) outbound: Outbound,
@@ -108,6 +109,7 @@ impl Pair {
             group: install.group,
             outer: install.outer,
             parked: false,
+            numbers: install.sequence,
             selectors: Selectors::new(install.local, install.remote),
             inbound: Inbound {
                 spi: install.inbound.spi,

@@ -9,7 +9,7 @@ use core::fmt;
 use zeroize::Zeroizing;
 
 use crate::keys::Key;
-use crate::limits::{FORGOTTEN, LAST_SEQUENCE, LATE_SEQUENCE};
+use crate::limits::{FORGOTTEN, LAST_EXTENDED_SEQUENCE, LAST_SEQUENCE};
 use crate::pair::{Inbound, Outbound, Pair};
 use crate::{
     EspEvent, EspTable, GroupId, Install, InstallError, Keys, OuterPath, SaPairId, Selector, SequenceNumbers, Suite,
@@ -21,8 +21,10 @@ pub struct ParkedPair {
     pub id: SaPairId,
     /// The caller's name for its group.
     pub group: GroupId,
-    /// The cipher.
+    /// The algorithms.
     pub suite: Suite,
+    /// How sequence numbers travel.
+    pub sequence: SequenceNumbers,
     /// SPI of packets to us.
     pub spi_in: u32,
     /// SPI of packets to the peer.
@@ -67,13 +69,18 @@ pub struct Life {
 }
 
 impl Life {
-    pub(crate) fn iv(self, sequence: u64) -> u64 {
-        u64::from(self.count) << 48 | u64::from(self.chance) << 32 | sequence
+    /// Extended sequence numbers leave half as many bits for chance.
+    pub(crate) fn iv(self, numbers: SequenceNumbers, sequence: u64) -> u64 {
+        let chance = match numbers {
+            SequenceNumbers::Short => u64::from(self.chance) << 32,
+            SequenceNumbers::Extended => u64::from(self.chance & 0xff) << 40,
+        };
+        u64::from(self.count) << 48 | chance | sequence
     }
 }
 
-/// A sequence number is 32 bits of the IV.
-const _: () = assert!(LAST_SEQUENCE <= u32::MAX as u64);
+/// A sequence number is 32 or 40 bits of the IV.
+const _: () = assert!(LAST_SEQUENCE <= u32::MAX as u64 && LAST_EXTENDED_SEQUENCE < 1 << 40);
 
 /// What is known of the pair since it was written down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +100,7 @@ impl EspTable {
             group,
             outer,
             parked,
+            numbers,
             selectors,
             inbound,
             outbound,
@@ -107,6 +115,7 @@ impl EspTable {
             id: *id,
             group: *group,
             suite: key_in.suite(),
+            sequence: *numbers,
             spi_in: *spi_in,
             spi_out: *spi_out,
             keymat_in: copy(key_in),
@@ -133,7 +142,7 @@ impl EspTable {
             Since::Unknown => FORGOTTEN,
         };
         let sequence = parked.sequence_out.saturating_add(forgotten);
-        if sequence >= LAST_SEQUENCE {
+        if sequence >= parked.sequence.last() {
             return Err(InstallError::Exhausted);
         }
         self.install(&Install {
@@ -142,7 +151,7 @@ impl EspTable {
             inbound: Keys { spi: parked.spi_in, keymat: &parked.keymat_in },
             outbound: Keys { spi: parked.spi_out, keymat: &parked.keymat_out },
             suite: parked.suite,
-            sequence: SequenceNumbers::Short,
+            sequence: parked.sequence,
             replay_window: u16::try_from(64 * parked.window.len()).unwrap_or(u16::MAX),
             outer: parked.outer,
             local: &parked.local,
@@ -158,8 +167,8 @@ impl EspTable {
                 pair.inbound.window.fill();
             }
         }
-        if sequence > LATE_SEQUENCE {
-            let left = LAST_SEQUENCE - sequence;
+        if sequence > parked.sequence.late() {
+            let left = parked.sequence.last() - sequence;
             self.events.push_back(EspEvent::SequenceRunningOut { id: parked.id, left });
         }
         Ok(())
@@ -167,5 +176,7 @@ impl EspTable {
 }
 
 fn copy(key: &Key) -> Zeroizing<Vec<u8>> {
-    Zeroizing::new(key.keymat().to_vec())
+    let mut keymat = Zeroizing::new(Vec::with_capacity(key.suite().keymat_len()));
+    keymat.extend(key.keymat());
+    keymat
 }

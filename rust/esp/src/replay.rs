@@ -33,6 +33,24 @@ impl ReplayWindow {
         self.top
     }
 
+    /// The whole of an extended number whose low half travelled (RFC 4303 appendix A2): the one nearest to the window.
+    /// `None` if it would be below zero.
+    #[must_use]
+    pub fn extend(&self, low: u32) -> Option<u64> {
+        let width = self.words().len() as u64 * 64;
+        let (top_high, top_low) = (self.top >> 32, self.top & u64::from(u32::MAX));
+        let low = u64::from(low);
+        let high = if top_low >= width - 1 {
+            // The window lies within one turn of the low half: what is below it belongs to the next.
+            if low + width > top_low { top_high } else { top_high.checked_add(1)? }
+        } else {
+            // The window reaches back into the turn before.
+            let bottom = (1 << 32) + top_low + 1 - width;
+            if low >= bottom { top_high.checked_sub(1)? } else { top_high }
+        };
+        Some(high.checked_mul(1 << 32)? + low)
+    }
+
     /// Whether a packet with this number may be new. Changes nothing, as it is asked before the ICV is known.
     #[must_use]
     pub fn admits(&self, sequence: u64) -> bool {

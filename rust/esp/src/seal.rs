@@ -1,11 +1,10 @@
 //! One plain packet out: selectors, sequence number, cipher.
 
 use crate::keys::Sealing;
-use crate::limits::{LAST_SEQUENCE, LATE_SEQUENCE};
-use crate::packet::{self, NEXT_IPV4, NEXT_IPV6, Trailer};
+use crate::packet::{self, Covered, NEXT_IPV4, NEXT_IPV6, Trailer};
 use crate::pair::Pair;
 use crate::route::Slot;
-use crate::{EspEvent, EspTable, Flow, GroupId, Nanos, OuterPath, SaPairId, SealError};
+use crate::{EspEvent, EspTable, Flow, GroupId, Nanos, OuterPath, SaPairId, SealError, SequenceNumbers, Suite};
 
 /// A sealed packet, at the start of the buffer that was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,10 +25,10 @@ impl EspTable {
     /// # Errors
     /// When no pair carries it, and as for [`EspTable::seal`].
     pub fn seal_routed(&mut self, now: Nanos, inner: &[u8], out: &mut [u8]) -> Result<Sealed, SealError> {
-        self.seal_routed_within(now, inner, out, |_| usize::MAX)
+        self.seal_routed_within(now, inner, out, |_, _| usize::MAX)
     }
 
-    /// The same, unless the packet is longer than `most` says for the path it would take.
+    /// The same, unless the packet is longer than `most` says for the path it would take and the suite of the pair.
     ///
     /// # Errors
     /// As for [`EspTable::seal_routed`], and [`SealError::TooLong`]; no sequence number is spent then.
@@ -38,7 +37,7 @@ impl EspTable {
         now: Nanos,
         inner: &[u8],
         out: &mut [u8],
-        most: impl FnOnce(&OuterPath) -> usize,
+        most: impl FnOnce(&OuterPath, Suite) -> usize,
     ) -> Result<Sealed, SealError> {
         self.seal_on_route(now, inner, out, most).inspect_err(|why| self.totals.not_sealed(*why))
     }
@@ -48,13 +47,13 @@ impl EspTable {
         now: Nanos,
         inner: &[u8],
         out: &mut [u8],
-        most: impl FnOnce(&OuterPath) -> usize,
+        most: impl FnOnce(&OuterPath, Suite) -> usize,
     ) -> Result<Sealed, SealError> {
         let flow = Flow::parse(inner).map_err(SealError::Malformed)?;
         let slot = self.route_flow(&flow).ok_or(SealError::NoRoute)?;
         let pair = self.pair_mut(slot).ok_or(SealError::UnknownPair)?;
         let outer = pair.outer_if_there()?;
-        let most = most(&outer);
+        let most = most(&outer, pair.outbound.key.suite());
         if flow.len > most {
             return Err(SealError::TooLong { most, outer });
         }
@@ -91,7 +90,7 @@ impl EspTable {
         out: &mut [u8],
     ) -> Result<Sealed, SealError> {
         let pair = self.pair_mut(slot).ok_or(SealError::UnknownPair)?;
-        let len = packet::sealed_len(inner.len());
+        let len = packet::sealed_len(pair.outbound.key.suite(), inner.len());
         let out = out.get_mut(..len).ok_or(SealError::NoRoom(len))?;
         let (sequence, event) = pair.next_sequence()?;
         let sealed = pair.write(now, sequence, inner, flow, out);
@@ -113,13 +112,14 @@ impl Pair {
     /// The next sequence number: counted up before it is used and never down, so none is used twice
     /// (RFC 4303 section 3.3.3).
     fn next_sequence(&mut self) -> Result<(u64, Option<EspEvent>), SealError> {
-        if self.outbound.sequence >= LAST_SEQUENCE {
+        let (late, last) = (self.numbers.late(), self.numbers.last());
+        if self.outbound.sequence >= last {
             return Err(SealError::SequenceExhausted);
         }
         self.outbound.sequence += 1;
         let event = match self.outbound.sequence {
-            LATE_SEQUENCE => Some(EspEvent::SequenceRunningOut { id: self.id, left: LAST_SEQUENCE - LATE_SEQUENCE }),
-            LAST_SEQUENCE => Some(EspEvent::SequenceExhausted { id: self.id }),
+            sequence if sequence == late => Some(EspEvent::SequenceRunningOut { id: self.id, left: last - late }),
+            sequence if sequence == last => Some(EspEvent::SequenceExhausted { id: self.id }),
             _ => None,
         };
         Ok((self.outbound.sequence, event))
@@ -129,12 +129,11 @@ impl Pair {
     /// section 3.1 asks.
     fn write(&mut self, now: Nanos, sequence: u64, inner: &[u8], flow: &Flow, out: &mut [u8]) -> Result<(), SealError> {
         let next_header = if flow.destination.is_ipv4() { NEXT_IPV4 } else { NEXT_IPV6 };
-        let trailer = Trailer::new(inner.len(), next_header);
-        let (iv, aad) =
-            (self.outbound.life.iv(sequence).to_be_bytes(), packet::aad(self.outbound.spi, sequence as u32));
-        let body = packet::write_head(out, aad, iv).ok_or(SealError::Cipher)?;
-        let with = Sealing { iv, aad, trailer: trailer.as_bytes() };
-        self.outbound.key.seal(with, inner, body).map_err(|_| SealError::Cipher)?;
+        let trailer = Trailer::new(self.outbound.key.shape(), inner.len(), next_header);
+        let iv = self.outbound.life.iv(self.numbers, sequence);
+        let covered = Covered::new(self.outbound.spi, sequence, self.numbers == SequenceNumbers::Extended);
+        let with = Sealing { iv, covered, trailer: trailer.as_bytes() };
+        self.outbound.key.seal(with, inner, out).map_err(|_| SealError::Cipher)?;
         self.outbound.last = now;
         self.tally.packets_out += 1;
         self.tally.bytes_out += inner.len() as u64;
@@ -145,7 +144,8 @@ impl Pair {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Install, Keys, Selector, SequenceNumbers, Suite};
+    use crate::limits::{LAST_SEQUENCE, LATE_SEQUENCE};
+    use crate::{Install, Keys, Selector};
 
     #[test]
     fn sealing_warns_late_and_stops_at_the_last_sequence_number() {
@@ -157,7 +157,7 @@ mod tests {
                 group: GroupId(1),
                 inbound: Keys { spi: 300, keymat: &[1; 20] },
                 outbound: Keys { spi: 301, keymat: &[2; 20] },
-                suite: Suite::Aes128Gcm16,
+                suite: Suite::AES_128_GCM_16,
                 sequence: SequenceNumbers::Short,
                 replay_window: 64,
                 outer: OuterPath { local: path, remote: path, encap: true },

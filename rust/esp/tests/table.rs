@@ -31,7 +31,7 @@ fn add_with(
         group: GroupId(group),
         inbound: Keys { spi: 0x1000 + id as u32, keymat: &inbound[..20] },
         outbound: Keys { spi: 0x9000_0000 + id as u32, keymat: &outbound[..20] },
-        suite: Suite::Aes128Gcm16,
+        suite: Suite::AES_128_GCM_16,
         sequence: SequenceNumbers::Short,
         replay_window: 64,
         outer: home(),
@@ -108,7 +108,7 @@ fn the_source_must_be_agreed_too() {
 #[test]
 fn a_peer_cannot_send_what_was_not_agreed() {
     let dns = Selector::new(ip("10.0.0.5"), ip("10.0.0.5"), 17, PortRange::new(53, 53).unwrap()).unwrap();
-    let mut tunnel = tunnel_with(Suite::Aes128Gcm16, 64, &[Selector::host(ip("10.9.0.1"))], &[dns]);
+    let mut tunnel = tunnel_with(Suite::AES_128_GCM_16, 64, &[Selector::host(ip("10.9.0.1"))], &[dns]);
     let stories = [
         (ipv4("10.9.0.1", "10.0.0.5", 17, &udp(1000, 53, b"?")), true),
         (ipv4("10.9.0.2", "10.0.0.5", 17, &udp(1000, 53, b"?")), false),
@@ -215,7 +215,7 @@ fn a_group_moves_and_leaves_as_one() {
 
 #[test]
 fn a_removed_pair_is_gone_from_every_index_and_its_slot_is_used_again() {
-    let mut tunnel = tunnel(Suite::Aes256Gcm16, 64);
+    let mut tunnel = tunnel(Suite::AES_256_GCM_16, 64);
     let datagram = tunnel.up(&ping());
     let table = &mut tunnel.gateway;
     assert_eq!(table.by_inbound_spi(GATEWAY_SPI), Some(ID));
@@ -240,7 +240,7 @@ fn a_bad_install_is_refused_by_name_and_changes_nothing() {
         group: GROUP,
         inbound: Keys { spi: 256, keymat: &down[..20] },
         outbound: Keys { spi: u32::MAX, keymat: &up[..20] },
-        suite: Suite::Aes128Gcm16,
+        suite: Suite::AES_128_GCM_16,
         sequence: SequenceNumbers::Short,
         replay_window: 64,
         outer: home(),
@@ -257,7 +257,7 @@ fn a_bad_install_is_refused_by_name_and_changes_nothing() {
     let cases = [
         (Install { inbound: Keys { spi: 255, ..good.inbound }, ..good }, InstallError::SpiReserved(255)),
         (Install { outbound: Keys { spi: 0, ..good.outbound }, ..good }, InstallError::SpiReserved(0)),
-        (Install { suite: Suite::Aes256Gcm16, ..good }, InstallError::KeyLength { want: 36, got: 20 }),
+        (Install { suite: Suite::AES_256_GCM_16, ..good }, InstallError::KeyLength { want: 36, got: 20 }),
         (Install { outbound: Keys { spi: 256, ..good.inbound }, ..good }, InstallError::SameKeys),
         (Install { replay_window: 32, ..good }, InstallError::ReplayWindow(32)),
         (Install { replay_window: 100, ..good }, InstallError::ReplayWindow(100)),

@@ -26,7 +26,7 @@ proptest! {
             ipv4("10.9.0.1", "10.0.0.5", 17, &udp(5000, 53, &payload))
         };
         let datagram = tunnel.up(&inner);
-        prop_assert_eq!(datagram.len(), sealed_len(inner.len()));
+        prop_assert_eq!(datagram.len(), sealed_len(SUITES[suite], inner.len()));
         prop_assert_eq!(datagram.len() % 4, 0);
         prop_assert_eq!(tunnel.arrive(&datagram), Ok(inner));
     }
@@ -222,7 +222,7 @@ fn a_packet_that_cannot_be_sent_spends_no_sequence_number() {
     let client = &mut tunnel.client;
     assert_eq!(client.seal(NOW, ID, &[], &mut out), Err(SealError::Malformed(Malformed::Truncated)));
     assert_eq!(client.seal(NOW, SaPairId(1), &ping(), &mut out), Err(SealError::UnknownPair));
-    let need = sealed_len(ping().len());
+    let need = sealed_len(SUITES[0], ping().len());
     assert_eq!(client.seal(NOW, ID, &ping(), &mut out[..need - 1]), Err(SealError::NoRoom(need)));
     let foreign = ipv4("10.9.0.2", "10.0.0.5", 1, &[8, 0, 0, 0]);
     assert_eq!(client.seal(NOW, ID, &foreign, &mut out), Err(SealError::Selector));
@@ -238,7 +238,7 @@ fn sealing_leaves_out_what_follows_the_inner_packet() {
     let mut tunnel = tunnel(SUITES[0], 64);
     let long = [ping(), vec![0xee; 30]].concat();
     let datagram = tunnel.up(&long);
-    assert_eq!(datagram.len(), sealed_len(ping().len()));
+    assert_eq!(datagram.len(), sealed_len(SUITES[0], ping().len()));
     assert_eq!(tunnel.arrive(&datagram), Ok(ping()));
 }
 
@@ -246,19 +246,21 @@ fn sealing_leaves_out_what_follows_the_inner_packet() {
 fn the_longest_inner_packet_fills_the_mtu() {
     let v6 = path("[2001:db8::1]:4500", "[2001:db8::2]:4500");
     for (outer, around) in [(home(), 20 + 8), (v6, 40 + 8), (mobike_esp::OuterPath { encap: false, ..v6 }, 40)] {
-        for mtu in 1280..1510 {
-            let longest = max_inner(mtu, &outer);
-            assert!(around + sealed_len(longest) <= mtu);
-            assert!(around + sealed_len(longest + 1) > mtu);
+        for suite in all_suites() {
+            for mtu in 1280..1310 {
+                let longest = max_inner(mtu, &outer, suite);
+                assert!(around + sealed_len(suite, longest) <= mtu);
+                assert!(around + sealed_len(suite, longest + 1) > mtu);
+            }
+            assert_eq!(max_inner(50, &outer, suite), 0);
         }
-        assert_eq!(max_inner(60, &outer), 0);
     }
 }
 
 // req: D5.4-1
 #[test]
 fn nothing_is_sealed_for_a_peer_that_is_away_until_the_group_moves() {
-    let mut tunnel = tunnel(Suite::Aes128Gcm16, 64);
+    let mut tunnel = tunnel(Suite::AES_128_GCM_16, 64);
     let mut out = vec![0; 200];
     let answer = ipv4("10.0.0.5", "10.9.0.1", 1, &[0, 0, 0, 0, 0, 1, 0, 1]);
     assert_eq!(tunnel.gateway.park_group(GROUP), 1);
@@ -277,7 +279,7 @@ fn nothing_is_sealed_for_a_peer_that_is_away_until_the_group_moves() {
         group: GROUP,
         inbound: Keys { spi: 0x5000, keymat: &up[..20] },
         outbound: Keys { spi: 0x6000, keymat: &down[..20] },
-        suite: Suite::Aes128Gcm16,
+        suite: Suite::AES_128_GCM_16,
         sequence: SequenceNumbers::Short,
         replay_window: 64,
         outer: reversed(home()),
@@ -297,9 +299,9 @@ fn nothing_is_sealed_for_a_peer_that_is_away_until_the_group_moves() {
 // req: A4-1
 #[test]
 fn a_packet_longer_than_its_path_takes_is_refused_and_spends_no_sequence_number() {
-    let mut tunnel = tunnel(Suite::Aes128Gcm16, 64);
+    let mut tunnel = tunnel(Suite::AES_128_GCM_16, 64);
     let (mut out, long) = (vec![0; 2000], ipv4("10.9.0.1", "10.0.0.5", 17, &udp(1, 2, &[7; 1300])));
-    let most = |outer: &OuterPath| max_inner(1280, outer);
+    let most = |outer: &OuterPath, suite| max_inner(1280, outer, suite);
     let refused = SealError::TooLong { most: 1218, outer: home() };
     assert_eq!(tunnel.client.seal_routed_within(NOW, &long, &mut out, most), Err(refused));
     assert_eq!(tunnel.client.counters(ID).unwrap().last_sequence_out, 0);

@@ -133,7 +133,7 @@ fn every_transform_type_must_match() {
         ("1.20/256 2.6/128 4.31", "an attribute where none belongs"),
         ("1.20/256 2.6 3.12 4.31", "an integrity algorithm beside an AEAD (RFC 5282 section 8)"),
         ("1.20/256 2.6 4.31 5.0", "ESN in an IKE proposal"),
-        ("1.20/256 2.6 4.31 6.35", "a transform type that we do not know (RFC 7296 section 3.3.6)"),
+        ("1.20/256 2.6 4.31 6.35", "an additional key exchange (RFC 9370 section 2.2.1)"),
         ("1.20/256 2.6 4.31 255.1", "likewise"),
         ("1.20/256 2.6 4.31 0.1", "the reserved type"),
         ("", "nothing at all"),
@@ -209,12 +209,12 @@ fn the_reason_names_both_sides_in_one_line() {
     let theirs = ["1.12/128 2.2 3.2 4.2", "1.12/256 2.5 3.12 4.14", "1.28 2.5 4.20", "1.99 4.1234"];
     assert_eq!(
         why(choose_ike(&["aes256gcm16-prfsha384-x25519"], &theirs, MODP2048)),
-        "offered aes128cbc-prfsha1-sha1-modp1024, aes256cbc-prfsha256-sha256-modp2048, \
+        "offered aes128-prfsha1-sha1-modp1024, aes256-prfsha256-sha256-modp2048, \
          chacha20poly1305-prfsha256-ecp384 and 1 more; we accept aes256gcm16-prfsha384-x25519"
     );
     assert_eq!(
-        why(choose_ike(&["aes256gcm16-prfsha384-x25519"], &["1.99/7 4.1234 9.9"], None)),
-        "offered type1:99-type4:1234-type9:9; we accept aes256gcm16-prfsha384-x25519"
+        why(choose_ike(&["aes256gcm16-prfsha384-x25519"], &["1.99/7 4.1234 9.9 99.9"], None)),
+        "offered type1:99-type4:1234-ke4_type4:9-type99:9; we accept aes256gcm16-prfsha384-x25519"
     );
     assert_eq!(why(choose_ike(&[], &[], None)), "offered nothing; we accept nothing");
 }
@@ -328,4 +328,84 @@ fn literally_offered<S: Suite + std::fmt::Debug>(
         prop_assert_eq!(Some(ke.id), ke_sent);
     }
     Ok(())
+}
+
+fn any_ike_suite() -> impl Strategy<Value = IkeSuite> {
+    use mobike_ike::crypto::{Additional, Encr, Integ, Prf};
+    let first: Vec<KeMethod> = KeMethod::ALL.iter().copied().filter(|ke| !ke.is_kem()).collect();
+    let parts = (
+        prop::sample::select(Encr::ALL),
+        prop::sample::select(Prf::ALL),
+        prop::sample::select(Integ::ALL),
+        prop::sample::select(first),
+        prop::collection::vec((0..Additional::PLACES, prop::sample::select(KeMethod::ALL)), 0..3),
+    );
+    parts.prop_filter_map("a key exchange twice", |(encr, prf, integ, ke, more)| {
+        let mut additional = Additional::NONE;
+        for (place, method) in more {
+            additional.put(place, method);
+        }
+        let integ = (!encr.is_aead()).then_some(integ);
+        IkeSuite::new(encr, prf, integ, ke).ok()?.with_additional(additional).ok()
+    })
+}
+
+proptest! {
+    /// Whatever else each end has in its list: if they have a suite in common they agree, on the first of the responder's
+    /// that the initiator has too, after at most one INVALID_KE_PAYLOAD.
+    #[test]
+    fn any_two_ends_with_a_suite_in_common_agree(
+        common in any_ike_suite(),
+        initiator in prop::collection::vec(any_ike_suite(), 0..6),
+        responder in prop::collection::vec(any_ike_suite(), 0..6),
+        (at, there) in (any::<prop::sample::Index>(), any::<prop::sample::Index>()),
+    ) {
+        let insert = |mut list: Vec<IkeSuite>, at: prop::sample::Index| {
+            list.insert(at.index(list.len() + 1), common);
+            list
+        };
+        let (initiator, responder) = (insert(initiator, at), insert(responder, there));
+        let lists: Vec<(u8, _)> = proposals(&initiator).collect();
+        let offers: Vec<Offer<'_>> = lists
+            .iter()
+            .map(|(number, list)| Offer { number: *number, protocol: PROTOCOL_IKE, spi: &[], transforms: list })
+            .collect();
+        let first = choose(&responder, &offers, Some(initiator[0].ke().id()));
+        let agreed = match first {
+            Outcome::WrongKe { wanted } => {
+                prop_assert!(initiator.iter().any(|suite| suite.ke() == wanted), "we can send what is wanted");
+                chosen(choose(&responder, &offers, Some(wanted.id())))
+            }
+            other => chosen(other),
+        };
+        prop_assert!(initiator.contains(&agreed.suite) && responder.contains(&agreed.suite));
+        let list = agreed.transforms();
+        let answer = Offer { number: agreed.number, protocol: PROTOCOL_IKE, spi: &[], transforms: &list };
+        prop_assert_eq!(check_answer(&initiator, &[answer]).map(|found| found.suite), Ok(agreed.suite));
+    }
+}
+
+/// RFC 9370 section 2.2.1: type 6 is one more that the answer must have, or say NONE to.
+#[test]
+fn additional_key_exchanges_are_all_taken_or_declined_one_by_one() {
+    let hybrid = "aes256gcm16-prfsha384-x25519-ke1_mlkem768";
+    let plain = "aes256gcm16-prfsha384-x25519";
+    let suites = ike(&[hybrid]);
+    let written: Vec<_> = proposals(&suites).map(|(_, list)| list.to_vec()).collect();
+    assert_eq!(written, [transforms("1.20/256 2.6 4.31 6.36")]);
+    // The peer insists.
+    assert!(matches!(choose_ike(&[plain], &["1.20/256 2.6 4.31 6.36"], X25519), Outcome::None(_)));
+    // The peer could do without: the answer says so.
+    let without = chosen(choose_ike(&[plain], &["1.20/256 2.6 4.31 6.36 6.0"], X25519));
+    assert_eq!(without.transforms()[..], transforms("1.20/256 2.6 4.31 6.0")[..]);
+    // Two places, one of which may stay empty.
+    let some = chosen(choose_ike(&[hybrid], &["1.20/256 2.6 4.31 6.35 6.36 7.37 7.0"], X25519));
+    assert_eq!(some.transforms()[..], transforms("1.20/256 2.6 4.31 6.36 7.0")[..]);
+    // Another place is another exchange.
+    assert!(matches!(choose_ike(&[hybrid], &["1.20/256 2.6 4.31 7.36"], X25519), Outcome::None(_)));
+    // A type that nobody knows voids the proposal, and the next one is looked at (RFC 7296 section 3.3.6).
+    let next = chosen(choose_ike(&[plain], &["1.20/256 2.6 4.31 13.1", "1.20/256 2.6 4.31"], X25519));
+    assert_eq!(next.number, 2);
+    let told = why(choose_ike(&[plain], &["1.20/256 2.6 4.31 6.36"], X25519));
+    assert!(told.contains("ke1_mlkem768"), "{told}");
 }

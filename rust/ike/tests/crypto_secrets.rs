@@ -11,7 +11,7 @@ use mobike_ike::Nanos;
 use mobike_ike::crypto::cookie::{COOKIE_LEN, CookieSecrets, SECRET_LIFETIME};
 use mobike_ike::crypto::{
     AuthKeys, CryptoError, DirectionKeys, Encr, Ephemeral, IkeKeys, IkeSuite, IvCounter, KeMethod, Nonces, Prf, Random,
-    Secret, SecretBytes, SharedSecret, SkeySeed, Spis, kex,
+    Role, Secret, SecretBytes, SharedSecret, SkeySeed, Spis, kex,
 };
 
 #[test]
@@ -31,7 +31,8 @@ fn two_ends_agree_and_a_replay_makes_the_same_key() {
     for method in KeMethod::ALL.iter().copied() {
         let initiator = Ephemeral::generate(method, &mut seeded(1)).unwrap();
         let (public, shared) = kex::respond(method, initiator.public(), &mut seeded(2)).unwrap();
-        assert_eq!(public.as_bytes().len(), method.public_len());
+        assert_eq!(initiator.public().len(), method.public_len(Role::Initiator));
+        assert_eq!(public.as_bytes().len(), method.public_len(Role::Responder));
         assert_eq!(initiator.agree(public.as_bytes()).unwrap(), shared);
         assert_eq!(Ephemeral::generate(method, &mut seeded(1)).unwrap().public(), initiator.public());
         assert_ne!(Ephemeral::generate(method, &mut seeded(3)).unwrap().public(), initiator.public());
@@ -42,9 +43,12 @@ fn two_ends_agree_and_a_replay_makes_the_same_key() {
 fn a_public_value_of_the_wrong_length_is_refused() {
     for method in KeMethod::ALL.iter().copied() {
         let ours = Ephemeral::generate(method, &mut seeded(1)).unwrap();
-        for got in [0, 1, 31, 33, 63, 65, 1000].into_iter().filter(|got| *got != method.public_len()) {
+        let [wanted, wanted_of_us] = [Role::Responder, Role::Initiator].map(|sender| method.public_len(sender));
+        for got in [0, 1, 31, 33, 63, 65, 1000].into_iter().filter(|got| *got != wanted) {
             let refused = ours.agree(&vec![9; got]).unwrap_err();
-            assert_eq!(refused, CryptoError::PeerPublicLength { method, got });
+            assert_eq!(refused, CryptoError::PeerPublicLength { method, wanted, got });
+            let refused = kex::respond(method, &vec![9; got], &mut seeded(2)).unwrap_err();
+            assert_eq!(refused, CryptoError::PeerPublicLength { method, wanted: wanted_of_us, got });
         }
     }
 }

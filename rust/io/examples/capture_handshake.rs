@@ -16,11 +16,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mobike_esp::{
-    EspTable, GroupId, Install, Keys, OuterPath, PortRange, SaPairId, Selector, SequenceNumbers, Suite, sealed_len,
-};
+use mobike_esp::{EspTable, GroupId, Install, Keys, OuterPath, PortRange, SaPairId, Selector};
+use mobike_ike::crypto::SecretBytes;
 use mobike_ike::crypto::capture::KeysInTheClear;
-use mobike_ike::crypto::{Encr, SecretBytes};
 use mobike_ike::profile::{Install as InstallWhen, Pool, RequestVip, Retransmit, ReturnRoutability};
 use mobike_ike::{
     ChildInstall, Command, Engine, Event, Extensions, Generation, Identity, IdentityPattern, Nanos, NattPorts, Path,
@@ -36,6 +34,8 @@ const PHONE_INSIDE: &str = "10.99.0.1";
 const SERVER_INSIDE: &str = "10.1.0.1";
 const PROFILE: ProfileId = ProfileId(1);
 const NATT: u16 = 4500;
+/// More octets than any suite puts around a packet.
+const ROOM: usize = 100;
 /// Nanoseconds between one datagram and the next.
 const STEP: Duration = Duration::from_millis(10);
 
@@ -161,7 +161,7 @@ impl Wire {
     fn carry(&mut self, from: usize, icmp_type: u8) -> Failable {
         let now = mobike_esp::Nanos(self.now.0);
         let inner = ip_packet(self.ends[from].inside, self.ends[1 - from].inside, ICMP, &icmp(icmp_type))?;
-        let mut sealed = vec![0; sealed_len(inner.len())];
+        let mut sealed = vec![0; inner.len() + ROOM];
         let out = self.ends[from].esp.seal_routed(now, &inner, &mut sealed)?;
         sealed.truncate(out.len);
         self.record(Path { local: out.outer.local, remote: out.outer.remote }, &sealed)?;
@@ -200,14 +200,10 @@ impl End {
         self.esp.install(&Install {
             id,
             group: GroupId(sa.0),
-            inbound: Keys { spi: install.spi_in, keymat: install.key_in.encr() },
-            outbound: Keys { spi: install.spi_out, keymat: install.key_out.encr() },
-            suite: match install.suite.encr() {
-                Encr::Aes128Gcm16 => Suite::Aes128Gcm16,
-                Encr::Aes192Gcm16 => Suite::Aes192Gcm16,
-                Encr::Aes256Gcm16 => Suite::Aes256Gcm16,
-            },
-            sequence: SequenceNumbers::Short,
+            inbound: Keys { spi: install.spi_in, keymat: &install.key_in.keymat() },
+            outbound: Keys { spi: install.spi_out, keymat: &install.key_out.keymat() },
+            suite: mobike_io::esp_suite(install.suite).ok_or("a suite that is none")?,
+            sequence: mobike_io::sequence_numbers(install.suite),
             replay_window: 64,
             outer: in_udp(install.path),
             local: &selectors(&install.local_ts).ok_or("a selector that is none")?,

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use mobike_esp::{OuterPath, SealError};
+use mobike_esp::{OuterPath, SealError, Suite};
 use mobike_ike::{Command, Engine, Nanos, Path, Quoted, Transmit};
 
 use crate::classify::Kind;
@@ -143,13 +143,13 @@ impl Join {
     }
 
     /// An inner packet sealed into `out`: how long it is there, and which way it goes.
-    /// `most` says how long an inner packet may be on a path.
+    /// `most` says how long an inner packet may be on a path, with a suite.
     pub(crate) fn seal(
         &mut self,
         now: Nanos,
         packet: &[u8],
         out: &mut [u8],
-        most: impl FnOnce(&OuterPath) -> usize,
+        most: impl FnOnce(&OuterPath, Suite) -> usize,
     ) -> Result<(Path, usize), Stays> {
         let Some(esp) = &mut self.plane.esp else { return Err(Stays::NoPlane) };
         let sealed = esp.seal_routed_within(mobike_esp::Nanos(now.0), packet, out, most).map_err(Stays::Refused)?;

@@ -10,7 +10,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use mobike_esp::{GroupId, Life, OuterPath, PortRange, SaPairId, Selector, Since, Suite};
+use mobike_esp::{GroupId, Life, OuterPath, PortRange, SaPairId, Selector, SequenceNumbers, Since, Suite};
+use mobike_ike::crypto::EspSuite;
 use mobike_ike::crypto::vault::{KEY_ID_LEN, STORE_KEY_LEN, Vault};
 use mobike_ike::crypto::{CryptoError, SecretBytes};
 use mobike_ike::engine::park::Resumed;
@@ -19,10 +20,11 @@ use mobike_ike::{Nanos, SaId};
 use zeroize::Zeroizing;
 
 use crate::join::Join;
+use crate::plane::{esp_suite, sequence_numbers, suite_back};
 use crate::words::Event;
 
 const MAGIC: [u8; 3] = *b"mbk";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// Magic, version, shards, in order, key, SA.
 const HEAD_LEN: usize = 3 + 1 + 1 + 1 + KEY_ID_LEN + 8;
 
@@ -210,6 +212,7 @@ impl Parked for ParkedPair {
             id,
             group,
             suite,
+            sequence,
             spi_in,
             spi_out,
             keymat_in,
@@ -225,7 +228,8 @@ impl Parked for ParkedPair {
         } = &self.0;
         to.put(&id.0);
         to.put(&group.0);
-        to.put(&(suite.key_len() as u8));
+        let name = suite_back(*suite, *sequence).map(|suite| suite.to_string()).unwrap_or_default();
+        to.counted(name.as_bytes());
         to.put(spi_in);
         to.put(spi_out);
         to.counted(keymat_in);
@@ -246,15 +250,13 @@ impl Parked for ParkedPair {
     }
 
     fn unpark(from: &mut Reader<'_>) -> Result<Self, Damage> {
+        let (id, group) = (SaPairId(from.get()?), GroupId(from.get()?));
+        let (suite, sequence) = unpark_suite(from)?;
         Ok(ParkedPair(mobike_esp::ParkedPair {
-            id: SaPairId(from.get()?),
-            group: GroupId(from.get()?),
-            suite: match from.get::<u8>()? {
-                16 => Suite::Aes128Gcm16,
-                24 => Suite::Aes192Gcm16,
-                32 => Suite::Aes256Gcm16,
-                _ => return Err(from.damage("cipher")),
-            },
+            id,
+            group,
+            suite,
+            sequence,
             spi_in: from.get()?,
             spi_out: from.get()?,
             keymat_in: Zeroizing::new(from.counted("key")?.to_vec()),
@@ -269,6 +271,14 @@ impl Parked for ParkedPair {
             remote: from.each(unpark_selector)?,
         }))
     }
+}
+
+/// By its name, which outlives the order of any enum.
+fn unpark_suite(from: &mut Reader<'_>) -> Result<(Suite, SequenceNumbers), Damage> {
+    let name = from.counted("cipher")?;
+    let named = core::str::from_utf8(name).ok().and_then(|name| name.parse::<EspSuite>().ok());
+    let suite = named.and_then(|named| Some((esp_suite(named)?, sequence_numbers(named))));
+    suite.ok_or_else(|| from.damage("cipher"))
 }
 
 fn park_selector(to: &mut Writer, selector: &Selector) {

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use mobike_esp::{
-    EspEvent, EspTable, GroupId, Install, InstallError, Keys, OuterPath, ParkedPair, PortRange, SaPairId,
-    SequenceNumbers, Suite,
+    EspEvent, EspTable, GcmIcv, GroupId, Install, InstallError, KeyBits, Keys, OuterPath, ParkedPair, PortRange,
+    SaPairId, SequenceNumbers, Suite,
 };
-use mobike_ike::crypto::{Encr, EspSuite};
+use mobike_ike::crypto::{Encr, EspSuite, Integ, Mode};
 use mobike_ike::{ChildId, ChildInstall, Path, SaId, Selector, Sends};
 
 use crate::config::{CoreConfig, PlaneConfig};
@@ -139,7 +139,7 @@ impl Plane {
             name,
             spi_in: pair.spi_in,
             spi_out: pair.spi_out,
-            suite: suite_name(pair.suite).parse().ok()?,
+            suite: suite_back(pair.suite, pair.sequence)?,
             local_ts: pair.local.iter().map(translate_back).collect(),
             remote_ts: pair.remote.iter().map(translate_back).collect(),
             encap: pair.outer.encap,
@@ -196,16 +196,18 @@ fn install_in(
     install: &ChildInstall,
     outer: OuterPath,
 ) -> Result<(), Refusal> {
-    let suite = suite_of(install.suite).ok_or(Refusal::Suite(install.suite))?;
+    let suite = esp_suite(install.suite).ok_or(Refusal::Suite(install.suite))?;
+    let sequence = sequence_numbers(install.suite);
+    let (key_in, key_out) = (install.key_in.keymat(), install.key_out.keymat());
     let local = selectors(&install.local_ts)?;
     let remote = selectors(&install.remote_ts)?;
     let install = Install {
         id: SaPairId(child.0),
         group: GroupId(sa.0),
-        inbound: Keys { spi: install.spi_in, keymat: install.key_in.encr() },
-        outbound: Keys { spi: install.spi_out, keymat: install.key_out.encr() },
+        inbound: Keys { spi: install.spi_in, keymat: &key_in },
+        outbound: Keys { spi: install.spi_out, keymat: &key_out },
         suite,
-        sequence: SequenceNumbers::Short,
+        sequence,
         replay_window: REPLAY_WINDOW,
         outer,
         local: &local,
@@ -230,23 +232,65 @@ impl Ways {
     }
 }
 
-fn suite_of(suite: EspSuite) -> Option<Suite> {
-    if suite.esn() {
-        return None;
-    }
-    match suite.encr() {
-        Encr::Aes128Gcm16 => Some(Suite::Aes128Gcm16),
-        Encr::Aes192Gcm16 => Some(Suite::Aes192Gcm16),
-        Encr::Aes256Gcm16 => Some(Suite::Aes256Gcm16),
+/// The algorithms of a Child SA as the userspace plane calls them.
+#[must_use]
+pub fn esp_suite(suite: EspSuite) -> Option<Suite> {
+    let key = match suite.encr().key_bits() {
+        128 => KeyBits::B128,
+        192 => KeyBits::B192,
+        256 => KeyBits::B256,
+        _ => return None,
+    };
+    match (suite.encr().mode(), suite.integ().map(integ_of)) {
+        (Mode::Gcm, None) => {
+            let icv = match suite.encr().icv_len() {
+                8 => GcmIcv::O8,
+                12 => GcmIcv::O12,
+                16 => GcmIcv::O16,
+                _ => return None,
+            };
+            Some(Suite::AesGcm { key, icv })
+        }
+        (Mode::ChaChaPoly, None) => Some(Suite::ChaCha20Poly1305),
+        (Mode::Ctr, Some(integ)) => Some(Suite::AesCtr { key, integ }),
+        (Mode::Cbc, Some(integ)) => Some(Suite::AesCbc { key, integ }),
+        (Mode::Gcm | Mode::ChaChaPoly, Some(_)) | (Mode::Ctr | Mode::Cbc, None) => None,
     }
 }
 
-fn suite_name(suite: Suite) -> &'static str {
-    match suite {
-        Suite::Aes128Gcm16 => "aes128gcm16",
-        Suite::Aes192Gcm16 => "aes192gcm16",
-        Suite::Aes256Gcm16 => "aes256gcm16",
+/// How its sequence numbers travel.
+#[must_use]
+pub fn sequence_numbers(suite: EspSuite) -> SequenceNumbers {
+    if suite.esn() { SequenceNumbers::Extended } else { SequenceNumbers::Short }
+}
+
+fn integ_of(integ: Integ) -> mobike_esp::Integ {
+    match integ {
+        Integ::HmacSha256 => mobike_esp::Integ::HmacSha256,
+        Integ::HmacSha384 => mobike_esp::Integ::HmacSha384,
+        Integ::HmacSha512 => mobike_esp::Integ::HmacSha512,
+        Integ::HmacSha1 => mobike_esp::Integ::HmacSha1,
     }
+}
+
+fn integ_back(integ: mobike_esp::Integ) -> Integ {
+    match integ {
+        mobike_esp::Integ::HmacSha256 => Integ::HmacSha256,
+        mobike_esp::Integ::HmacSha384 => Integ::HmacSha384,
+        mobike_esp::Integ::HmacSha512 => Integ::HmacSha512,
+        mobike_esp::Integ::HmacSha1 => Integ::HmacSha1,
+    }
+}
+
+/// The Child SA's algorithms back from what the userspace plane was given.
+pub(crate) fn suite_back(suite: Suite, numbers: SequenceNumbers) -> Option<EspSuite> {
+    let esn = numbers == SequenceNumbers::Extended;
+    let integ = suite.integ().map(integ_back);
+    let same = |encr: &&Encr| {
+        let candidate = EspSuite::new(**encr, integ, None, esn).ok().and_then(esp_suite);
+        candidate == Some(suite)
+    };
+    Encr::ALL.iter().find(same).and_then(|encr| EspSuite::new(*encr, integ, None, esn).ok())
 }
 
 fn translate_back(from: &mobike_esp::Selector) -> Selector {
@@ -266,7 +310,7 @@ fn translate(from: &Selector) -> Option<mobike_esp::Selector> {
 /// Can the userspace plane carry this suite?
 #[must_use]
 pub fn userspace_knows(suite: EspSuite) -> bool {
-    suite_of(suite).is_some()
+    esp_suite(suite).is_some()
 }
 
 #[cfg(test)]

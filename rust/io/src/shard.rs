@@ -466,9 +466,9 @@ impl Outside {
             self.send.flush(&self.sockets, &mut self.counters);
         }
         let Outside { send, widths, counters, .. } = self;
-        let most = |outer: &OuterPath| {
+        let most = |outer: &OuterPath, suite| {
             let fits = packet.len() <= SHORT || may_be_cut(packet);
-            if fits { usize::MAX } else { widths.most_inner(now, outer, counters) }
+            if fits { usize::MAX } else { widths.most_inner(now, outer, suite, counters) }
         };
         let (path, length) = match inside.join.seal(now, packet, send.buffer(), most) {
             Ok(sealed) => sealed,

@@ -194,7 +194,7 @@ impl Solo {
 
     /// A plain packet into the tunnels; false where it found no way, which is counted.
     pub fn inner_send(&mut self, now: Nanos, packet: &[u8]) -> bool {
-        match self.join.seal(now, packet, &mut self.scratch, |_| usize::MAX) {
+        match self.join.seal(now, packet, &mut self.scratch, |_, _| usize::MAX) {
             Ok((path, length)) => {
                 self.counters.inner_out += 1;
                 self.join.tell(now);

@@ -16,7 +16,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
-use mobike_esp::{OuterPath, max_inner};
+use mobike_esp::{OuterPath, Suite, max_inner};
 use mobike_ike::Nanos;
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -24,8 +24,8 @@ use crate::counters::IoCounters;
 use crate::sys;
 
 /// Bytes of inner packets that fit everywhere: Linux takes no path for narrower than 552 bytes, and IPv6, UDP and ESP
-/// need less than 100 of them.
-pub(crate) const SHORT: usize = 440;
+/// with the longest IV, padding and ICV need 121 of them.
+pub(crate) const SHORT: usize = 552 - 121;
 
 /// Wait before the first repeated question, and the longest one.
 const SOON: Duration = Duration::from_millis(250);
@@ -50,7 +50,13 @@ struct Width {
 
 impl Widths {
     /// The longest inner packet that fits, in bytes.
-    pub(crate) fn most_inner(&mut self, now: Nanos, outer: &OuterPath, counters: &mut IoCounters) -> usize {
+    pub(crate) fn most_inner(
+        &mut self,
+        now: Nanos,
+        outer: &OuterPath,
+        suite: Suite,
+        counters: &mut IoCounters,
+    ) -> usize {
         let pair = (outer.local.ip(), outer.remote.ip());
         let known = self.0.get(&pair).copied();
         let mtu = match known {
@@ -60,7 +66,7 @@ impl Widths {
                 self.learn(now, pair, known, ask(outer.local, outer.remote))
             }
         };
-        mtu.map_or(usize::MAX, |mtu| max_inner(mtu, outer))
+        mtu.map_or(usize::MAX, |mtu| max_inner(mtu, outer, suite))
     }
 
     fn learn(
@@ -143,7 +149,10 @@ mod tests {
         let path = outer("127.0.0.1:4500", "127.0.0.1:4501");
         let mut asked_at = |widths: &mut Widths, millis: u64| {
             let before = counters.widths_asked;
-            assert!(widths.most_inner(at(millis), &path, &mut counters) > 60_000, "loopback is wide");
+            assert!(
+                widths.most_inner(at(millis), &path, Suite::ChaCha20Poly1305, &mut counters) > 60_000,
+                "loopback is wide"
+            );
             counters.widths_asked > before
         };
         let asked: Vec<u64> = (0..60_000).step_by(50).filter(|millis| asked_at(&mut widths, *millis)).collect();
@@ -171,12 +180,12 @@ mod tests {
         let (mut widths, mut counters) = (Widths::default(), IoCounters::default());
         let path = outer("127.0.0.1:4500", "127.0.0.1:4501");
         for millis in (0..20_000).step_by(50) {
-            widths.most_inner(at(millis), &path, &mut counters);
+            widths.most_inner(at(millis), &path, Suite::ChaCha20Poly1305, &mut counters);
         }
         let calm = counters.widths_asked;
         for millis in (20_000..30_000).step_by(50) {
             widths.doubt(path.local.ip(), path.remote.ip());
-            widths.most_inner(at(millis), &path, &mut counters);
+            widths.most_inner(at(millis), &path, Suite::ChaCha20Poly1305, &mut counters);
         }
         assert_eq!(counters.widths_asked - calm, 40, "four a second");
         widths.doubt(path.remote.ip(), path.remote.ip());
@@ -188,6 +197,6 @@ mod tests {
     fn an_address_that_is_not_ours_sets_no_limit() {
         let (mut widths, mut counters) = (Widths::default(), IoCounters::default());
         let path = outer("192.0.2.77:4500", "192.0.2.78:4500");
-        assert_eq!(widths.most_inner(at(0), &path, &mut counters), usize::MAX);
+        assert_eq!(widths.most_inner(at(0), &path, Suite::ChaCha20Poly1305, &mut counters), usize::MAX);
     }
 }

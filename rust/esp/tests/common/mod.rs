@@ -5,7 +5,8 @@ use std::net::IpAddr;
 
 use aws_lc_rs::aead::{Aad, LessSafeKey, Nonce, UnboundKey};
 use mobike_esp::{
-    EspTable, GroupId, Install, Keys, Nanos, Opened, OuterPath, SaPairId, Selector, SequenceNumbers, Suite, sealed_len,
+    EspTable, GcmIcv, GroupId, Install, Integ, KeyBits, Keys, Nanos, Opened, OuterPath, SaPairId, Selector,
+    SequenceNumbers, Suite,
 };
 
 pub const NOW: Nanos = Nanos(1_000_000_000);
@@ -13,7 +14,18 @@ pub const ID: SaPairId = SaPairId(7);
 pub const GROUP: GroupId = GroupId(3);
 pub const CLIENT_SPI: u32 = 0xc0de_0001;
 pub const GATEWAY_SPI: u32 = 0xa000_0012;
-pub const SUITES: [Suite; 3] = [Suite::Aes128Gcm16, Suite::Aes192Gcm16, Suite::Aes256Gcm16];
+pub const SUITES: [Suite; 3] = [Suite::AES_128_GCM_16, Suite::AES_192_GCM_16, Suite::AES_256_GCM_16];
+
+/// Every suite there is.
+pub fn all_suites() -> Vec<Suite> {
+    let keys = [KeyBits::B128, KeyBits::B192, KeyBits::B256];
+    let icvs = [GcmIcv::O8, GcmIcv::O12, GcmIcv::O16];
+    let integs = [Integ::HmacSha256, Integ::HmacSha384, Integ::HmacSha512, Integ::HmacSha1];
+    let gcm = keys.iter().flat_map(|key| icvs.map(|icv| Suite::AesGcm { key: *key, icv }));
+    let ctr = keys.iter().flat_map(|key| integs.map(|integ| Suite::AesCtr { key: *key, integ }));
+    let cbc = keys.iter().flat_map(|key| integs.map(|integ| Suite::AesCbc { key: *key, integ }));
+    gcm.chain(ctr).chain(cbc).chain([Suite::ChaCha20Poly1305]).collect()
+}
 
 pub fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
@@ -33,7 +45,7 @@ pub fn reversed(path: OuterPath) -> OuterPath {
 }
 
 /// Keying material of the two directions, longer than any suite needs.
-pub fn keymat(byte: u8) -> [u8; 36] {
+pub fn keymat(byte: u8) -> [u8; 100] {
     core::array::from_fn(|i| byte.wrapping_add(i as u8))
 }
 
@@ -50,6 +62,16 @@ pub fn tunnel(suite: Suite, replay_window: u16) -> Tunnel {
 }
 
 pub fn tunnel_with(suite: Suite, replay_window: u16, client_ts: &[Selector], gateway_ts: &[Selector]) -> Tunnel {
+    tunnel_of(suite, SequenceNumbers::Short, replay_window, client_ts, gateway_ts)
+}
+
+pub fn tunnel_of(
+    suite: Suite,
+    sequence: SequenceNumbers,
+    replay_window: u16,
+    client_ts: &[Selector],
+    gateway_ts: &[Selector],
+) -> Tunnel {
     let len = suite.keymat_len();
     let (up, down) = (keymat(1), keymat(101));
     let client = Install {
@@ -58,7 +80,7 @@ pub fn tunnel_with(suite: Suite, replay_window: u16, client_ts: &[Selector], gat
         inbound: Keys { spi: CLIENT_SPI, keymat: &down[..len] },
         outbound: Keys { spi: GATEWAY_SPI, keymat: &up[..len] },
         suite,
-        sequence: SequenceNumbers::Short,
+        sequence,
         replay_window,
         outer: home(),
         local: client_ts,
@@ -96,9 +118,10 @@ impl Tunnel {
         let keymat = &keymat(1)[..self.suite.keymat_len()];
         let (key, salt) = keymat.split_at(self.suite.key_len());
         let algorithm = match self.suite {
-            Suite::Aes128Gcm16 => &aws_lc_rs::aead::AES_128_GCM,
-            Suite::Aes192Gcm16 => &aws_lc_rs::aead::AES_192_GCM,
-            Suite::Aes256Gcm16 => &aws_lc_rs::aead::AES_256_GCM,
+            Suite::AES_128_GCM_16 => &aws_lc_rs::aead::AES_128_GCM,
+            Suite::AES_192_GCM_16 => &aws_lc_rs::aead::AES_192_GCM,
+            Suite::AES_256_GCM_16 => &aws_lc_rs::aead::AES_256_GCM,
+            other => panic!("nobody forges {other:?}"),
         };
         let key = LessSafeKey::new(UnboundKey::new(algorithm, key).unwrap());
         let iv = 0xfeed_0000_0000_0000u64 | u64::from(sequence);
@@ -112,7 +135,7 @@ impl Tunnel {
 }
 
 pub fn seal(table: &mut EspTable, inner: &[u8]) -> Vec<u8> {
-    let mut out = vec![0; sealed_len(inner.len())];
+    let mut out = vec![0; inner.len() + 100];
     let sealed = table.seal_routed(NOW, inner, &mut out).unwrap();
     out.truncate(sealed.len);
     out

@@ -19,6 +19,7 @@ pub struct SignedOctets<'a> {
     message: &'a [u8],
     nonce: &'a [u8],
     bound_id: PrfKey,
+    between: Vec<u8>,
 }
 
 impl<'a> SignedOctets<'a> {
@@ -27,13 +28,20 @@ impl<'a> SignedOctets<'a> {
     #[must_use]
     pub fn new(keys: &AuthKeys, signer: Role, message: &'a [u8], nonce: &'a [u8], id_body: &[u8]) -> SignedOctets<'a> {
         let prf = keys.prf();
-        SignedOctets { prf, message, nonce, bound_id: prf.mac(keys.of(signer).expose(), &[id_body]) }
+        let bound_id = prf.mac(keys.of(signer).expose(), &[id_body]);
+        SignedOctets { prf, message, nonce, bound_id, between: Vec::new() }
+    }
+
+    /// The same, with what was said in IKE_INTERMEDIATE exchanges before this IKE_AUTH.
+    #[must_use]
+    pub fn after(self, said: &Intermediate) -> SignedOctets<'a> {
+        SignedOctets { between: said.octets(), ..self }
     }
 
     /// The octets, to be joined.
     #[must_use]
-    pub fn parts(&self) -> [&[u8]; 3] {
-        [self.message, self.nonce, self.bound_id.expose()]
+    pub fn parts(&self) -> [&[u8]; 4] {
+        [self.message, self.nonce, self.bound_id.expose(), &self.between]
     }
 
     /// AUTH = prf(prf(secret, "Key Pad for IKEv2"), octets).
@@ -47,5 +55,38 @@ impl<'a> SignedOctets<'a> {
     pub fn verify_shared_key(&self, secret: &[u8], auth: &[u8]) -> Result<(), CryptoError> {
         let right: bool = self.shared_key_auth(secret).expose().ct_eq(auth).into();
         right.then_some(()).ok_or(CryptoError::AuthMismatch)
+    }
+}
+
+/// What both ends said in IKE_INTERMEDIATE exchanges, for their AUTH (RFC 9242 section 3.3.2).
+#[derive(Debug, Default)]
+pub struct Intermediate {
+    exchanges: u32,
+    both: Option<Box<[PrfKey; 2]>>,
+}
+
+impl Intermediate {
+    /// One exchange more: both messages as [`crate::wire::sk::intact`] has them. `keys` are those in use during it.
+    ///
+    /// IntAuth_i(n) = prf(SK_pi(n), IntAuth_i(n-1) | message), and the same for the responder with SK_pr.
+    pub fn add(&mut self, keys: &AuthKeys, request: &[u8], answer: &[u8]) {
+        let [before_i, before_r] = match &self.both {
+            Some(before) => [before[0].expose(), before[1].expose()],
+            None => [&[][..], &[][..]],
+        };
+        let prf = keys.prf();
+        let initiator = prf.mac(keys.of(Role::Initiator).expose(), &[before_i, request]);
+        let responder = prf.mac(keys.of(Role::Responder).expose(), &[before_r, answer]);
+        self.both = Some(Box::new([initiator, responder]));
+        self.exchanges += 1;
+    }
+
+    /// IntAuth = IntAuth_iN | IntAuth_rN | message id of the first IKE_AUTH; nothing if there was no such exchange.
+    fn octets(&self) -> Vec<u8> {
+        // IKE_SA_INIT was number 0.
+        let auth_id = 1 + self.exchanges;
+        self.both.as_deref().map_or_else(Vec::new, |[initiator, responder]| {
+            [initiator.expose(), responder.expose(), &auth_id.to_be_bytes()].concat()
+        })
     }
 }

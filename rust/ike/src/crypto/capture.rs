@@ -4,7 +4,7 @@
 use core::fmt;
 
 use super::Role;
-use super::algorithm::{Encr, Integ};
+use super::algorithm::{Encr, Integ, Mode};
 use super::schedule::{ChildKeys, DirectionKeys, IkeKeys, Spis};
 use super::suite::EspSuite;
 
@@ -73,12 +73,31 @@ fn ike_cipher_name(encr: Encr) -> &'static str {
         Encr::Aes128Gcm16 => "AES-GCM-128 with 16 octet ICV [RFC5282]",
         Encr::Aes192Gcm16 => "AES-GCM-192 with 16 octet ICV [RFC5282]",
         Encr::Aes256Gcm16 => "AES-GCM-256 with 16 octet ICV [RFC5282]",
+        Encr::Aes128Gcm12 => "AES-GCM-128 with 12 octet ICV [RFC5282]",
+        Encr::Aes192Gcm12 => "AES-GCM-192 with 12 octet ICV [RFC5282]",
+        Encr::Aes256Gcm12 => "AES-GCM-256 with 12 octet ICV [RFC5282]",
+        Encr::Aes128Gcm8 => "AES-GCM-128 with 8 octet ICV [RFC5282]",
+        Encr::Aes192Gcm8 => "AES-GCM-192 with 8 octet ICV [RFC5282]",
+        Encr::Aes256Gcm8 => "AES-GCM-256 with 8 octet ICV [RFC5282]",
+        // Unknown to Wireshark 4.0.
+        Encr::ChaCha20Poly1305 => "ChaCha20-Poly1305 [RFC7634]",
+        Encr::Aes128Ctr => "AES-CTR-128 [RFC5930]",
+        Encr::Aes192Ctr => "AES-CTR-192 [RFC5930]",
+        Encr::Aes256Ctr => "AES-CTR-256 [RFC5930]",
+        Encr::Aes128Cbc => "AES-CBC-128 [RFC3602]",
+        Encr::Aes192Cbc => "AES-CBC-192 [RFC3602]",
+        Encr::Aes256Cbc => "AES-CBC-256 [RFC3602]",
     }
 }
 
 fn esp_cipher_name(encr: Encr) -> &'static str {
-    match encr {
-        Encr::Aes128Gcm16 | Encr::Aes192Gcm16 | Encr::Aes256Gcm16 => "AES-GCM with 16 octet ICV [RFC4106]",
+    match (encr.mode(), encr.icv_len()) {
+        (Mode::Gcm, 8) => "AES-GCM with 8 octet ICV [RFC4106]",
+        (Mode::Gcm, 12) => "AES-GCM with 12 octet ICV [RFC4106]",
+        (Mode::Gcm, _) => "AES-GCM with 16 octet ICV [RFC4106]",
+        (Mode::ChaChaPoly, _) => "ChaCha20 with Poly1305 [RFC7634]",
+        (Mode::Ctr, _) => "AES-CTR [RFC3686]",
+        (Mode::Cbc, _) => "AES-CBC [RFC3602]",
     }
 }
 
@@ -88,6 +107,7 @@ fn ike_integ_name(integ: Option<Integ>) -> &'static str {
         Some(Integ::HmacSha256) => "HMAC_SHA2_256_128 [RFC4868]",
         Some(Integ::HmacSha384) => "HMAC_SHA2_384_192 [RFC4868]",
         Some(Integ::HmacSha512) => "HMAC_SHA2_512_256 [RFC4868]",
+        Some(Integ::HmacSha1) => "HMAC_SHA1_96 [RFC2404]",
     }
 }
 
@@ -97,6 +117,7 @@ fn esp_integ_name(integ: Option<Integ>) -> &'static str {
         Some(Integ::HmacSha256) => "HMAC-SHA-256-128 [RFC4868]",
         Some(Integ::HmacSha384) => "HMAC-SHA-384-192 [RFC4868]",
         Some(Integ::HmacSha512) => "HMAC-SHA-512-256 [RFC4868]",
+        Some(Integ::HmacSha1) => "HMAC-SHA-1-96 [RFC2404]",
     }
 }
 

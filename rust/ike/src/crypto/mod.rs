@@ -46,7 +46,7 @@ pub mod vault;
 
 use core::fmt;
 
-pub use algorithm::{Encr, Integ, KeMethod, Prf};
+pub use algorithm::{Encr, Integ, KeMethod, Mode, Prf};
 pub use cipher::{IvCounter, PayloadCipher};
 pub use kex::{Ephemeral, SharedSecret};
 pub use random::{Random, SeededRandom};
@@ -54,7 +54,7 @@ pub use schedule::{AuthKeys, ChildKeys, DirectionKeys, IkeKeys, Nonces, SkD, Ske
 pub use secret::{PrfKey, Secret, SecretBytes};
 pub use signature::{Hashes, KeyKind, PublicKey, SignatureError};
 pub use signing::SigningKey;
-pub use suite::{EspSuite, IkeSuite, SuiteError};
+pub use suite::{Additional, EspSuite, IkeSuite, SuiteError};
 
 /// Who sent the first message: of the IKE SA for IKE keys, of the exchange that made it for Child SA keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -83,10 +83,13 @@ pub enum CryptoError {
     PeerPublicLength {
         /// The key exchange method.
         method: KeMethod,
+        /// Octets that it has.
+        wanted: usize,
         /// Octets received.
         got: usize,
     },
-    /// The peer's public value is not on the curve, or leads to the all-zero secret (RFC 8031 section 2.3, RFC 6989).
+    /// The peer's public value is not on the curve or out of range, or leads to a secret that anybody knows (RFC 8031
+    /// section 2.3, RFC 6989).
     PeerPublicInvalid(KeMethod),
     /// A nonce is shorter than 16 or longer than 256 octets (RFC 7296 section 3.9).
     NonceLength(usize),
@@ -107,10 +110,10 @@ pub enum CryptoError {
 impl fmt::Display for CryptoError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            CryptoError::PeerPublicLength { method, got } => {
-                write!(f, "peer's {method} public value has {got} octets instead of {}", method.public_len())
+            CryptoError::PeerPublicLength { method, wanted, got } => {
+                write!(f, "peer's {method} public value has {got} octets instead of {wanted}")
             }
-            CryptoError::PeerPublicInvalid(method) => write!(f, "peer's {method} public value is not a usable point"),
+            CryptoError::PeerPublicInvalid(method) => write!(f, "peer's {method} public value is not usable"),
             CryptoError::NonceLength(got) => write!(f, "nonce of {got} octets; 16 to 256 are allowed"),
             CryptoError::IcvMismatch => f.write_str("integrity check failed"),
             CryptoError::AuthMismatch => f.write_str("AUTH does not match the shared secret"),

@@ -12,7 +12,7 @@
 use core::fmt;
 
 use super::algorithm::{Encr, Integ, KeMethod, Prf, Transform, transform_type};
-use super::suite::{EspSuite, IkeSuite};
+use super::suite::{Additional, EspSuite, IkeSuite};
 
 /// Protocol ID of IKE in proposals (RFC 7296 section 3.3.1).
 pub const PROTOCOL_IKE: u8 = 1;
@@ -64,7 +64,7 @@ impl<S: Suite> Chosen<S> {
     #[must_use]
     pub fn transforms(&self) -> Transforms {
         let mut answer = self.suite.transforms();
-        for kind in [transform_type::INTEG, transform_type::KE] {
+        for kind in (transform_type::INTEG..=transform_type::LAST_ADDITIONAL_KE).filter(|kind| may_be_none(*kind)) {
             if self.explicit_none & bit(kind) != 0 {
                 answer.push(Transform::new(kind, NONE));
             }
@@ -73,8 +73,14 @@ impl<S: Suite> Chosen<S> {
     }
 }
 
-/// The transform ID that means "nothing of this type" (INTEG and KE).
+/// The transform ID that means "nothing of this type".
 const NONE: u16 = 0;
+
+/// Has the type a NONE? Integrity, and every key exchange (RFC 7296 section 3.3.2, RFC 9370 section 2.2.1).
+const fn may_be_none(kind: u8) -> bool {
+    kind == transform_type::INTEG || kind == transform_type::KE || kind >= transform_type::FIRST_ADDITIONAL_KE
+}
+
 /// Transform IDs of extended sequence numbers (RFC 7296 section 3.3.2).
 const NO_ESN: u16 = 0;
 const ESN: u16 = 1;
@@ -136,7 +142,7 @@ impl Suite for IkeSuite {
     fn transforms(&self) -> Transforms {
         let integ = self.integ().map(Integ::transform);
         let all = [Some(self.encr().transform()), integ, Some(self.prf().transform()), Some(self.ke().transform())];
-        all.into_iter().flatten().collect()
+        all.into_iter().flatten().chain(additional_transforms(self.additional())).collect()
     }
 
     fn ke(&self) -> Option<KeMethod> {
@@ -149,6 +155,7 @@ impl Suite for IkeSuite {
             && offered.prf & bit(self.prf() as u8) != 0
             && offered.has_integ(self.integ())
             && offered.has_ke(Some(self.ke()))
+            && offered.has_additional(self.additional())
     }
 }
 
@@ -171,8 +178,13 @@ impl Suite for EspSuite {
             && offered.encr & bit(self.encr() as u8) != 0
             && offered.has_integ(self.integ())
             && offered.has_ke(self.ke())
+            && offered.has_additional(&Additional::NONE)
             && offered.esn & bit(u8::from(self.esn())) != 0
     }
+}
+
+fn additional_transforms(additional: &Additional) -> impl Iterator<Item = Transform> + '_ {
+    additional.placed().map(|(place, method)| method.additional_transform(place))
 }
 
 /// A few transforms, inline.
@@ -184,7 +196,7 @@ pub struct Transforms {
 
 impl Transforms {
     /// One of each type we know.
-    const MAX: usize = 5;
+    pub const MAX: usize = 5 + Additional::PLACES;
 
     fn push(&mut self, transform: Transform) {
         if let Some(slot) = self.list.get_mut(self.len) {
@@ -232,6 +244,7 @@ pub struct Offered {
     integ: BitSet,
     ke: BitSet,
     esn: BitSet,
+    additional: [BitSet; Additional::PLACES],
 }
 
 const _: () = {
@@ -248,7 +261,7 @@ impl Offered {
 
     fn add(&mut self, transform: &Transform) {
         let kind = transform.kind;
-        if !(transform_type::ENCR..=transform_type::ESN).contains(&kind) {
+        if !(transform_type::ENCR..=transform_type::LAST_ADDITIONAL_KE).contains(&kind) {
             self.strange = true;
             return;
         }
@@ -258,13 +271,28 @@ impl Offered {
             transform_type::PRF => self.prf |= Prf::from_transform(transform).map_or(0, |row| bit(row as u8)),
             transform_type::INTEG => self.integ |= Integ::from_transform(transform).map_or(0, |row| bit(row as u8)),
             transform_type::KE => self.ke |= KeMethod::from_transform(transform).map_or(0, |row| bit(row as u8)),
-            _ if *transform == Transform::new(kind, NO_ESN) => self.esn |= bit(0),
-            _ if *transform == Transform::new(kind, ESN) => self.esn |= bit(1),
-            _ => {}
+            transform_type::ESN if *transform == Transform::new(kind, NO_ESN) => self.esn |= bit(0),
+            transform_type::ESN if *transform == Transform::new(kind, ESN) => self.esn |= bit(1),
+            _ => self.add_additional(transform),
         }
-        if matches!(kind, transform_type::INTEG | transform_type::KE) && *transform == Transform::new(kind, NONE) {
+        if may_be_none(kind) && *transform == Transform::new(kind, NONE) {
             self.nones |= bit(kind);
         }
+    }
+
+    fn add_additional(&mut self, transform: &Transform) {
+        let place = transform.kind.checked_sub(transform_type::FIRST_ADDITIONAL_KE).map(usize::from);
+        let method = KeMethod::from_transform(&Transform { kind: transform_type::KE, ..*transform });
+        if let (Some(slot), Some(row)) = (place.and_then(|place| self.additional.get_mut(place)), method) {
+            *slot |= bit(row as u8);
+        }
+    }
+
+    fn has_additional(&self, wanted: &Additional) -> bool {
+        (transform_type::FIRST_ADDITIONAL_KE..).zip(0..Additional::PLACES).all(|(kind, place)| match wanted.at(place) {
+            Some(row) => self.additional[place] & bit(row as u8) != 0,
+            None => self.can_do_without(kind),
+        })
     }
 
     fn is_for(&self, protocol: u8, alien_kinds: &[u8]) -> bool {
@@ -329,28 +357,15 @@ fn describe<S: Suite>(offer: &Offer<'_>) -> String {
 const WELL_KNOWN: &[(u8, u16, &str)] = &[
     (transform_type::ENCR, 3, "3des"),
     (transform_type::ENCR, 11, "null"),
-    (transform_type::ENCR, 12, "aes{}cbc"),
-    (transform_type::ENCR, 13, "aes{}ctr"),
-    (transform_type::ENCR, 18, "aes{}gcm8"),
-    (transform_type::ENCR, 19, "aes{}gcm12"),
     (transform_type::ENCR, 20, "aes{}gcm16"),
-    (transform_type::ENCR, 28, "chacha20poly1305"),
     (transform_type::PRF, 1, "prfmd5"),
-    (transform_type::PRF, 2, "prfsha1"),
     (transform_type::PRF, 4, "prfaesxcbc"),
     (transform_type::PRF, 8, "prfaescmac"),
     (transform_type::INTEG, 0, "nointeg"),
     (transform_type::INTEG, 1, "md5"),
-    (transform_type::INTEG, 2, "sha1"),
     (transform_type::INTEG, 5, "aesxcbc"),
     (transform_type::KE, 0, "noke"),
-    (transform_type::KE, 2, "modp1024"),
     (transform_type::KE, 5, "modp1536"),
-    (transform_type::KE, 14, "modp2048"),
-    (transform_type::KE, 15, "modp3072"),
-    (transform_type::KE, 16, "modp4096"),
-    (transform_type::KE, 20, "ecp384"),
-    (transform_type::KE, 21, "ecp521"),
     (transform_type::KE, 32, "x448"),
     (transform_type::ESN, 0, "noesn"),
     (transform_type::ESN, 1, "esn"),
@@ -362,6 +377,9 @@ fn name_of(transform: &Transform) -> String {
         transform_type::PRF => Prf::from_transform(transform).map(Prf::name),
         transform_type::INTEG => Integ::from_transform(transform).map(Integ::name),
         transform_type::KE => KeMethod::from_transform(transform).map(KeMethod::name),
+        transform_type::FIRST_ADDITIONAL_KE..=transform_type::LAST_ADDITIONAL_KE => {
+            return name_of_additional(transform);
+        }
         _ => Encr::from_transform(transform).map(Encr::name),
     };
     let well_known = || WELL_KNOWN.iter().find(|(kind, id, _)| (*kind, *id) == (transform.kind, transform.id));
@@ -370,4 +388,10 @@ fn name_of(transform: &Transform) -> String {
         Some(name) => name.replace("{}", &bits),
         None => format!("type{}:{}", transform.kind, transform.id),
     }
+}
+
+/// `ke1_mlkem768`.
+fn name_of_additional(transform: &Transform) -> String {
+    let place = transform.kind - transform_type::ESN;
+    format!("ke{place}_{}", name_of(&Transform { kind: transform_type::KE, ..*transform }))
 }

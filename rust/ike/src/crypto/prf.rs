@@ -13,6 +13,7 @@ impl Prf {
             Prf::HmacSha256 => hmac::HMAC_SHA256,
             Prf::HmacSha384 => hmac::HMAC_SHA384,
             Prf::HmacSha512 => hmac::HMAC_SHA512,
+            Prf::HmacSha1 => hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
         }
     }
 
@@ -37,6 +38,7 @@ impl Integ {
             Integ::HmacSha256 => hmac::HMAC_SHA256,
             Integ::HmacSha384 => hmac::HMAC_SHA384,
             Integ::HmacSha512 => hmac::HMAC_SHA512,
+            Integ::HmacSha1 => hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
         };
         mac(&hmac::Key::new(provider, key), parts).truncated(self.icv_len())
     }

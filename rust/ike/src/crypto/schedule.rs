@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Nonces + SharedSecret            -> SkeySeed::initial    (section 2.14)
-//! Nonces + SharedSecret + old SkD  -> SkeySeed::rekeyed    (section 2.18)
+//! Nonces + SharedSecret + old SkD  -> SkeySeed::rekeyed    (section 2.18; RFC 9370 section 2.2.2)
 //! SkeySeed + Nonces + Spis + suite -> IkeKeys + AuthKeys   (section 2.14)
 //! SkD + Nonces [+ SharedSecret]    -> ChildKeys            (section 2.17)
 //! SkD + Spis                       -> IkeKeys::for_probes  (docs/extensions/path-probes.md)
@@ -74,7 +74,8 @@ impl SkeySeed {
         SkeySeed(prf.mac(&key[..ni.len() + nr.len()], &[shared.expose()]))
     }
 
-    /// For an IKE SA that replaces another: SKEYSEED = prf(old SK_d, g^ir | Ni | Nr), with the old SA's PRF.
+    /// For an IKE SA that replaces another: SKEYSEED = prf(old SK_d, g^ir | Ni | Nr), with the old SA's PRF. And for one
+    /// after an additional key exchange: SKEYSEED(n) = prf(SK_d(n-1), SK(n) | Ni | Nr) (RFC 9370 section 2.2.2).
     #[must_use]
     pub fn rekeyed(old: &SkD, nonces: &Nonces<'_>, shared: SharedSecret) -> SkeySeed {
         SkeySeed(old.prf.mac(old.key.expose(), &[shared.expose(), nonces.initiator, nonces.responder]))
@@ -133,6 +134,16 @@ impl DirectionKeys {
     #[must_use]
     pub fn encr(&self) -> &[u8] {
         self.encr.expose()
+    }
+
+    /// Both keys one behind the other, as a data plane takes them (RFC 7296 section 2.17).
+    #[must_use]
+    pub fn keymat(&self) -> Zeroizing<Vec<u8>> {
+        let integ = self.integ().unwrap_or_default();
+        let mut keymat = Zeroizing::new(Vec::with_capacity(self.encr().len() + integ.len()));
+        keymat.extend_from_slice(self.encr());
+        keymat.extend_from_slice(integ);
+        keymat
     }
 
     /// The integrity key, if the suite has one.

@@ -1,10 +1,15 @@
 //! What goes together, read and written as in the field: `aes256gcm16-prfsha384-x25519`, for ESP `aes256gcm16`.
 //!
-//! Parts are joined by `-` in any order, one of each kind. `esn` asks for extended sequence numbers; a key exchange
-//! method in an ESP suite asks for forward secrecy at rekeying.
+//! Parts are joined by `-` in any order, one of each kind. `ke1_` to `ke7_` before a key exchange method make it one of
+//! the additional ones of RFC 9370. Beside an integrity algorithm the PRF may be left out: it is that of the same hash.
+//! In an ESP suite `esn` asks for extended sequence numbers, and a key exchange method for forward secrecy at rekeying.
+
+mod additional;
 
 use core::fmt;
 use core::str::FromStr;
+
+pub use additional::Additional;
 
 use super::algorithm::{Encr, Integ, KeMethod, Prf};
 use super::cipher::PayloadCipher;
@@ -16,27 +21,54 @@ pub struct IkeSuite {
     prf: Prf,
     integ: Option<Integ>,
     ke: KeMethod,
+    additional: Additional,
 }
 
 impl IkeSuite {
-    /// Offered and accepted unless the profile says otherwise, best first.
+    /// Offered and accepted unless the profile says otherwise, best first: ML-KEM beside X25519 with peers that know how,
+    /// and without it with others.
     pub const DEFAULTS: &'static [IkeSuite] = &[
+        IkeSuite {
+            additional: Additional::first(KeMethod::MlKem768),
+            ..IkeSuite::aead(Encr::Aes256Gcm16, Prf::HmacSha384, KeMethod::X25519)
+        },
         IkeSuite::aead(Encr::Aes256Gcm16, Prf::HmacSha384, KeMethod::X25519),
         IkeSuite::aead(Encr::Aes256Gcm16, Prf::HmacSha256, KeMethod::X25519),
         IkeSuite::aead(Encr::Aes128Gcm16, Prf::HmacSha256, KeMethod::X25519),
+        IkeSuite::aead(Encr::ChaCha20Poly1305, Prf::HmacSha256, KeMethod::X25519),
+        IkeSuite::aead(Encr::Aes256Gcm16, Prf::HmacSha384, KeMethod::P384),
         IkeSuite::aead(Encr::Aes256Gcm16, Prf::HmacSha384, KeMethod::P256),
         IkeSuite::aead(Encr::Aes256Gcm16, Prf::HmacSha256, KeMethod::P256),
         IkeSuite::aead(Encr::Aes128Gcm16, Prf::HmacSha256, KeMethod::P256),
     ];
 
     const fn aead(encr: Encr, prf: Prf, ke: KeMethod) -> IkeSuite {
-        IkeSuite { encr, prf, integ: None, ke }
+        IkeSuite { encr, prf, integ: None, ke, additional: Additional::NONE }
     }
 
-    /// A suite, if `integ` is there exactly when the cipher needs it.
+    /// A suite without additional key exchanges, if `integ` is there exactly when the cipher needs it.
     pub fn new(encr: Encr, prf: Prf, integ: Option<Integ>, ke: KeMethod) -> Result<IkeSuite, SuiteError> {
         check_integ(encr, integ)?;
-        Ok(IkeSuite { encr, prf, integ, ke })
+        check_ke(ke)?;
+        Ok(IkeSuite { encr, prf, integ, ke, additional: Additional::NONE })
+    }
+
+    /// The same with these additional key exchanges, if none of them repeats another.
+    pub fn with_additional(self, additional: Additional) -> Result<IkeSuite, SuiteError> {
+        check_additional(Some(self.ke), additional)?;
+        Ok(IkeSuite { additional, ..self })
+    }
+
+    /// The same with one key exchange alone.
+    #[must_use]
+    pub const fn without_additional(self) -> IkeSuite {
+        IkeSuite { additional: Additional::NONE, ..self }
+    }
+
+    /// The key exchanges after the first one (RFC 9370).
+    #[must_use]
+    pub const fn additional(&self) -> &Additional {
+        &self.additional
     }
 
     /// The encryption algorithm, key length included.
@@ -81,14 +113,17 @@ pub struct EspSuite {
 
 impl EspSuite {
     /// Offered and accepted unless the profile says otherwise, best first.
-    pub const DEFAULTS: &'static [EspSuite] = &[
-        EspSuite { encr: Encr::Aes256Gcm16, integ: None, ke: None, esn: false },
-        EspSuite { encr: Encr::Aes128Gcm16, integ: None, ke: None, esn: false },
-    ];
+    pub const DEFAULTS: &'static [EspSuite] =
+        &[EspSuite::aead(Encr::Aes256Gcm16), EspSuite::aead(Encr::Aes128Gcm16), EspSuite::aead(Encr::ChaCha20Poly1305)];
+
+    const fn aead(encr: Encr) -> EspSuite {
+        EspSuite { encr, integ: None, ke: None, esn: false }
+    }
 
     /// A suite, if `integ` is there exactly when the cipher needs it.
     pub fn new(encr: Encr, integ: Option<Integ>, ke: Option<KeMethod>, esn: bool) -> Result<EspSuite, SuiteError> {
         check_integ(encr, integ)?;
+        ke.map_or(Ok(()), check_ke)?;
         Ok(EspSuite { encr, integ, ke, esn })
     }
 
@@ -133,7 +168,7 @@ impl fmt::Display for IkeSuite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.encr.name())?;
         self.integ.map_or(Ok(()), |integ| write!(f, "-{integ}"))?;
-        write!(f, "-{}-{}", self.prf, self.ke)
+        write!(f, "-{}-{}{}", self.prf, self.ke, self.additional)
     }
 }
 
@@ -205,6 +240,17 @@ fn check_integ(encr: Encr, integ: Option<Integ>) -> Result<(), SuiteError> {
     }
 }
 
+/// The first message goes out before anybody knows that it may be cut in pieces.
+fn check_ke(ke: KeMethod) -> Result<(), SuiteError> {
+    let why = "it follows a first key exchange; write for example \"x25519-ke1_mlkem768\"";
+    if ke.is_kem() { Err(SuiteError::Misplaced { part: ke.name(), why }) } else { Ok(()) }
+}
+
+fn check_additional(first: Option<KeMethod>, additional: Additional) -> Result<(), SuiteError> {
+    let why = "a key exchange is done once";
+    additional.repeats(first).map_or(Ok(()), |again| Err(SuiteError::Misplaced { part: again.name(), why }))
+}
+
 impl FromStr for IkeSuite {
     type Err = SuiteError;
 
@@ -215,10 +261,10 @@ impl FromStr for IkeSuite {
             return Err(SuiteError::Misplaced { part: "esn", why });
         }
         let encr = parts.encr.ok_or(MISSING_ENCR)?;
-        let prf = parts.prf.ok_or(SuiteError::Missing { kind: "PRF", example: "prfsha256" });
+        let prf = parts.prf.or(parts.integ.map(Integ::prf));
+        let prf = prf.ok_or(SuiteError::Missing { kind: "PRF", example: "prfsha256" });
         check_integ(encr, parts.integ)?;
-        let ke = parts.ke.ok_or(SuiteError::Missing { kind: "key exchange method", example: "x25519" });
-        IkeSuite::new(encr, prf?, parts.integ, ke?)
+        IkeSuite::new(encr, prf?, parts.integ, parts.ke.ok_or(MISSING_KE)?)?.with_additional(parts.additional)
     }
 }
 
@@ -230,11 +276,16 @@ impl FromStr for EspSuite {
         if let Some(prf) = parts.prf {
             return Err(SuiteError::Misplaced { part: prf.name(), why: "ESP keys come from the IKE SA's PRF" });
         }
+        if let Some(part) = parts.additional.methods().next().map(KeMethod::name) {
+            let why = "additional key exchanges of Child SAs are not served; the IKE SA's are in their keys already";
+            return Err(SuiteError::Misplaced { part, why });
+        }
         EspSuite::new(parts.encr.ok_or(MISSING_ENCR)?, parts.integ, parts.ke, parts.esn.is_some())
     }
 }
 
 const MISSING_ENCR: SuiteError = SuiteError::Missing { kind: "encryption algorithm", example: "aes256gcm16" };
+const MISSING_KE: SuiteError = SuiteError::Missing { kind: "key exchange method", example: "x25519" };
 
 /// A part of a suite's name.
 #[derive(Clone, Copy)]
@@ -243,6 +294,8 @@ enum Part {
     Prf(Prf),
     Integ(Integ),
     Ke(KeMethod),
+    /// One of the additional ones, and its place from 0.
+    Additional(usize, KeMethod),
     Esn,
 }
 
@@ -265,20 +318,53 @@ impl Part {
             Part::Encr(encr) => encr.name(),
             Part::Prf(prf) => prf.name(),
             Part::Integ(integ) => integ.name(),
-            Part::Ke(ke) => ke.name(),
+            Part::Ke(ke) | Part::Additional(_, ke) => ke.name(),
             Part::Esn => "esn",
         }
     }
 
+    /// `ke1_mlkem768`.
+    fn additional(text: &str) -> Option<Part> {
+        let (place, name) = text.strip_prefix("ke")?.split_once('_')?;
+        let place = place.parse::<usize>().ok().filter(|place| (1..=Additional::PLACES).contains(place))?;
+        let method = KeMethod::ALL.iter().find(|method| method.name() == name)?;
+        Some(Part::Additional(place - 1, *method))
+    }
+
+    /// Nobody is led to what is there for old peers alone.
+    fn is_advisable(&self) -> bool {
+        match self {
+            Part::Encr(encr) => !encr.is_aead() || encr.icv_len() == 16,
+            Part::Prf(prf) => *prf != Prf::HmacSha1,
+            Part::Integ(integ) => *integ != Integ::HmacSha1,
+            Part::Ke(ke) | Part::Additional(_, ke) => *ke != KeMethod::Modp1024,
+            Part::Esn => true,
+        }
+    }
+
+    /// What others write.
+    fn alias(text: &str) -> Option<Part> {
+        match text {
+            "aes128cbc" => Some(Part::Encr(Encr::Aes128Cbc)),
+            "aes192cbc" => Some(Part::Encr(Encr::Aes192Cbc)),
+            "aes256cbc" => Some(Part::Encr(Encr::Aes256Cbc)),
+            _ => None,
+        }
+    }
+
     fn read(text: &str, names: Names) -> Result<Part, SuiteError> {
-        if let Some(part) = Part::all().find(|part| part.name() == text) {
+        let known = Part::all().find(|part| part.name() == text);
+        if let Some(part) = known.or_else(|| Part::alias(text)).or_else(|| Part::additional(text)) {
             return Ok(part);
         }
         /// Longer than any name; also bounds the work of finding the nearest one.
         const LONGEST: usize = 24;
         let part: String = text.chars().take(LONGEST).collect();
-        let nearest =
-            Part::all().filter(names).map(Part::name).min_by_key(|name| edits(&part, name)).unwrap_or_default();
+        if part.starts_with("ke") && part.contains('_') {
+            return Err(SuiteError::Unknown { part, nearest: "ke1_mlkem768" });
+        }
+        let advisable = Part::all().filter(names).filter(|part| part.is_advisable());
+        let nearest = advisable.map(Part::name).min_by_key(|name| edits(&part, name)).unwrap_or_default();
         Err(SuiteError::Unknown { part, nearest })
     }
 }
@@ -289,6 +375,7 @@ struct Parts {
     prf: Option<Prf>,
     integ: Option<Integ>,
     ke: Option<KeMethod>,
+    additional: Additional,
     esn: Option<()>,
 }
 
@@ -302,6 +389,9 @@ impl Parts {
                 Part::Prf(prf) => (parts.prf.replace(prf).is_some(), "PRF"),
                 Part::Integ(integ) => (parts.integ.replace(integ).is_some(), "integrity algorithm"),
                 Part::Ke(ke) => (parts.ke.replace(ke).is_some(), "key exchange method"),
+                Part::Additional(place, ke) => {
+                    (parts.additional.put(place, ke).is_some(), "key exchange method of its number")
+                }
                 Part::Esn => (parts.esn.replace(()).is_some(), "esn"),
             };
             if taken {

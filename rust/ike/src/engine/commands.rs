@@ -139,11 +139,14 @@ impl Engine {
                 ctx.half_open.remove(&half.asker);
                 *sa = Sa::Ended;
             }
-            Sa::AwaitInitAnswer(_) | Sa::AwaitAuthAnswer(_) | Sa::Ended => match core::mem::replace(sa, Sa::Ended) {
-                Sa::AwaitInitAnswer(connecting) => connecting.fail(ctx, ConnectError::Ordered(why)),
-                Sa::AwaitAuthAnswer(asking) => asking.fail(ctx, ConnectError::Ordered(why)),
-                Sa::AwaitAuth(_) | Sa::Established(_) | Sa::Ended => {}
-            },
+            Sa::AwaitInitAnswer(_) | Sa::AwaitIntermediateAnswer(_) | Sa::AwaitAuthAnswer(_) | Sa::Ended => {
+                match core::mem::replace(sa, Sa::Ended) {
+                    Sa::AwaitInitAnswer(connecting) => connecting.fail(ctx, ConnectError::Ordered(why)),
+                    Sa::AwaitIntermediateAnswer(asking) => asking.fail(ctx, ConnectError::Ordered(why)),
+                    Sa::AwaitAuthAnswer(asking) => asking.fail(ctx, ConnectError::Ordered(why)),
+                    Sa::AwaitAuth(_) | Sa::Established(_) | Sa::Ended => {}
+                }
+            }
         }
         self.settle(now, place);
     }
@@ -181,6 +184,6 @@ fn on_verdict(sa: &mut Sa, ctx: &mut Context, now: Nanos, verdict: Verdict) {
     match sa {
         Sa::AwaitAuth(_) => auth_responder::on_verdict(sa, ctx, now, verdict),
         Sa::AwaitAuthAnswer(_) => auth_initiator::on_verdict(sa, ctx, now, verdict),
-        Sa::AwaitInitAnswer(_) | Sa::Established(_) | Sa::Ended => {}
+        Sa::AwaitInitAnswer(_) | Sa::AwaitIntermediateAnswer(_) | Sa::Established(_) | Sa::Ended => {}
     }
 }

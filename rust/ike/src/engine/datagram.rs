@@ -9,7 +9,10 @@ use crate::sa::Sa;
 use crate::sa::context::{About, Context};
 use crate::sa::exchange::auth_initiator::Authenticating;
 use crate::sa::exchange::init_responder::{HalfOpen, Placed, Verdict};
-use crate::sa::exchange::{auth_initiator, auth_responder, informational, init_initiator, init_responder};
+use crate::sa::exchange::{
+    auth_initiator, auth_responder, informational, init_initiator, init_responder, intermediate_initiator,
+    intermediate_responder,
+};
 use crate::sa::probe;
 use crate::table::cookie_gate::{Gate, Stranger};
 use crate::table::spi;
@@ -138,11 +141,23 @@ impl Engine {
                 probe::on_message(sa, ctx, now, path, header, bytes);
             }
             Sa::Established(_) => informational::on_message(sa, ctx, now, path, header, bytes),
-            Sa::AwaitAuth(half) if is_auth_request(half, header) => on_auth_request(sa, ctx, now, path, bytes),
-            Sa::AwaitAuthAnswer(asking) if is_auth_answer(asking, header) => on_auth_answer(sa, ctx, now, bytes),
-            Sa::AwaitInitAnswer(_) | Sa::AwaitAuth(_) | Sa::AwaitAuthAnswer(_) | Sa::Ended => {
-                ctx.counters.dropped_wrong_state += 1;
+            Sa::AwaitAuth(half) if is_auth_request(half, header) => {
+                on_auth_request(sa, ctx, now, path, bytes);
             }
+            Sa::AwaitAuth(_) if is_intermediate(header, header.message_id, false) => {
+                intermediate_responder::on_message(sa, ctx, now, path, header.message_id, bytes);
+            }
+            Sa::AwaitIntermediateAnswer(asking) if is_intermediate(header, asking.asked_id(), true) => {
+                on_intermediate_answer(sa, ctx, now, bytes);
+            }
+            Sa::AwaitAuthAnswer(asking) if is_auth_answer(asking, header) => {
+                on_auth_answer(sa, ctx, now, bytes);
+            }
+            Sa::AwaitInitAnswer(_)
+            | Sa::AwaitAuth(_)
+            | Sa::AwaitIntermediateAnswer(_)
+            | Sa::AwaitAuthAnswer(_)
+            | Sa::Ended => ctx.counters.dropped_wrong_state += 1,
         }
         self.settle(now, place);
     }
@@ -153,6 +168,7 @@ fn is_ours(sa: &Sa, header: &Header) -> bool {
     let spis = match sa {
         Sa::AwaitInitAnswer(sa) => return header.initiator_spi == sa.spi_i && !header.flags.initiator,
         Sa::AwaitAuth(sa) => (sa.spis, true),
+        Sa::AwaitIntermediateAnswer(sa) => (sa.channel().spis, false),
         Sa::AwaitAuthAnswer(sa) => (sa.channel().spis, false),
         Sa::Established(sa) => return sa.is_addressed_by(header),
         Sa::Ended => return false,
@@ -173,6 +189,18 @@ fn is_auth_request(half: &HalfOpen, header: &Header) -> bool {
 fn is_auth_answer(asking: &Authenticating, header: &Header) -> bool {
     let fits = header.message_id == asking.auth_id();
     header.exchange == ExchangeType::IKE_AUTH && fits && header.flags.response
+}
+
+fn is_intermediate(header: &Header, id: u32, response: bool) -> bool {
+    header.exchange == ExchangeType::IKE_INTERMEDIATE && header.message_id == id && header.flags.response == response
+}
+
+fn on_intermediate_answer(sa: &mut Sa, ctx: &mut Context, now: Nanos, bytes: &mut [u8]) {
+    let Sa::AwaitIntermediateAnswer(asking) = sa else { return };
+    match asking.channel_mut().open(&ctx.room, bytes) {
+        Ok(opened) => intermediate_initiator::on_answer(sa, ctx, now, &opened),
+        Err(why) => ctx.count_unopened(why),
+    }
 }
 
 fn on_auth_request(sa: &mut Sa, ctx: &mut Context, now: Nanos, path: Path, bytes: &mut [u8]) {

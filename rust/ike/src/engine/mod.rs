@@ -16,7 +16,7 @@ use crate::event::{DownReason, Event};
 use crate::id::{MAX_SLOTS, SaId};
 use crate::profile::Unique;
 use crate::sa::context::Context;
-use crate::sa::exchange::{auth_initiator, auth_responder, init_initiator, repair};
+use crate::sa::exchange::{auth_initiator, auth_responder, init_initiator, intermediate_initiator, repair};
 use crate::sa::watch::Traffic;
 use crate::sa::{Sa, established};
 use crate::settings::Settings;
@@ -97,6 +97,7 @@ impl Engine {
             match sa {
                 Sa::AwaitInitAnswer(_) => init_initiator::on_timeout(sa, ctx, now),
                 Sa::AwaitAuth(_) => auth_responder::on_timeout(sa, ctx, now),
+                Sa::AwaitIntermediateAnswer(_) => intermediate_initiator::on_timeout(sa, ctx, now),
                 Sa::AwaitAuthAnswer(_) => auth_initiator::on_timeout(sa, ctx, now),
                 Sa::Established(_) => established::on_timeout(sa, ctx, now),
                 Sa::Ended => {}
@@ -174,6 +175,7 @@ impl Engine {
     #[must_use]
     pub fn export_keys(&self, sa: SaId) -> Option<String> {
         let channel = match self.table.get(self.place_of(sa)?)? {
+            Sa::AwaitIntermediateAnswer(sa) => sa.channel(),
             Sa::AwaitAuthAnswer(sa) => sa.channel(),
             Sa::Established(sa) => &sa.channel,
             Sa::AwaitInitAnswer(_) | Sa::AwaitAuth(_) | Sa::Ended => return None,

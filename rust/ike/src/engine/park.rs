@@ -77,7 +77,12 @@ impl Engine {
     pub fn established(&self) -> impl Iterator<Item = SaId> {
         self.table.iter().filter_map(|(_, sa)| match sa {
             Sa::Established(sa) if !sa.is_closing() => Some(sa.id),
-            Sa::Established(_) | Sa::AwaitInitAnswer(_) | Sa::AwaitAuth(_) | Sa::AwaitAuthAnswer(_) | Sa::Ended => None,
+            Sa::Established(_)
+            | Sa::AwaitInitAnswer(_)
+            | Sa::AwaitAuth(_)
+            | Sa::AwaitIntermediateAnswer(_)
+            | Sa::AwaitAuthAnswer(_)
+            | Sa::Ended => None,
         })
     }
 

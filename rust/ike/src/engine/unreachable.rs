@@ -34,8 +34,8 @@ impl Engine {
         match sa {
             Sa::Established(sa) => hint::on_unreachable(sa, &mut self.ctx, now, path),
             Sa::AwaitInitAnswer(connecting) => connecting.hasten(&mut self.ctx, now, path),
-            // The one is the peer's to repeat, the other will be repeated soon.
-            Sa::AwaitAuth(_) | Sa::AwaitAuthAnswer(_) | Sa::Ended => {}
+            // The one is the peer's to repeat, the others will be repeated soon.
+            Sa::AwaitAuth(_) | Sa::AwaitIntermediateAnswer(_) | Sa::AwaitAuthAnswer(_) | Sa::Ended => {}
         }
         self.settle(now, place);
     }
@@ -56,6 +56,7 @@ fn is_from(sa: &Sa, header: &Header) -> bool {
             return header.initiator_spi == sa.spi_i && header.responder_spi == 0 && header.flags.initiator;
         }
         Sa::AwaitAuth(sa) => (sa.spis, Role::Responder),
+        Sa::AwaitIntermediateAnswer(sa) => (sa.channel().spis, Role::Initiator),
         Sa::AwaitAuthAnswer(sa) => (sa.channel().spis, Role::Initiator),
         Sa::Established(sa) => (sa.channel.spis, sa.channel.role),
         Sa::Ended => return false,

@@ -54,6 +54,13 @@ impl Opened<'_> {
         self.plain.as_ref().map_err(|error| *error).and_then(Plain::payloads)
     }
 
+    /// What AUTH covers of it in an IKE_INTERMEDIATE exchange.
+    #[must_use]
+    pub fn intact(&self) -> Vec<u8> {
+        let (first, octets) = self.plain.as_ref().map_or((PayloadType::NONE, &[][..]), Plain::parts);
+        sk::intact(&self.header, first, octets)
+    }
+
     /// Keep what is in it.
     #[must_use]
     pub fn keep(&self) -> Option<Plain<'static>> {
@@ -132,6 +139,14 @@ impl Channel {
     /// A key that the ends share otherwise becomes part of the root of further keys (RFC 8784).
     pub fn mix(&mut self, ppk: &[u8]) -> Result<(), CryptoError> {
         self.keys.mix(ppk)
+    }
+
+    /// The same IKE SA after an additional key exchange. IVs go on counting: it costs nothing, and whoever looks on sees one
+    /// sender that never repeats itself.
+    #[must_use]
+    pub fn advanced(&self, keys: IkeKeys) -> Channel {
+        let iv = IvCounter::starting_at(self.iv.peek());
+        Channel { iv, ..self.renewed(self.spis, self.role, keys) }
     }
 
     /// The keys, for Child SAs.

@@ -198,7 +198,7 @@ impl Established {
     /// Begin.
     #[must_use]
     pub fn new(setup: Setup) -> Established {
-        // The initiator used the ids up to this one in IKE_SA_INIT and IKE_AUTH.
+        // The initiator used the ids up to this one in IKE_SA_INIT, IKE_INTERMEDIATE and IKE_AUTH.
         let (ours, theirs) = match setup.channel.role {
             Role::Initiator => (setup.auth_id.wrapping_add(1), 0),
             Role::Responder => (0, setup.auth_id),

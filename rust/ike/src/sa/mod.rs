@@ -3,6 +3,7 @@
 //! ```text
 //! Connecting       we sent IKE_SA_INIT                       exchange::init_initiator
 //! HalfOpen         we answered it                            exchange::init_responder
+//! Advancing        we sent IKE_INTERMEDIATE                  exchange::intermediate_initiator
 //! Authenticating   we sent IKE_AUTH                          exchange::auth_initiator
 //! Established      both sides proved who they are            exchange::informational, mobike
 //! ```
@@ -33,6 +34,7 @@ use crate::sa::established::Established;
 use crate::sa::exchange::auth_initiator::Authenticating;
 use crate::sa::exchange::init_initiator::Connecting;
 use crate::sa::exchange::init_responder::HalfOpen;
+use crate::sa::exchange::intermediate_initiator::Advancing;
 
 /// One place in the table of an engine. Boxed, so that each state pays for what it needs.
 #[derive(Debug)]
@@ -41,6 +43,8 @@ pub enum Sa {
     AwaitInitAnswer(Box<Connecting>),
     /// We answered IKE_SA_INIT and await IKE_AUTH.
     AwaitAuth(Box<HalfOpen>),
+    /// We sent IKE_INTERMEDIATE and await its answer.
+    AwaitIntermediateAnswer(Box<Advancing>),
     /// We sent IKE_AUTH and await its answer.
     AwaitAuthAnswer(Box<Authenticating>),
     /// Both sides proved who they are.
@@ -56,7 +60,7 @@ impl Sa {
         match self {
             Sa::AwaitAuth(sa) => sa.awaits(),
             Sa::AwaitAuthAnswer(sa) => sa.awaits(),
-            Sa::AwaitInitAnswer(_) | Sa::Established(_) | Sa::Ended => None,
+            Sa::AwaitInitAnswer(_) | Sa::AwaitIntermediateAnswer(_) | Sa::Established(_) | Sa::Ended => None,
         }
     }
 
@@ -66,6 +70,7 @@ impl Sa {
         match self {
             Sa::AwaitInitAnswer(sa) => sa.deadline(),
             Sa::AwaitAuth(sa) => sa.deadline(),
+            Sa::AwaitIntermediateAnswer(sa) => sa.deadline(),
             Sa::AwaitAuthAnswer(sa) => sa.deadline(),
             Sa::Established(sa) => sa.deadline(),
             Sa::Ended => Nanos::NEVER,

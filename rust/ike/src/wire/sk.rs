@@ -230,6 +230,14 @@ impl SkWriter {
         self.inner.push(payload);
     }
 
+    /// What AUTH covers of this message in an IKE_INTERMEDIATE exchange.
+    #[must_use]
+    pub fn intact(&self) -> Vec<u8> {
+        let message = self.inner.writer.written();
+        let first = PayloadType(message.get(HEADER_LEN).copied().unwrap_or_default());
+        intact(&self.header, first, message.get(self.inner_at..).unwrap_or_default())
+    }
+
     /// Octets of the whole message if it is not fragmented.
     #[must_use]
     pub fn message_len(&self) -> usize {
@@ -263,6 +271,21 @@ impl SkWriter {
         }
         Ok(fragments)
     }
+}
+
+/// A message as AUTH covers it in an IKE_INTERMEDIATE exchange (RFC 9242 section 3.3.2): whole, whether or not it went in
+/// pieces, with neither IV nor padding nor ICV, and with lengths as if there had never been any. `inner` are the payloads
+/// inside, the first of which is a `first`.
+#[must_use]
+pub fn intact(header: &Header, first: PayloadType, inner: &[u8]) -> Vec<u8> {
+    let sealed = PAYLOAD_HEADER_LEN + inner.len();
+    let length = u32::try_from(HEADER_LEN + sealed).unwrap_or(u32::MAX);
+    let [high, low] = u16::try_from(sealed).unwrap_or(u16::MAX).to_be_bytes();
+    let mut octets = Vec::with_capacity(HEADER_LEN + sealed);
+    octets.extend(Header { next_payload: PayloadType::SK, length, ..*header }.to_bytes());
+    octets.extend([first.0, 0, high, low]);
+    octets.extend(inner);
+    octets
 }
 
 /// A message that is complete but for IV, encryption and ICV. `Debug` keeps what it says to itself.

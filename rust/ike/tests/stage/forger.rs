@@ -74,11 +74,14 @@ impl Forger {
             host.rekeys().last().copied().unwrap_or((Spis { initiator: up.spi_i, responder: up.spi_r }, up.suite));
         let line = host.engine.export_keys(sa)?;
         let fields: Vec<&str> = line.split(',').map(|field| field.trim_matches('"')).collect();
-        let key = |text: &str| DirectionKeys::from_slices(&unhex(text), None).expect("a key of the right length");
+        let key = |encr: &str, integ: &str| {
+            let integ = (!integ.is_empty()).then(|| unhex(integ));
+            DirectionKeys::from_slices(&unhex(encr), integ.as_deref()).expect("keys of the right length")
+        };
         Some(Forger {
             spis,
             cipher: suite.cipher(),
-            keys: [key(fields[2]), key(fields[3])],
+            keys: [key(fields[2], fields[5]), key(fields[3], fields[6])],
             iv: IvCounter::starting_at(OUR_IVS),
         })
     }

@@ -11,8 +11,8 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use crate::children::FIRST;
-use crate::crypto::auth::SignedOctets;
-use crate::crypto::{AuthKeys, ChildKeys, EspSuite, Hashes, IkeSuite, Nonces, Role, SharedSecret, SkeySeed, Spis};
+use crate::crypto::auth::{Intermediate, SignedOctets};
+use crate::crypto::{AuthKeys, ChildKeys, EspSuite, Hashes, IkeSuite, Nonces, Role};
 use crate::event::{AuthRefusal, ChildInstall, ConnectError, Event, IkeSaUp, NatView, NoticeKind, Sends};
 use crate::id::{Identity, IdentityPattern, Question, SaId};
 use crate::profile::Profile;
@@ -38,36 +38,47 @@ use crate::wire::mobike::SCRATCH_LEN;
 use crate::wire::{ExchangeType, IdType, Identification, MobikeNotify, NotifyType, Payload, Payloads, SkWriter};
 use crate::{Nanos, Path, Verdict};
 
-/// What IKE_SA_INIT agreed on.
+/// What IKE_SA_INIT agreed on, and the additional key exchanges so far.
+#[derive(Debug)]
 pub struct Agreed {
     /// The order behind it.
     pub order: Order,
     /// Our name for it.
     pub id: SaId,
-    /// Both SPIs.
-    pub spis: Spis,
     /// The algorithms.
     pub suite: IkeSuite,
-    /// The shared secret.
-    pub shared: SharedSecret,
+    /// The keys so far.
+    pub channel: Channel,
+    /// The same, for AUTH.
+    pub auth: AuthKeys,
+    /// What was said since IKE_SA_INIT.
+    pub said: Intermediate,
+    /// Additional key exchanges that are done.
+    pub done: u32,
     /// Our nonce.
     pub nonce_i: [u8; 32],
     /// The peer's nonce.
     pub nonce_r: Box<[u8]>,
-    /// Our request as it went.
+    /// Our IKE_SA_INIT request as it went.
     pub request: Arc<[u8]>,
-    /// The answer as it came.
+    /// Its answer as it came.
     pub answer: Box<[u8]>,
-    /// The path that worked.
+    /// The path that worked, with the ports that follow.
     pub path: Path,
     /// NAT detection, if the peer knows it.
     pub detected: Option<Detected>,
     /// Hashes that the peer can check a signature with.
     pub hashes: Hashes,
-    /// The peer puts fragments together.
-    pub fragments: bool,
     /// The peer knows PPKs.
     pub ppk: bool,
+}
+
+impl Agreed {
+    /// The message id of the next request.
+    #[must_use]
+    pub fn next_id(&self) -> u32 {
+        1 + self.done
+    }
 }
 
 /// Our IKE_AUTH is unanswered.
@@ -80,6 +91,7 @@ pub struct Authenticating {
     pub(super) auth: AuthKeys,
     /// The same with the PPK, until the peer says whether it uses it.
     mixed: Option<AuthKeys>,
+    pub(super) said: Intermediate,
     pub(super) nonce_i: [u8; 32],
     pub(super) nonce_r: Box<[u8]>,
     pub(super) init_request: Arc<[u8]>,
@@ -102,8 +114,8 @@ pub struct Authenticating {
 
 /// Send IKE_AUTH.
 pub fn ask(ctx: &mut Context, now: Nanos, agreed: Agreed) -> Sa {
-    let path = auth_path(ctx, &agreed);
-    match prepare(ctx, now, agreed, path) {
+    let path = agreed.path;
+    match prepare(ctx, now, agreed) {
         Ok(asking) => {
             ctx.send(path, Arc::clone(&asking.request));
             Sa::AwaitAuthAnswer(Box::new(asking))
@@ -116,46 +128,25 @@ pub fn ask(ctx: &mut Context, now: Nanos, agreed: Agreed) -> Sa {
     }
 }
 
-/// Port 4500 from here on if both ends know NAT traversal and there is a NAT or may be one after a move (M3.3-2).
-fn auth_path(ctx: &Context, agreed: &Agreed) -> Path {
-    let Agreed { order, path, detected, .. } = agreed;
-    let wanted = order.profile.mobike || order.profile.always_encap;
-    let floats = detected.is_some_and(|detected| detected.nat.any() || wanted);
-    let mut path = *path;
-    if floats && path.local.port() != ctx.settings.natt_port {
-        path.local.set_port(order.natt.local);
-        path.remote.set_port(order.natt.remote);
-    }
-    path
-}
-
-fn prepare(
-    ctx: &mut Context,
-    now: Nanos,
-    agreed: Agreed,
-    path: Path,
-) -> Result<Authenticating, Box<(Order, ConnectError)>> {
+fn prepare(ctx: &mut Context, now: Nanos, agreed: Agreed) -> Result<Authenticating, Box<(Order, ConnectError)>> {
+    let auth_id = agreed.next_id();
     let Agreed {
         order,
         id,
-        spis,
         suite,
-        shared,
+        mut channel,
+        auth,
+        said,
         nonce_i,
         nonce_r,
         request,
         answer,
+        path,
         detected,
         hashes,
-        fragments,
         ppk,
         ..
     } = agreed;
-    let keys = Nonces::new(&nonce_i, &nonce_r)
-        .and_then(|nonces| SkeySeed::initial(suite.prf(), &nonces, shared).expand(&suite, &nonces, spis));
-    let Ok((keys, auth)) = keys else {
-        return Err(Box::new((order, ConnectError::BadOrder("no keys could be made"))));
-    };
     let body = id_body(&order.profile.local_id);
     let ppk = order.ppk().filter(|_| ppk).cloned();
     let mixed = match ppk.as_ref().map(|ppk| auth.mixed(ppk.key.expose())).transpose() {
@@ -163,7 +154,7 @@ fn prepare(
         Err(_) => return Err(Box::new((order, ConnectError::BadOrder("no keys could be made")))),
     };
     let make = |keys: &AuthKeys| {
-        let octets = SignedOctets::new(keys, Role::Initiator, &request, &nonce_r, &body);
+        let octets = SignedOctets::new(keys, Role::Initiator, &request, &nonce_r, &body).after(&said);
         match &order.profile.proofs.local {
             LocalProof::Eap => Ok(None),
             LocalProof::SharedKey | LocalProof::Signature(_) => proof::make(&order.profile, &octets, hashes).map(Some),
@@ -181,15 +172,10 @@ fn prepare(
     let Some(child) = ctx.children.reserve(ctx.settings.shard, id, FIRST, &mut ctx.random) else {
         return Err(Box::new((order, ConnectError::TableFull)));
     };
-    let mut channel = Channel::new(spis, Role::Initiator, keys);
-    if fragments {
-        channel.use_fragments();
-    }
     let local = traffic::proposed_local(&order.profile, path.local.ip());
     let remote = traffic::side(&order.profile.remote_ts, &Leases::default(), path.remote.ip());
     let proposed = (local, remote);
     let asking = Asking { profile: &order.profile, proof: proof.as_ref() };
-    let auth_id = 1;
     let message = Outgoing { exchange: ExchangeType::IKE_AUTH, id: auth_id, response: false };
     let local_addresses = Arc::clone(&ctx.local_addresses);
     let natt = detected.is_some();
@@ -222,6 +208,7 @@ fn prepare(
         channel,
         auth,
         mixed,
+        said,
         nonce_i,
         nonce_r,
         init_request,
@@ -401,7 +388,8 @@ impl Authenticating {
             return Err(error_of(payloads));
         };
         let body = received_id_body(id);
-        let octets = SignedOctets::new(&self.auth, Role::Responder, &self.init_answer, &self.nonce_i, &body);
+        let octets =
+            SignedOctets::new(&self.auth, Role::Responder, &self.init_answer, &self.nonce_i, &body).after(&self.said);
         let profile = &self.order.profile;
         let proof = proof::check(&profile.proofs.remote, profile.psk.expose(), &octets, auth, payloads)
             .map_err(ConnectError::Refused)?;

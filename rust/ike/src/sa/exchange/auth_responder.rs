@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use crate::crypto::auth::SignedOctets;
 use crate::crypto::negotiate::{Chosen, Outcome};
-use crate::crypto::{AuthKeys, ChildKeys, EspSuite, IkeSuite, Nonces, Role};
+use crate::crypto::{AuthKeys, ChildKeys, EspSuite, IkeSuite, KeMethod, Nonces, Role};
 use crate::event::{AuthRefusal, ChildInstall, Event, IkeSaUp, NoticeKind, Sends};
 use crate::id::{Identity, ProfileId, Question};
 use crate::profile::{Profile, PskSecret, Unique};
 use crate::proofs::{LocalProof, RemoteProof};
 use crate::sa::Sa;
 use crate::sa::asked::{agreed_extensions, push_window};
-use crate::sa::channel::Opened;
+use crate::sa::channel::{Opened, Outgoing};
 use crate::sa::child::{Family, Reserved};
 use crate::sa::context::{About, Context};
 use crate::sa::established::{Established, Mobility, Setup};
@@ -26,9 +26,12 @@ use crate::sa::exchange::proof::{self, Asked, Ours, Parked, Proof};
 use crate::sa::exchange::traffic::{self, Leases};
 use crate::sa::exchange::{addresses, admission, eap_responder, init_responder, offers};
 use crate::wire::{
-    Authentication, NotifyType, Payload, Payloads, SaPayload, SkWriter, TsPayload, WireError, WireErrorKind,
+    Authentication, ExchangeType, NotifyType, Payload, Payloads, SaPayload, SkWriter, TsPayload, WireError,
+    WireErrorKind,
 };
 use crate::{Nanos, Path, Verdict};
+
+const AUTH: ExchangeType = ExchangeType::IKE_AUTH;
 
 /// An IKE_AUTH request came; the holder of the keys made it.
 pub fn on_request(sa: &mut Sa, ctx: &mut Context, now: Nanos, path: Path, opened: &Opened<'_>) {
@@ -40,11 +43,14 @@ pub fn on_request(sa: &mut Sa, ctx: &mut Context, now: Nanos, path: Path, opened
     }
     let payloads = match opened.payloads() {
         Ok(payloads) => payloads,
-        Err(error) => return refuse_unreadable(half, ctx, now, path, &error),
+        Err(error) => return refuse_unreadable(half, ctx, now, path, AUTH, &error),
     };
     let misshapen = payloads.mobike().find_map(Result::err);
     if let Some(error) = misshapen {
-        return refuse_unreadable(half, ctx, now, path, &error);
+        return refuse_unreadable(half, ctx, now, path, AUTH, &error);
+    }
+    if let Some(method) = half.steps.next(&half.suite) {
+        return refuse_early(half, ctx, now, path, method);
     }
     if half.eap.is_some() {
         return eap_responder::on_request(sa, ctx, now, path, &payloads);
@@ -192,9 +198,22 @@ pub fn tell(
     ctx.notice(now, about, NoticeKind::AuthFailed, || format!("IKE_AUTH of {} refused: {why}", claimed()));
 }
 
+/// A key exchange that was agreed on was left out (RFC 9370 section 2.2.2): the peer would go without it.
+fn refuse_early(half: &mut HalfOpen, ctx: &mut Context, now: Nanos, path: Path, left_out: KeMethod) {
+    ctx.counters.invalid_requests += 1;
+    let about = About { path: Some(path), sa: Some(half.id) };
+    ctx.notice(now, about, NoticeKind::Malformed, || format!("IKE_AUTH refused: it comes before {left_out}"));
+    refuse(half, ctx, path, &Payload::notify(NotifyType::INVALID_SYNTAX, &[]));
+}
+
 /// Answer with an error, and keep the half-open SA until it expires so that a repetition gets the same.
 pub fn refuse(half: &mut HalfOpen, ctx: &mut Context, path: Path, error: &Payload<'_>) {
-    let message = half.answer_header();
+    refuse_in(half, ctx, path, AUTH, error);
+}
+
+/// The same in another exchange.
+pub fn refuse_in(half: &mut HalfOpen, ctx: &mut Context, path: Path, exchange: ExchangeType, error: &Payload<'_>) {
+    let message = Outgoing { exchange, ..half.answer_header() };
     let Some((channel, _)) = half.keys() else { return };
     if let Ok(bytes) = channel.seal(&mut ctx.buffer, message, |writer| writer.push(error)) {
         half.refusal = Some(Arc::clone(&bytes));
@@ -202,16 +221,24 @@ pub fn refuse(half: &mut HalfOpen, ctx: &mut Context, path: Path, error: &Payloa
     }
 }
 
-fn refuse_unreadable(half: &mut HalfOpen, ctx: &mut Context, now: Nanos, path: Path, error: &WireError) {
+/// The same for what cannot be read; the error says which notification it is.
+pub fn refuse_unreadable(
+    half: &mut HalfOpen,
+    ctx: &mut Context,
+    now: Nanos,
+    path: Path,
+    exchange: ExchangeType,
+    error: &WireError,
+) {
     ctx.counters.invalid_requests += 1;
     let about = About { path: Some(path), sa: Some(half.id) };
-    ctx.notice(now, about, NoticeKind::Malformed, || format!("IKE_AUTH refused: {error}"));
+    ctx.notice(now, about, NoticeKind::Malformed, || format!("{exchange} refused: {error}"));
     let critical = match error.kind {
         WireErrorKind::UnsupportedCritical(kind) => vec![kind.0],
         _ => Vec::new(),
     };
     let kind = error.answer().unwrap_or(NotifyType::INVALID_SYNTAX);
-    refuse(half, ctx, path, &Payload::notify(kind, &critical));
+    refuse_in(half, ctx, path, exchange, &Payload::notify(kind, &critical));
 }
 
 /// A peer that proved who it is.
@@ -262,7 +289,8 @@ fn authenticate(
     let body = received_id_body(id);
     let Secret::Keys(keys) = &half.secret else { return Err(AuthRefusal::Incomplete) };
     let (request, nonce) = (&*half.request, &half.nonce_r);
-    let octets_by = |keys: &AuthKeys| SignedOctets::new(keys, Role::Initiator, request, nonce, &body);
+    let octets_by =
+        |keys: &AuthKeys| SignedOctets::new(keys, Role::Initiator, request, nonce, &body).after(&half.steps.said);
     let Some((profile_id, profile)) = choose(&|profile| proof::takes(&profile.proofs.remote, Some(auth.method))) else {
         // An unknown identity costs the same work as a wrong secret, so that the time taken does not tell which it was.
         let nobody = PskSecret::from_slice(&half.nonce_r);
@@ -441,7 +469,8 @@ fn accept(
 pub fn prove(half: &HalfOpen, profile: &Profile) -> Result<Ours, AuthRefusal> {
     let Secret::Keys(keys) = &half.secret else { return Err(AuthRefusal::Incomplete) };
     let body = id_body(&profile.local_id);
-    let octets = SignedOctets::new(&keys.1, Role::Responder, &half.answer, half.nonce_i(), &body);
+    let octets =
+        SignedOctets::new(&keys.1, Role::Responder, &half.answer, half.nonce_i(), &body).after(&half.steps.said);
     proof::make(profile, &octets, half.hashes)
 }
 

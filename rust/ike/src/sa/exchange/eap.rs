@@ -212,6 +212,6 @@ pub fn on_reply(sa: &mut Sa, ctx: &mut Context, now: Nanos, reply: EapReply) {
     match sa {
         Sa::AwaitAuth(half) => eap_responder::on_reply(half, ctx, now, reply),
         Sa::AwaitAuthAnswer(_) => eap_initiator::on_reply(sa, ctx, now, reply),
-        Sa::AwaitInitAnswer(_) | Sa::Established(_) | Sa::Ended => {}
+        Sa::AwaitInitAnswer(_) | Sa::AwaitIntermediateAnswer(_) | Sa::Established(_) | Sa::Ended => {}
     }
 }

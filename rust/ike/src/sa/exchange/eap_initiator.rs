@@ -124,7 +124,8 @@ fn prove(
     conversation: &Conversation,
 ) -> Result<(), AuthRefusal> {
     let body = id_body(&asking.order().profile.local_id);
-    let octets = SignedOctets::new(&asking.auth, Role::Initiator, &asking.init_request, &asking.nonce_r, &body);
+    let octets = SignedOctets::new(&asking.auth, Role::Initiator, &asking.init_request, &asking.nonce_r, &body)
+        .after(&asking.said);
     let ours = conversation.talk.ours(&asking.auth, Role::Initiator, &octets).ok_or(AuthRefusal::Incomplete)?;
     asking.ask_again(ctx, now, &ours.payload())
 }
@@ -133,7 +134,8 @@ fn prove(
 fn verify(asking: &Authenticating, conversation: &Conversation, payloads: &Payloads<'_>) -> Result<(), ConnectError> {
     let auth = payloads.authentication().ok_or_else(|| error_of(payloads))?;
     let id_body = &conversation.id_body;
-    let octets = SignedOctets::new(&asking.auth, Role::Responder, &asking.init_answer, &asking.nonce_i, id_body);
+    let octets = SignedOctets::new(&asking.auth, Role::Responder, &asking.init_answer, &asking.nonce_i, id_body)
+        .after(&asking.said);
     let checked = conversation.talk.check(&asking.auth, Role::Responder, &octets, auth);
     checked.map_err(|why| {
         ConnectError::Refused(match why {

@@ -232,13 +232,14 @@ fn verify(half: &HalfOpen, conversation: &Conversation, payloads: &Payloads<'_>)
     let Secret::Keys(keys) = &half.secret else { return Err(AuthRefusal::Incomplete) };
     let (talk, keys) = (&conversation.talk, &keys.1);
     let auth = payloads.authentication().ok_or(AuthRefusal::Incomplete)?;
-    let octets = SignedOctets::new(keys, Role::Initiator, &half.request, &half.nonce_r, &conversation.id_body);
+    let octets = SignedOctets::new(keys, Role::Initiator, &half.request, &half.nonce_r, &conversation.id_body)
+        .after(&half.steps.said);
     talk.check(keys, Role::Initiator, &octets, auth).map_err(|why| match why {
         AuthRefusal::BadAuth => AuthRefusal::Eap("ended well, and its AUTH does not match the key of the method"),
         other => other,
     })?;
     let body = id_body(&conversation.profile.local_id);
-    let octets = SignedOctets::new(keys, Role::Responder, &half.answer, half.nonce_i(), &body);
+    let octets = SignedOctets::new(keys, Role::Responder, &half.answer, half.nonce_i(), &body).after(&half.steps.said);
     talk.ours(keys, Role::Responder, &octets).ok_or(AuthRefusal::Incomplete)
 }
 

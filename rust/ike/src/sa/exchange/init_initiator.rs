@@ -14,18 +14,20 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use crate::command::NattPorts;
+use crate::crypto::auth::Intermediate;
 use crate::crypto::natd::nat_detection;
 use crate::crypto::negotiate::Suite;
-use crate::crypto::{Ephemeral, Hashes, KeMethod, Role, Spis, kex};
+use crate::crypto::{Ephemeral, Hashes, KeMethod, Nonces, Role, SkeySeed, Spis, kex};
 use crate::event::{ConnectError, Event, NoticeKind};
 use crate::id::{ProfileId, SaId, Token};
 use crate::profile::Profile;
 use crate::proofs::LocalProof;
 use crate::sa::Sa;
+use crate::sa::channel::Channel;
 use crate::sa::context::{About, Context};
 use crate::sa::exchange::ppk::Ppk;
-use crate::sa::exchange::{auth_initiator, offers, proof};
-use crate::sa::path::detect;
+use crate::sa::exchange::{auth_initiator, intermediate_initiator, offers, proof};
+use crate::sa::path::{Detected, detect};
 use crate::sa::timers::{Retry, patience};
 use crate::table::spi;
 use crate::wire::{
@@ -214,6 +216,9 @@ impl Connecting {
             writer.push(&Payload::notify(kind, &nat_detection(spis, end)));
         }
         writer.push(&Payload::notify(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED, &[]));
+        if self.order.profile.ike_suites.iter().any(|suite| !suite.additional().is_empty()) {
+            writer.push(&Payload::notify(NotifyType::INTERMEDIATE_EXCHANGE_SUPPORTED, &[]));
+        }
         if self.order.profile.proofs.sign() {
             writer.push(&proof::hashes_notify());
         }
@@ -397,8 +402,11 @@ fn accept(connecting: &Connecting, message: &Message<'_>) -> Result<Accepted, St
         return Err("an answer without SPI".into());
     }
     let suite = offers::check_answer(&connecting.order.profile.ike_suites, sa)?.suite;
+    if !suite.additional().is_empty() && !payloads.has(NotifyType::INTERMEDIATE_EXCHANGE_SUPPORTED) {
+        return Err("an answer with additional key exchanges but without IKE_INTERMEDIATE".into());
+    }
     let method = connecting.ephemeral.method();
-    if suite.ke() != method || ke.method.0 != method.id() || ke.data.len() != method.public_len() {
+    if suite.ke() != method || ke.method.0 != method.id() || ke.data.len() != method.public_len(Role::Responder) {
         return Err(format!("a key exchange value that is not {method}"));
     }
     let hashes = proof::hashes_in(payloads);
@@ -424,19 +432,30 @@ fn proceed(
 ) {
     let Sa::AwaitInitAnswer(connecting) = sa else { return };
     let spis = Spis { initiator: connecting.spi_i, responder: accepted.spi_r };
-    let Ok(shared) = connecting.ephemeral.agree(&accepted.public) else {
+    let made = connecting.ephemeral.agree(&accepted.public).and_then(|shared| {
+        let nonces = Nonces::new(&connecting.nonce, &accepted.nonce)?;
+        SkeySeed::initial(accepted.suite.prf(), &nonces, shared).expand(&accepted.suite, &nonces, spis)
+    });
+    let Ok((keys, auth)) = made else {
         ctx.counters.dropped_bad_ke += 1;
         return connecting.doubt(ctx, now, "an unusable key exchange value".into());
     };
+    let mut channel = Channel::new(spis, Role::Initiator, keys);
+    if payloads.has(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED) {
+        channel.use_fragments();
+    }
     let detected = detect(payloads, spis, path).filter(|_| connecting.order.profile.paths.nat_traversal);
     let Sa::AwaitInitAnswer(connecting) = core::mem::replace(sa, Sa::Ended) else { return };
     let Connecting { order, id, nonce, request, .. } = *connecting;
+    let path = floated(ctx, &order, path, detected);
     let agreed = auth_initiator::Agreed {
         order,
         id,
-        spis,
         suite: accepted.suite,
-        shared,
+        channel,
+        auth,
+        said: Intermediate::default(),
+        done: 0,
         nonce_i: nonce,
         nonce_r: accepted.nonce,
         request,
@@ -444,8 +463,19 @@ fn proceed(
         path,
         detected,
         hashes: accepted.hashes,
-        fragments: payloads.has(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED),
         ppk: payloads.has(NotifyType::USE_PPK),
     };
-    *sa = auth_initiator::ask(ctx, now, agreed);
+    *sa = intermediate_initiator::go_on(ctx, now, agreed);
+}
+
+/// Port 4500 from here on if both ends know NAT traversal and there is a NAT or may be one after a move (M3.3-2).
+fn floated(ctx: &Context, order: &Order, path: Path, detected: Option<Detected>) -> Path {
+    let wanted = order.profile.mobike || order.profile.always_encap;
+    let floats = detected.is_some_and(|detected| detected.nat.any() || wanted);
+    let mut path = path;
+    if floats && path.local.port() != ctx.settings.natt_port {
+        path.local.set_port(order.natt.local);
+        path.remote.set_port(order.natt.remote);
+    }
+    path
 }

@@ -15,6 +15,7 @@ use crate::sa::channel::{Channel, Outgoing};
 use crate::sa::context::{About, Context};
 use crate::sa::exchange::auth_responder::Waiting;
 use crate::sa::exchange::eap_responder::Conversation;
+use crate::sa::exchange::intermediate_responder::Steps;
 use crate::sa::exchange::ppk::Ppk;
 use crate::sa::exchange::{offers, proof};
 use crate::sa::path::{NatHashes, detect};
@@ -37,7 +38,8 @@ pub struct HalfOpen {
     pub suite: IkeSuite,
     /// The request as it came: the initiator's AUTH covers it.
     pub request: Box<[u8]>,
-    nonce_i: Range<usize>,
+    /// Where the initiator's nonce is in it.
+    pub nonce_i: Range<usize>,
     public_i: Range<usize>,
     /// The answer as it went: our AUTH covers it.
     pub answer: Arc<[u8]>,
@@ -57,6 +59,8 @@ pub struct HalfOpen {
     fragments: bool,
     /// How far the key exchange is.
     pub secret: Secret,
+    /// How far the additional ones are.
+    pub steps: Steps,
     /// IKE_AUTH was refused; what to say when it is repeated.
     pub refusal: Option<Arc<[u8]>>,
     /// IKE_AUTH came, and the control plane is asked about the peer.
@@ -181,8 +185,16 @@ pub fn judge(ctx: &mut Context, now: Nanos, path: Path, message: &Message<'_>) -
         return Verdict::Done;
     }
     let about = About { path: Some(path), sa: None };
-    match offers::choose(&ctx.accepted_suites, sa, Some(ke.method.0)) {
-        Outcome::Chosen(chosen) if ke.data.len() == chosen.suite.ke().public_len() => {
+    // Additional key exchanges need an exchange of their own (RFC 9370 section 2.2.1).
+    let plain: Vec<IkeSuite>;
+    let suites = if payloads.has(NotifyType::INTERMEDIATE_EXCHANGE_SUPPORTED) {
+        &ctx.accepted_suites
+    } else {
+        plain = ctx.accepted_suites.iter().copied().filter(|suite| suite.additional().is_empty()).collect();
+        &plain
+    };
+    match offers::choose(suites, sa, Some(ke.method.0)) {
+        Outcome::Chosen(chosen) if ke.data.len() == chosen.suite.ke().public_len(Role::Initiator) => {
             Verdict::Serve(chosen, chosen.suite.ke())
         }
         Outcome::Chosen(_) => {
@@ -270,6 +282,7 @@ pub fn answer(
         mixed: false,
         fragments,
         secret: Secret::Pair(pair),
+        steps: Steps::default(),
         refusal: None,
         parked: None,
         eap: None,
@@ -313,6 +326,9 @@ fn write_answer(
     }
     if says.ppk {
         writer.push(&Payload::notify(NotifyType::USE_PPK, &[]));
+    }
+    if !chosen.suite.additional().is_empty() {
+        writer.push(&Payload::notify(NotifyType::INTERMEDIATE_EXCHANGE_SUPPORTED, &[]));
     }
     if says.signs {
         writer.push(&proof::hashes_notify());

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! init_initiator   IKE_SA_INIT as the one who asks        init_responder   as the one who answers
+//! intermediate_initiator, intermediate_responder           additional key exchanges between those two
 //! auth_initiator   IKE_AUTH as the one who asks           auth_responder   as the one who answers
 //! eap              a conversation inside IKE_AUTH         eap_initiator, eap_responder   who is asked, who asks
 //! informational    liveness, delete, probes; what comes in and what it settles
@@ -34,6 +35,8 @@ pub mod hint;
 pub mod informational;
 pub mod init_initiator;
 pub mod init_responder;
+pub mod intermediate_initiator;
+pub mod intermediate_responder;
 pub mod make_child;
 pub mod mobike;
 pub mod offers;

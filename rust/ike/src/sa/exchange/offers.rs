@@ -33,11 +33,9 @@ pub fn propose<S: Suite, T>(suites: &[S], spi: &[u8], with: impl FnOnce(SaPayloa
 
 /// The one proposal we took as an SA payload, handed to `with`.
 pub fn accept<S: Suite, T>(chosen: &Chosen<S>, spi: &[u8], with: impl FnOnce(SaPayload<'_>) -> T) -> T {
-    /// One transform of each type that exists today, and room to spare.
-    const MOST: usize = 8;
     let ours = chosen.transforms();
-    let mut transforms = [Transform::new(TransformType::ENCRYPTION, 0); MOST];
-    let count = ours.len().min(MOST);
+    let mut transforms = [Transform::new(TransformType::ENCRYPTION, 0); negotiate::Transforms::MAX];
+    let count = ours.len();
     transforms.iter_mut().zip(ours.iter()).for_each(|(slot, transform)| *slot = to_wire(transform));
     with(SaPayload::of(&[proposal::<S>(chosen.number, spi, &transforms[..count])]))
 }

@@ -56,11 +56,17 @@ pub fn pause(first: Duration, refused: u8, random: &mut impl Random) -> Duration
     span.saturating_mul(75 + (random.next_u64() % 51) as u32) / 100
 }
 
-/// What we offer and accept: what is in use first, then the profile's others.
+/// What we offer and accept: what is in use first, then the profile's others. Each with one key exchange: what additional
+/// ones gave the first IKE SA lives on in SK_d.
 #[must_use]
 pub fn suites(sa: &Established) -> Vec<IkeSuite> {
-    let others = sa.profile.ike_suites.iter().copied().filter(|suite| *suite != sa.suite);
-    core::iter::once(sa.suite).chain(others).collect()
+    let mut suites = vec![sa.suite.without_additional()];
+    for suite in sa.profile.ike_suites.iter().map(|suite| suite.without_additional()) {
+        if !suites.contains(&suite) {
+            suites.push(suite);
+        }
+    }
+    suites
 }
 
 /// Replace the IKE SA, by order or because it is old.
