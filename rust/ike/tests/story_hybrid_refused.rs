@@ -34,6 +34,7 @@ fn profile() -> Profile {
         remote_id: IdentityPattern::Any,
         psk: SecretBytes::from_slice(PSK),
         proofs: Default::default(),
+        ppk: None,
         ike_suites: vec![SUITE.parse().unwrap()],
         esp_suites: vec!["aes256gcm16".parse().unwrap()],
         local_ts: vec![Selector::ANY_V4],
