@@ -132,8 +132,11 @@ class _Heard:
     """Ids of the requests that came over each path, in order."""
     basis: int = 0
     """The oldest request by which the newest move can have come about."""
-    answers: set[Path] = field(default_factory=set)
-    """Over which answers have come since that move."""
+    newest: int = -1
+    """The newest request, over whatever path."""
+    answers: dict[Path, int] = field(default_factory=dict)
+    """Over which answers have come since that move, the last one last, each with the newest request by then. A stalled
+    control plane hears of moves later than of the packets behind them, of several at once."""
     before: "_Heard | None" = None
     """The same of the IKE SA that this one replaced: some of its requests may still be on their way."""
 
@@ -160,8 +163,12 @@ class OlderUpdate(Rule):
             return
         heard = self._heard.of(host, message.spi)
         if message.response:
-            heard.answers.add(path)
+            heard.answers.pop(path, None)
+            heard.answers[path] = heard.newest
+            while len(heard.answers) > REMEMBERED:
+                del heard.answers[next(iter(heard.answers))]
             return
+        heard.newest = max(heard.newest, message.number)
         known = heard.requests.setdefault(path, [])
         if not known or message.number > known[-1]:
             known.append(message.number)
@@ -184,11 +191,12 @@ class OlderUpdate(Rule):
             self._moved(host, heard.before, event)
             return
         by = next((number for number in known if number >= heard.basis), None)
-        answered, heard.answers = event.path in heard.answers, set()
         if by is not None:
             heard.basis = by
-        elif answered and event.verified:
-            return
+            heard.answers = {path: newest for path, newest in heard.answers.items() if newest >= by}
+        elif event.path in heard.answers and event.verified:
+            later = list(heard.answers).index(event.path) + 1
+            heard.answers = dict(list(heard.answers.items())[later:])
         elif known:
             self.broken(host, f"{event} by request {known[-1]} at best, after a move by request {heard.basis}")
         else:

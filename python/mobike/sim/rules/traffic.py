@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_network
-from typing import ClassVar, Final
+from typing import ClassVar, Final, NamedTuple
 
 from mobike.address import Endpoint, Ip, Path, SaId
 from mobike.commands import Command, Profile
@@ -79,6 +79,18 @@ class _Proof:
     proven: set[Endpoint] = field(default_factory=set)
 
 
+class _EarlyProbe(NamedTuple):
+    """One that a host got before its control plane heard of the IKE SA."""
+
+    spi: int
+    theirs: _Proof
+    """Of who sent it."""
+    place: Endpoint
+    """Where to."""
+    delivered: frozenset[Endpoint]
+    """Where probes of the host had been got by then."""
+
+
 class Proven(_OfEsp):
     """A gateway that proves addresses before it uses them sends no traffic to others (RFC 4555 section 3.7).
 
@@ -93,6 +105,7 @@ class Proven(_OfEsp):
         self._proofs = Memory(_Proof)
         self._probes: dict[bytes, tuple[str, _Proof, Endpoint]] = {}
         """By their octets: who sent it, and where to."""
+        self._early_probes: dict[str, deque[_EarlyProbe]] = {}
 
     def wrote_down(self, host: Host, sas: Sequence[SaId]) -> None:
         self._proofs.wrote_down(host)
@@ -100,6 +113,7 @@ class Proven(_OfEsp):
     def booted(self, host: Host) -> None:
         super().booted(host)
         self._proofs.booted(host)
+        self._early_probes[host.name] = deque(maxlen=PROBES_UNDER_WAY)
 
     def ike_sent(self, host: Host, path: Path, message: Message) -> None:
         if message.exchange == PATH_PROBE:
@@ -115,10 +129,15 @@ class Proven(_OfEsp):
     def ike_received(self, host: Host, path: Path, message: Message) -> None:
         if message.exchange == PATH_PROBE:
             sender, theirs, place = self._probes.pop(message.octets, (host.name, _Proof(), path.remote))
-            if sender != host.name and self.lives.of_spi(host, message.spi) is not None:
-                theirs.delivered.add(place)
-                ours = self._proof(host, message.spi)
-                ours.proven |= ours.delivered
+            ours = self._proof(host, message.spi)
+            if sender == host.name:
+                return
+            if self.lives.of_spi(host, message.spi) is None:
+                early = _EarlyProbe(message.spi, theirs, place, frozenset(ours.delivered))
+                self._early_probes[host.name].append(early)
+                return
+            theirs.delivered.add(place)
+            ours.proven |= ours.delivered
         elif message.response:
             proof = self._proofs.get(host, message.spi)
             to = set() if proof is None else proof.asked.pop(message.number, set())
@@ -133,7 +152,12 @@ class Proven(_OfEsp):
         super().told(host, event)
         self._inherit(host, event)
         if isinstance(event, IkeSaUp):
-            self._proof(host, event.spi_i).proven.add(event.path.remote)
+            ours = self._proof(host, event.spi_i)
+            ours.proven.add(event.path.remote)
+            for early in self._early_probes[host.name]:
+                if early.spi == event.spi_i:
+                    early.theirs.delivered.add(early.place)
+                    ours.proven |= early.delivered
         life = self.lives.get(host, event.sa) if isinstance(event, PeerMoved) and event.verified else None
         if isinstance(event, PeerMoved) and life is not None and self._is_unproven(host, life, event.path.remote):
             self.broken(host, f"{event}, but nobody has proven that address")
