@@ -150,7 +150,7 @@ pub fn on_refusal(sa: &mut Established, ctx: &mut Context, now: Nanos, asked: &C
     refuse(sa, ctx, &name, text);
     if lost_all(sa, ctx, now) {
         // It carries nothing any more, and never will: better a new one (RFC 7296 section 1.3).
-        sa.close(ctx, now, "no Child SA is left, and the peer makes no other".into());
+        sa.close(ctx, now, DownReason::Ordered("no Child SA is left, and the peer makes no other".into()));
     }
 }
 
