@@ -44,6 +44,7 @@ fn profile() -> Profile {
         request_virtual_ip: RequestVip::default(),
         accepts: true,
         initial_contact: false,
+        unique: Default::default(),
         mobike: true,
         liveness: Duration::ZERO,
         retransmit: Retransmit { jitter_percent: 0, ..Retransmit::default() },
