@@ -78,6 +78,8 @@ class Watcher(Protocol):
 
     def booted(self, host: "Host") -> None: ...
 
+    def not_resumed(self, host: "Host", sa: SaId, why: str) -> None: ...
+
     def sent(self, host: "Host", path: Path, data: bytes, carries: str) -> None: ...
 
     def received(self, host: "Host", path: Path, data: bytes) -> None: ...
@@ -215,7 +217,10 @@ class Host:
         records, self._stored = self._stored, ()
         self.boot(past)
         verdicts = self.core.resume(self.world.now, [(record, False) for _, record in records])
-        self.fleet.expect(sum(why is None for _, why in verdicts))
+        refused = [(sa, why) for sa, why in verdicts if why is not None]
+        for sa, why in refused:
+            self._watcher.not_resumed(self, sa, why)
+        self.fleet.expect(len(records) - len(refused))
         self._drain()
 
     def wake(self) -> None:

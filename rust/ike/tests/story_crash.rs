@@ -7,9 +7,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use mobike_ike::Extensions;
+use mobike_ike::engine::Population;
 use mobike_ike::event::DownReason;
+use mobike_ike::park::{ResumeError, Standing};
 use mobike_ike::wire::probe::PATH_PROBE;
-use stage::{CLIENT, Command, GATEWAY, HostId, LTE, NotifyType, Pair, WAN, WIFI, Which, ms, secs};
+use stage::{CLIENT, Command, GATEWAY, HostId, LTE, NotifyType, PROFILE, Pair, Settings, WAN, WIFI, Which, ms, secs};
 
 const NOT_FOUND: NotifyType = NotifyType::CHILD_SA_NOT_FOUND;
 const NO_MORE: NotifyType = NotifyType::NO_ADDITIONAL_SAS;
@@ -178,4 +180,22 @@ fn who_forgot_the_newest_ike_keys_in_a_crash_learns_it_from_the_repeated_answer(
     pair.crash(CLIENT, &parked);
     pair.run_for(secs(2));
     assert!(matches!(pair.client().downs()[..], [(_, DownReason::KeysLost)]), "{:?}", pair.client().downs());
+}
+
+#[test]
+fn keys_that_may_have_been_used_before_a_crash_are_not_made_once_more() {
+    // CREATE_CHILD_SA { SA, N, KE } -->   written down   <-- answered, and used   a crash
+    for who in [CLIENT, GATEWAY] {
+        let mut pair = Pair::new(1).established();
+        let sa = pair.client().sa();
+        pair.order(who, Command::Rekey { sa });
+        let parked = pair.parked(who);
+        pair.settle();
+        assert_eq!(pair.host(who).count("ike_sas_rekeyed"), 1);
+        pair.reboot(who, Settings::default());
+        let profile = Arc::new(pair.profile_of(who));
+        pair.order(who, Command::SetProfile { id: PROFILE, profile });
+        assert_eq!(pair.resume(who, &parked, Standing::Doubtful).unwrap_err(), ResumeError::KeysInDoubt);
+        assert_eq!(pair.host(who).engine.population(), Population::default());
+    }
 }

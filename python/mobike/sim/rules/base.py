@@ -201,6 +201,9 @@ class Rule:
     def booted(self, host: Host) -> None:
         """A process of a host begins; `past` says what it knows."""
 
+    def not_resumed(self, host: Host, sa: SaId, why: str) -> None:
+        """The core of the new process does not take this SA back."""
+
     def ike_sent(self, host: Host, path: Path, message: Message) -> None:
         """An IKE message leaves."""
 

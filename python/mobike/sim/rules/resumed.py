@@ -17,6 +17,8 @@ IVS_REMEMBERED: Final = 4_096
 DELIVERED_REMEMBERED: Final = 65_536
 """Packets of one host."""
 
+KEYS_IN_DOUBT: Final = "its keys were being replaced when the process was killed"
+
 _ENCRYPTED: Final = {46: 32, 53: 36}
 """Where the IV stands, behind the headers of an SK and of an SKF payload (RFC 7296 3.14, RFC 7383 2.5)."""
 _IV: Final = 8
@@ -26,7 +28,8 @@ _IV: Final = 8
 class GoesOn(Rule):
     """An SA that was written down goes on in the next process of its host, with the same SPIs, in the first turn.
 
-    If that was done in order, it does not end there because of that: see also `settled`.
+    If that was done in order, it does not end there because of that: see also `settled`. One whose keys were being
+    replaced when the process was killed does not go on: the new keys may have been used, and nobody knows with which IVs.
     """
 
     name: ClassVar[str] = "a parked SA goes on"
@@ -45,6 +48,10 @@ class GoesOn(Rule):
     def booted(self, host: Host) -> None:
         stored = self._stored.pop(host.name, {})
         self._expected[host.name] = {} if host.past is Past.NOTHING else stored
+
+    def not_resumed(self, host: Host, sa: SaId, why: str) -> None:
+        if host.past is Past.STORED and why == KEYS_IN_DOUBT:
+            self._expected[host.name].pop(sa, None)
 
     def told(self, host: Host, event: Event) -> None:
         if not isinstance(event, IkeSaResumed):

@@ -41,6 +41,7 @@ class Rules:
         rules = [rule(self.lives, self.broken) for rule in ALL]
         self._wrote_down = _who_cares(rules, "wrote_down")
         self._booted = _who_cares(rules, "booted")
+        self._not_resumed = _who_cares(rules, "not_resumed")
         self._ike_sent = _who_cares(rules, "ike_sent")
         self._ike_received = _who_cares(rules, "ike_received")
         self._esp_sent = _who_cares(rules, "esp_sent")
@@ -65,6 +66,10 @@ class Rules:
         self.lives.booted(host)
         for see in self._booted:
             see(host)
+
+    def not_resumed(self, host: Host, sa: SaId, why: str) -> None:
+        for see in self._not_resumed:
+            see(host, sa, why)
 
     def sent(self, host: Host, path: Path, data: bytes, carries: str) -> None:
         if carries == "esp":

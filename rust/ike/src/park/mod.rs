@@ -47,6 +47,8 @@ pub enum ResumeError {
     PlaceTaken,
     /// An inner address that it holds was leased to somebody else.
     LeaseTaken(core::net::IpAddr),
+    /// A crash came while its keys were being replaced.
+    KeysInDoubt,
 }
 
 impl fmt::Display for ResumeError {
@@ -61,6 +63,7 @@ impl fmt::Display for ResumeError {
             ResumeError::WrongPlace => f.write_str("its SPIs and its id contradict each other"),
             ResumeError::PlaceTaken => f.write_str("another SA sits where its SPIs lead, or there is no such place"),
             ResumeError::LeaseTaken(address) => write!(f, "its inner address {address} is leased to another peer"),
+            ResumeError::KeysInDoubt => f.write_str("its keys were being replaced when the process was killed"),
         }
     }
 }

@@ -156,6 +156,11 @@ impl Established {
         let presence = Presence::resumed(from.get()?, now, &profile);
         let rekeying = Rekeying::unpark(from, &profile, random, standing)?;
         let in_doubt = standing == Standing::Doubtful;
+        if in_doubt && rekeying.as_ref().is_some_and(|rekeying| rekeying.ike.is_some()) {
+            // The answer may have come before the crash. It would make the same keys once more, and nobody knows which message
+            // ids, probe numbers and IVs were used with them.
+            return Err(ResumeError::KeysInDoubt);
+        }
         let lifetime = profile.ike_lifetime;
         let mut established = Established {
             id,
