@@ -29,7 +29,7 @@ class GoesOn(Rule):
     """An SA that was written down goes on in the next process of its host, with the same SPIs, in the first turn.
 
     If that was done in order, it does not end there because of that: see also `settled`. One whose keys were being
-    replaced when the process was killed does not go on: the new ones may have been used, and nobody knows with which IVs.
+    replaced when the process was killed does not go on: the new ones may have been used, with IVs that nobody knows.
     """
 
     name: ClassVar[str] = "a parked SA goes on"
