@@ -370,6 +370,12 @@ impl Established {
         }
     }
 
+    /// The peer has yet to prove that it receives on the path.
+    #[must_use]
+    pub fn owes_proof(&self) -> bool {
+        matches!(self.mobility, Mobility::Responder { checking: true, .. })
+    }
+
     /// Resumed after a crash, and the peer has not answered since.
     #[must_use]
     pub fn is_in_doubt(&self) -> bool {

@@ -89,7 +89,7 @@ impl Established {
         let peers = self.places_of_peer();
         let mut silent_here = false;
         // Of those that a crash made us try beside each other, one speaks for all.
-        let speaks = self.requests.outstanding().first().filter(|_| self.is_in_doubt()).map(|first| first.id);
+        let speaks = self.requests.outstanding().first().filter(|_| self.is_forgetful(now)).map(|first| first.id);
         for request in self.requests.outstanding_mut().iter_mut().filter(|request| request.retry.next <= now) {
             let silent_for = now.since(request.retry.asked);
             if silent_for >= patience {

@@ -30,6 +30,10 @@ pub fn on_request(
     payloads: &Payloads<'_>,
 ) -> Result<(), Refusal> {
     make_child::admit(sa)?;
+    if sa.family.len(ctx) == 0 && sa.owes_proof() {
+        // It would send to where the peer has yet to prove that it is: there is no other path to go by.
+        return Err(Refusal::Busy);
+    }
     let room = sa.family.in_use(&ctx.children) < usize::from(sa.profile.plan.at_most);
     if !room && !sa.is_forgetful(now) {
         return Err(Refusal::NoRoom);
@@ -67,7 +71,7 @@ fn stale(sa: &Established, ctx: &Context, now: Nanos, made: Reserved) -> Vec<Chi
 #[must_use]
 pub fn must_begin_anew(sa: &Established, ctx: &Context, now: Nanos) -> bool {
     let waits = sa.rekeying.as_ref().is_some_and(|rekeying| !rekeying.to_open.is_empty());
-    lost_all(sa, ctx, now) && !waits && !sa.is_in_doubt() && !sa.is_closing()
+    lost_all(sa, ctx, now) && !waits && !sa.owes_proof() && !sa.is_in_doubt() && !sa.is_closing()
 }
 
 fn lost_all(sa: &Established, ctx: &Context, now: Nanos) -> bool {
