@@ -219,3 +219,29 @@ fn no_child_sa_is_made_for_where_the_peer_has_yet_to_prove_that_it_is() {
     pair.run_for(secs(20));
     assert_eq!(pair.gateway().engine.population().child_sas, 1, "once it has proven that");
 }
+
+#[test]
+fn what_is_tried_after_a_crash_and_lost_is_repeated_though_later_ids_are_answered() {
+    // Rekeyed, with windows of 4; two tests -->  <-- answers; a crash; tests 0 to 3 are lost, 4 and 5 are answered -->
+    for lost in 1..8 {
+        let mut pair = Pair::new(7)
+            .client_profile(|profile| profile.window = 4)
+            .gateway_profile(|profile| profile.window = 4)
+            .established();
+        let sa = pair.gateway().sa();
+        pair.order(GATEWAY, Command::Rekey { sa });
+        pair.settle();
+        let parked = pair.parked(GATEWAY);
+        for _ in 0..2 {
+            pair.probe(GATEWAY, None);
+            pair.settle();
+        }
+        pair.rules_for_a_crash();
+        pair.net.lose(Which::of(GATEWAY).request(stage::ExchangeType::INFORMATIONAL).times(lost));
+        pair.crash(GATEWAY, &parked);
+        pair.run_for(secs(20));
+        let probe = pair.probe(GATEWAY, None);
+        pair.settle();
+        assert_eq!(pair.gateway().checked().last().map(|(_, generation)| *generation), Some(probe), "{lost} lost");
+    }
+}

@@ -115,6 +115,8 @@ pub struct Requests {
     next_id: u32,
     /// The peer's window: how many requests may be unanswered.
     window: u32,
+    /// The widest window that it ever had, on IKE SAs before this one too: it may serve that before it says so.
+    widest: u32,
     /// Only there while there is something in it: an idle SA pays eight octets.
     busy: Option<Box<Busy>>,
 }
@@ -130,7 +132,7 @@ impl Requests {
     /// The first request will have this id.
     #[must_use]
     pub fn new(next_id: u32) -> Requests {
-        Requests { next_id, window: 1, busy: None }
+        Requests { next_id, window: 1, widest: 1, busy: None }
     }
 
     /// The peer's SET_WINDOW_SIZE. It never shrinks (RFC 7296 section 2.3).
@@ -138,6 +140,7 @@ impl Requests {
         /// More would only be a way to make us remember more.
         const MOST_USED: u32 = 16;
         self.window = self.window.max(window.min(MOST_USED));
+        self.widest = self.widest.max(window.min(i32::MAX as u32));
     }
 
     /// Is there nothing unanswered and nothing waiting?
@@ -214,7 +217,7 @@ impl Requests {
     /// What is unanswered and a whole window older than this id, which was answered: so the peer has seen it, and will
     /// not answer it any more. That happens only to those that did not wait for room.
     pub fn overtaken(&mut self, id: u32) -> Vec<Ask> {
-        let window = self.window as i32;
+        let window = self.widest as i32;
         let Some(busy) = self.busy.as_mut() else { return Vec::new() };
         let older = busy.outstanding.iter().take_while(|request| id.wrapping_sub(request.id) as i32 >= window).count();
         busy.outstanding.drain(..older).map(|request| request.ask).collect()
@@ -227,11 +230,17 @@ impl Requests {
         (self.next_id, asks.collect())
     }
 
+    /// The widest window that the peer ever had.
+    #[must_use]
+    pub fn widest(&self) -> u32 {
+        self.widest
+    }
+
     /// Those of the one that comes into use, with what is asked anew on it.
     #[must_use]
-    pub fn resume(asks: Vec<Ask>) -> Requests {
+    pub fn resume(asks: Vec<Ask>, widest: u32) -> Requests {
         let busy = Busy { outstanding: Vec::new(), queue: asks.into() };
-        Requests { next_id: 0, window: 1, busy: (!busy.queue.is_empty()).then(|| Box::new(busy)) }
+        Requests { next_id: 0, window: 1, widest, busy: (!busy.queue.is_empty()).then(|| Box::new(busy)) }
     }
 
     /// It was sent.

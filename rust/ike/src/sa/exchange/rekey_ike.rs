@@ -314,6 +314,7 @@ enum By {
 /// Use this one from now on.
 fn adopt(sa: &mut Established, ctx: &mut Context, now: Nanos, fresh: Fresh, by: By) {
     let Fresh { channel, answers, suite } = fresh;
+    let widest = sa.requests.widest();
     let (next_id, unanswered) = sa.requests.retire();
     let old = Retired {
         channel: core::mem::replace(&mut sa.channel, channel),
@@ -323,7 +324,7 @@ fn adopt(sa: &mut Established, ctx: &mut Context, now: Nanos, fresh: Fresh, by: 
         farewell: None,
         until: now + LINGER,
     };
-    sa.requests = Requests::resume(anew(ctx, unanswered));
+    sa.requests = Requests::resume(anew(ctx, unanswered), widest);
     sa.suite = suite;
     // The hashes of NAT detection contain the SPIs: nothing said about the old ones can be compared.
     sa.seen_as = 0;

@@ -75,9 +75,10 @@ impl Parked for Ask {
 impl Requests {
     /// Write them. Clocks are not written: who reads them may have another one.
     pub fn park(&self, to: &mut Writer) {
-        let Requests { next_id, window, busy } = self;
+        let Requests { next_id, window, widest, busy } = self;
         to.put(next_id);
         to.put(window);
+        to.put(widest);
         to.put(&busy.is_some());
         let Some(busy) = busy else { return };
         let Busy { outstanding, queue } = &**busy;
@@ -98,6 +99,7 @@ impl Requests {
     /// Read them; each unanswered one gets a clock from `begin`.
     pub fn unpark(from: &mut Reader<'_>, mut begin: impl FnMut() -> Retry) -> Result<Requests, Damage> {
         let (next_id, window) = (from.get()?, from.get::<u32>()?.max(1));
+        let widest = from.get::<u32>()?.max(window).min(i32::MAX as u32);
         let outstanding = |from: &mut Reader<'_>| {
             Ok(Outstanding {
                 id: from.get()?,
@@ -115,7 +117,7 @@ impl Requests {
         } else {
             None
         };
-        Ok(Requests { next_id, window, busy })
+        Ok(Requests { next_id, window, widest, busy })
     }
 }
 
