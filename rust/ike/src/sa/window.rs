@@ -207,6 +207,12 @@ impl Requests {
         Some((self.take_id(), ask))
     }
 
+    /// Is no more unanswered than the peer serves at a time?
+    #[must_use]
+    pub fn is_within_window(&self) -> bool {
+        self.outstanding().len() <= self.window as usize
+    }
+
     /// The id of a request that does not wait for room in the window.
     pub fn take_id(&mut self) -> u32 {
         let id = self.next_id;

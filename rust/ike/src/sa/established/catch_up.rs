@@ -12,6 +12,8 @@
 //!          <--      answer 10
 //! ```
 
+use std::sync::Arc;
+
 use super::Established;
 use crate::Nanos;
 use crate::sa::context::Context;
@@ -55,6 +57,22 @@ impl Established {
                     // Full only if so much waits that the newest of it says the same.
                     let _waits = self.requests.enqueue(ask);
                 }
+            }
+        }
+    }
+
+    /// The peer answers again, and takes what was tried beyond its window one after the other: the next goes at once, and
+    /// the clocks of the others begin anew, for none of them was silent.
+    pub fn go_through(&mut self, ctx: &mut Context, now: Nanos) {
+        if !self.is_forgetful(now) || self.requests.is_within_window() {
+            return;
+        }
+        let policy = self.profile.retransmit;
+        for (nth, request) in self.requests.outstanding_mut().iter_mut().enumerate() {
+            request.retry = request.retry.elsewhere(now, &policy, &mut ctx.random);
+            if nth == 0 {
+                ctx.counters.retransmissions += 1;
+                ctx.send(request.path, Arc::clone(&request.bytes));
             }
         }
     }

@@ -295,6 +295,7 @@ fn on_answer(
     let request = sa.requests.settle(header.message_id)?;
     sa.note_answer(ctx, now, &request);
     sa.overtake(header.message_id);
+    sa.go_through(ctx, now);
     sa.agreed(ctx, now);
     let payloads = opened.payloads().unwrap_or_else(|error| {
         ctx.notice(now, sa.about(), NoticeKind::Malformed, || format!("answer of an established peer: {error}"));
