@@ -5,11 +5,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.auth.pki import Authority
 from tests.cli.conftest import Run
 
 pytest.importorskip("mobike._core", reason="needs the core to judge proposals and identities")
+
+PHRASE = "correct horse battery staple"
 
 GOOD = """\
 [connections.office]
@@ -38,12 +41,17 @@ def test_a_good_file_is_called_good(mobike: Run, file: Path) -> None:
 def test_the_example_of_the_documentation_is_good(mobike: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = (Path(__file__).parents[2] / "docs/mobike.example.toml").read_text()
     (tmp_path / "mobike.toml").write_text(text)
-    (tmp_path / "roadwarriors.psk").write_text("correct horse battery staple")
-    (tmp_path / "roadwarriors.psk").chmod(0o600)
+    secrets = {"roadwarriors.psk": PHRASE, "branches.ppk": "0x" + "5a" * 32, "users.toml": f'"ann" = "{PHRASE}"\n'}
+    for name, secret in (secrets | {"radius.secret": PHRASE, "ann.password": PHRASE}).items():
+        (tmp_path / name).write_text(secret)
+        (tmp_path / name).chmod(0o600)
     authority = Authority.new()
     authority.write(tmp_path / "branches-ca.pem")
-    authority.issue("gw.example.net").write(tmp_path, "gateway")
-    monkeypatch.setenv("OFFICE_PSK", "correct horse battery staple")
+    owner = authority.issue("gw.example.net")
+    owner.write(tmp_path, "gateway")
+    public = owner.key.public_key()
+    (tmp_path / "lab.pub").write_bytes(public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    monkeypatch.setenv("OFFICE_PSK", PHRASE)
     told = mobike("check", "--config", tmp_path / "mobike.toml")
     assert (told.code, told.err) == (0, "")
 

@@ -134,6 +134,7 @@ impl Established {
     ) -> Result<Established, ResumeError> {
         let Around { now, turn, standing, random } = around;
         let id: SaId = from.get()?;
+        let killed = standing == Standing::Doubtful;
         // Nobody has answered since the crash before.
         let standing = if from.get()? { Standing::Doubtful } else { standing };
         let name: Arc<str> = from.get()?;
@@ -156,7 +157,7 @@ impl Established {
         let presence = Presence::resumed(from.get()?, now, &profile);
         let rekeying = Rekeying::unpark(from, &profile, random, standing)?;
         let in_doubt = standing == Standing::Doubtful;
-        if in_doubt && rekeying.as_ref().is_some_and(|rekeying| rekeying.ike.is_some()) {
+        if killed && rekeying.as_ref().is_some_and(|rekeying| rekeying.ike.is_some()) {
             // The answer may have come before the crash. It would make the same keys once more, and nobody knows which message
             // ids, probe numbers and IVs were used with them.
             return Err(ResumeError::KeysInDoubt);

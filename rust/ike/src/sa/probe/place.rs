@@ -376,16 +376,19 @@ impl Losses {
         }
     }
 
+    /// Of fewer polls than this, one that was lost says nothing about the pair.
+    const ENOUGH: u8 = 16;
+
+    /// As if those that are missing to be enough had not been lost: a pair that was begun with too early is not one that
+    /// loses half.
     fn permille(self) -> u16 {
-        let known = u32::from(self.known.max(1));
+        let known = u32::from(self.known.max(Losses::ENOUGH));
         (self.lost.count_ones() * 1000 / known) as u16
     }
 
     /// Misses in a row that make a direction fail.
     fn forgiven(self) -> u8 {
-        /// Of fewer polls than this, one that was lost says nothing about the pair.
-        const ENOUGH: u8 = 16;
-        let usual = if self.known < ENOUGH { 0 } else { self.before / FORGIVEN_PERMILLE };
+        let usual = if self.known < Losses::ENOUGH { 0 } else { self.before / FORGIVEN_PERMILLE };
         (FEWEST_MISSES + usual.min(u16::from(MOST_MISSES)) as u8).min(MOST_MISSES)
     }
 }
