@@ -4,7 +4,7 @@
 //! ```text
 //! head, in the clear   "mbk", version, shards, in order or not, name of the store key, id of the SA
 //! salt, count          of the vault that sealed it
-//! sealed               engine's part | Child SAs | the control plane's notes
+//! sealed               engine's part | Child SAs | those of them that wait | the control plane's notes
 //! ```
 
 use std::fmt;
@@ -24,7 +24,7 @@ use crate::plane::{esp_suite, sequence_numbers, suite_back};
 use crate::words::Event;
 
 const MAGIC: [u8; 3] = *b"mbk";
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 /// Magic, version, shards, in order, key, SA.
 const HEAD_LEN: usize = 3 + 1 + 1 + 1 + KEY_ID_LEN + 8;
 
@@ -145,6 +145,9 @@ impl Join {
             })
             .collect();
         to.each(pairs.iter());
+        let held = self.plane.held_of(sa);
+        to.put(&(held.len() as u32));
+        held.iter().flatten().for_each(|id| to.put(id));
         to.counted(notes);
         keeper.seal(sa, in_order, &to.into_octets()).ok()
     }
@@ -159,7 +162,7 @@ impl Join {
     pub(crate) fn resume(&mut self, now: Nanos, keeper: &Keeper, record: &[u8], stale: bool) -> Result<SaId, String> {
         let head = keeper.head(record).map_err(|why| why.to_string())?;
         let plain = keeper.vault.open(record, HEAD_LEN).map_err(|_| "it was changed since it was sealed".to_owned())?;
-        let (engine, pairs, notes) = read(&plain).map_err(|damage| damage.to_string())?;
+        let Parts { engine, pairs, held, notes } = read(&plain).map_err(|damage| damage.to_string())?;
         let standing = if head.in_order && !stale { Standing::Sure } else { Standing::Doubtful };
         let since = if head.in_order { Since::Nothing } else { Since::Unknown };
         let resumed = self.engine.resume(now, engine, standing).map_err(|why| why.to_string())?;
@@ -168,6 +171,7 @@ impl Join {
             self.engine.forget(resumed.up.sa);
             return Err(why);
         }
+        self.plane.hold_back_again(&held);
         let sa = resumed.up.sa;
         let Resumed { up, agreed, children, .. } = resumed;
         let sure = standing == Standing::Sure;
@@ -194,12 +198,19 @@ impl Join {
     }
 }
 
-/// Engine's part, Child SAs, notes.
-type Parts<'p> = (&'p [u8], Vec<ParkedPair>, &'p [u8]);
+/// What a record is made of.
+struct Parts<'p> {
+    engine: &'p [u8],
+    pairs: Vec<ParkedPair>,
+    held: Vec<[u64; 2]>,
+    notes: &'p [u8],
+}
 
 fn read(plain: &[u8]) -> Result<Parts<'_>, Damage> {
     let mut from = Reader::new(plain);
-    let parts = (from.counted("engine's part")?, from.each(Reader::get)?, from.counted("notes")?);
+    let (engine, pairs) = (from.counted("engine's part")?, from.each(Reader::get)?);
+    let held = from.each(|from| Ok([from.get()?, from.get()?]))?;
+    let parts = Parts { engine, pairs, held, notes: from.counted("notes")? };
     from.end()?;
     Ok(parts)
 }

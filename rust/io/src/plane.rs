@@ -114,6 +114,20 @@ impl Plane {
         }
     }
 
+    /// The pairs of this IKE SA that wait, each with the one that sends in its place.
+    pub(crate) fn held_of(&self, sa: SaId) -> Vec<[u64; 2]> {
+        let pairs: Vec<SaPairId> = self.esp.iter().flat_map(|esp| esp.group(GroupId(sa.0))).collect();
+        let held = self.held.iter().filter(|held| pairs.contains(&held.pair));
+        held.map(|held| [held.pair.0, held.instead_of.0]).collect()
+    }
+
+    /// They go on waiting.
+    pub(crate) fn hold_back_again(&mut self, held: &[[u64; 2]]) {
+        for [pair, instead_of] in held {
+            self.hold_back(ChildId(*pair), Sends::WhenUsed { instead_of: ChildId(*instead_of) });
+        }
+    }
+
     /// The peer has sent on this pair, so it can receive on it too.
     pub(crate) fn heard_on(&mut self, pair: SaPairId) {
         if let Some(at) = self.held.iter().position(|held| held.pair == pair)
@@ -389,6 +403,25 @@ mod tests {
             }
             assert_eq!(sends_on(&plane), Some(2));
         }
+    }
+
+    #[test]
+    fn a_child_that_waits_goes_on_waiting_in_another_process() {
+        let mut plane = Plane::new(&CoreConfig::default());
+        let sa = SaId(7);
+        plane.install(sa, ChildId(1), "one".into(), child(1000, "192.0.2.1:4500"));
+        plane.install(SaId(8), ChildId(9), "one".into(), child(9000, "192.0.2.1:4500"));
+        let sends = Sends::WhenUsed { instead_of: ChildId(1) };
+        plane.install(sa, ChildId(2), "one".into(), ChildInstall { sends, ..child(2000, "192.0.2.1:4500") });
+        let (held, none) = (plane.held_of(sa), plane.held_of(SaId(8)));
+        assert_eq!((&held[..], &none[..]), (&[[2, 1]][..], &[][..]));
+        let mut next = Plane::new(&CoreConfig::default());
+        next.install(sa, ChildId(1), "one".into(), child(1000, "192.0.2.1:4500"));
+        next.install(sa, ChildId(2), "one".into(), child(2000, "192.0.2.1:4500"));
+        next.hold_back_again(&held);
+        assert_eq!(sends_on(&next), Some(1), "the peer may still not know the new one");
+        next.heard_on(SaPairId(2));
+        assert_eq!(sends_on(&next), Some(2));
     }
 
     #[test]

@@ -337,6 +337,8 @@ fn adopt(sa: &mut Established, ctx: &mut Context, now: Nanos, fresh: Fresh, by: 
         By::Peer => sa.retire(old),
     }
     ctx.counters.ike_sas_rekeyed += 1;
+    // Whatever a crash made us forget: the ids of this one begin with it.
+    sa.agreed(ctx, now);
     if sa.is_closing() {
         // It was reported as down; the peer knows only the new one.
         if !sa.requests.waiting().any(|ask| matches!(ask, Ask::DeleteIke)) {
