@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Path, Request
 
 from mobike.facade import Facade
+from mobike_api.problems import INVALID, ApiProblem, FieldError
 from mobike_api.sse import Streams
 
 
@@ -17,6 +18,16 @@ async def _facade(request: Request) -> Facade:
 async def _streams(request: Request) -> Streams:
     streams: Streams = request.app.state.streams
     return streams
+
+
+async def each_once(request: Request) -> None:
+    """A parameter that is given twice may mean either; nobody guesses."""
+    seen: set[str] = set()
+    for name, _ in request.query_params.multi_items():
+        if name in seen:
+            said = "is given more than once; give it once"
+            raise ApiProblem(INVALID, f"{name}: {said}", errors=[FieldError(detail=said, parameter=name)])
+        seen.add(name)
 
 
 FacadeDep = Annotated[Facade, Depends(_facade)]

@@ -237,6 +237,7 @@ async def test_what_is_not_possible_now_is_a_conflict(api: httpx.AsyncClient, ho
         ("ike-sas?limit=0", "limit"),
         ("ike-sas?limit=1001", "limit"),
         ("ike-sas?limit=many", "limit"),
+        ("ike-sas?connection=office&connection=lab", "connection"),
         ("ike-sas?limti=5", "limti"),
         ("ike-sas/a%20b", "id"),
         ("ike-sas/" + "a" * 65, "id"),
