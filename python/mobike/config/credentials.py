@@ -30,7 +30,7 @@ from mobike.auth.trust import (
 )
 from mobike.commands import Credential
 from mobike.config.models import ConnectionTable
-from mobike.config.secrets import SecretError, exposure, read_limited
+from mobike.config.secrets import SecretError, exposed, read_limited
 
 MAX_FILE = 4 << 20
 """Octets of a file of certificates; a revocation list may be long."""
@@ -129,6 +129,4 @@ def _read_key(file: str, base: Path) -> tuple[_SigningKey, list[tuple[str, str]]
         case _:
             kinds = f"RSA of {SMALLEST_RSA} bits or more, ECDSA on P-256 or P-384, Ed25519"
             raise SecretError("local_key", f"{path} is of a kind that is not known here; known are {kinds}")
-    exposed_to = exposure(mode)
-    warnings = [("local_key", f"{path} can be read by {exposed_to}; chmod 600 it")] if exposed_to else []
-    return key, warnings
+    return key, [("local_key", message) for message in exposed(path, mode)]

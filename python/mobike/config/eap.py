@@ -6,21 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pydantic import SecretStr
-
 from mobike.auth.eap import ClientOrders, Orders, ServerOrders, TlsOrders
 from mobike.auth.eap.mschapv2 import LONGEST_NAME
 from mobike.auth.eap.packet import MSCHAPV2, TLS
 from mobike.auth.radius import RadiusOrders, Server
 from mobike.config.models import ConnectionTable, RadiusTable
-from mobike.config.secrets import SecretError, exposure, read_limited
+from mobike.config.secrets import SecretError, Sources, exposed, read_limited, read_text
 
 NUMBERS: Final = {"mschapv2": MSCHAPV2, "tls": TLS}
 PROVES_BOTH: Final = frozenset({"tls"})
 """Methods that prove the gateway too, and that nobody can guess at: those fit for EAP alone (RFC 5998 section 4)."""
 MAX_USERS: Final = 16 << 20
 """Octets of a file of users."""
-_MAX_PASSWORD: Final = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +94,11 @@ def _of_radius(table: ConnectionTable, *, ours: bool) -> Iterator[tuple[str, str
 def _read_server(
     place: int, table: RadiusTable, base: Path, environ: Mapping[str, str]
 ) -> tuple[Server, tuple[str, ...]]:
-    text, exposed = _read_text(
-        "radius", base, environ, text=table.secret, file=table.secret_file, variable=table.secret_env
-    )
+    sources = Sources((table.secret, "radius"), (table.secret_file, "radius"), (table.secret_env, "radius"))
+    _, text, warnings = read_text(sources, base, environ)
     if not text:
         raise SecretError("radius", f"the secret of server {place + 1} is empty")
-    return Server(table.server, table.port, text.encode()), tuple(message for _, message in exposed)
+    return Server(table.server, table.port, text.encode()), warnings
 
 
 def _read_users(table: ConnectionTable, base: Path) -> tuple[dict[str, str], tuple[tuple[str, str], ...]]:
@@ -123,7 +119,7 @@ def _read_users(table: ConnectionTable, base: Path) -> tuple[dict[str, str], tup
             raise SecretError("eap_users", f"{path}: a name has 1 to {LONGEST_NAME} octets")
         if not isinstance(password, str) or not password:
             raise SecretError("eap_users", f"{path}: the password of {name!r} is no text, or empty")
-    return users, _exposed("eap_users", path, mode)
+    return users, tuple(("eap_users", message) for message in exposed(path, mode))
 
 
 def _read_password(
@@ -131,40 +127,7 @@ def _read_password(
 ) -> tuple[str, tuple[tuple[str, str], ...]]:
     if not any((table.eap_password, table.eap_password_file, table.eap_password_env)):
         return "", ()
-    return _read_text(
-        "eap_password",
-        base,
-        environ,
-        text=table.eap_password,
-        file=table.eap_password_file,
-        variable=table.eap_password_env,
-    )
-
-
-def _read_text(
-    key: str,
-    base: Path,
-    environ: Mapping[str, str],
-    *,
-    text: SecretStr | None,
-    file: str | None,
-    variable: str | None,
-) -> tuple[str, tuple[tuple[str, str], ...]]:
-    """A secret that is a text, and what is unwise about where it was."""
-    if text is not None:
-        return text.get_secret_value(), ()
-    if variable is not None:
-        if variable not in environ:
-            raise SecretError(key, f"the environment has no variable {variable!r}")
-        return environ[variable], ()
-    path = base / (file or "")
-    content, mode = read_limited(key, path, _MAX_PASSWORD)
-    try:
-        return content.decode().removesuffix("\n").removesuffix("\r"), _exposed(key, path, mode)
-    except UnicodeDecodeError:
-        raise SecretError(key, f"{path} is no text") from None
-
-
-def _exposed(key: str, path: Path, mode: int) -> tuple[tuple[str, str], ...]:
-    exposed_to = exposure(mode)
-    return ((key, f"{path} can be read by {exposed_to}; chmod 600 it"),) if exposed_to else ()
+    key = "eap_password"
+    sources = Sources((table.eap_password, key), (table.eap_password_file, key), (table.eap_password_env, key))
+    _, text, warnings = read_text(sources, base, environ)
+    return text, tuple((key, message) for message in warnings)

@@ -1,4 +1,4 @@
-"""Where a pre-shared key comes from. Its text is never part of a message, a log line or a repr."""
+"""Where a secret comes from: text, file or environment. Its text is never part of a message, a log line or a repr."""
 
 import base64
 import binascii
@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from pydantic import SecretStr
+
 from mobike.config.models import ConnectionTable
 
 WEAK_BELOW: Final = 16
@@ -18,7 +20,11 @@ PPK_WEAK_BELOW: Final = 32
 """Octets: 256 bits, of which a quantum computer leaves half (RFC 8784 section 6)."""
 
 _MAX_FILE: Final = 64 * 1024
-"""Octets of a psk_file that are looked at."""
+"""Octets of a file with a secret that are looked at."""
+
+_WRITE_OCTETS: Final = "; write octets as 0x... or 0s..."
+_WEAK_PSK: Final = "the pre-shared key has {has} octets; anything below {wants} can be guessed offline"
+_WEAK_PPK: Final = "the PPK has {has} octets; RFC 8784 wants {wants} at least"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,44 +44,52 @@ class SecretError(ValueError):
         self.key = key
 
 
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where a secret may be written: the value and the key of the configuration that is to blame for it, of each."""
+
+    text: tuple[SecretStr | None, str]
+    file: tuple[str | None, str]
+    variable: tuple[str | None, str]
+    otherwise: str = ""
+    """What to do where the file is no text."""
+
+
 def read_psk(table: ConnectionTable, base: Path, environ: Mapping[str, str]) -> Secret:
     """The key of a connection, from exactly one of its three sources; files are relative to `base`."""
-    warnings: list[str] = []
-    if table.psk is not None:
-        key, text = "psk", table.psk.get_secret_value()
-    elif table.psk_file is not None:
-        key = "psk_file"
-        text, warnings = _read_file(base / table.psk_file, key)
-    else:
-        key, name = "psk_env", table.psk_env or ""
-        if name not in environ:
-            raise SecretError(key, f"the environment has no variable {name!r}")
-        text = environ[name]
-    octets = _decode(key, text)
-    if len(octets) < WEAK_BELOW:
-        warnings.append(
-            f"the pre-shared key has {len(octets)} octets; anything below {WEAK_BELOW} can be guessed offline"
-        )
-    return Secret(octets, key, tuple(warnings))
+    sources = Sources(
+        (table.psk, "psk"), (table.psk_file, "psk_file"), (table.psk_env, "psk_env"), otherwise=_WRITE_OCTETS
+    )
+    return _read_key(sources, base, environ, WEAK_BELOW, _WEAK_PSK)
 
 
 def read_ppk(table: ConnectionTable, base: Path, environ: Mapping[str, str]) -> Secret:
     """The additional key of a connection (RFC 8784), from exactly one of its three sources."""
-    warnings: list[str] = []
-    if table.ppk is not None:
-        key, text = "ppk", table.ppk.get_secret_value()
-    elif table.ppk_file is not None:
-        key = "ppk_file"
-        text, warnings = _read_file(base / table.ppk_file, key)
-    else:
-        key, name = "ppk_env", table.ppk_env or ""
-        if name not in environ:
-            raise SecretError(key, f"the environment has no variable {name!r}")
-        text = environ[name]
+    sources = Sources(
+        (table.ppk, "ppk"), (table.ppk_file, "ppk_file"), (table.ppk_env, "ppk_env"), otherwise=_WRITE_OCTETS
+    )
+    return _read_key(sources, base, environ, PPK_WEAK_BELOW, _WEAK_PPK)
+
+
+def _read_key(sources: Sources, base: Path, environ: Mapping[str, str], weak_below: int, weak: str) -> Secret:
+    key, text, warnings = read_text(sources, base, environ)
     octets = _decode(key, text)
-    if len(octets) < PPK_WEAK_BELOW:
-        warnings.append(f"the PPK has {len(octets)} octets; RFC 8784 wants {PPK_WEAK_BELOW} at least")
-    return Secret(octets, key, tuple(warnings))
+    short = (weak.format(has=len(octets), wants=weak_below),) if len(octets) < weak_below else ()
+    return Secret(octets, key, warnings + short)
+
+
+def read_text(sources: Sources, base: Path, environ: Mapping[str, str]) -> tuple[str, str, tuple[str, ...]]:
+    """The key of the source that is given, its text, and what is unwise about where it was."""
+    (value, key), (path, of_file), (variable, of_variable) = sources.text, sources.file, sources.variable
+    if value is not None:
+        return key, value.get_secret_value(), ()
+    if path is not None:
+        text, warnings = _read_file(base / path, of_file, sources.otherwise)
+        return of_file, text, warnings
+    name = variable or ""
+    if name not in environ:
+        raise SecretError(of_variable, f"the environment has no variable {name!r}")
+    return of_variable, environ[name], ()
 
 
 def read_limited(key: str, path: Path, most: int) -> tuple[bytes, int]:
@@ -91,14 +105,19 @@ def read_limited(key: str, path: Path, most: int) -> tuple[bytes, int]:
     return content, mode
 
 
-def _read_file(path: Path, key: str) -> tuple[str, list[str]]:
+def _read_file(path: Path, key: str, otherwise: str) -> tuple[str, tuple[str, ...]]:
     content, mode = read_limited(key, path, _MAX_FILE)
     try:
         text = content.decode().removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
-        raise SecretError(key, f"{path} is no text; write octets as 0x... or 0s...") from None
+        raise SecretError(key, f"{path} is no text{otherwise}") from None
+    return text, exposed(path, mode)
+
+
+def exposed(path: Path, mode: int) -> tuple[str, ...]:
+    """What is unwise about a file with a secret in it: who besides its owner can read it."""
     exposed_to = exposure(mode)
-    return text, [f"{path} can be read by {exposed_to}; chmod 600 it"] if exposed_to else []
+    return (f"{path} can be read by {exposed_to}; chmod 600 it",) if exposed_to else ()
 
 
 def exposure(mode: int) -> str | None:
