@@ -20,9 +20,9 @@ from tests.interop.rig import (
     GATEWAY_ID,
     GW1,
     INNER,
-    PLUGINS,
     UP1,
     UP2,
+    X509_PLUGINS,
     Charon,
     Mobike,
     ProgramError,
@@ -42,7 +42,6 @@ from tests.interop.tunnels import UPLINK_1_FIRST
 
 pytestmark = [pytest.mark.interop, requires_rig, requires_strongswan]
 
-X509_PLUGINS = (*PLUGINS[:-3], "pem", "pkcs1", "pkcs8", "x509", "pubkey", "mgf1", "constraints", *PLUGINS[-3:])
 KINDS = ("p256", "p384", "rsa2048", "ed25519")
 
 

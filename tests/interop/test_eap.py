@@ -15,7 +15,7 @@ from tests.interop.rig import (
     GATEWAY_ID,
     GW1,
     INNER,
-    PLUGINS,
+    X509_PLUGINS,
     Charon,
     Mobike,
     ProgramError,
@@ -34,11 +34,7 @@ from tests.interop.tunnels import UPLINK_1_FIRST
 
 pytestmark = [pytest.mark.interop, requires_rig, requires_strongswan]
 
-EAP_PLUGINS = (
-    *PLUGINS[:-3],
-    *("pem", "pkcs1", "pkcs8", "x509", "pubkey", "mgf1", "constraints", "eap-identity", "eap-mschapv2", "eap-tls"),
-    *PLUGINS[-3:],
-)
+EAP_PLUGINS = (*X509_PLUGINS[:-3], "eap-identity", "eap-mschapv2", "eap-tls", *X509_PLUGINS[-3:])
 USER = "ann@test.example"
 PASSWORD = "her password"
 

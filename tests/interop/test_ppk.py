@@ -14,8 +14,8 @@ from tests.interop.rig import (
     GATEWAY_ID,
     GW1,
     INNER,
-    PLUGINS,
     PSK,
+    X509_PLUGINS,
     Charon,
     Mobike,
     ProgramError,
@@ -37,7 +37,6 @@ pytestmark = [pytest.mark.interop, requires_rig, requires_strongswan]
 
 KEY = "0x" + "5a" * 32
 OTHER = "0x" + "a5" * 32
-KEY_PLUGINS = (*PLUGINS[:-3], "pem", "pkcs1", "pkcs8", "x509", "pubkey", "mgf1", "constraints", *PLUGINS[-3:])
 
 
 def _secrets(key: str = KEY) -> Settings:
@@ -128,7 +127,7 @@ def test_a_strongswan_client_proves_itself_by_a_key_that_we_know(tmp_path: Path)
     with (
         Rig() as rig,
         Mobike(rig, rig.gateway, ours, changed(mobike_gateway(), keys)) as gateway,
-        Charon(rig.client, theirs, merge(initiator(GW1.address), ends), plugins=KEY_PLUGINS) as charon,
+        Charon(rig.client, theirs, merge(initiator(GW1.address), ends), plugins=X509_PLUGINS) as charon,
     ):
         charon.initiate()
         assert gateway.wait_up().sa.peer_id == CLIENT_ID

@@ -8,7 +8,7 @@
 """
 
 from .capture import dissect
-from .charon import PLUGINS, Charon
+from .charon import PLUGINS, X509_PLUGINS, Charon
 from .freeradius import SECRET, FreeRadius
 from .mobike import DEVICE, Mobike, Toml, mobike_client, mobike_gateway
 from .network import GW1, GW2, INNER, INNER6, INNER6_NET, INNER_NET, UP1, UP2, Cable, Namespace, Rig, addresses
@@ -38,6 +38,7 @@ __all__ = [
     "SECRET",
     "UP1",
     "UP2",
+    "X509_PLUGINS",
     "Cable",
     "Charon",
     "ChildSa",
