@@ -136,15 +136,8 @@ fn a_delete_that_overtakes_the_answer_is_taken_for_what_it_says() {
 fn both_at_once_whatever_is_lost_and_there_is_always_a_pair_that_sends() {
     for seed in 0..64_u64 {
         let mut pair = Pair::new(500 + seed).established();
-        for (index, who) in [CLIENT, GATEWAY].into_iter().enumerate() {
-            let messages =
-                [Which::of(who).request(CREATE), Which::of(who).answer(CREATE), Which::of(who).answer(INFORM)];
-            for (bit, which) in messages.into_iter().enumerate() {
-                if seed >> (3 * index + bit) & 1 == 1 {
-                    pair.net.lose(which);
-                }
-            }
-        }
+        let of = |who| [Which::of(who).request(CREATE), Which::of(who).answer(CREATE), Which::of(who).answer(INFORM)];
+        pair.net.lose_those(seed, [CLIENT, GATEWAY].into_iter().flat_map(of));
         rekey(&mut pair, CLIENT);
         rekey(&mut pair, GATEWAY);
         for _ in 0..600 {

@@ -82,15 +82,8 @@ fn a_request_that_comes_twice_makes_one_ike_sa() {
 fn both_at_once_whatever_is_lost() {
     for seed in 0..64_u64 {
         let mut pair = Pair::new(100 + seed).established();
-        for (index, who) in [CLIENT, GATEWAY].into_iter().enumerate() {
-            let messages =
-                [Which::of(who).request(CREATE), Which::of(who).answer(CREATE), Which::of(who).request(INFORM)];
-            for (bit, which) in messages.into_iter().enumerate() {
-                if seed >> (3 * index + bit) & 1 == 1 {
-                    pair.net.lose(which);
-                }
-            }
-        }
+        let of = |who| [Which::of(who).request(CREATE), Which::of(who).answer(CREATE), Which::of(who).request(INFORM)];
+        pair.net.lose_those(seed, [CLIENT, GATEWAY].into_iter().flat_map(of));
         rekey(&mut pair, CLIENT);
         rekey(&mut pair, GATEWAY);
         pair.run_for(secs(60));

@@ -197,6 +197,11 @@ impl Net {
         self.plans.push((which, fate));
     }
 
+    /// Lose those whose bit is set, the first message's the lowest.
+    pub fn lose_those(&mut self, bits: u64, messages: impl Iterator<Item = Which>) {
+        messages.enumerate().filter(|(nth, _)| bits >> nth & 1 == 1).for_each(|(_, which)| self.lose(which));
+    }
+
     /// Lose it.
     pub fn lose(&mut self, which: Which) {
         self.plan(which, Fate::Lose);
