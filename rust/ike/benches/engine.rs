@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use mobike_ike::crypto::SecretBytes;
-use mobike_ike::profile::{Install, Pool, RequestVip, Retransmit, ReturnRoutability};
+use mobike_ike::profile::{Pool, RequestVip};
 use mobike_ike::sa::established::Established;
 use mobike_ike::{
-    Command, Engine, Event, Extensions, Generation, Identity, IdentityPattern, Nanos, NattPorts, Path, PathOrders,
-    Profile, ProfileId, SaId, Selector, Settings, Token,
+    Command, Engine, Event, Generation, Identity, IdentityPattern, Nanos, NattPorts, Path, Profile, ProfileId, SaId,
+    Selector, Settings, Token,
 };
 
 /// Octets allocated and not given back.
@@ -44,35 +44,18 @@ const PROFILE: ProfileId = ProfileId(1);
 
 fn profile(local: &str, remote: IdentityPattern) -> Profile {
     Profile {
-        name: "bench".into(),
-        local_id: Identity::Fqdn(local.into()),
-        remote_id: remote,
-        psk: SecretBytes::from_slice(b"correct horse battery staple"),
-        proofs: Default::default(),
-        ppk: None,
         ike_suites: vec!["aes128gcm16-prfsha256-x25519".parse().unwrap()],
         esp_suites: vec!["aes128gcm16".parse().unwrap()],
-        local_ts: vec![],
         remote_ts: vec![Selector::ANY_V4],
-        plan: Default::default(),
-        unique: Default::default(),
-        pool: None,
         request_virtual_ip: RequestVip { v4: true, v6: false },
-        accepts: false,
-        initial_contact: false,
-        mobike: true,
         liveness: Duration::from_secs(600),
-        retransmit: Retransmit::default(),
-        ike_lifetime: Duration::ZERO,
-        esp_lifetime: Duration::ZERO,
         nat_keepalive: Duration::from_secs(20),
-        return_routability: ReturnRoutability::Before,
-        install: Install::Inline,
-        always_encap: false,
-        window: 1,
-        away_at_most: Duration::from_secs(86_400),
-        extensions: Extensions::NONE,
-        paths: PathOrders::default(),
+        ..Profile::bare(
+            "bench",
+            Identity::Fqdn(local.into()),
+            remote,
+            SecretBytes::from_slice(b"correct horse battery staple"),
+        )
     }
 }
 

@@ -76,6 +76,44 @@ pub struct Profile {
     pub paths: PathOrders,
 }
 
+impl Profile {
+    /// Orders that ask for nothing: the shipped suites, any traffic the peer names, no timers, no test of the peer, MOBIKE.
+    #[must_use]
+    pub fn bare(name: impl Into<Arc<str>>, local_id: Identity, remote_id: IdentityPattern, psk: PskSecret) -> Profile {
+        Profile {
+            name: name.into(),
+            local_id,
+            remote_id,
+            psk,
+            proofs: Proofs::default(),
+            ppk: None,
+            ike_suites: IkeSuite::DEFAULTS.to_vec(),
+            esp_suites: EspSuite::DEFAULTS.to_vec(),
+            local_ts: Vec::new(),
+            remote_ts: Vec::new(),
+            plan: ChildPlan::default(),
+            pool: None,
+            request_virtual_ip: RequestVip::default(),
+            accepts: false,
+            initial_contact: false,
+            unique: Unique::default(),
+            mobike: true,
+            liveness: Duration::ZERO,
+            retransmit: Retransmit::default(),
+            ike_lifetime: Duration::ZERO,
+            esp_lifetime: Duration::ZERO,
+            nat_keepalive: Duration::ZERO,
+            return_routability: ReturnRoutability::Before,
+            install: Install::Inline,
+            always_encap: false,
+            window: 1,
+            away_at_most: Duration::from_secs(86_400),
+            extensions: Extensions::NONE,
+            paths: PathOrders::default(),
+        }
+    }
+}
+
 /// Whether and when a new peer address must be proven (RFC 4555 section 3.7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReturnRoutability {

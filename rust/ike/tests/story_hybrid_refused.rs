@@ -9,7 +9,7 @@ use mobike_ike::crypto::negotiate::proposals;
 use mobike_ike::crypto::{AuthKeys, Ephemeral, IkeSuite, KeMethod, Nonces, Role, SecretBytes, SeededRandom};
 use mobike_ike::crypto::{SkeySeed, Spis};
 use mobike_ike::event::ConnectError;
-use mobike_ike::profile::{Install, RequestVip, Retransmit, ReturnRoutability};
+use mobike_ike::profile::Retransmit;
 use mobike_ike::sa::channel::{Channel, Outgoing};
 use mobike_ike::table::room::Room;
 use mobike_ike::wire::{
@@ -18,8 +18,8 @@ use mobike_ike::wire::{
     TransformType,
 };
 use mobike_ike::{
-    Command, Engine, Event, Extensions, Identity, IdentityPattern, Nanos, NattPorts, Path, PathOrders, Profile,
-    ProfileId, Selector, Settings, Token,
+    Command, Engine, Event, Identity, IdentityPattern, Nanos, NattPorts, Path, Profile, ProfileId, Selector, Settings,
+    Token,
 };
 
 const PSK: &[u8] = b"correct horse battery staple";
@@ -29,35 +29,19 @@ const BETWEEN: ExchangeType = ExchangeType::IKE_INTERMEDIATE;
 
 fn profile() -> Profile {
     Profile {
-        name: "hybrid".into(),
-        local_id: Identity::Fqdn("engine.example.net".into()),
-        remote_id: IdentityPattern::Any,
-        psk: SecretBytes::from_slice(PSK),
-        proofs: Default::default(),
-        ppk: None,
         ike_suites: vec![SUITE.parse().unwrap()],
         esp_suites: vec!["aes256gcm16".parse().unwrap()],
         local_ts: vec![Selector::ANY_V4],
         remote_ts: vec![Selector::ANY_V4],
-        plan: Default::default(),
-        pool: None,
-        request_virtual_ip: RequestVip::default(),
         accepts: true,
-        initial_contact: false,
-        unique: Default::default(),
-        mobike: true,
-        liveness: Duration::ZERO,
         retransmit: Retransmit { jitter_percent: 0, ..Retransmit::default() },
-        ike_lifetime: Duration::ZERO,
-        esp_lifetime: Duration::ZERO,
-        nat_keepalive: Duration::ZERO,
-        return_routability: ReturnRoutability::Before,
-        install: Install::Inline,
-        always_encap: false,
-        window: 1,
         away_at_most: Duration::ZERO,
-        extensions: Extensions::NONE,
-        paths: PathOrders::default(),
+        ..Profile::bare(
+            "hybrid",
+            Identity::Fqdn("engine.example.net".into()),
+            IdentityPattern::Any,
+            SecretBytes::from_slice(PSK),
+        )
     }
 }
 

@@ -19,10 +19,10 @@ use std::time::Duration;
 use mobike_esp::{EspTable, GroupId, Install, Keys, OuterPath, PortRange, SaPairId, Selector};
 use mobike_ike::crypto::SecretBytes;
 use mobike_ike::crypto::capture::KeysInTheClear;
-use mobike_ike::profile::{Install as InstallWhen, Pool, RequestVip, Retransmit, ReturnRoutability};
+use mobike_ike::profile::{Pool, RequestVip};
 use mobike_ike::{
-    ChildInstall, Command, Engine, Event, Extensions, Generation, Identity, IdentityPattern, Nanos, NattPorts, Path,
-    PathOrders, Profile, ProfileId, SaId, Settings, Token, Transmit,
+    ChildInstall, Command, Engine, Event, Generation, Identity, IdentityPattern, Nanos, NattPorts, Path, Profile,
+    ProfileId, SaId, Settings, Token, Transmit,
 };
 
 type Failable<T = ()> = Result<T, Box<dyn Error>>;
@@ -216,35 +216,18 @@ impl End {
 fn profiles(ike: &str, esp: &str) -> Failable<(Profile, Profile)> {
     let inside = |text: &str| Ok::<_, Box<dyn Error>>(mobike_ike::Selector::host(text.parse()?));
     let phone = Profile {
-        name: "home".into(),
-        local_id: Identity::Fqdn("phone.example.net".into()),
-        remote_id: IdentityPattern::Any,
-        psk: SecretBytes::from_slice(b"a secret of examples only"),
-        proofs: Default::default(),
-        ppk: None,
         ike_suites: vec![ike.parse()?],
         esp_suites: vec![esp.parse()?],
-        local_ts: vec![],
         remote_ts: vec![inside(SERVER_INSIDE)?],
-        plan: Default::default(),
-        unique: Default::default(),
-        pool: None,
         request_virtual_ip: RequestVip { v4: true, v6: false },
-        accepts: false,
         initial_contact: true,
-        mobike: true,
-        liveness: Duration::ZERO,
-        retransmit: Retransmit::default(),
-        ike_lifetime: Duration::ZERO,
-        esp_lifetime: Duration::ZERO,
-        nat_keepalive: Duration::ZERO,
-        return_routability: ReturnRoutability::Before,
-        install: InstallWhen::Inline,
         always_encap: true,
-        window: 1,
-        away_at_most: Duration::from_secs(86_400),
-        extensions: Extensions::NONE,
-        paths: PathOrders::default(),
+        ..Profile::bare(
+            "home",
+            Identity::Fqdn("phone.example.net".into()),
+            IdentityPattern::Any,
+            SecretBytes::from_slice(b"a secret of examples only"),
+        )
     };
     let leased = PHONE_INSIDE.parse()?;
     let gateway = Profile {

@@ -6,11 +6,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mobike_ike::crypto::{EspSuite, IkeSuite};
-use mobike_ike::profile::{Install, Pool, Profile, PskSecret, RequestVip, Retransmit, ReturnRoutability};
+use mobike_ike::profile::{Pool, Profile, PskSecret, RequestVip, Retransmit};
 use mobike_ike::{
-    ChildId, Command, Extensions, Generation, Identity, IdentityPattern, IkeSaUp, NattPorts, Path, PathOrders, Prefix,
-    ProfileId, SaId, Selector, Token,
+    ChildId, Command, Generation, Identity, IdentityPattern, IkeSaUp, NattPorts, Path, Prefix, ProfileId, SaId,
+    Selector, Token,
 };
 use mobike_io::{ChildUp, Core, CoreConfig, Event, InnerConfig, Operation, Order, PlaneConfig};
 
@@ -99,35 +98,15 @@ fn path(from: &End, local: usize, to: &End, remote: usize) -> Path {
 
 fn profile(name: &str, local: &str, remote: &str) -> Profile {
     Profile {
-        name: Arc::from(name),
-        local_id: Identity::Fqdn(Arc::from(local)),
-        remote_id: IdentityPattern::Exact(Identity::Fqdn(Arc::from(remote))),
-        psk: PskSecret::from_slice(b"a secret of this test"),
-        proofs: Default::default(),
-        ppk: None,
-        ike_suites: IkeSuite::DEFAULTS.to_vec(),
-        esp_suites: EspSuite::DEFAULTS.to_vec(),
-        local_ts: Vec::new(),
-        remote_ts: Vec::new(),
-        plan: Default::default(),
-        unique: Default::default(),
-        pool: None,
-        request_virtual_ip: RequestVip::default(),
-        accepts: false,
-        initial_contact: false,
-        mobike: true,
         liveness: Duration::from_secs(30),
         retransmit: Retransmit { initial: Duration::from_millis(100), ..Retransmit::default() },
-        ike_lifetime: Duration::ZERO,
-        esp_lifetime: Duration::ZERO,
-        nat_keepalive: Duration::ZERO,
-        return_routability: ReturnRoutability::Before,
-        install: Install::Inline,
         always_encap: true,
-        window: 1,
-        away_at_most: Duration::from_secs(86_400),
-        extensions: Extensions::NONE,
-        paths: PathOrders::default(),
+        ..Profile::bare(
+            Arc::from(name),
+            Identity::Fqdn(Arc::from(local)),
+            IdentityPattern::Exact(Identity::Fqdn(Arc::from(remote))),
+            PskSecret::from_slice(b"a secret of this test"),
+        )
     }
 }
 

@@ -12,10 +12,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use mobike_ike::crypto::SecretBytes;
-use mobike_ike::profile::{Install, RequestVip, Retransmit, ReturnRoutability};
 use mobike_ike::{
-    Command, Engine, Event, Extensions, Identity, IdentityPattern, Nanos, NattPorts, Path, PathOrders, Profile,
-    ProfileId, Quoted, Selector, Settings, Token,
+    Command, Engine, Event, Identity, IdentityPattern, Nanos, NattPorts, Path, Profile, ProfileId, Quoted, Selector,
+    Settings, Token,
 };
 
 /// Hand the input to two fresh engines.
@@ -73,35 +72,18 @@ fn laid_over(request: &[u8], octets: &[u8]) -> Vec<u8> {
 fn made(now: Nanos, accepts: bool) -> Engine {
     let any = vec![Selector::ANY_V4];
     let profile = Profile {
-        name: "fuzz".into(),
-        local_id: Identity::Fqdn("fuzz.example.net".into()),
-        remote_id: IdentityPattern::Any,
-        psk: SecretBytes::from_slice(b"a secret that no input knows"),
-        proofs: Default::default(),
-        ppk: None,
         ike_suites: "aes128gcm16-prfsha256-x25519".parse().into_iter().collect(),
         esp_suites: "aes128gcm16".parse().into_iter().collect(),
         local_ts: any.clone(),
         remote_ts: any,
-        plan: Default::default(),
-        unique: Default::default(),
-        pool: None,
-        request_virtual_ip: RequestVip::default(),
         accepts,
         initial_contact: true,
-        mobike: true,
-        liveness: Duration::ZERO,
-        retransmit: Retransmit::default(),
-        ike_lifetime: Duration::ZERO,
-        esp_lifetime: Duration::ZERO,
-        nat_keepalive: Duration::ZERO,
-        return_routability: ReturnRoutability::Before,
-        install: Install::Inline,
-        always_encap: false,
-        window: 1,
-        away_at_most: Duration::from_secs(86_400),
-        extensions: Extensions::NONE,
-        paths: PathOrders::default(),
+        ..Profile::bare(
+            "fuzz",
+            Identity::Fqdn("fuzz.example.net".into()),
+            IdentityPattern::Any,
+            SecretBytes::from_slice(b"a secret that no input knows"),
+        )
     };
     let mut engine = Engine::new(Settings::default(), [7; 32]);
     engine.handle_command(now, Command::SetProfile { id: ProfileId(1), profile: Arc::new(profile) });

@@ -10,7 +10,7 @@ use mobike_ike::crypto::auth::SignedOctets;
 use mobike_ike::crypto::{
     ChildKeys, Ephemeral, IkeSuite, IvCounter, KeMethod, Nonces, Role, SecretBytes, SeededRandom, SkeySeed, Spis,
 };
-use mobike_ike::profile::{Install, RequestVip, Retransmit, ReturnRoutability};
+use mobike_ike::profile::Retransmit;
 use mobike_ike::sa::channel::{Channel, Outgoing};
 use mobike_ike::table::room::Room;
 use mobike_ike::wire::{
@@ -20,8 +20,8 @@ use mobike_ike::wire::{
     TrafficSelector, Transform, TsPayload,
 };
 use mobike_ike::{
-    Command, Engine, Event, Extensions, Identity, IdentityPattern, Nanos, NattPorts, Path, PathOrders, Profile,
-    ProfileId, SaId, Selector, Settings, Token,
+    Command, Engine, Event, Identity, IdentityPattern, Nanos, NattPorts, Path, Profile, ProfileId, SaId, Selector,
+    Settings, Token,
 };
 
 const PSK: &[u8] = b"correct horse battery staple";
@@ -47,12 +47,6 @@ pub struct Script {
 pub fn profile() -> Profile {
     let any = vec![Selector::ANY_V4];
     Profile {
-        name: "scripted".into(),
-        local_id: Identity::Fqdn("engine.example.net".into()),
-        remote_id: IdentityPattern::Any,
-        psk: SecretBytes::from_slice(PSK),
-        proofs: Default::default(),
-        ppk: None,
         ike_suites: ["aes128gcm16-prfsha256-x25519", "aes128gcm16-prfsha256-ecp256"]
             .map(|it| it.parse().unwrap())
             .into(),
@@ -60,24 +54,15 @@ pub fn profile() -> Profile {
         local_ts: any.clone(),
         remote_ts: any,
         plan: mobike_ike::ChildPlan { at_most: 1, ..Default::default() },
-        unique: Default::default(),
-        pool: None,
-        request_virtual_ip: RequestVip::default(),
         accepts: true,
-        initial_contact: false,
-        mobike: true,
         liveness: LIVENESS,
         retransmit: Retransmit { jitter_percent: 0, ..Retransmit::default() },
-        ike_lifetime: Duration::ZERO,
-        esp_lifetime: Duration::ZERO,
-        nat_keepalive: Duration::ZERO,
-        return_routability: ReturnRoutability::Before,
-        install: Install::Inline,
-        always_encap: false,
-        window: 1,
-        away_at_most: Duration::from_secs(86_400),
-        extensions: Extensions::NONE,
-        paths: PathOrders::default(),
+        ..Profile::bare(
+            "scripted",
+            Identity::Fqdn("engine.example.net".into()),
+            IdentityPattern::Any,
+            SecretBytes::from_slice(PSK),
+        )
     }
 }
 

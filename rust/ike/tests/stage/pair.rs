@@ -238,34 +238,17 @@ impl Pair {
 /// The standing orders of stories.
 fn profile(local: &str, remote: &str, local_ts: Selector, remote_ts: Selector) -> Profile {
     Profile {
-        name: "story".into(),
-        local_id: Identity::Fqdn(local.into()),
-        remote_id: IdentityPattern::Exact(Identity::Fqdn(remote.into())),
-        psk: PskSecret::from_slice(b"correct horse battery staple"),
-        proofs: Default::default(),
-        ppk: None,
         ike_suites: vec!["aes256gcm16-prfsha384-x25519".parse().expect("a suite")],
         esp_suites: vec!["aes256gcm16".parse().expect("a suite")],
         local_ts: vec![local_ts],
         remote_ts: vec![remote_ts],
-        plan: Default::default(),
-        unique: Default::default(),
-        pool: None,
-        request_virtual_ip: RequestVip::default(),
-        accepts: false,
-        initial_contact: false,
-        mobike: true,
-        liveness: Duration::ZERO,
         retransmit: Retransmit { jitter_percent: 0, ..Retransmit::default() },
-        ike_lifetime: Duration::ZERO,
-        esp_lifetime: Duration::ZERO,
         nat_keepalive: Duration::from_secs(60),
-        return_routability: ReturnRoutability::Before,
-        install: Install::Inline,
-        always_encap: false,
-        window: 1,
-        away_at_most: Duration::from_secs(86_400),
-        extensions: Extensions::NONE,
-        paths: PathOrders::default(),
+        ..Profile::bare(
+            "story",
+            Identity::Fqdn(local.into()),
+            IdentityPattern::Exact(Identity::Fqdn(remote.into())),
+            PskSecret::from_slice(b"correct horse battery staple"),
+        )
     }
 }
