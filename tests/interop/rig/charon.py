@@ -45,7 +45,7 @@ class Charon:
         self,
         ns: Namespace | None,
         directory: Path,
-        config: Settings,
+        config: Settings | str,
         *,
         secrets: Settings | None = None,
         plugins: Sequence[str] = PLUGINS,
@@ -53,7 +53,8 @@ class Charon:
         wrapper: Sequence[str] = (),
         stop_grace: float = GRACE,
     ) -> None:
-        """`config` and `secrets` are of swanctl.conf, `settings` of strongswan.conf; `wrapper` starts the daemon."""
+        """`config` (sections, or the text of a file) and `secrets` are of swanctl.conf, `settings` of strongswan.conf;
+        `wrapper` starts the daemon."""
         directory.mkdir(parents=True, exist_ok=True)
         self._directory = directory
         self._inside = () if ns is None else ("ip", "netns", "exec", ns)
@@ -63,8 +64,9 @@ class Charon:
         self._socket_folder = tempfile.TemporaryDirectory(prefix="mbk-vici-")
         self._uri = f"unix://{self._socket_folder.name}/vici"
         own: Settings = {"charon": {"load": " ".join(plugins), "plugins": {"vici": {"socket": self._uri}}}}
-        _write(directory / "strongswan.conf", merge(merge(DAEMON, own), settings or {}))
-        _write(directory / "swanctl.conf", merge(config, {"secrets": secrets} if secrets else {}))
+        _write(directory / "strongswan.conf", render(merge(merge(DAEMON, own), settings or {})))
+        text = config if isinstance(config, str) else render(config)
+        _write(directory / "swanctl.conf", text + (render({"secrets": secrets}) if secrets else ""))
         self._program: Program | None = None
 
     @property
@@ -171,7 +173,7 @@ class Charon:
         return ["env", f"SWANCTL_DIR={self._directory}", "swanctl", *words, "--uri", self._uri]
 
 
-def _write(path: Path, settings: Settings) -> None:
+def _write(path: Path, text: str) -> None:
     """A file for root alone: it may hold secrets."""
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(render(settings))
+        file.write(text)

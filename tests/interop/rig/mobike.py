@@ -67,7 +67,8 @@ def mobike_gateway(**connection: Toml) -> dict[str, Toml]:
 class Mobike:
     """`mobike run` in a namespace. Entering starts it and waits for its API; leaving ends it, and looks at its log."""
 
-    def __init__(self, rig: Rig, ns: Namespace, directory: Path, config: Mapping[str, Toml]) -> None:
+    def __init__(self, rig: Rig, ns: Namespace, directory: Path, config: Mapping[str, Toml] | str) -> None:
+        """`config` as tables, or as the text of a file that says nothing of [daemon], [api] and [dataplane]."""
         directory.mkdir(parents=True, exist_ok=True)
         self._rig = rig
         self._ns = ns
@@ -82,7 +83,8 @@ class Mobike:
             "dataplane": {"inner": "tun", "tun": DEVICE},
         }
         self._config_path.touch(mode=0o600)
-        self._config_path.write_text(_toml_file(own | dict(config)))
+        text = _toml_file(own) + "\n" + config if isinstance(config, str) else _toml_file(own | dict(config))
+        self._config_path.write_text(text)
         self._program: Program | None = None
         self._http: httpx.Client | None = None
         self._events = _Follower(self._socket)
