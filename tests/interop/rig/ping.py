@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from types import TracebackType
 from typing import Self
@@ -71,9 +71,12 @@ class Pinger:
         until(lambda: len(self.replies()) >= goal, f"{more} more replies to {self._program}", timeout)
 
     def stop(self) -> PingResult:
-        """End it and account for every ping sent. The last one may be in flight and then counts as lost."""
+        """End it and account for every ping sent, but for the last one if it may still be in flight."""
         self._program.stop(signal.SIGINT)
-        return self._account()
+        account = self._account()
+        if account.sent not in account.lost_seqs:
+            return account
+        return replace(account, sent=account.sent - 1, lost_seqs=account.lost_seqs[:-1])
 
     def finish(self, timeout: float) -> PingResult:
         """Wait until the given count of pings was sent, then account for them."""
