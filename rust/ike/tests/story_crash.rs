@@ -184,6 +184,36 @@ fn who_forgot_the_newest_ike_keys_in_a_crash_learns_it_from_the_repeated_answer(
 }
 
 #[test]
+fn an_ike_sa_that_was_replaced_before_a_crash_is_not_found_alive_after_it() {
+    // Written down; rekeyed; the old one deleted, or not yet, and its answers lost; a crash; tests on the old one -->  nothing
+    for who in [CLIENT, GATEWAY] {
+        for deleted in [true, false] {
+            let mut pair = Pair::new(3).established();
+            let parked = pair.parked(who);
+            let other = if who == CLIENT { GATEWAY } else { CLIENT };
+            let sa = pair.host(who).sa();
+            if !deleted {
+                pair.net.lose(Which::of(who).request(stage::ExchangeType::INFORMATIONAL));
+            }
+            pair.order(who, Command::Rekey { sa });
+            pair.run_for(ms(200));
+            pair.rules_for_a_crash();
+            pair.crash(who, &parked);
+            // Not even the answer that would tell.
+            pair.net.lose(Which::of(other).answer(stage::ExchangeType::CREATE_CHILD_SA).always());
+            let begin = pair.now;
+            pair.run_for(secs(20));
+            let answers = |told: &stage::Told| told.answers(stage::ExchangeType::INFORMATIONAL) && told.at > begin;
+            assert_eq!(pair.said(|told| told.from == other && answers(told)).count(), 0, "{who:?} deleted {deleted}");
+            let tests = |told: &stage::Told| told.asks(stage::ExchangeType::INFORMATIONAL) && told.at > begin;
+            assert!(pair.said(|told| told.from == other && tests(told)).count() > 2, "it tests the one in use");
+            pair.run_for(secs(120));
+            assert_eq!(pair.client().engine.population().ike_sas, 0, "the client gives up: it can make another one");
+        }
+    }
+}
+
+#[test]
 fn keys_that_may_have_been_used_before_a_crash_are_not_made_once_more() {
     // CREATE_CHILD_SA { SA, N, KE } -->   written down   <-- answered, and used   a crash
     for who in [CLIENT, GATEWAY] {

@@ -24,8 +24,9 @@ class _Orders:
     where: Path | None = None
     """Of the newest Move."""
     since: int = 0
+    """The moment of the newest order."""
     at_once: dict[Path, None] = field(default_factory=dict)
-    """Of all moves of that moment: one turn may decide anew what it decided, and each order is obeyed."""
+    """Where all orders of that moment go: one turn may decide anew what it decided, and each order is obeyed."""
     also: dict[Path, None] = field(default_factory=dict)
     """Where else it may ask: probes and lists have paths of their own."""
 
@@ -55,10 +56,14 @@ class _OfOrders(Rule):
 
     def _take(self, host: Host, orders: _Orders, each: Move | Announce | Probe) -> None:
         orders.newest = max(orders.newest, each.generation)
+        if orders.since != host.world.now:
+            orders.since, orders.at_once = host.world.now, {}
+        life = self.lives.get(host, each.sa)
+        if isinstance(each, Announce) and each.path is None and life is not None:
+            # It goes where the SA is, before a move behind it is obeyed.
+            orders.at_once[orders.where or life.up.path] = None
         if isinstance(each, Move):
             orders.moves[each.generation] = orders.where = each.path
-            if orders.since != host.world.now:
-                orders.since, orders.at_once = host.world.now, {}
             orders.at_once[each.path] = None
             while len(orders.moves) > REMEMBERED:
                 del orders.moves[next(iter(orders.moves))]

@@ -9,7 +9,7 @@ from typing import ClassVar, Final, NamedTuple
 from mobike.address import Endpoint, Ip, Path, SaId
 from mobike.commands import Command, Profile
 from mobike.dataplane.operations import MoveSa, Operation
-from mobike.events import ChildUp, Event, IkeSaDown, IkeSaUp, PeerMoved, PlaneRefused, Role
+from mobike.events import ChildUp, Event, IkeSaDown, IkeSaResumed, IkeSaUp, PeerMoved, PlaneRefused, Role
 from mobike.fleet import Decided
 from mobike.sim.host import Host
 from mobike.sim.rules.base import (
@@ -106,6 +106,8 @@ class Proven(_OfEsp):
         self._probes: dict[bytes, tuple[str, _Proof, Endpoint]] = {}
         """By their octets: who sent it, and where to."""
         self._early_probes: dict[str, deque[_EarlyProbe]] = {}
+        self._known_as: dict[tuple[str, SaId], int] = {}
+        """The initiator's SPI that each SA was last known by, over all processes of a host."""
 
     def wrote_down(self, host: Host, sas: Sequence[SaId]) -> None:
         self._proofs.wrote_down(host)
@@ -163,11 +165,25 @@ class Proven(_OfEsp):
             self.broken(host, f"{event}, but nobody has proven that address")
 
     def _inherit(self, host: Host, event: Event) -> None:
-        """With new keys, what was proven stays so (RFC 7296 section 2.8)."""
-        spi = new_spi(event)
-        life = None if spi is None else self.lives.get(host, getattr(event, "sa", SaId(0)))
-        if spi is not None and life is not None:
-            new, old = self._proof(host, spi), self._proof(host, life.spi)
+        """With new keys, what was proven stays so (RFC 7296 section 2.8).
+
+        A process may end before its control plane hears of them: then the next one tells by which SPI the SA goes on.
+        """
+        match event:
+            case IkeSaUp():
+                self._known_as[host.name, event.sa] = event.spi_i
+            case IkeSaResumed(up=up):
+                self._renamed(host, up.sa, up.spi_i)
+            case _:
+                spi = new_spi(event)
+                if spi is not None:
+                    self._renamed(host, getattr(event, "sa", SaId(0)), spi)
+
+    def _renamed(self, host: Host, sa: SaId, spi: int) -> None:
+        before = self._known_as.get((host.name, sa))
+        self._known_as[host.name, sa] = spi
+        if before is not None and before != spi:
+            new, old = self._proof(host, spi), self._proof(host, before)
             new.proven |= old.proven
             # An identifier of a probe with the old keys proves as much in the peer's next one, with the new keys.
             new.delivered = old.delivered

@@ -158,6 +158,10 @@ pub struct Retired {
     pub last_update: Option<u32>,
     /// Message id of the newest list of addresses on it.
     pub last_list: Option<u32>,
+    /// The peer's newest request when it had another one in use: with a higher id it has only a Delete to send.
+    pub newest: Option<u32>,
+    /// The peer has deleted it: whatever else it asks here is asked by a process that has forgotten that.
+    pub buried: bool,
     /// Our Delete, if it is ours to delete.
     pub farewell: Option<Outstanding>,
     /// Forgotten then.
@@ -198,7 +202,16 @@ impl Fresh {
     #[must_use]
     pub fn retire(self, until: Nanos) -> Retired {
         let Fresh { channel, answers, .. } = self;
-        Retired { channel, answers, last_update: None, last_list: None, farewell: None, until }
+        Retired {
+            channel,
+            answers,
+            last_update: None,
+            last_list: None,
+            newest: None,
+            buried: false,
+            farewell: None,
+            until,
+        }
     }
 }
 
@@ -313,7 +326,7 @@ impl Established {
     pub fn bury(&mut self, now: Nanos, spis: Spis) {
         let retired = self.rekeying.iter_mut().flat_map(|rekeying| &mut rekeying.retired);
         for retired in retired.filter(|retired| retired.channel.spis == spis) {
-            retired.farewell = None;
+            (retired.buried, retired.farewell) = (true, None);
             retired.until = retired.until.min(now + ECHO);
         }
     }

@@ -354,6 +354,14 @@ impl Answers {
         self.cached.push((id, bytes));
     }
 
+    /// The highest id that was answered; none if nothing was.
+    #[must_use]
+    pub fn newest(&self) -> Option<u32> {
+        let ahead = u32::BITS - self.ahead.leading_zeros();
+        let above = if ahead == 0 { self.next } else { self.next.wrapping_add(ahead + 1) };
+        above.checked_sub(1)
+    }
+
     fn advance(&mut self) {
         loop {
             self.next = self.next.wrapping_add(1);

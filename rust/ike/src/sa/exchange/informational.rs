@@ -88,6 +88,10 @@ fn on_request(
 
 /// A request that was answered before.
 fn answer_again(sa: &mut Established, ctx: &mut Context, path: Path, spis: Spis, standing: Standing, bytes: &mut [u8]) {
+    if !retired::is_echoed(sa, ctx, spis, bytes) {
+        ctx.counters.dropped_forgotten_repeat += 1;
+        return;
+    }
     let Some((channel, _)) = sa.line(spis) else { return };
     match (channel.open_repeated(bytes), standing) {
         (Ok(true), Standing::Repeated(answer)) => {

@@ -316,11 +316,14 @@ fn adopt(sa: &mut Established, ctx: &mut Context, now: Nanos, fresh: Fresh, by: 
     let Fresh { channel, answers, suite } = fresh;
     let widest = sa.requests.widest();
     let (next_id, unanswered) = sa.requests.retire();
+    let newest = (by == By::Peer).then(|| sa.answers.newest()).flatten();
     let old = Retired {
         channel: core::mem::replace(&mut sa.channel, channel),
         answers: core::mem::replace(&mut sa.answers, answers),
         last_update: take_last_update(sa),
         last_list: sa.last_list.take(),
+        newest,
+        buried: false,
         farewell: None,
         until: now + LINGER,
     };

@@ -2,6 +2,10 @@
 //!
 //! The peer may have asked something before it knew of the new one, so requests are answered and acted upon as far as
 //! nothing newer came: whatever came on the SA in use is newer than anything here. Nothing is created here any more.
+//!
+//! A peer that crashed in the moment of a rekey may go on with the old one, of which it remembers more. It must not find
+//! it alive: each end would keep another IKE SA. So what nobody can ask who knows of the new one is not answered, and the
+//! one in use is tested.
 
 use crate::Nanos;
 use crate::crypto::Spis;
@@ -9,9 +13,30 @@ use crate::event::DownReason;
 use crate::sa::context::Context;
 use crate::sa::established::{Established, Mobility};
 use crate::sa::exchange::create_child::{self, Refusal};
+use crate::sa::exchange::hint;
 use crate::sa::exchange::informational::{self, Request};
 use crate::sa::exchange::rekey_ike;
+use crate::sa::rekeying::Retired;
 use crate::wire::{Delete, ExchangeType, Header, Payload, Payloads};
+
+/// May a request that was answered before be answered again? Once the peer has deleted the IKE SA, its Delete alone.
+pub fn is_echoed(sa: &mut Established, ctx: &Context, spis: Spis, bytes: &[u8]) -> bool {
+    let mut retired = sa.rekeying.iter_mut().flat_map(|rekeying| &mut rekeying.retired);
+    let Some(buried) = retired.find(|retired| retired.channel.spis == spis && retired.buried) else { return true };
+    let mut copy = bytes.to_vec();
+    buried.channel.open(&ctx.room, &mut copy).is_ok_and(|opened| opened.payloads().is_ok_and(|all| deletes(&all)))
+}
+
+fn deletes(payloads: &Payloads<'_>) -> bool {
+    payloads.iter().any(|payload| matches!(payload, Payload::Delete(Delete::IkeSa)))
+}
+
+/// Is it asked by one who knows nothing of the IKE SA that came after?
+fn is_forgetful(sa: &Established, request: &Request) -> bool {
+    let retired = sa.rekeying.iter().flat_map(|rekeying| &rekeying.retired);
+    let late = |retired: &Retired| retired.buried || retired.newest.is_some_and(|newest| request.id > newest);
+    retired.into_iter().any(|retired| retired.channel.spis == request.spis && late(retired))
+}
 
 /// A request that is new.
 pub fn serve(
@@ -21,7 +46,13 @@ pub fn serve(
     request: &Request,
     payloads: &Payloads<'_>,
 ) -> Option<DownReason> {
-    let deletes = payloads.iter().any(|payload| matches!(payload, Payload::Delete(Delete::IkeSa)));
+    let deletes = deletes(payloads);
+    if !deletes && is_forgetful(sa, request) {
+        ctx.counters.dropped_outside_window += 1;
+        // It may also have been on its way for long: so see whether the peer knows the one in use.
+        hint::doubt(sa, ctx, now);
+        return None;
+    }
     if is_rival(sa, request.spis) && !deletes {
         // The peer uses what it made, so our own attempt comes to nothing.
         rekey_ike::adopt_rival(sa, ctx, now);
