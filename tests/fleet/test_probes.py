@@ -145,6 +145,9 @@ def test_a_pair_that_works_again_is_taken_if_the_operator_prefers_it() -> None:
     host.hears(host.answer(SaId(1)))
     assert host.moves()[-1][1].local == CELLULAR
     host.hears(seen(path()))
+    host.passes(SECOND)
+    assert host.moves()[-1][1].local == CELLULAR, "it failed just now"
+    host.passes(2 * SECOND)
     assert host.moves()[-1] == (SaId(1), Pair(WIFI, OFFICE))
 
 

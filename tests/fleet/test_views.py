@@ -42,7 +42,7 @@ def test_the_detail_shows_pairs_in_order_and_says_why_the_current_one_is_in_use(
         (2, ON_CELLULAR, False, True),
     ]
     assert detail.pairs[1].why == "untried, link rank 2"
-    assert detail.pairs[1].score.startswith("reach=untried standing=plain pinned=no rank=2")
+    assert detail.pairs[1].score.startswith("reach=untried standing=plain pinned=no loss=little rank=2")
     assert [child.child for child in detail.children] == [100]
     assert detail.children[0].remote_ts == ("10.2.0.0/16",)
     assert detail.last_move is None

@@ -6,7 +6,7 @@ import pytest
 
 from mobike.address import Nanos, Pair
 from mobike.policy.choose import Choice, Keep, NoPair, Pin, Situation, choose, rank
-from mobike.policy.knowledge import NatCost, PairFact, Reach
+from mobike.policy.knowledge import Measured, NatCost, PairFact, Reach
 from mobike.policy.links import UNRANKED, LinkRule, rule_for
 from mobike.policy.score import Family, Lifetime, Loss, PeerSide, Pinned, Scope, Score, Standing
 from tests.policy.words import (
@@ -23,6 +23,7 @@ from tests.policy.words import (
     wifi,
 )
 
+SECOND = 1_000_000_000
 VERIFIED = PairFact(Reach.VERIFIED)
 SILENT = PairFact(Reach.SILENT)
 REFUSED = PairFact(Reach.REFUSED)
@@ -88,6 +89,50 @@ def test_a_silent_pair_is_left_for_another_address_of_the_peer() -> None:
     assert isinstance(decision, Choice)
     assert decision.pair == Pair(WIFI, OFFICE_B)
     assert decision.why.startswith("192.0.2.7 -> 203.0.113.1 is silent; ")
+
+
+@pytest.mark.req("D3-3")
+def test_a_preferred_pair_that_failed_just_now_is_not_returned_to_before_it_has_rested() -> None:
+    back = PairFact(Reach.VERIFIED).followed_by(Reach.SILENT, NatCost.NONE, Nanos(10 * SECOND), None)
+    back = back.followed_by(Reach.VERIFIED, NatCost.NONE, Nanos(11 * SECOND), None)
+    known = {ON_CELLULAR: VERIFIED, ON_WIFI: back}
+    situation = Situation((wifi(), cellular()), (OFFICE,), known, current=ON_CELLULAR, now=Nanos(11 * SECOND))
+    kept = choose(situation)
+    assert isinstance(kept, Keep)
+    assert "kept until wlan0 has rested after it failed" in kept.why
+    assert isinstance(choose(replace(situation, now=Nanos(12 * SECOND))), Choice)
+    # The operator's word of the moment is obeyed all the same.
+    assert isinstance(choose(replace(situation, pin=Pin(WIFI, None))), Choice)
+    assert isinstance(choose(replace(situation, candidates=(wifi(), cellular(avoided=True)))), Choice)
+    # And if the pair in use dies, one that works is one that works.
+    assert isinstance(choose(replace(situation, knowledge={**known, ON_CELLULAR: SILENT})), Choice)
+
+
+@pytest.mark.req("D3-3")
+def test_a_pair_rests_longer_each_time_it_fails_and_is_forgiven_with_time() -> None:
+    fact, rests = PairFact(Reach.VERIFIED), []
+    for nth in range(8):
+        at = Nanos((nth + 1) * SECOND)
+        fact = fact.followed_by(Reach.SILENT, NatCost.NONE, at, None)
+        rests.append((fact.lapses.rests_until - at) // SECOND)
+        # The same silence told again is no other failure.
+        assert fact.followed_by(Reach.SILENT, NatCost.NONE, at, None).lapses == fact.lapses
+        fact = fact.followed_by(Reach.VERIFIED, NatCost.NONE, at, None)
+    assert rests == [2, 4, 8, 16, 32, 64, 64, 64]
+    later = fact.followed_by(Reach.SILENT, NatCost.NONE, Nanos((8 + 6 * 30) * SECOND), None)
+    assert later.lapses.rests_until - later.at == 2 * SECOND
+
+
+@pytest.mark.req("D3-3")
+def test_the_order_of_links_is_one_of_links_that_work() -> None:
+    lossy = PairFact(Reach.VERIFIED, measured=Measured(Nanos(0), True, True, Nanos(1), 330))
+    clean = PairFact(Reach.VERIFIED, measured=Measured(Nanos(0), True, True, Nanos(1), 0))
+    situation = Situation((wifi(), cellular()), (OFFICE,), {ON_WIFI: lossy, ON_CELLULAR: clean}, current=ON_WIFI)
+    decision = choose(situation)
+    assert isinstance(decision, Choice)
+    assert decision.pair == ON_CELLULAR
+    assert decision.why.startswith("192.0.2.7 -> 203.0.113.1 loses much, and 198.51.100.2 -> 203.0.113.1 does not; ")
+    assert isinstance(choose(replace(situation, current=ON_CELLULAR)), Keep), "and it is not returned to"
 
 
 def test_when_all_are_silent_nothing_is_gained_by_moving() -> None:
@@ -196,8 +241,8 @@ def field_of(name: str) -> int:
 
 @pytest.mark.req("A5.3-1")
 def test_the_order_is_what_works_then_the_operator_then_rfc_6724_then_the_peer() -> None:
-    operator = ["standing", "pinned", "rank", "cost"]
-    probed = ["loss", "delay"]
+    operator = ["standing", "pinned", "loss", "rank", "cost"]
+    probed = ["delay"]
     rfc6724 = ["peer_side", "scope", "lifetime", "family", "nat", "distance"]
     assert [each.name for each in fields(Score)] == [
         "reach",
@@ -211,12 +256,12 @@ def test_the_order_is_what_works_then_the_operator_then_rfc_6724_then_the_peer()
 
 
 PLAIN = Score(
-    Reach.UNTRIED, Nanos(0), Standing.PLAIN, Pinned.YES, 1, 1, Loss.LITTLE, 1, PeerSide.IN_USE, Scope.MATCHING,
+    Reach.UNTRIED, Nanos(0), Standing.PLAIN, Pinned.YES, Loss.LITTLE, 1, 1, 1, PeerSide.IN_USE, Scope.MATCHING,
     Lifetime.PREFERRED, Family.V6, NatCost.NONE, 1, 1, (1, 1),
 )  # fmt: skip
 WORSE: dict[str, object] = {
-    "reach": Reach.SILENT, "failed_at": Nanos(9), "standing": Standing.OPTIMISTIC, "pinned": Pinned.NO, "rank": 2,
-    "cost": 2, "loss": Loss.MUCH, "delay": 2, "peer_side": PeerSide.OTHER, "scope": Scope.MIXED,
+    "reach": Reach.SILENT, "failed_at": Nanos(9), "standing": Standing.OPTIMISTIC, "pinned": Pinned.NO,
+    "loss": Loss.MUCH, "rank": 2, "cost": 2, "delay": 2, "peer_side": PeerSide.OTHER, "scope": Scope.MIXED,
     "lifetime": Lifetime.DEPRECATED, "family": Family.V4, "nat": NatCost.TRANSLATED, "distance": 2, "peer_order": 2,
     "tie": (2, 2),
 }  # fmt: skip

@@ -96,9 +96,10 @@ def test_a_black_hole_of_which_nobody_tells_costs_less_than_a_second(seed: int) 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_flaky_path_throws_no_tunnel_about(seed: int) -> None:
-    # Twenty seconds of one loss in three: each way fails now and then. No more than a move in three seconds.
+    # Twenty seconds of one loss in three on the preferred link, a good one beside it: the tunnel goes there, and stays.
     outcome = outcome_of("flaky-path", seed)
-    assert sum(line.kind == "moved" for line in outcome.timeline) <= 6, outcome.timeline
+    assert sum(line.kind == "moved" for line in outcome.timeline) <= 3, outcome.timeline
+    assert outcome.pings_lost < outcome.pings / 20
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -52,6 +52,8 @@ class PairFacts:
     def __init__(self) -> None:
         self._facts: dict[Pair, PairFact] = {}
         self._unreachable = 0
+        self._rests: dict[Pair, Nanos] = {}
+        """Pairs that failed, and when they have rested."""
 
     @property
     def known(self) -> Mapping[Pair, PairFact]:
@@ -76,20 +78,22 @@ class PairFacts:
         same = reach is old.reach and cost is old.nat
         if same and now == old.at:
             return False
-        self._note(pair, old, PairFact(reach, cost, now, old.measured))
+        self._note(pair, old, old.followed_by(reach, cost, now, old.measured))
         return not same
 
     def measure(self, pair: Pair, measured: Measured) -> bool:
         """What path probes tell. True if it may change a choice. What the kernel says of routes stands above it."""
         old = self._facts.get(pair, UNTRIED)
         reach = measured.reach if old.reach.is_routed else old.reach
-        self._note(pair, old, PairFact(reach, old.nat, measured.at, measured))
+        self._note(pair, old, old.followed_by(reach, old.nat, measured.at, measured))
         return old.measured is None or replace(old.measured, at=measured.at) != measured or reach is not old.reach
 
     def _note(self, pair: Pair, old: PairFact, new: PairFact) -> None:
         self._unreachable += old.reach.is_routed - new.reach.is_routed
         self._facts.pop(pair, None)
         self._facts[pair] = new
+        if new.lapses is not old.lapses:
+            self._rests[pair] = new.lapses.rests_until
         if len(self._facts) > MOST_PAIRS:
             self._forget(next(iter(self._facts)))
 
@@ -98,6 +102,18 @@ class PairFacts:
         if not reachable:
             return self.learn(pair, Reach.INTO_TUNNEL if into_tunnel else Reach.UNREACHABLE, now=now)
         return self.is_unreachable(pair) and self.learn(pair, Reach.UNTRIED, now=now)
+
+    @property
+    def next_rested(self) -> Nanos | None:
+        """When a pair may be returned to."""
+        return min(self._rests.values(), default=None)
+
+    def take_rested(self, now: Nanos) -> bool:
+        """Has one rested since this was asked last, that may work again?"""
+        over = [pair for pair, until in self._rests.items() if until <= now]
+        for pair in over:
+            del self._rests[pair]
+        return any(not self._facts.get(pair, UNTRIED).reach.is_bad for pair in over)
 
     def forget_local(self, ip: Ip) -> None:
         """The address is there again, perhaps somewhere else: nothing bad that was known of it holds."""

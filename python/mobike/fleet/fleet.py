@@ -169,6 +169,7 @@ class Fleet(Orders):
             (self._follow_at, "sessions leave a silent pair"),
             (self._now if self._to_ask else None, "routes are asked for"),
             (min(self._settles, default=None), "an address has been there long enough"),
+            (self._facts.next_rested, "a pair has rested after it failed"),
             (self._upkeeps.next_retry(), "a connection is tried again"),
         )
         return min(((at, why) for at, why in named if at is not None), default=None)

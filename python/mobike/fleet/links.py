@@ -150,11 +150,13 @@ class Links(Probes, ABC):
         return tuple(map(RouteQuestion, pairs))
 
     def _settle(self, turn: Turn) -> None:
-        """Addresses that have been there long enough now may be preferred to a pair that works."""
+        """What has been there long enough now, or has rested, may be preferred to a pair that works."""
         due = {at for at in self._settles if at <= turn.now}
+        rested = self._facts.take_rested(turn.now)
         if due:
             self._settles -= due
             self._addresses.settle()
+        if due or rested:
             self._something_changed(turn)
 
 

@@ -60,6 +60,8 @@ class RankedPair:
     score: Score
     usable: bool
     settled: bool
+    resting: bool
+    """It failed not long ago, so that no working pair is left for it yet."""
     why: str
     """Usable: what speaks for it. Not usable: what is against it."""
     measured: Measured | None = None
@@ -163,6 +165,7 @@ def _ranked(situation: Situation, candidate: Candidate, remote: Ip, order: int) 
         score=place,
         usable=against is None,
         settled=candidate.settled or pinned,
+        resting=situation.now < fact.lapses.rests_until,
         why=str(place) if against is None else against,
         measured=fact.measured_lately(situation.now),
     )
@@ -201,8 +204,14 @@ def _leave_unlisted(situation: Situation, current: RankedPair, usable: list[Rank
 
 def _worth_more(current: RankedPair, usable: list[RankedPair]) -> RankedPair | None:
     """The pair that the operator would rather see in use: it may work, and has been there long enough."""
-    settled = (each for each in _preferred(current, usable) if each.settled)
-    return min(settled, key=lambda each: (each.score.worth, each.score), default=None)
+    ready = (each for each in _preferred(current, usable) if each.settled and not _must_rest(current, each))
+    return min(ready, key=lambda each: (each.score.worth, each.score), default=None)
+
+
+def _must_rest(current: RankedPair, other: RankedPair) -> bool:
+    """The operator's word of the moment is obeyed all the same."""
+    same_word = (other.score.standing, other.score.pinned) == (current.score.standing, current.score.pinned)
+    return other.resting and same_word
 
 
 def _preferred(current: RankedPair, usable: list[RankedPair]) -> list[RankedPair]:
@@ -232,9 +241,9 @@ def _why_preferred(current: RankedPair, better: RankedPair) -> str:
         if current.score.standing is Standing.AVOIDED:
             return f"the operator avoids {current.link}"
         return f"{current.pair.local} is not yet proven to be ours alone"
+    if better.score.loss < current.score.loss:
+        return f"{current.pair} loses much, and {better.pair} does not"
     if (better.score.rank, better.score.cost) == (current.score.rank, current.score.cost):
-        if better.score.loss < current.score.loss:
-            return f"{current.pair} loses much, and {better.pair} does not"
         return f"{current.pair.local} is deprecated"
     return f"{better.link} is preferred to {current.link}"
 
@@ -248,8 +257,9 @@ def _why_chosen(situation: Situation, left: str | None, best: RankedPair, usable
 
 
 def _why_kept(current: RankedPair, usable: list[RankedPair]) -> str:
-    if unsettled := _preferred(current, usable):
-        place = f"kept until {unsettled[0].link} has been there for a while"
+    if preferred := _preferred(current, usable):
+        rests = all(each.settled for each in preferred)
+        place = f"kept until {preferred[0].link} has {'rested after it failed' if rests else 'been there for a while'}"
     elif current is usable[0]:
         place = f"the {_of(len(usable))}"
     else:

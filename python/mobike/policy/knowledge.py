@@ -7,6 +7,16 @@ from typing import TypeAlias
 
 from mobike.address import Nanos, Pair
 
+_SECOND = 1_000_000_000
+
+REST = 2 * _SECOND
+"""A pair that worked and then did not is not returned to for so long, twice as long the next time, and so on: a path
+that comes and goes would throw the tunnel about."""
+MOST_LAPSES = 6
+"""Counted: the longest rest is about a minute."""
+FORGIVEN = 30 * _SECOND
+"""One lapse is forgotten in so long."""
+
 
 class Reach(IntEnum):
     """What was last heard of a pair, best first."""
@@ -79,6 +89,25 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
+class Lapses:
+    """How often a pair worked and then did not, of late."""
+
+    count: int
+    at: Nanos
+    """Of the last one."""
+
+    def again(self, now: Nanos) -> "Lapses":
+        """One more. One is forgiven each while."""
+        left = max(0, self.count - (now - self.at) // FORGIVEN)
+        return Lapses(min(left + 1, MOST_LAPSES), now)
+
+    @property
+    def rests_until(self) -> Nanos:
+        """Until then no working pair is left for this one: it would soon be left again."""
+        return Nanos(self.at + (REST << self.count) // 2) if self.count else Nanos(0)
+
+
+@dataclass(frozen=True, slots=True)
 class PairFact:
     """What is known of one pair."""
 
@@ -88,6 +117,12 @@ class PairFact:
     """When that was seen last."""
     measured: Measured | None = None
     """None: nobody has probed it."""
+    lapses: Lapses = Lapses(0, Nanos(0))
+
+    def followed_by(self, reach: Reach, nat: NatCost, at: Nanos, measured: Measured | None) -> "PairFact":
+        """What is known once this was seen."""
+        lapsed = self.reach is Reach.VERIFIED and reach in (Reach.SILENT, Reach.ONE_WAY)
+        return PairFact(reach, nat, at, measured, self.lapses.again(at) if lapsed else self.lapses)
 
     def measured_lately(self, now: Nanos) -> Measured | None:
         """What probes say of it, if somebody still watches it."""
@@ -100,8 +135,6 @@ UNTRIED = PairFact()
 Knowledge: TypeAlias = Mapping[Pair, PairFact]
 """A pair that is not there was never tried."""
 
-
-_SECOND = 1_000_000_000
 
 VERIFIED_FOR = 600 * _SECOND
 """A success counts as fresh for so long."""

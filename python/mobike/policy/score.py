@@ -1,8 +1,9 @@
 """The order of legal pairs: a tuple of small facts, most important first, smaller is better. No weights.
 
-Reach comes first: a pair that is known to work beats one that may. Then the operator's word (pin, rank, cost), then
-RFC 6724 (sections 5 and 6, rule by rule, as far as pairs are concerned), then the peer's preference, and at last the
-numbers of the addresses, so that the order is total and never depends on the order in which facts arrived.
+Reach comes first: a pair that is known to work beats one that may. Then the operator's word (pin; rank and cost, among
+pairs that do not lose much), then RFC 6724 (sections 5 and 6, rule by rule, as far as pairs are concerned), then the
+peer's preference, and at last the numbers of the addresses, so that the order is total and never depends on the order
+in which facts arrived.
 """
 
 from dataclasses import dataclass
@@ -38,7 +39,8 @@ class Loss(IntEnum):
 
 
 MUCH_IN_USE = 250
-"""Out of a thousand: the pair in use is left for another of the same rank and cost when it loses so many."""
+"""Out of a thousand: the pair in use is left for another when it loses so many. The order of links is one of links that
+work."""
 MUCH_ELSEWHERE = 50
 """And that other must lose fewer than this."""
 
@@ -85,10 +87,10 @@ class Score:
     """Of failures the oldest is tried first and the freshest last; 0 for all else."""
     standing: Standing
     pinned: Pinned
+    loss: Loss
     rank: int
     """The operator's order of links."""
     cost: int
-    loss: Loss
     delay: int
     """Doublings of the round trip above one millisecond; `UNMEASURED` where nobody has probed."""
     peer_side: PeerSide
@@ -105,9 +107,9 @@ class Score:
     """The addresses as numbers."""
 
     @property
-    def worth(self) -> tuple[Standing, Pinned, int, int, Loss, Lifetime]:
+    def worth(self) -> tuple[Standing, Pinned, Loss, int, int, Lifetime]:
         """What an operator would move a working SA for; all else decides only when a choice must be made anyway."""
-        return self.standing, self.pinned, self.rank, self.cost, self.loss, self.lifetime
+        return self.standing, self.pinned, self.loss, self.rank, self.cost, self.lifetime
 
     def __str__(self) -> str:
         said = [self.reach.name.lower().replace("_", " "), f"link rank {self.rank}"]
@@ -126,7 +128,7 @@ class Score:
         """Every field that ranks, in order: for who asks why one pair stands before another."""
         return (
             f"reach={self.reach.name.lower()} standing={self.standing.name.lower()} pinned={self.pinned.name.lower()} "
-            f"rank={self.rank} cost={self.cost} loss={self.loss.name.lower()} delay={self.delay} "
+            f"loss={self.loss.name.lower()} rank={self.rank} cost={self.cost} delay={self.delay} "
             f"peer={self.peer_side.name.lower()} scope={self.scope.name.lower()} "
             f"lifetime={self.lifetime.name.lower()} family={self.family.name.lower()} nat={self.nat.name.lower()} "
             f"distance={self.distance} peer-order={self.peer_order}"
