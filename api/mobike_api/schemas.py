@@ -145,6 +145,12 @@ class IkeSaDetail(Answer):
     last_move: Move | None
     pin: str | None
     """The pair that an order to move asks for; null: policy chooses."""
+    dns: tuple[str, ...]
+    """Resolvers that the gateway told us with our inner address."""
+    networks: tuple[str, ...]
+    """Networks behind the gateway, as it told us."""
+    domains: tuple[str, ...]
+    """Names below these are for those resolvers; none: all are."""
 
 
 class Explanation(Answer):

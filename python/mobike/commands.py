@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from mobike.address import ChildId, Generation, Ip, Path, SaId, Token
+from mobike.handout import NOTHING, Handout
 
 SECOND = 1_000_000_000
 """Nanoseconds in a second."""
@@ -82,8 +83,14 @@ class Profile:
     remote_ts: tuple[str, ...]
     """Selectors of what is behind the peer; empty with a pool: the address that the peer was leased."""
     pools: tuple[Pool, ...] = ()
+    handout: Handout = NOTHING
+    """Responder: what goes with the addresses that it leases."""
     request_ip4: bool = False
     request_ip6: bool = False
+    ask: tuple[str, ...] = ()
+    """Initiator: what to ask for with them: `dns`, `networks`, `domains`."""
+    anchors_for: tuple[str, ...] = ()
+    """Initiator: domains of which a trust anchor is taken, and of what is below them."""
     accepts: bool = False
     """May a peer begin this connection?"""
     initial_contact: bool = True

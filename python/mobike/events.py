@@ -8,6 +8,7 @@ from enum import Enum
 from typing import TypeAlias
 
 from mobike.address import ChildId, Generation, Ip, Nanos, Pair, Path, SaId, Token
+from mobike.handout import NOTHING, Handout
 
 
 class Role(Enum):
@@ -50,6 +51,8 @@ class IkeSaUp:
     suite: str
     extensions: tuple[str, ...] = ()
     """Private extensions that both ends offered."""
+    handout: Handout = NOTHING
+    """What came with the addresses leased to us."""
 
 
 @dataclass(frozen=True, slots=True)

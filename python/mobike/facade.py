@@ -94,6 +94,12 @@ class IkeSaDetail:
     last_move: MoveView | None
     pin: str | None = None
     """The pair that an operator's order asks for; None: policy chooses."""
+    dns: tuple[str, ...] = ()
+    """Resolvers that the gateway told us with our inner address."""
+    networks: tuple[str, ...] = ()
+    """Networks behind it, as it told us."""
+    domains: tuple[str, ...] = ()
+    """Names below these are for those resolvers; none: all are."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,16 @@
 """Two cores brought up from Python: what Rust agreed is what Python is told, and what Python orders is done."""
 
-from dataclasses import fields
-from ipaddress import IPv4Address, ip_network
+from dataclasses import fields, replace
+from ipaddress import IPv4Address, ip_address, ip_network
+from typing import Any
 
 import pytest
 
 from mobike.address import Generation
-from mobike.commands import Close, Move, Probe
+from mobike.commands import Close, Move, Probe, SetProfile
 from mobike.dataplane.operations import MoveSa
 from mobike.events import ChildDown, ChildUp, IkeSaDown, IkeSaUp, Moved, Nat, PathChecked, PeerMoved, Role, SaMoved
+from mobike.handout import Handout
 from tests.boundary.ends import GATEWAY, PHONE, End, connect, end, udp4
 
 BEHIND_GATEWAY = IPv4Address("10.9.0.1")
@@ -98,3 +100,33 @@ def established(phone: End, gateway: End) -> IkeSaUp:
     connect(phone, gateway)
     gateway.wait_for(IkeSaUp)
     return phone.wait_for(IkeSaUp)
+
+
+def test_what_goes_with_inner_addresses_comes_over_as_it_was_given() -> None:
+    handout = Handout(
+        (ip_address("10.9.0.53"), ip_address("fd00::53")),
+        ("10.9.0.0/16",),
+        ("corp.example",),
+        ("corp.example 7 8 2 AA",),
+    )
+    client = replace(PHONE, ask=("dns", "networks", "domains"), anchors_for=("example",))
+    with end(["127.0.59.1"]) as phone, end(["127.0.59.129"]) as gateway:
+        connect(phone, gateway, profiles=(client, replace(GATEWAY, handout=handout)))
+        told = phone.wait_for(IkeSaUp).handout
+        # Only IPv4 was asked for.
+        assert told == replace(handout, dns=handout.dns[:1])
+        assert gateway.wait_for(IkeSaUp).handout == Handout()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"handout": Handout(domains=("a b",))}, "domains.*no domain name"),
+        ({"handout": Handout(networks=("10.0.0.1/8",))}, "networks.*no network"),
+        ({"handout": Handout(domains=tuple(f"n{n}" for n in range(33)))}, "domains: at most 32"),
+        ({"ask": ("wins",)}, "ask.*none of dns"),
+    ],
+)
+def test_a_profile_with_nonsense_in_it_is_refused(change: dict[str, Any], message: str) -> None:
+    with end(["127.0.60.1"]) as phone, pytest.raises(ValueError, match=message):
+        phone.core.submit([SetProfile(replace(PHONE, **change))])

@@ -5,15 +5,19 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mobike.address import SaId
+from mobike.address import Endpoint, SaId
+from mobike.address import Path as Path_
 from mobike.config.settings import HookSettings
+from mobike.events import IkeSaUp, Nat, Role
 from mobike.fleet import Note
 from mobike.gateway.hooks import AT_ONCE, WAITING, Hooks
+from mobike.handout import Handout
 from tests.cli.ends import two_ends, until
 
 SECOND = 1_000_000_000
@@ -72,9 +76,33 @@ async def test_a_hook_gets_what_happened_and_nothing_of_our_own_environment(
         "MOBIKE_DURATION_MS": "1.5",
         "MOBIKE_SAS": "1",
         "MOBIKE_WHY": "line?break?and more",
+        "MOBIKE_INNER": "",
+        "MOBIKE_DNS": "",
+        "MOBIKE_NETWORKS": "",
+        "MOBIKE_DNS_DOMAINS": "",
+        "MOBIKE_DNS_ANCHORS": "",
     }
     assert set(environment) - set(ours) <= {"PATH", "LC_CTYPE"}  # Python sets the latter for itself
     assert hooks.counters() == {"hooks_run": 1, "hooks_failed": 0, "hooks_too_slow": 0, "hooks_untold": 0}
+
+
+async def test_a_hook_of_a_client_gets_whole_what_the_gateway_told(tmp_path: Path) -> None:
+    path = Path_(Endpoint(ip_address("192.0.2.1"), 4500), Endpoint(ip_address("192.0.2.9"), 4500))
+    domains = tuple(f"{'x' * 60}{n}.example" for n in range(32))
+    handout = Handout(
+        (ip_address("10.1.0.53"), ip_address("fd00::53")), ("10.1.0.0/16",), domains, ("a 1 8 2 AA", "b 1 8 2 BB")
+    )
+    inner = (ip_address("10.9.0.1"), ip_address("fd00:9::1"))
+    up = IkeSaUp(SaId(7), None, "office", Role.INITIATOR, path, Nat.NONE, "gw", True, (), inner, 1, 2, "s", (), handout)
+    hooks = Hooks({"office": HookSettings(on_up=script(tmp_path, TELL))})
+    hooks.see([up], [Note("sa-up", "up", (), SaId(7), "office")])
+    await wait_until(lambda: told(tmp_path) and not hooks._running)
+    (environment,) = told(tmp_path)
+    assert environment["MOBIKE_INNER"] == "10.9.0.1 fd00:9::1"
+    assert environment["MOBIKE_DNS"] == "10.1.0.53 fd00::53"
+    assert environment["MOBIKE_NETWORKS"] == "10.1.0.0/16"
+    assert tuple(environment["MOBIKE_DNS_DOMAINS"].split(" ")) == domains
+    assert environment["MOBIKE_DNS_ANCHORS"] == "a 1 8 2 AA\nb 1 8 2 BB"
 
 
 @pytest.mark.req("A4-1")

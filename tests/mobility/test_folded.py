@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from mobike.address import ChildId, Endpoint, Nanos, Path, SaId
 from mobike.events import ChildUp, IkeSaUp, Nat, Role
+from mobike.handout import NOTHING, Handout
 from mobike.mobility.folded import fold_child, fold_session, unfold_children, unfold_session, without_child
 
 PATH = Path(Endpoint(ip_address("192.0.2.1"), 4500), Endpoint(ip_address("192.0.2.2"), 4500))
@@ -28,9 +29,25 @@ children = st.builds(
 )
 
 
-def up(peer_id: str, virtual_ips: tuple[str, ...], spi_i: int, spi_r: int) -> IkeSaUp:
+def up(peer_id: str, virtual_ips: tuple[str, ...], spi_i: int, spi_r: int, handout: Handout = NOTHING) -> IkeSaUp:
     ips = tuple(map(ip_address, virtual_ips))
-    return IkeSaUp(SaId(1), None, "c", Role.RESPONDER, PATH, Nat.NONE, peer_id, True, (), ips, spi_i, spi_r, "s")
+    return IkeSaUp(
+        SaId(1), None, "c", Role.RESPONDER, PATH, Nat.NONE, peer_id, True, (), ips, spi_i, spi_r, "s", (), handout
+    )
+
+
+handouts = st.builds(
+    Handout,
+    dns=st.lists(st.ip_addresses(), max_size=8).map(tuple),
+    networks=st.lists(names, max_size=5).map(tuple),
+    domains=st.lists(names, max_size=32).map(tuple),
+)
+
+
+@given(names, handouts)
+def test_what_a_gateway_told_comes_back_as_it_was(peer_id: str, handout: Handout) -> None:
+    facts = unfold_session(fold_session(up(peer_id, ("192.0.2.9",), 1, 2, handout), Nanos(0)))
+    assert (facts.peer_id, facts.handout, facts.virtual_ips) == (peer_id, handout, (ip_address("192.0.2.9"),))
 
 
 @given(names, st.lists(st.ip_addresses(), max_size=4), u64, u64, u64)

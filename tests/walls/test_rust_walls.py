@@ -25,8 +25,8 @@ ROOM_MAY_USE = {
     "crypto": {"crypto", "time", "park"},
     "table": {"table", "time", "path", "id", "selector", "crypto", "wire", "profile", "counters", "settings"},
     "sa": {
-        "sa", "table", "wire", "crypto", "time", "path", "id", "selector", "profile", "children", "proofs", "event",
-        "command", "counters", "settings", "transmit", "park",
+        "sa", "table", "wire", "crypto", "time", "path", "id", "selector", "profile", "children", "handout", "proofs",
+        "event", "command", "counters", "settings", "transmit", "park",
     },
 }  # fmt: skip
 """Modules of the `ike` crate that a room may import. `engine` is the only door and may use them all."""

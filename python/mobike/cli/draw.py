@@ -108,6 +108,10 @@ def _sa(shown: Json) -> RenderableType:
     facts.add_row("IKE", _text(", ".join(_about(sa))))
     if sa["virtual_ips"]:
         facts.add_row("inner", _text(", ".join(sa["virtual_ips"])))
+    if shown["dns"]:
+        facts.add_row("DNS", _text(_resolvers(shown)))
+    if shown["networks"]:
+        facts.add_row("behind it", _text(", ".join(shown["networks"])))
     for child in shown["children"]:
         facts.add_row("child", _child(child, sa["connection"]))
     return Group(head, Padding(facts, (0, 0, 0, 2)))
@@ -120,6 +124,11 @@ def _about(sa: Json) -> Iterator[str]:
     if sa["nat"] in _NATS:
         yield _NATS[sa["nat"]]
     yield f"up {ago(time.time() - sa['since'])}"
+
+
+def _resolvers(shown: Json) -> str:
+    domains = f" for {', '.join(shown['domains'])}" if shown["domains"] else ""
+    return f"{', '.join(shown['dns'])}{domains}"
 
 
 def _link(shown: Json) -> str:

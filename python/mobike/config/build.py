@@ -13,6 +13,7 @@ from mobike.auth.trust import Trust
 from mobike.commands import SECOND, ChildOrders, Credential, Pool, Ppk, Profile, Retransmit
 from mobike.config.credentials import read_keys, read_own, read_trust
 from mobike.config.eap import of_eap, read_eap, uses_tls
+from mobike.config.inner import handout, of_inner
 from mobike.config.locate import Key
 from mobike.config.models import (
     ApiTable,
@@ -277,7 +278,7 @@ def _of_proofs(table: ConnectionTable) -> Iterator[ConnectionProblem]:
     if table.remote_crl and table.remote_auth != "cert" and not shown:
         yield ConnectionProblem(("remote_crl",), 'is used with remote_auth = "cert" only')
     yield from _of_shared(table)
-    for key, message in of_eap(table):
+    for key, message in (*of_eap(table), *of_inner(table)):
         yield ConnectionProblem((key,), message)
 
 
@@ -379,8 +380,11 @@ def _profile(name: str, table: ConnectionTable, proofs: _Proofs) -> Profile:
         children=tuple(_child(child, table) for child in table.child),
         most_children=table.most_children,
         pools=tuple(Pool(pool.first, pool.count) for pool in table.pool),
+        handout=handout(table),
         request_ip4="ipv4" in table.virtual_ip,
         request_ip6="ipv6" in table.virtual_ip,
+        ask=tuple(table.ask),
+        anchors_for=tuple(table.dns_anchors_for),
         accepts=table.role == "responder",
         initial_contact=table.initial_contact,
         unique=table.unique,

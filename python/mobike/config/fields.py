@@ -130,9 +130,35 @@ def _read_command(value: Any) -> tuple[str, ...]:  # noqa: ANN401 - whatever TOM
     return tuple(value)
 
 
+_LABEL: Final = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_DOMAIN: Final = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*")
+_DIGEST: Final = re.compile(r"(?:[0-9A-Fa-f]{2}){1,64}")
+
+
+def read_domain(text: str) -> str:
+    """`corp.example`, in small letters."""
+    name = text.removesuffix(".")
+    if _DOMAIN.fullmatch(name) is None:
+        raise ValueError(f"{text!r} is no domain name like corp.example")
+    return name.lower()
+
+
+def read_anchor(text: str) -> str:
+    """A domain and its DS record: `corp.example 43547 8 2 B6225AB2..`."""
+    words = text.split()
+    if len(words) != 5 or _DIGEST.fullmatch(words[4]) is None:
+        raise ValueError(f"{text!r} is no trust anchor like 'corp.example 43547 8 2 B6225AB2..'")
+    for number, most in zip(words[1:4], (0xFFFF, 0xFF, 0xFF), strict=True):
+        if not number.isascii() or not number.isdigit() or int(number) > most:
+            raise ValueError(f"{number!r} in {text!r} is no number up to {most}")
+    return " ".join((read_domain(words[0]), *words[1:]))
+
+
 Address: TypeAlias = Annotated[Ip, _text(read_address)]
 Network: TypeAlias = Annotated[str, _text(read_network)]
 TrafficSelector: TypeAlias = Annotated[str, _text(read_selector)]
+DomainName: TypeAlias = Annotated[str, _text(read_domain)]
+TrustAnchor: TypeAlias = Annotated[str, _text(read_anchor)]
 PoolRange: TypeAlias = Annotated[Pool, _text(read_pool)]
 Duration: TypeAlias = Annotated[int, _text(parse_duration)]
 TcpAddress: TypeAlias = Annotated[tuple[str, int] | None, _text(_read_tcp)]

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from mobike.commands import Retransmit
 from mobike.config.fields import (
     Address,
+    DomainName,
     Duration,
     EspProposal,
     HookCommand,
@@ -18,6 +19,7 @@ from mobike.config.fields import (
     Port,
     TcpAddress,
     TrafficSelector,
+    TrustAnchor,
 )
 from mobike.config.plug import SHIPPED
 from mobike.config.settings import DataplaneSettings, HookSettings, LimitSettings
@@ -223,7 +225,13 @@ class ConnectionTable(Table):
     child: Annotated[list[ChildTable], Field(max_length=MOST_CHILDREN)] = []
     most_children: Annotated[int, Field(ge=1, le=MOST_CHILDREN + 1)] = 16
     pool: list[PoolRange] = []
+    dns: Annotated[list[Address], Field(max_length=8)] = []
+    networks: Annotated[list[Network], Field(max_length=64)] = []
+    dns_domains: Annotated[list[DomainName], Field(max_length=32)] = []
+    dns_anchors: Annotated[list[TrustAnchor], Field(max_length=64)] = []
     virtual_ip: list[Literal["ipv4", "ipv6"]] = []
+    ask: list[Literal["dns", "networks", "domains"]] = ["dns", "networks", "domains"]
+    dns_anchors_for: Annotated[list[DomainName], Field(max_length=32)] = []
     mobike: bool = True
     initial_contact: bool = True
     unique: Literal["as-peer-says", "replace", "keep", "never"] = "as-peer-says"

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from mobike.address import Ip, Nanos, Pair, Path, SaId
 from mobike.events import Nat, Role
+from mobike.handout import Handout
 from mobike.mobility.away import words
 from mobike.mobility.folded import ChildFacts
 from mobike.mobility.session import Session
@@ -68,6 +69,7 @@ class SessionDetail:
     why: str
     pairs: tuple[PairRow, ...]
     peer_addresses: tuple[Ip, ...]
+    handout: Handout
     children: tuple[ChildFacts, ...]
     last_move: MoveRow | None
     pin: str | None

@@ -41,6 +41,7 @@ class Window:
             why=views.why_here(session, turn.choose(session, current=current)),
             pairs=views.pair_rows(ranked, session.pair),
             peer_addresses=session.peer_addresses,
+            handout=session.unfold().handout,
             children=session.unfold_children(),
             last_move=views.move_row(session),
             pin=None if session.pin is None else str(session.pin),

@@ -115,6 +115,9 @@ class Desk:
             children=tuple(self._children(detail)),
             last_move=None if detail.last_move is None else _move(detail.last_move),
             pin=detail.pin,
+            dns=tuple(map(str, detail.handout.dns)),
+            networks=detail.handout.networks,
+            domains=detail.handout.domains,
         )
 
     def explain(self, sa: str, *, without: str | None = None) -> ExplanationView:

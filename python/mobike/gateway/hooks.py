@@ -10,7 +10,7 @@ import asyncio
 import os
 import signal
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -21,6 +21,7 @@ from mobike.address import SaId
 from mobike.config.settings import HookSettings
 from mobike.events import Event, IkeSaUp
 from mobike.fleet import Note
+from mobike.handout import NOTHING
 
 log = structlog.get_logger()
 
@@ -72,9 +73,9 @@ class Hooks:
         """What a turn took, and what it noted."""
         if not self._settings:
             return
-        paths = {event.sa: str(event.path) for event in events if isinstance(event, IkeSaUp)}
+        ups = {event.sa: event for event in events if isinstance(event, IkeSaUp)}
         for note in notes:
-            call = self._call(note, paths)
+            call = self._call(note, ups)
             if call is not None:
                 self._put(call)
         self._start()
@@ -100,13 +101,13 @@ class Hooks:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
 
-    def _call(self, note: Note, paths: Mapping[SaId, str]) -> Call | None:
+    def _call(self, note: Note, ups: Mapping[SaId, IkeSaUp]) -> Call | None:
         hook = _HOOK_OF.get(note.kind)
         settings = None if hook is None or note.connection is None else self._settings.get(note.connection)
         argv = () if settings is None or hook is None else getattr(settings, hook)
         if settings is None or not argv:
             return None
-        return Call(argv, environment_of(note, paths), settings.timeout / 1e9, note.sa)
+        return Call(argv, environment_of(note, ups), settings.timeout / 1e9, note.sa)
 
     def _put(self, call: Call) -> None:
         if len(self._waiting) < WAITING:
@@ -173,10 +174,11 @@ class Hooks:
         log.warning("hook.failed", text=text, connection=call.environment["MOBIKE_CONNECTION"])
 
 
-def environment_of(note: Note, paths: Mapping[SaId, str]) -> dict[str, str]:
+def environment_of(note: Note, ups: Mapping[SaId, IkeSaUp]) -> dict[str, str]:
     """All that a hook gets. What does not apply is empty, so that `set -u` scripts need no defaults."""
     data = note.data
-    path = paths.get(note.sa, "") if note.sa is not None else ""
+    up = None if note.sa is None else ups.get(note.sa)
+    path = "" if up is None else str(up.path)
     told = {
         "EVENT": note.kind,
         "CONNECTION": note.connection,
@@ -187,7 +189,18 @@ def environment_of(note: Note, paths: Mapping[SaId, str]) -> dict[str, str]:
         "SAS": data.get("sas", 0 if note.sa is None else 1),
         "WHY": data.get("why") or note.text,
     }
-    return {"PATH": PATH, **{f"MOBIKE_{name}": _clean(value) for name, value in told.items()}}
+    clean = {name: _clean(value) for name, value in told.items()}
+    return {"PATH": PATH, **{f"MOBIKE_{name}": value for name, value in (*clean.items(), *_inner(up))}}
+
+
+def _inner(up: IkeSaUp | None) -> Iterator[tuple[str, str]]:
+    """Whole lists, a space between: the core has checked each name and limits how many there are."""
+    handout = NOTHING if up is None else up.handout
+    yield "INNER", " ".join(map(str, () if up is None else up.virtual_ips))
+    yield "DNS", " ".join(map(str, handout.dns))
+    yield "NETWORKS", " ".join(handout.networks)
+    yield "DNS_DOMAINS", " ".join(handout.domains)
+    yield "DNS_ANCHORS", "\n".join(handout.anchors)
 
 
 def _clean(value: object) -> str:

@@ -6,12 +6,14 @@ Loose objects for these fields take about 500 bytes for each SA; folded they tak
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
+from itertools import accumulate
 from struct import Struct
 
 from mobike.address import ChildId, Ip, Nanos
 from mobike.events import ChildUp, IkeSaRekeyed, IkeSaUp
+from mobike.handout import NOTHING, Handout
 
-_SESSION = Struct("!QQQH")
+_SESSION = Struct("!QQQBBBB")
 _CHILD = Struct("!QII?HH")
 _LONGEST = 255
 """Octets shown of one piece. A peer may name itself in 64 KiB; nobody needs to read, or to store, more than this."""
@@ -28,6 +30,8 @@ class SessionFacts:
     spi_r: int
     peer_id: str
     virtual_ips: tuple[Ip, ...]
+    handout: Handout
+    """Without its trust anchors: they are for hooks, not for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +49,36 @@ class ChildFacts:
 
 
 def fold_session(event: IkeSaUp, now: Nanos) -> bytes:
-    pieces = [event.peer_id.encode(), *(ip.packed for ip in event.virtual_ips[:_MOST_IPS])]
-    return _SESSION.pack(now, event.spi_i, event.spi_r, len(pieces)) + _join(pieces)
+    ips, told = event.virtual_ips[:_MOST_IPS], event.handout
+    counts = (len(ips), len(told.dns), len(told.networks), len(told.domains))
+    texts = (text.encode() for text in (*told.networks, *told.domains))
+    pieces = [event.peer_id.encode(), *(ip.packed for ip in (*ips, *told.dns)), *texts]
+    return _SESSION.pack(now, event.spi_i, event.spi_r, *counts) + _join(pieces)
 
 
 def rekeyed(folded: bytes, event: IkeSaRekeyed) -> bytes:
     """The same session with other SPIs."""
-    since, _, _, count = _SESSION.unpack_from(folded)
-    return _SESSION.pack(since, event.spi_i, event.spi_r, count) + folded[_SESSION.size :]
+    since, _, _, *counts = _SESSION.unpack_from(folded)
+    return _SESSION.pack(since, event.spi_i, event.spi_r, *counts) + folded[_SESSION.size :]
 
 
 def unfold_session(folded: bytes) -> SessionFacts:
-    since, spi_i, spi_r, count = _SESSION.unpack_from(folded)
-    (peer_id, *ips), _ = _split(folded, _SESSION.size, count)
-    return SessionFacts(
-        Nanos(since), spi_i, spi_r, peer_id.decode(errors="replace"), tuple(ip_address(ip) for ip in ips)
-    )
+    since, spi_i, spi_r, *counts = _SESSION.unpack_from(folded)
+    (peer_id, *pieces), _ = _split(folded, _SESSION.size, 1 + sum(counts))
+    ips, dns, networks, domains = _parted(pieces, counts)
+    handout = NOTHING
+    if any(counts[1:]):
+        handout = Handout(_ips(dns), tuple(map(bytes.decode, networks)), tuple(map(bytes.decode, domains)))
+    return SessionFacts(Nanos(since), spi_i, spi_r, peer_id.decode(errors="replace"), _ips(ips), handout)
+
+
+def _ips(packed: Sequence[bytes]) -> tuple[Ip, ...]:
+    return tuple(map(ip_address, packed))
+
+
+def _parted(pieces: Sequence[bytes], counts: Sequence[int]) -> Iterator[Sequence[bytes]]:
+    ends = tuple(accumulate(counts))
+    return (pieces[end - count : end] for count, end in zip(counts, ends, strict=True))
 
 
 def fold_child(event: ChildUp, first: str = "") -> bytes:

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::Path;
 use crate::crypto::SignatureError;
 use crate::crypto::{DirectionKeys, EspSuite, IkeSuite};
+use crate::handout::Handout;
 use crate::id::{ChildId, Generation, Identity, ProfileId, Question, Role, SaId, Token};
 use crate::sa::exchange::eap::EapPacket;
 use crate::sa::probe::place::Seen as PairSeen;
@@ -237,6 +238,8 @@ pub struct IkeSaUp {
     pub peer_addresses: Vec<IpAddr>,
     /// Inner addresses leased to us (initiator) or by us (responder).
     pub virtual_ips: Vec<IpAddr>,
+    /// What came with those leased to us.
+    pub handout: Option<Arc<Handout>>,
     /// SPI of the initiator.
     pub spi_i: u64,
     /// SPI of the responder.

@@ -6,6 +6,7 @@
 //! profile   standing orders        paths    which addresses they allow    proofs   how both ends prove who they are
 //! children  which Child SAs a profile wants, and allows
 //! park      an established SA as octets, and back: what survives a restart
+//! handout   what goes with inner addresses
 //! id        names of things        selector traffic selectors
 //! table     many SAs: slab, SPIs, timer wheel, half-open defence
 //! sa        one IKE SA: window, timers, path; sa/exchange: one exchange per file
@@ -19,6 +20,7 @@ pub mod counters;
 pub mod crypto;
 pub mod engine;
 pub mod event;
+pub mod handout;
 pub mod id;
 pub mod park;
 pub mod path;
@@ -38,6 +40,7 @@ pub use command::{Command, NattPorts, Verdict};
 pub use counters::Counters;
 pub use engine::{Engine, Quoted};
 pub use event::{Authorise, ChildInstall, EapAsked, Event, IkeSaUp, NatView, Sends};
+pub use handout::{Handout, Wanted};
 pub use id::{ChildId, Generation, Identity, IdentityPattern, ProfileId, Question, Role, SaId, Token};
 pub use path::Path;
 pub use paths::{PathOrders, Prefix};

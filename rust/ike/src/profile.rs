@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::children::ChildPlan;
 use crate::crypto::{EspSuite, IkeSuite};
+use crate::handout::{Handout, Wanted};
 use crate::id::{Identity, IdentityPattern};
 use crate::paths::PathOrders;
 use crate::proofs::Proofs;
@@ -40,8 +41,12 @@ pub struct Profile {
     pub plan: ChildPlan,
     /// Responder: addresses to lease to peers.
     pub pool: Option<Pool>,
+    /// Responder: what goes with those addresses.
+    pub handout: Handout,
     /// Initiator: inner addresses to ask for.
     pub request_virtual_ip: RequestVip,
+    /// Initiator: what else to ask for.
+    pub wanted: Wanted,
     /// May a stranger's IKE_AUTH be answered under this profile?
     pub accepts: bool,
     /// Initiator: tell the peer that this is our only IKE SA with it.
@@ -93,7 +98,9 @@ impl Profile {
             remote_ts: Vec::new(),
             plan: ChildPlan::default(),
             pool: None,
+            handout: Handout::default(),
             request_virtual_ip: RequestVip::default(),
+            wanted: Wanted::default(),
             accepts: false,
             initial_contact: false,
             unique: Unique::default(),

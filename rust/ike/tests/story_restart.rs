@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use mobike_ike::engine::Population;
 use mobike_ike::event::DownReason;
-use mobike_ike::park::{ResumeError, Standing};
+use mobike_ike::park::{ResumeError, Standing, VERSION};
 use mobike_ike::profile::{Pool, RequestVip};
 use stage::{
     CLIENT, Command, ExchangeType, Fate, Forged, GATEWAY, Generation, HostId, LTE, NotifyType, PROFILE, Pair, Role,
@@ -425,10 +425,11 @@ fn a_refusal_says_what_is_wrong() {
     pair.reboot(CLIENT, Settings::default());
     assert_eq!(refusal(&mut pair, &parked), "its connection \"story\" is not configured any more");
     // Format 1 says neither who of both may move, nor whether a move of the peer waits, nor the cookie of an update.
-    // Format 2 says nothing of the names of Child SAs, format 3 nothing of doubts that nobody has dispelled.
-    for format in [1, 2, 3, 9] {
+    // Format 2 says nothing of the names of Child SAs, format 3 nothing of doubts that nobody has dispelled,
+    // format 4 nothing of what a gateway told besides inner addresses.
+    for format in [1, 2, 3, 4, 9] {
         let other = vec![[&[format], &parked[0][1..]].concat()];
-        let why = format!("it has format {format}, and this version of mobike reads format 4");
+        let why = format!("it has format {format}, and this version of mobike reads format {VERSION}");
         assert_eq!(refusal(&mut pair, &other), why);
     }
     pair.reboot(CLIENT, Settings { shard: 3, shards: 4, ..Settings::default() });

@@ -79,6 +79,10 @@ classes! {
         sa_moved: "SaMoved",
         plane_refused: "PlaneRefused",
     }
+    /// `mobike.handout`.
+    Handouts from "mobike.handout" {
+        handout: "Handout",
+    }
     /// `mobike.address`.
     Addresses from "mobike.address" {
         endpoint: "Endpoint",

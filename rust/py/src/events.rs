@@ -13,6 +13,7 @@ use mobike_ike::{Authorise, EapAsked, IkeSaUp, NatView, Path, Role, Selector};
 use mobike_io::{ChildUp, Event};
 
 use crate::classes::{Addresses, Events, Members};
+use crate::handout;
 use crate::names::Names;
 
 /// Python addresses kept for the next event that names the same one. Building one costs more than the rest of an event.
@@ -148,7 +149,7 @@ impl<'py> Writer<'py, '_> {
     fn ike_sa_up(&mut self, up: IkeSaUp) -> PyResult<Object<'py>> {
         let (py, classes) = (self.py, self.events);
         // Twelve elements are what a Rust tuple can be.
-        let fields: [Object<'py>; 14] = [
+        let fields: [Object<'py>; 15] = [
             up.sa.0.into_pyobject(py)?.into_any(),
             up.token.map(|token| token.0).into_pyobject(py)?,
             self.names.name(py, up.profile).into_pyobject(py)?,
@@ -163,6 +164,7 @@ impl<'py> Writer<'py, '_> {
             up.spi_r.into_pyobject(py)?.into_any(),
             self.text(&up.suite.to_string()).into_any(),
             PyTuple::new(py, up.extensions.names().map(|name| self.text(name)).collect::<Vec<_>>())?.into_any(),
+            handout::object(py, up.handout.as_deref())?,
         ];
         classes.ike_sa_up.bind(py).call1(PyTuple::new(py, fields)?)
     }

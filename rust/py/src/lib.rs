@@ -5,6 +5,7 @@
 //! sim          class SimCore: one shard, to which the caller brings datagrams, time and chance
 //! park        sealed IKE SAs, in and out
 //! orders       commands and operations in    profile     standing orders in, identity: names of peers
+//! handout      what goes with inner addresses, both ways
 //! events       events out                    names       connection names and the engine's numbers for them
 //! ```
 //!
@@ -14,6 +15,7 @@
 mod classes;
 mod events;
 mod handle;
+mod handout;
 mod identity;
 mod names;
 mod orders;

@@ -14,8 +14,8 @@ use mobike_ike::{
     ChildOrders, ChildPlan, Credential, Extensions, LocalProof, PathOrders, Ppk, Prefix, Proofs, RemoteProof, Selector,
 };
 
-use crate::identity;
 use crate::read::{each, field, optional, span, wrong};
+use crate::{handout, identity};
 
 /// What the core's settings add to every profile.
 #[derive(Clone, Copy)]
@@ -51,7 +51,9 @@ fn read(from: &Bound<'_, PyAny>, name: &str, plane: Plane) -> PyResult<Profile> 
         remote_ts: each(from, intern!(py, "remote_ts"), selector)?,
         plan: plan(from, plane)?,
         pool: pool(from)?,
+        handout: handout::given(from).map_err(|error| wrong("handout", error.value(py)))?,
         request_virtual_ip: RequestVip { v4: flag(intern!(py, "request_ip4"))?, v6: flag(intern!(py, "request_ip6"))? },
+        wanted: handout::wanted(from)?,
         accepts: flag(intern!(py, "accepts"))?,
         initial_contact: flag(intern!(py, "initial_contact"))?,
         unique: unique(&text(intern!(py, "unique"))?)?,

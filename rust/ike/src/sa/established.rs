@@ -18,10 +18,11 @@ use crate::sa::channel::{Channel, Outgoing};
 use crate::sa::child::Family;
 use crate::sa::context::{About, Context};
 use crate::sa::exchange::away::Presence;
+use crate::sa::exchange::configuration::Leases;
 use crate::sa::exchange::mobike;
 use crate::sa::exchange::repair::Strays;
 use crate::sa::exchange::retrial::{self, Retrial};
-use crate::sa::exchange::traffic::{self, Leases};
+use crate::sa::exchange::traffic;
 use crate::sa::exchange::{make_child, open_child, rekey_child, rekey_ike};
 use crate::sa::pace::Pace;
 use crate::sa::path::NatHashes;
@@ -279,13 +280,14 @@ impl Established {
     /// What each side of a Child SA may be, ours first: as at set-up, but for outer addresses that changed since.
     #[must_use]
     pub fn sides(&self, child: ChildNumber) -> (Vec<Selector>, Vec<Selector>) {
+        let none = Leases::default();
         let (ours, theirs) = match self.part {
-            Role::Initiator => (self.leases, Leases::default()),
-            Role::Responder => (Leases::default(), self.leases),
+            Role::Initiator => (&self.leases, &none),
+            Role::Responder => (&none, &self.leases),
         };
         let child = self.profile.child(child);
-        let local = traffic::side(child.local_ts, &ours, self.path.local.ip());
-        let remote = traffic::side(child.remote_ts, &theirs, self.path.remote.ip());
+        let local = traffic::side(child.local_ts, ours, self.path.local.ip());
+        let remote = traffic::side(child.remote_ts, theirs, self.path.remote.ip());
         (local, remote)
     }
 

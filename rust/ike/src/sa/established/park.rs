@@ -15,9 +15,9 @@ use crate::sa::channel::Channel;
 use crate::sa::child::Family;
 use crate::sa::context::Context;
 use crate::sa::exchange::away::Presence;
+use crate::sa::exchange::configuration::Leases;
 use crate::sa::exchange::repair::Strays;
 use crate::sa::exchange::retrial::Retrial;
-use crate::sa::exchange::traffic::Leases;
 use crate::sa::exchange::{rekey_child, rekey_ike};
 use crate::sa::pace::Pace;
 use crate::sa::probe::Probing;
@@ -237,6 +237,7 @@ impl Established {
             mobike: self.speaks_mobike(),
             peer_addresses: self.peer_addresses.to_vec(),
             virtual_ips: self.leases.iter().collect(),
+            handout: self.leases.handout.clone(),
             spi_i: self.channel.spis.initiator,
             spi_r: self.channel.spis.responder,
             suite: self.suite,
@@ -253,9 +254,9 @@ impl Established {
 
     /// What it leases to its peer, and under which standing orders; nothing as the initiator.
     #[must_use]
-    pub fn leased(&self) -> Option<(ProfileId, &Arc<Profile>, Leases)> {
+    pub fn leased(&self) -> Option<(ProfileId, &Arc<Profile>, &Leases)> {
         let ours = self.part == Role::Responder;
-        ours.then_some((self.profile_id, &self.profile, self.leases))
+        ours.then_some((self.profile_id, &self.profile, &self.leases))
     }
 }
 
@@ -289,14 +290,20 @@ impl Parked for Mobility {
 
 impl Parked for Leases {
     fn park(&self, to: &mut Writer) {
-        let Leases { v4, v6 } = self;
+        let Leases { v4, v6, handout } = self;
         to.put(&v4.map(|address| address.to_bits()));
         to.put(&v6.map(|address| address.to_bits()));
+        to.put(&handout.is_some());
+        handout.iter().for_each(|handout| handout.park(to));
     }
 
     fn unpark(from: &mut Reader<'_>) -> Result<Self, Damage> {
         let (v4, v6) = (from.get::<Option<u32>>()?, from.get::<Option<u128>>()?);
-        Ok(Leases { v4: v4.map(core::net::Ipv4Addr::from_bits), v6: v6.map(core::net::Ipv6Addr::from_bits) })
+        Ok(Leases {
+            v4: v4.map(core::net::Ipv4Addr::from_bits),
+            v6: v6.map(core::net::Ipv6Addr::from_bits),
+            handout: from.get::<Option<_>>()?.map(Arc::new),
+        })
     }
 }
 

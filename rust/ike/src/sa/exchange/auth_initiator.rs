@@ -23,12 +23,13 @@ use crate::sa::channel::{Channel, Opened, Outgoing};
 use crate::sa::child::{Family, Reserved};
 use crate::sa::context::{About, Context};
 use crate::sa::established::{Established, Mobility, Setup};
+use crate::sa::exchange::configuration::{self, Leases};
 use crate::sa::exchange::eap::Talk;
 use crate::sa::exchange::eap_initiator::Conversation;
 use crate::sa::exchange::informational::window_of;
 use crate::sa::exchange::init_initiator::Order;
 use crate::sa::exchange::proof::{self, Asked, Ours, Parked, Proof};
-use crate::sa::exchange::traffic::{self, Leases};
+use crate::sa::exchange::traffic;
 use crate::sa::exchange::{addresses, eap_initiator, init_initiator, offers, ppk};
 use crate::sa::path::Detected;
 use crate::sa::timers::{Retry, patience};
@@ -249,7 +250,7 @@ impl Asking<'_> {
         } else if matches!(profile.proofs.remote, RemoteProof::Eap) {
             writer.push(&Payload::notify(NotifyType::EAP_ONLY_AUTHENTICATION, &[]));
         }
-        traffic::request(profile.request_virtual_ip, |cp| writer.push(&Payload::Configuration(cp)));
+        configuration::request(profile, |cp| writer.push(&Payload::Configuration(cp)));
         offers::propose(&esp_suites(&profile.esp_suites), &child.spi_in.to_be_bytes(), |sa| {
             writer.push(&Payload::Sa(sa))
         });
@@ -575,8 +576,8 @@ fn establish(
     let Authenticating { order, id, suite, channel, path, nat, natt, auth_id, child: reserved, .. } = asking;
     let mobike = order.profile.mobike && payloads.has(NotifyType::MOBIKE_SUPPORTED);
     let extensions = agreed_extensions(mobike, &order.profile, payloads);
-    let leases = payloads.configuration().map(Leases::read).unwrap_or_default();
     let about = About { path: Some(path), sa: Some(id) };
+    let leases = configuration::heed(ctx, now, about, &order.profile, payloads);
     let peer_addresses = addresses::read(ctx, now, about, payloads).unwrap_or_default();
     let spis = channel.spis;
     let mut family = Family::default();
@@ -593,6 +594,7 @@ fn establish(
         extensions,
         peer_addresses: peer_addresses.clone(),
         virtual_ips: leases.iter().collect(),
+        handout: leases.handout.clone(),
         spi_i: spis.initiator,
         spi_r: spis.responder,
         suite,

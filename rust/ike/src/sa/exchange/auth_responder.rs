@@ -18,12 +18,13 @@ use crate::sa::child::{Family, Reserved};
 use crate::sa::context::{About, Context};
 use crate::sa::established::{Established, Mobility, Setup};
 use crate::sa::exchange::auth_initiator::{esp_suites, id_body, received_id_body, with_id, write_mobike};
+use crate::sa::exchange::configuration::{self, Leases};
 use crate::sa::exchange::fit::{self, Fit};
 use crate::sa::exchange::informational::window_of;
 use crate::sa::exchange::init_responder::{HalfOpen, Secret};
 use crate::sa::exchange::ppk::{self, Said};
 use crate::sa::exchange::proof::{self, Asked, Ours, Parked, Proof};
-use crate::sa::exchange::traffic::{self, Leases};
+use crate::sa::exchange::traffic;
 use crate::sa::exchange::{addresses, admission, eap_responder, init_responder, offers};
 use crate::wire::{
     Authentication, ExchangeType, NotifyType, Payload, Payloads, SaPayload, SkWriter, TsPayload, WireError,
@@ -368,7 +369,7 @@ fn accept(
     payloads: &Payloads<'_>,
 ) -> Option<Established> {
     let Peer { id: peer_id, profile_id, profile, proven, answer_to, introduced } = peer;
-    let wants_address = payloads.configuration().filter(|cp| traffic::asks_for_address(cp));
+    let wants_address = payloads.configuration().filter(|cp| configuration::asks_for_address(cp));
     let mut leases = wants_address.map(|cp| Leases::take(ctx, profile_id, &profile, cp)).unwrap_or_default();
     let child = offer_child(ctx, &half, path, &profile, &leases, wants_address.is_some(), payloads);
     let mobike = profile.mobike && payloads.has(NotifyType::MOBIKE_SUPPORTED);
@@ -389,8 +390,8 @@ fn accept(
         if mixed {
             writer.push(&Payload::notify(NotifyType::PPK_IDENTITY, &[]));
         }
-        if !leases.is_empty() {
-            leases.write(|cp| writer.push(&Payload::Configuration(cp)));
+        if let Some(request) = wants_address.filter(|_| !leases.is_empty()) {
+            leases.write(&profile, request, |cp| writer.push(&Payload::Configuration(cp)));
         }
         match &child {
             Ok(Some(offered)) => write_child(writer, offered),
@@ -426,6 +427,7 @@ fn accept(
         extensions,
         peer_addresses: peer_addresses.clone(),
         virtual_ips: leases.iter().collect(),
+        handout: None,
         spi_i: spis.initiator,
         spi_r: spis.responder,
         suite,

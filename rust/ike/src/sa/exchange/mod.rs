@@ -17,7 +17,8 @@
 //! repair           ESP over another path than agreed: asked about first, followed after
 //! ppk              a key that both ends share besides
 //! proof            AUTH: what it proves, how ours is made; peers that wait to be judged
-//! offers           SA payloads against our suites         traffic          TS payloads and inner addresses
+//! offers           SA payloads against our suites         traffic          TS payloads
+//! configuration    CP payloads: inner addresses and what goes with them
 //! ```
 
 pub mod addresses;
@@ -26,6 +27,7 @@ pub mod auth_initiator;
 pub mod auth_responder;
 pub mod away;
 pub mod close_child;
+pub mod configuration;
 pub mod create_child;
 pub mod eap;
 pub mod eap_initiator;
