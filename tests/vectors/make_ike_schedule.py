@@ -129,17 +129,23 @@ def sealed(key: bytes, label: str, iv: int, body_len: int) -> Json:
     }
 
 
-def child(prf_name: str, sk_d: bytes, cipher: str, label: str, method: str | None) -> Json:
-    """Section 2.17."""
+def additional(label: str) -> list[bytes]:
+    """Secrets of two key exchanges after the first one, of different lengths."""
+    return [noise(f"{label} SK(1)", 32), noise(f"{label} SK(2)", 48)]
+
+
+def child(prf_name: str, sk_d: bytes, cipher: str, label: str, method: str | None, *more: bytes) -> Json:
+    """Section 2.17; further secrets by RFC 9370 section 2.2.4."""
     nonces = Nonces.of(label, 32, 20)
     exchange = key_exchange(method, label) if method else None
-    seed = (exchange.shared if exchange else b"") + nonces.ni + nonces.nr
+    seed = (exchange.shared if exchange else b"") + nonces.ni + nonces.nr + b"".join(more)
     length = CIPHERS[cipher] + SALT_LEN
     from_i, from_r = cut(prf_plus(prf_name, sk_d, seed, 2 * length), length, length)
     return {
         "suite": f"{cipher}-{method}" if method else cipher,
         **nonces.view(),
         "shared": exchange.shared.hex() if exchange else None,
+        "additional": [secret.hex() for secret in more],
         "from_initiator": from_i.hex(),
         "from_responder": from_r.hex(),
     }
@@ -159,14 +165,19 @@ def auth(prf_name: str, keys: dict[str, bytes], role: str, nonce: bytes, label: 
 
 
 def rekeyed(old_prf: str, sk_d: bytes, new_prf: str, label: str) -> Json:
-    """Section 2.18: the old PRF makes SKEYSEED, the new one expands it."""
+    """Section 2.18: the old PRF makes SKEYSEED, the new one expands it; with more secrets RFC 9370 section 2.2.4."""
     cipher, method = "aes128gcm16", "x25519"
     exchange, nonces = key_exchange(method, label), Nonces.of(label, 32, 32)
     spi_i, spi_r = noise(f"{label} spi_i", 8), noise(f"{label} spi_r", 8)
-    skeyseed = prf(old_prf, sk_d, exchange.shared + nonces.ni + nonces.nr)
-    keys = ike_keys(new_prf, cipher, skeyseed, nonces.ni + nonces.nr + spi_i + spi_r)
+    fresh = exchange.shared + nonces.ni + nonces.nr
+    seed = nonces.ni + nonces.nr + spi_i + spi_r
+    keys = ike_keys(new_prf, cipher, prf(old_prf, sk_d, fresh), seed)
+    more = additional(label)
+    hybrid = ike_keys(new_prf, cipher, prf(old_prf, sk_d, fresh + b"".join(more)), seed)
     return {
         "suite": f"{cipher}-{new_prf}-{method}",
+        "additional": [secret.hex() for secret in more],
+        "hybrid_keys": {name: key.hex() for name, key in hybrid.items()},
         "shared": exchange.shared.hex(),
         **nonces.view(),
         "spi_i": spi_i.hex(),
@@ -196,6 +207,7 @@ def schedule(cipher: str, prf_name: str, method: str, nonce_lengths: tuple[int, 
         "children": [
             child(prf_name, keys["sk_d"], "aes256gcm16", f"{label} child", None),
             child(prf_name, keys["sk_d"], "aes128gcm16", f"{label} child", method),
+            child(prf_name, keys["sk_d"], "aes256gcm16", f"{label} child", method, *additional(f"{label} child")),
         ],
         "rekeyed": rekeyed(prf_name, keys["sk_d"], other_prf, f"{label} rekeyed"),
     }

@@ -48,7 +48,7 @@ fn keys(c: &mut Criterion) {
         let (keys, auth) = schedule(&suite);
         let nonces = Nonces::new(&NONCE, &NONCE).unwrap();
         c.bench_function(&format!("Child SA keys {}", suite.prf()), |b| {
-            b.iter(|| ChildKeys::derive(keys.sk_d(), &EspSuite::DEFAULTS[0], black_box(&nonces), None).unwrap());
+            b.iter(|| ChildKeys::derive(keys.sk_d(), &EspSuite::DEFAULTS[0], black_box(&nonces), &[]).unwrap());
         });
         let message = [3; 400];
         c.bench_function(&format!("AUTH from PSK {}", suite.prf()), |b| {

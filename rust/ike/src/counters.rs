@@ -126,6 +126,8 @@ counters! {
     rekey_collisions,
     /// The peer did not let us replace an SA.
     rekeys_refused,
+    /// SAs that a peer began to make by several key exchanges, and did not go on with.
+    follow_ups_forgotten,
     /// CREATE_CHILD_SA refused, served or not.
     create_child_refused,
     /// Requests of a type we do not know.

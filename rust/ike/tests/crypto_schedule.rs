@@ -85,7 +85,19 @@ fn a_rekeyed_ike_sa_takes_its_seed_from_the_old_prf_and_its_keys_from_the_new_on
         let seed = SkeySeed::rekeyed(old.sk_d(), &nonces, shared);
         let (keys, auth) = seed.expand(&suite(new), &nonces, spis(new)).unwrap();
         assert_keys(&keys, &auth, &new["keys"], text(case, "suite"));
+
+        // RFC 9370 section 2.2.4: SK(0) | Ni | Nr | SK(1) | SK(2).
+        let first = SharedSecret::from_slice(&bytes(new, "shared"));
+        let secrets: Vec<SharedSecret> = core::iter::once(first).chain(secrets(new)).collect();
+        let seed = SkeySeed::rekeyed_by(old.sk_d(), &nonces, &secrets);
+        let (keys, auth) = seed.expand(&suite(new), &nonces, spis(new)).unwrap();
+        assert_keys(&keys, &auth, &new["hybrid_keys"], text(case, "suite"));
     }
+}
+
+fn secrets(case: &Value) -> Vec<SharedSecret> {
+    let hex = case["additional"].as_array().unwrap().iter().map(|hex| unhex(hex.as_str().unwrap()));
+    hex.map(|octets| SharedSecret::from_slice(&octets)).collect()
 }
 
 #[test]
@@ -97,8 +109,9 @@ fn child_sas_get_their_keys_with_and_without_a_key_exchange_of_their_own() {
             let (ni, nr) = (bytes(child, "ni"), bytes(child, "nr"));
             let shared = child["shared"].as_str().map(|hex| SharedSecret::from_slice(&unhex(hex)));
             assert_eq!(shared.is_some(), suite.ke().is_some());
+            let secrets: Vec<SharedSecret> = shared.into_iter().chain(secrets(child)).collect();
             let nonces = Nonces::new(&ni, &nr).unwrap();
-            let derived = ChildKeys::derive(keys.sk_d(), &suite, &nonces, shared.as_ref()).unwrap();
+            let derived = ChildKeys::derive(keys.sk_d(), &suite, &nonces, &secrets).unwrap();
             assert_eq!(derived.sent_by(Role::Initiator).encr(), bytes(child, "from_initiator"));
             assert_eq!(derived.sent_by(Role::Responder).encr(), bytes(child, "from_responder"));
         }
@@ -224,7 +237,7 @@ fn wireshark_lines_carry_the_keys_and_the_names_that_wireshark_knows() {
 
     let (ni, nr) = (bytes(case, "ni"), bytes(case, "nr"));
     let suite: EspSuite = "aes128gcm16".parse().unwrap();
-    let child = ChildKeys::derive(keys.sk_d(), &suite, &Nonces::new(&ni, &nr).unwrap(), None).unwrap();
+    let child = ChildKeys::derive(keys.sk_d(), &suite, &Nonces::new(&ni, &nr).unwrap(), &[]).unwrap();
     let line = KeysInTheClear::i_know_this_breaks_confidentiality(&child).wireshark_line(
         Role::Responder,
         &suite,

@@ -29,7 +29,24 @@ fn additional_key_exchanges_are_written_with_their_places() {
     assert_eq!(ike.to_string(), "aes256gcm16-prfsha384-x25519-ke1_mlkem768-ke3_ecp384");
     assert_eq!((ike.additional().at(0), ike.additional().at(1)), (Some(KeMethod::MlKem768), None));
     assert_eq!(ike.additional().methods().collect::<Vec<_>>(), [KeMethod::MlKem768, KeMethod::P384]);
-    assert_eq!(ike.without_additional().to_string(), "aes256gcm16-prfsha384-x25519");
+    let esp: EspSuite = "ke2_mlkem512-aes256gcm16-x25519-esn".parse().unwrap();
+    assert_eq!(esp.to_string(), "aes256gcm16-x25519-ke2_mlkem512-esn");
+    assert_eq!(esp.without_ke().to_string(), "aes256gcm16-esn", "IKE_AUTH makes a Child SA without any");
+}
+
+#[test]
+fn a_suite_covers_another_if_it_has_every_additional_key_exchange_of_it() {
+    let hybrid: IkeSuite = "aes256gcm16-prfsha384-x25519-ke1_mlkem768".parse().unwrap();
+    for (name, covers) in [
+        ("aes128gcm16-prfsha256-ecp256-ke1_mlkem768", true),
+        ("aes128gcm16-prfsha256-ecp256-ke1_ecp384-ke3_mlkem768", true),
+        ("aes256gcm16-prfsha384-x25519", false),
+        ("aes256gcm16-prfsha384-x25519-ke1_mlkem512", false),
+    ] {
+        let other: IkeSuite = name.parse().unwrap();
+        assert_eq!(other.covers(&hybrid), covers, "{name}");
+        assert!(other.covers(&"aes256gcm16-prfsha384-x25519".parse().unwrap()));
+    }
 }
 
 #[test]
@@ -121,11 +138,8 @@ fn a_mistake_in_an_esp_suite_is_named_with_the_nearest_right_word() {
     let cases = [
         ("aes256gcm", "unknown algorithm \"aes256gcm\"; nearest is \"aes256gcm16\""),
         ("aes256", "no integrity algorithm; add for example \"sha256\""),
-        (
-            "aes256gcm16-x25519-ke1_mlkem768",
-            "\"mlkem768\" does not belong here: additional key exchanges of Child SAs are not served; the IKE SA's are in \
-             their keys already",
-        ),
+        ("aes256gcm16-ke1_mlkem768", "no key exchange method; add for example \"x25519\""),
+        ("aes256gcm16-x25519-ke1_x25519", "\"x25519\" does not belong here: a key exchange is done once"),
         ("aes256gcm16-noesn", "unknown algorithm \"noesn\"; nearest is \"esn\""),
         ("aes256gcm16-prfsha256", "\"prfsha256\" does not belong here: ESP keys come from the IKE SA's PRF"),
         ("x25519", "no encryption algorithm; add for example \"aes256gcm16\""),

@@ -365,7 +365,7 @@ mod tests {
         let seed = SkeySeed::initial(suite.prf(), &nonces, ours.agree(theirs.public()).unwrap());
         let (keys, _) = seed.expand(&suite, &nonces, Spis { initiator: 1, responder: 2 }).unwrap();
         let suite = "aes128gcm16".parse().unwrap();
-        let keys = ChildKeys::derive(keys.sk_d(), &suite, &nonces, None).unwrap();
+        let keys = ChildKeys::derive(keys.sk_d(), &suite, &nonces, &[]).unwrap();
         ChildInstall {
             suite,
             spi_in: spi,

@@ -43,6 +43,12 @@ pub struct PublicValue {
 }
 
 impl PublicValue {
+    /// The method it belongs to.
+    #[must_use]
+    pub fn method(&self) -> KeMethod {
+        self.method
+    }
+
     /// The octets for the KE payload: an X25519 u-coordinate, x | y of a point, a number as long as the prime, an
     /// encapsulation key or a ciphertext.
     #[must_use]

@@ -166,7 +166,8 @@ impl Suite for EspSuite {
         let integ = self.integ().map(Integ::transform);
         let ke = self.ke().map(KeMethod::transform);
         let esn = Transform::new(transform_type::ESN, if self.esn() { ESN } else { NO_ESN });
-        [Some(self.encr().transform()), integ, ke, Some(esn)].into_iter().flatten().collect()
+        let all = [Some(self.encr().transform()), integ, ke, Some(esn)];
+        all.into_iter().flatten().chain(additional_transforms(self.additional())).collect()
     }
 
     fn ke(&self) -> Option<KeMethod> {
@@ -178,7 +179,7 @@ impl Suite for EspSuite {
             && offered.encr & bit(self.encr() as u8) != 0
             && offered.has_integ(self.integ())
             && offered.has_ke(self.ke())
-            && offered.has_additional(&Additional::NONE)
+            && offered.has_additional(self.additional())
             && offered.esn & bit(u8::from(self.esn())) != 0
     }
 }

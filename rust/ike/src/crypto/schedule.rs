@@ -4,7 +4,8 @@
 //! Nonces + SharedSecret            -> SkeySeed::initial    (section 2.14)
 //! Nonces + SharedSecret + old SkD  -> SkeySeed::rekeyed    (section 2.18; RFC 9370 section 2.2.2)
 //! SkeySeed + Nonces + Spis + suite -> IkeKeys + AuthKeys   (section 2.14)
-//! SkD + Nonces [+ SharedSecret]    -> ChildKeys            (section 2.17)
+//! Nonces + SharedSecrets + old SkD -> SkeySeed::rekeyed_by (RFC 9370 section 2.2.4)
+//! SkD + Nonces [+ SharedSecrets]   -> ChildKeys            (section 2.17; RFC 9370 section 2.2.4)
 //! SkD + Spis                       -> IkeKeys::for_probes  (docs/extensions/path-probes.md)
 //! ```
 //!
@@ -78,7 +79,14 @@ impl SkeySeed {
     /// after an additional key exchange: SKEYSEED(n) = prf(SK_d(n-1), SK(n) | Ni | Nr) (RFC 9370 section 2.2.2).
     #[must_use]
     pub fn rekeyed(old: &SkD, nonces: &Nonces<'_>, shared: SharedSecret) -> SkeySeed {
-        SkeySeed(old.prf.mac(old.key.expose(), &[shared.expose(), nonces.initiator, nonces.responder]))
+        SkeySeed::rekeyed_by(old, nonces, &[shared])
+    }
+
+    /// For an IKE SA that replaces another with additional key exchanges, SK(0) to SK(n): SKEYSEED = prf(SK_d, SK(0) | Ni |
+    /// Nr | SK(1) | ... | SK(n)) (RFC 9370 section 2.2.4).
+    #[must_use]
+    pub fn rekeyed_by(old: &SkD, nonces: &Nonces<'_>, secrets: &[SharedSecret]) -> SkeySeed {
+        SkeySeed(old.prf.mac(old.key.expose(), &in_order(nonces, secrets)))
     }
 
     /// {SK_d | SK_ai | SK_ar | SK_ei | SK_er | SK_pi | SK_pr} = prf+(SKEYSEED, Ni | Nr | SPIi | SPIr), with the new
@@ -92,6 +100,14 @@ impl SkeySeed {
         let auth = AuthKeys { prf, pi: stream.take(prf.output_len())?, pr: stream.take(prf.output_len())? };
         Ok((keys, auth))
     }
+}
+
+/// SK(0) | Ni | Nr | SK(1) | ... | SK(n); without a key exchange Ni | Nr.
+fn in_order<'a>(nonces: &Nonces<'a>, secrets: &'a [SharedSecret]) -> Vec<&'a [u8]> {
+    let mut all: Vec<&[u8]> = secrets.iter().map(SharedSecret::expose).collect();
+    let behind_first = all.len().min(1);
+    all.splice(behind_first..behind_first, [nonces.initiator, nonces.responder]);
+    all
 }
 
 /// Boxed, for it is absent from every AEAD suite and would be the largest part of the keys.
@@ -285,16 +301,16 @@ pub struct ChildKeys {
 }
 
 impl ChildKeys {
-    /// KEYMAT = prf+(SK_d, \[g^ir |\] Ni | Nr), taken for the SA from initiator to responder first, in each the encryption
-    /// key before the integrity key (RFC 7296 section 2.17). `shared` is there iff the exchange carried KE payloads.
+    /// KEYMAT = prf+(SK_d, \[g^ir |\] Ni | Nr \[| SK(1) | ...\]), taken for the SA from initiator to responder first, in each
+    /// the encryption key before the integrity key (RFC 7296 section 2.17, RFC 9370 section 2.2.4). `secrets` has one for
+    /// each key exchange, in their order.
     pub fn derive(
         sk_d: &SkD,
         suite: &EspSuite,
         nonces: &Nonces<'_>,
-        shared: Option<&SharedSecret>,
+        secrets: &[SharedSecret],
     ) -> Result<ChildKeys, CryptoError> {
-        let shared = shared.map_or(&[][..], SharedSecret::expose);
-        let seed = [shared, nonces.initiator, nonces.responder];
+        let seed = in_order(nonces, secrets);
         let mut stream = sk_d.prf.plus(sk_d.key.expose(), &seed);
         let mut direction = || {
             let encr = stream.take(suite.encr().key_len())?;

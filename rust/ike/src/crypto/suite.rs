@@ -59,10 +59,11 @@ impl IkeSuite {
         Ok(IkeSuite { additional, ..self })
     }
 
-    /// The same with one key exchange alone.
+    /// Has it every additional key exchange of this one? Then it is no weaker where those matter.
     #[must_use]
-    pub const fn without_additional(self) -> IkeSuite {
-        IkeSuite { additional: Additional::NONE, ..self }
+    pub fn covers(&self, other: &IkeSuite) -> bool {
+        let ours = |method: KeMethod| method == self.ke || self.additional.methods().any(|one| one == method);
+        other.additional.methods().all(ours)
     }
 
     /// The key exchanges after the first one (RFC 9370).
@@ -108,6 +109,7 @@ pub struct EspSuite {
     encr: Encr,
     integ: Option<Integ>,
     ke: Option<KeMethod>,
+    additional: Additional,
     esn: bool,
 }
 
@@ -117,14 +119,29 @@ impl EspSuite {
         &[EspSuite::aead(Encr::Aes256Gcm16), EspSuite::aead(Encr::Aes128Gcm16), EspSuite::aead(Encr::ChaCha20Poly1305)];
 
     const fn aead(encr: Encr) -> EspSuite {
-        EspSuite { encr, integ: None, ke: None, esn: false }
+        EspSuite { encr, integ: None, ke: None, additional: Additional::NONE, esn: false }
     }
 
     /// A suite, if `integ` is there exactly when the cipher needs it.
     pub fn new(encr: Encr, integ: Option<Integ>, ke: Option<KeMethod>, esn: bool) -> Result<EspSuite, SuiteError> {
         check_integ(encr, integ)?;
         ke.map_or(Ok(()), check_ke)?;
-        Ok(EspSuite { encr, integ, ke, esn })
+        Ok(EspSuite { encr, integ, ke, additional: Additional::NONE, esn })
+    }
+
+    /// The same with these additional key exchanges, if there is a first one and none repeats another.
+    pub fn with_additional(self, additional: Additional) -> Result<EspSuite, SuiteError> {
+        if self.ke.is_none() && !additional.is_empty() {
+            return Err(MISSING_KE);
+        }
+        check_additional(self.ke, additional)?;
+        Ok(EspSuite { additional, ..self })
+    }
+
+    /// The key exchanges after the first one (RFC 9370).
+    #[must_use]
+    pub const fn additional(&self) -> &Additional {
+        &self.additional
     }
 
     /// The encryption algorithm, key length included.
@@ -154,7 +171,7 @@ impl EspSuite {
     /// The same for IKE_AUTH, whose Child SA never has a key exchange of its own (RFC 7296 section 1.2).
     #[must_use]
     pub const fn without_ke(self) -> EspSuite {
-        EspSuite { ke: None, ..self }
+        EspSuite { ke: None, additional: Additional::NONE, ..self }
     }
 
     /// How its packets are protected.
@@ -176,7 +193,7 @@ impl fmt::Display for EspSuite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.encr.name())?;
         self.integ.map_or(Ok(()), |integ| write!(f, "-{integ}"))?;
-        self.ke.map_or(Ok(()), |ke| write!(f, "-{ke}"))?;
+        self.ke.map_or(Ok(()), |ke| write!(f, "-{ke}{}", self.additional))?;
         f.write_str(if self.esn { "-esn" } else { "" })
     }
 }
@@ -276,11 +293,8 @@ impl FromStr for EspSuite {
         if let Some(prf) = parts.prf {
             return Err(SuiteError::Misplaced { part: prf.name(), why: "ESP keys come from the IKE SA's PRF" });
         }
-        if let Some(part) = parts.additional.methods().next().map(KeMethod::name) {
-            let why = "additional key exchanges of Child SAs are not served; the IKE SA's are in their keys already";
-            return Err(SuiteError::Misplaced { part, why });
-        }
-        EspSuite::new(parts.encr.ok_or(MISSING_ENCR)?, parts.integ, parts.ke, parts.esn.is_some())
+        let suite = EspSuite::new(parts.encr.ok_or(MISSING_ENCR)?, parts.integ, parts.ke, parts.esn.is_some())?;
+        suite.with_additional(parts.additional)
     }
 }
 

@@ -52,7 +52,7 @@ pub fn write(writer: &mut SkWriter, ask: &Ask, path: Path, behind_nat: bool, has
         }
         Ask::Away { seconds } => away::write(writer, *seconds),
         // Written where their secrets are.
-        Ask::RekeyIke | Ask::MakeChild => {}
+        Ask::RekeyIke | Ask::MakeChild | Ask::FollowIke | Ask::FollowChild => {}
         Ask::DeleteIke => writer.push(&Payload::Delete(Delete::IkeSa)),
         Ask::DeleteChild { spi_in, .. } => {
             let spis = [spi_in.to_be_bytes()];

@@ -474,12 +474,15 @@ impl Established {
             | Ask::DeleteIke
             | Ask::DeleteChild { .. }
             | Ask::RekeyIke
-            | Ask::MakeChild => (self.path, self.generation),
+            | Ask::MakeChild
+            | Ask::FollowIke
+            | Ask::FollowChild => (self.path, self.generation),
         };
         let natted = self.nat.we_are_behind && self.speaks_mobike();
         let nat_hashes = self.natt.then(|| NatHashes::of(self.channel.spis, path));
         let exchange = match ask {
             Ask::RekeyIke | Ask::MakeChild => ExchangeType::CREATE_CHILD_SA,
+            Ask::FollowIke | Ask::FollowChild => ExchangeType::IKE_FOLLOWUP_KE,
             _ => ExchangeType::INFORMATIONAL,
         };
         let message = Outgoing { exchange, id, response: false };
@@ -489,6 +492,8 @@ impl Established {
         let sealed = self.channel.seal(&mut ctx.buffer, message, |writer| match ask {
             Ask::RekeyIke => rekey_ike::write(writer, &ike_suites, rekeying),
             Ask::MakeChild => make_child::write(writer, profile, children, rekeying),
+            Ask::FollowIke => rekey_ike::write_follow_up(writer, rekeying),
+            Ask::FollowChild => make_child::write_follow_up(writer, rekeying),
             _ => {
                 asked::write(writer, &ask, path, natted, nat_hashes.as_ref());
                 if tell_window {
@@ -510,7 +515,9 @@ impl Established {
             | Ask::DeleteIke
             | Ask::DeleteChild { .. }
             | Ask::RekeyIke
-            | Ask::MakeChild => {}
+            | Ask::MakeChild
+            | Ask::FollowIke
+            | Ask::FollowChild => {}
         }
         ctx.send(path, Arc::clone(&bytes));
         let mut retry = Retry::begin(now, &self.profile.retransmit, &mut ctx.random);
@@ -586,8 +593,7 @@ impl Established {
     }
 
     fn report_down(&mut self, ctx: &mut Context, why: DownReason) {
-        rekey_child::forget(self, ctx);
-        self.rekeying.iter_mut().for_each(|rekeying| rekeying.to_open.clear());
+        rekey_child::forget_all(self, ctx);
         self.family.end_all(ctx, &DownReason::WithIkeSa);
         self.let_go(ctx);
         ctx.counters.ike_sas_down += 1;

@@ -4,12 +4,14 @@
 //! the IKE SA in use        Established: channel, requests, answers
 //! asked                    our CREATE_CHILD_SA that is to replace it
 //! rival                    what the peer made meanwhile by asking the same (RFC 7296 section 2.8.2)
+//! coming                   what the peer makes by several key exchanges, and the next one has not come
 //! retired                  IKE SAs of the same two ends that only wait for their end
 //! ```
 //!
 //! All of them sit in one place of the table and have one name outside; the SPIs of a message say which it is for.
 
 mod park;
+pub mod series;
 
 use core::fmt;
 use core::time::Duration;
@@ -25,6 +27,7 @@ use crate::sa::channel::{Channel, Outgoing};
 use crate::sa::child::Reserved;
 use crate::sa::context::Context;
 use crate::sa::established::Established;
+use crate::sa::rekeying::series::{ChildHalf, Coming, IkeHalf, Link};
 use crate::sa::timers::{Retry, patience};
 use crate::sa::window::{Answers, Ask, Outstanding};
 use crate::selector::Selector;
@@ -40,6 +43,8 @@ pub struct Rekeying {
     pub rival: Option<Rival>,
     /// We ask for another Child SA.
     pub child: Option<ChildAsked>,
+    /// The peer makes these by several key exchanges.
+    pub coming: Vec<Coming>,
     /// Child SAs of the profile to be opened after it.
     pub to_open: VecDeque<ChildNumber>,
     /// Not before then.
@@ -63,10 +68,12 @@ pub struct IkeAsked {
     pub nonce: [u8; Nonces::FRESH_LEN],
     /// Where our key pair comes from.
     pub seed: Seed,
-    /// Our key pair.
+    /// Our key pair: of CREATE_CHILD_SA, or of the additional key exchange that is under way.
     pub ephemeral: Ephemeral,
     /// Requests made anew because the peer wants another key exchange.
     pub renewals: u8,
+    /// The peer has agreed, and more key exchanges are to be done; how it names them.
+    pub half: Option<Box<(IkeHalf, Link)>>,
 }
 
 /// What a key pair is made from: it can be written down, and made again.
@@ -125,6 +132,8 @@ pub struct ChildAsked {
     pub unwanted: bool,
     /// SPIs that the peer has deleted meanwhile and that we do not know: ours may be among them, if its answer is late.
     pub deleted: Vec<u32>,
+    /// The peer has agreed, and more key exchanges are to be done; how it names them.
+    pub half: Option<Box<(ChildHalf, Link)>>,
 }
 
 /// The IKE SA that a rekey of the peer made while ours is unanswered.
@@ -223,13 +232,15 @@ impl Rekeying {
         };
         let opens = self.child.is_none() && !self.to_open.is_empty();
         let open_at = if opens { self.open_at } else { Nanos::NEVER };
-        self.retired.iter().map(due).min().unwrap_or(Nanos::NEVER).min(open_at)
+        let coming = self.coming.iter().map(|coming| coming.until);
+        self.retired.iter().map(due).chain(coming).min().unwrap_or(Nanos::NEVER).min(open_at)
     }
 
     fn is_over(&self) -> bool {
         self.ike.is_none()
             && self.rival.is_none()
             && self.child.is_none()
+            && self.coming.is_empty()
             && self.to_open.is_empty()
             && self.retired.is_empty()
             && self.refused == 0

@@ -240,7 +240,8 @@ impl Established {
             Ask::Update { .. } => self.search_pace().map(|pace| (pace, QUICK_ELSEWHERE)),
             Ask::Check { .. } | Ask::Repair { .. } => Some((self.pace(), QUICK_CHECK)),
             Ask::Liveness | Ask::Probe { .. } | Ask::Announce { .. } | Ask::Away { .. } => None,
-            Ask::RekeyIke | Ask::MakeChild | Ask::DeleteIke | Ask::DeleteChild { .. } => None,
+            Ask::RekeyIke | Ask::MakeChild | Ask::FollowIke | Ask::FollowChild => None,
+            Ask::DeleteIke | Ask::DeleteChild { .. } => None,
         }
     }
 

@@ -66,6 +66,10 @@ pub enum Ask {
     RekeyIke,
     /// Another Child SA, new or in the place of one; the rest is there too.
     MakeChild,
+    /// The next key exchange of that IKE SA.
+    FollowIke,
+    /// The next key exchange of that Child SA.
+    FollowChild,
     /// The end of a Child SA.
     DeleteChild {
         /// Our inbound SPI.
@@ -80,7 +84,7 @@ impl Ask {
     /// answered on the old one or is asked on the new one.
     #[must_use]
     pub fn is_alone(&self) -> bool {
-        matches!(self, Ask::RekeyIke)
+        matches!(self, Ask::RekeyIke | Ask::FollowIke)
     }
 
     /// An update that is to be sent.

@@ -307,7 +307,7 @@ impl Script {
     /// The keys of a Child SA from a later exchange with these nonces.
     pub fn child_keys(&self, nonce_i: &[u8], nonce_r: &[u8]) -> ChildKeys {
         let nonces = Nonces::new(nonce_i, nonce_r).unwrap();
-        ChildKeys::derive(self.channel.keys().sk_d(), &"aes128gcm16".parse().unwrap(), &nonces, None).unwrap()
+        ChildKeys::derive(self.channel.keys().sk_d(), &"aes128gcm16".parse().unwrap(), &nonces, &[]).unwrap()
     }
 
     /// Messages of the engine that nobody answered or looked at.

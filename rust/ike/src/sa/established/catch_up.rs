@@ -47,7 +47,8 @@ impl Established {
     pub fn overtake(&mut self, id: u32) {
         for ask in self.requests.overtaken(id) {
             match ask {
-                Ask::Liveness | Ask::Probe { .. } | Ask::RekeyIke | Ask::MakeChild | Ask::DeleteChild { .. } => {}
+                Ask::Liveness | Ask::Probe { .. } | Ask::DeleteChild { .. } => {}
+                Ask::RekeyIke | Ask::MakeChild | Ask::FollowIke | Ask::FollowChild => {}
                 Ask::Update { .. }
                 | Ask::Announce { .. }
                 | Ask::Check { .. }

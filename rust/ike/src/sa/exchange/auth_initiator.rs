@@ -428,7 +428,7 @@ impl Authenticating {
             return Err("traffic selectors that we did not propose".into());
         }
         let keys = Nonces::new(&self.nonce_i, &self.nonce_r)
-            .and_then(|nonces| ChildKeys::derive(self.channel.keys().sk_d(), &chosen.suite, &nonces, None))
+            .and_then(|nonces| ChildKeys::derive(self.channel.keys().sk_d(), &chosen.suite, &nonces, &[]))
             .map_err(|error| error.to_string())?;
         Ok(Box::new(ChildInstall {
             suite: chosen.suite,

@@ -583,7 +583,7 @@ fn choose_child(
 fn child_keys(half: &HalfOpen, suite: &EspSuite) -> Option<ChildKeys> {
     let Secret::Keys(keys) = &half.secret else { return None };
     let nonces = Nonces::new(half.nonce_i(), &half.nonce_r).ok()?;
-    ChildKeys::derive(keys.0.keys().sk_d(), suite, &nonces, None).ok()
+    ChildKeys::derive(keys.0.keys().sk_d(), suite, &nonces, &[]).ok()
 }
 
 fn report_child(

@@ -7,11 +7,12 @@ use crate::event::DownReason;
 use crate::id::ChildId;
 use crate::sa::context::Context;
 use crate::sa::established::Established;
-use crate::sa::exchange::rekey_child;
+use crate::sa::exchange::{follow_up, rekey_child};
 use crate::sa::window::Ask;
 
 /// Close one pair, and whatever is being made in its place.
 pub fn order(sa: &mut Established, ctx: &mut Context, now: Nanos, child: ChildId) {
+    follow_up::forget(sa, ctx, |half| half.replaces(child));
     let asked = sa.rekeying.as_mut().and_then(|rekeying| rekeying.child.as_mut());
     let rival = asked.filter(|asked| asked.replaces == Some(child)).and_then(|asked| {
         asked.unwanted = true;

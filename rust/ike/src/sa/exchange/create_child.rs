@@ -10,7 +10,7 @@ use crate::sa::context::Context;
 use crate::sa::established::Established;
 use crate::sa::exchange::informational::Request;
 use crate::sa::exchange::{open_child, rekey_child, rekey_ike};
-use crate::wire::{Notify, NotifyType, Payload, Payloads, ProtocolId, SkWriter};
+use crate::wire::{ExchangeType, Notify, NotifyType, Payload, Payloads, ProtocolId, SkWriter};
 
 /// The peer asks for it.
 pub fn on_request(sa: &mut Established, ctx: &mut Context, now: Nanos, request: &Request, payloads: &Payloads<'_>) {
@@ -32,7 +32,8 @@ fn replaces_ike_sa(payloads: &Payloads<'_>) -> bool {
 /// Answer with the reason.
 pub fn refuse(sa: &mut Established, ctx: &mut Context, now: Nanos, request: &Request, refusal: &Refusal) {
     ctx.counters.create_child_refused += 1;
-    ctx.notice(now, sa.about(), refusal.kind(), || format!("CREATE_CHILD_SA refused: {}", refusal.text()));
+    let what = if request.exchange == ExchangeType::CREATE_CHILD_SA { "CREATE_CHILD_SA" } else { "IKE_FOLLOWUP_KE" };
+    ctx.notice(now, sa.about(), refusal.kind(), || format!("{what} refused: {}", refusal.text()));
     if let Some(bytes) = seal_answer(sa, ctx, request, |writer| refusal.write(writer)) {
         finish(sa, ctx, now, request, bytes);
     }
@@ -76,6 +77,8 @@ pub enum Refusal {
     Selectors,
     /// A limit of ours.
     NoRoom,
+    /// It goes on with something that we know nothing of (RFC 9370 section 2.2.4).
+    NoState,
 }
 
 impl Refusal {
@@ -88,12 +91,13 @@ impl Refusal {
             Refusal::NoProposal(_) => NotifyType::NO_PROPOSAL_CHOSEN,
             Refusal::WrongKe(_) => NotifyType::INVALID_KE_PAYLOAD,
             Refusal::Selectors => NotifyType::TS_UNACCEPTABLE,
+            Refusal::NoState => NotifyType::STATE_NOT_FOUND,
         }
     }
 
     fn kind(&self) -> NoticeKind {
         match self {
-            Refusal::Closing | Refusal::Busy => NoticeKind::NotServed,
+            Refusal::Closing | Refusal::Busy | Refusal::NoState => NoticeKind::NotServed,
             Refusal::NotFound(_) | Refusal::NoProposal(_) | Refusal::WrongKe(_) | Refusal::Selectors => {
                 NoticeKind::ChildRefused
             }
@@ -112,6 +116,7 @@ impl Refusal {
             Refusal::WrongKe(wanted) => format!("the key exchange must be {wanted}"),
             Refusal::Selectors => "no traffic selector is acceptable".into(),
             Refusal::NoRoom => "no room for another SA".into(),
+            Refusal::NoState => "it goes on with key exchanges that are over, or never began".into(),
         }
     }
 
@@ -128,7 +133,8 @@ impl Refusal {
             | Refusal::Incomplete
             | Refusal::NoProposal(_)
             | Refusal::Selectors
-            | Refusal::NoRoom => Notify::new(self.notify(), &[]),
+            | Refusal::NoRoom
+            | Refusal::NoState => Notify::new(self.notify(), &[]),
         };
         writer.push(&Payload::Notify(notify));
     }

@@ -11,7 +11,9 @@ use crate::sa::Sa;
 use crate::sa::channel::{Opened, Outgoing};
 use crate::sa::context::Context;
 use crate::sa::established::{self, Established};
-use crate::sa::exchange::{admission, away, create_child, hint, mobike, rekey_child, rekey_ike, repair, retired};
+use crate::sa::exchange::{
+    admission, away, create_child, follow_up, hint, mobike, rekey_child, rekey_ike, repair, retired,
+};
 use crate::sa::path::{NatHashes, detect};
 use crate::sa::window::{Ask, Outstanding, Standing};
 use crate::wire::mobike::{MAX_COOKIE2, SCRATCH_LEN};
@@ -155,6 +157,10 @@ pub fn serve(
         ExchangeType::INFORMATIONAL => inform(sa, ctx, now, request, payloads),
         ExchangeType::CREATE_CHILD_SA => {
             create_child::on_request(sa, ctx, now, request, payloads);
+            None
+        }
+        ExchangeType::IKE_FOLLOWUP_KE => {
+            follow_up::on_request(sa, ctx, now, request, payloads);
             None
         }
         _ => {
@@ -310,6 +316,7 @@ fn on_answer(
             Ask::DeleteIke => return Some(DownReason::PeerDeleted),
             // The peer has a new IKE SA now, and must be told that it is over.
             Ask::RekeyIke => rekey_ike::on_answer(sa, ctx, now, &payloads),
+            Ask::FollowIke => rekey_ike::on_follow_up(sa, ctx, now, &payloads),
             _ => {}
         }
         return None;
@@ -373,6 +380,8 @@ fn settle(
         Ask::DeleteChild { spi_in, .. } => rekey_child::on_delete_answer(sa, ctx, now, *spi_in),
         Ask::RekeyIke => rekey_ike::on_answer(sa, ctx, now, payloads),
         Ask::MakeChild => rekey_child::on_answer(sa, ctx, now, payloads),
+        Ask::FollowIke => rekey_ike::on_follow_up(sa, ctx, now, payloads),
+        Ask::FollowChild => rekey_child::on_follow_up(sa, ctx, now, payloads),
     }
     None
 }

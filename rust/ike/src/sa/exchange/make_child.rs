@@ -11,7 +11,7 @@
 use crate::children::ChildNumber;
 use crate::crypto::kex::{self, PublicValue, fresh_nonce};
 use crate::crypto::negotiate::{Chosen, Outcome};
-use crate::crypto::{ChildKeys, EspSuite, KeMethod, Nonces, Role, SharedSecret};
+use crate::crypto::{ChildKeys, EspSuite, KeMethod, Nonces, Role};
 use crate::event::{ChildInstall, Sends};
 use crate::profile::Profile;
 use crate::sa::child::{Children, Reserved};
@@ -20,7 +20,8 @@ use crate::sa::established::Established;
 use crate::sa::exchange::create_child::Refusal;
 use crate::sa::exchange::fit::{Fit, Sides};
 use crate::sa::exchange::rekey_ike::push_secrets;
-use crate::sa::exchange::{offers, traffic};
+use crate::sa::exchange::{follow_up, offers, traffic};
+use crate::sa::rekeying::series::{ChildHalf, Link, Series};
 use crate::sa::rekeying::{ChildAsked, Rekeying};
 use crate::sa::window::Ask;
 use crate::selector::Selector;
@@ -30,10 +31,10 @@ use crate::wire::{KeMethod as KeNumber, Notify, NotifyType, Payload, Payloads, P
 pub struct Made {
     /// Its place.
     pub reserved: Reserved,
-    /// For the data plane.
-    pub install: Box<ChildInstall>,
-    /// The lowest nonce of the exchange.
-    pub lowest: Box<[u8]>,
+    /// What is agreed.
+    pub half: ChildHalf,
+    /// How the series is called, if more key exchanges are to be done.
+    pub link: Option<[u8; 8]>,
     chosen: Chosen<EspSuite>,
     nonce: [u8; Nonces::FRESH_LEN],
     ke: Option<(KeMethod, PublicValue)>,
@@ -45,8 +46,9 @@ impl Made {
         let spi = self.reserved.spi_in.to_be_bytes();
         offers::accept(&self.chosen, &spi, |sa| writer.push(&Payload::Sa(sa)));
         push_secrets(writer, &self.nonce, self.ke.as_ref().map(|(method, public)| (*method, public.as_bytes())));
-        traffic::write(&self.install.remote_ts, |ts| writer.push(&Payload::TsInitiator(ts)));
-        traffic::write(&self.install.local_ts, |ts| writer.push(&Payload::TsResponder(ts)));
+        traffic::write(&self.half.agreed.remote_ts, |ts| writer.push(&Payload::TsInitiator(ts)));
+        traffic::write(&self.half.agreed.local_ts, |ts| writer.push(&Payload::TsResponder(ts)));
+        follow_up::push_link(writer, self.link.as_ref().map(<[u8; 8]>::as_slice));
     }
 }
 
@@ -55,7 +57,7 @@ pub fn admit(sa: &Established) -> Result<(), Refusal> {
     if sa.is_closing() {
         return Err(Refusal::Closing);
     }
-    let replaces_ike_sa = |ask: &Ask| matches!(ask, Ask::RekeyIke);
+    let replaces_ike_sa = |ask: &Ask| matches!(ask, Ask::RekeyIke | Ask::FollowIke);
     match sa.requests.outstanding().iter().any(|request| replaces_ike_sa(&request.ask)) {
         true => Err(Refusal::Busy),
         false => Ok(()),
@@ -71,13 +73,7 @@ pub fn asked_sides(payloads: &Payloads<'_>) -> Result<Sides, Refusal> {
 }
 
 /// Make the pair that a request asks for, by the first of `fits` whose algorithms fit too.
-pub fn agree(
-    sa: &Established,
-    ctx: &mut Context,
-    payloads: &Payloads<'_>,
-    fits: Vec<Fit>,
-    sends: Sends,
-) -> Result<Made, Refusal> {
+pub fn agree(sa: &Established, ctx: &mut Context, payloads: &Payloads<'_>, fits: Vec<Fit>) -> Result<Made, Refusal> {
     let (Some(offered), Some(nonce_i)) = (payloads.sa(), payloads.nonce()) else { return Err(Refusal::Incomplete) };
     let ke_sent = payloads.key_exchange().map(|ke| ke.method.0);
     let mut refusal = Refusal::Selectors;
@@ -104,37 +100,40 @@ pub fn agree(
         _ => (None, None),
     };
     let nonce = fresh_nonce(&mut ctx.random);
-    let nonces = Nonces::new(nonce_i.octets(), &nonce).map_err(|_| Refusal::Incomplete)?;
+    Nonces::new(nonce_i.octets(), &nonce).map_err(|_| Refusal::Incomplete)?;
     let reserved = ctx.children.reserve(ctx.settings.shard, sa.id, number, &mut ctx.random);
     let reserved = reserved.ok_or(Refusal::NoRoom)?;
     let agreed = Agreed { suite: chosen.suite, spi_out, local_ts, remote_ts };
-    // Whoever asked is the initiator of this exchange, whatever its part in the IKE SA (RFC 7296 section 2.17).
-    let Some(install) = install(sa, agreed, reserved, Role::Responder, &nonces, shared.as_ref(), sends) else {
-        ctx.children.release(reserved);
-        return Err(Refusal::NoRoom);
-    };
-    let lowest = nonce_i.octets().min(&nonce[..]).into();
-    Ok(Made { reserved, install, lowest, chosen, nonce, ke })
+    let half = ChildHalf { agreed, series: Series::new(nonce_i.octets(), &nonce, shared) };
+    let link = half.next().map(|_| follow_up::fresh_link(ctx));
+    Ok(Made { reserved, half, link, chosen, nonce, ke })
 }
 
 /// What both ends agreed on.
-struct Agreed {
-    suite: EspSuite,
-    spi_out: u32,
-    local_ts: Vec<Selector>,
-    remote_ts: Vec<Selector>,
+#[derive(Debug)]
+pub struct Agreed {
+    /// Algorithms.
+    pub suite: EspSuite,
+    /// The peer's SPI.
+    pub spi_out: u32,
+    /// Our side.
+    pub local_ts: Vec<Selector>,
+    /// The peer's.
+    pub remote_ts: Vec<Selector>,
 }
 
-fn install(
+/// For the data plane, once all key exchanges are done. Whoever asked is the initiator of them, whatever its part in the IKE
+/// SA (RFC 7296 section 2.17).
+pub fn install(
     sa: &Established,
-    agreed: Agreed,
+    half: ChildHalf,
     reserved: Reserved,
     we_are: Role,
-    nonces: &Nonces<'_>,
-    shared: Option<&SharedSecret>,
     sends: Sends,
 ) -> Option<Box<ChildInstall>> {
-    let keys = ChildKeys::derive(sa.channel.keys().sk_d(), &agreed.suite, nonces, shared).ok()?;
+    let ChildHalf { agreed, series } = half;
+    let nonces = series.nonces().ok()?;
+    let keys = ChildKeys::derive(sa.channel.keys().sk_d(), &agreed.suite, &nonces, series.secrets()).ok()?;
     Some(Box::new(ChildInstall {
         suite: agreed.suite,
         spi_in: reserved.spi_in,
@@ -164,7 +163,16 @@ pub fn write(writer: &mut SkWriter, profile: &Profile, children: &Children, reke
     traffic::write(&asked.proposed.1, |ts| writer.push(&Payload::TsResponder(ts)));
 }
 
-/// Why there is no new pair.
+/// KEi(n), and which series it belongs to.
+pub fn write_follow_up(writer: &mut SkWriter, rekeying: Option<&Rekeying>) {
+    let Some(asked) = rekeying.and_then(|rekeying| rekeying.child.as_ref()) else { return };
+    let link = asked.half.as_ref().map(|half| &half.1[..]);
+    if let Some(ephemeral) = &asked.ephemeral {
+        follow_up::write(writer, (ephemeral.method(), ephemeral.public()), link);
+    }
+}
+
+/// Why there is no new SA.
 pub enum Failed {
     /// The peer says so.
     Error(NotifyType, Option<KeNumber>),
@@ -172,12 +180,12 @@ pub enum Failed {
     Unusable(String),
 }
 
-/// What the answer to our request made, and the lowest nonce of the exchange.
+/// What the answer to our request agrees on, and how the peer names what follows.
 pub fn accept(
     sa: &Established,
     asked: &ChildAsked,
     payloads: &Payloads<'_>,
-) -> Result<(Box<ChildInstall>, Box<[u8]>), Failed> {
+) -> Result<(ChildHalf, Option<Link>), Failed> {
     let (Some(answer), Some(nonce_r)) = (payloads.sa(), payloads.nonce()) else {
         return Err(match payloads.notifies().find(|notify| notify.kind.is_error()) {
             Some(notify) => Failed::Error(notify.kind, notify.wanted_group()),
@@ -202,11 +210,10 @@ pub fn accept(
         }
         _ => return Err(unusable("a key exchange that we did not begin")),
     };
-    let nonces = Nonces::new(&asked.nonce, nonce_r.octets()).map_err(|error| Failed::Unusable(error.to_string()))?;
+    let series = Series::new(&asked.nonce, nonce_r.octets(), shared);
+    series.nonces().map_err(|error| Failed::Unusable(error.to_string()))?;
     let agreed = Agreed { suite: chosen.suite, spi_out: u32::from_be_bytes(spi), local_ts, remote_ts };
-    let install = install(sa, agreed, asked.reserved, Role::Initiator, &nonces, shared.as_ref(), Sends::AtOnce);
-    let install = install.ok_or_else(|| unusable("keys that cannot be made"))?;
-    Ok((install, asked.nonce.as_slice().min(nonce_r.octets()).into()))
+    Ok((ChildHalf { agreed, series }, follow_up::link_of(payloads)))
 }
 
 /// The number of the Child SA that a pair was made by, for those who look at pairs by their id.

@@ -33,6 +33,7 @@ pub mod eap;
 pub mod eap_initiator;
 pub mod eap_responder;
 pub mod fit;
+pub mod follow_up;
 pub mod hint;
 pub mod informational;
 pub mod init_initiator;

@@ -13,12 +13,13 @@ use crate::sa::child::Reserved;
 use crate::sa::context::Context;
 use crate::sa::established::Established;
 use crate::sa::exchange::create_child::{Refusal, finish, seal_answer};
-use crate::sa::exchange::fit;
 use crate::sa::exchange::informational::Request;
 use crate::sa::exchange::make_child::{self, Failed};
 use crate::sa::exchange::rekey_child::{self, Purpose};
 use crate::sa::exchange::rekey_ike::{BUSY_PAUSE, MAX_RENEWALS, pause, wanted_method};
+use crate::sa::exchange::{fit, follow_up};
 use crate::sa::rekeying::ChildAsked;
+use crate::sa::rekeying::series::{ChildHalf, Half};
 use crate::wire::{NotifyType, Payloads};
 
 /// The peer asks for it.
@@ -34,29 +35,50 @@ pub fn on_request(
         // It would send to where the peer has yet to prove that it is: there is no other path to go by.
         return Err(Refusal::Busy);
     }
-    let room = sa.family.in_use(&ctx.children) < usize::from(sa.profile.plan.at_most);
-    if !room && !sa.is_forgetful(now) {
+    if !has_room(sa, ctx) && !sa.is_forgetful(now) {
         return Err(Refusal::NoRoom);
     }
     let asked = make_child::asked_sides(payloads)?;
     let fits = fit::all(&sa.profile, |number| sa.sides(number), &asked);
-    let made = make_child::agree(sa, ctx, payloads, fits, Sends::AtOnce)?;
-    let stale = stale(sa, ctx, now, made.reserved);
-    if stale.is_empty() && !room {
-        ctx.children.release(made.reserved);
-        return Err(Refusal::NoRoom);
-    }
+    let made = make_child::agree(sa, ctx, payloads, fits)?;
     let Some(bytes) = seal_answer(sa, ctx, request, |writer| made.write(writer)) else {
         ctx.children.release(made.reserved);
         return Ok(());
     };
-    rekey_child::come_up(sa, ctx, made.reserved, made.install);
+    let make_child::Made { reserved, half, link, .. } = made;
+    match link {
+        Some(link) => follow_up::await_next(sa, ctx, now, link, Half::Child { half, reserved, replaces: None }),
+        None => made_by_peer(sa, ctx, now, (reserved, half)).inspect_err(|_| ctx.children.release(reserved))?,
+    }
+    finish(sa, ctx, now, request, bytes);
+    Ok(())
+}
+
+fn has_room(sa: &Established, ctx: &Context) -> bool {
+    sa.family.in_use(&ctx.children) < usize::from(sa.profile.plan.at_most)
+}
+
+/// All of its key exchanges are done.
+pub fn made_by_peer(
+    sa: &mut Established,
+    ctx: &mut Context,
+    now: Nanos,
+    (reserved, half): (Reserved, ChildHalf),
+) -> Result<(), Refusal> {
+    if sa.family.len(ctx) == 0 && sa.owes_proof() {
+        return Err(Refusal::Busy);
+    }
+    let stale = stale(sa, ctx, now, reserved);
+    if stale.is_empty() && !has_room(sa, ctx) {
+        return Err(Refusal::NoRoom);
+    }
+    let install = make_child::install(sa, half, reserved, Role::Responder, Sends::AtOnce).ok_or(Refusal::NoRoom)?;
+    rekey_child::come_up(sa, ctx, reserved, install);
     // Not before: the new one sends where these do, whatever the peer has yet to prove.
     for old in stale {
         sa.family.end(ctx, old, DownReason::PeerDeleted);
     }
     rekey_child::schedule(sa, ctx, now);
-    finish(sa, ctx, now, request, bytes);
     Ok(())
 }
 
@@ -120,7 +142,12 @@ pub fn go_on(sa: &mut Established, ctx: &mut Context, now: Nanos) {
         && rekeying.open_at <= now
         && let Some(number) = rekeying.to_open.pop_front()
     {
-        if !sa.family.has(&ctx.children, number) {
+        if let Some(until) = follow_up::ike_until(sa) {
+            // The peer is replacing the IKE SA, and would refuse it.
+            let rekeying = sa.rekeying();
+            rekeying.open_at = until;
+            rekeying.to_open.push_front(number);
+        } else if !sa.family.has(&ctx.children, number) {
             let method = sa.profile.child(number).esp_suites.first().and_then(EspSuite::ke);
             rekey_child::ask(sa, ctx, now, Purpose::new(number), method);
         }
@@ -145,7 +172,7 @@ pub fn on_refusal(sa: &mut Established, ctx: &mut Context, now: Nanos, asked: &C
         let purpose = Purpose { renewals: asked.renewals + 1, ..Purpose::new(asked.number) };
         return rekey_child::ask(sa, ctx, now, purpose, Some(method));
     }
-    if kind == NotifyType::TEMPORARY_FAILURE {
+    if matches!(kind, NotifyType::TEMPORARY_FAILURE | NotifyType::STATE_NOT_FOUND) {
         return try_later(sa, ctx, now, asked.number);
     }
     let name = view.name.clone();

@@ -3,6 +3,7 @@
 //! ```text
 //! HDR, SK { N(REKEY_SA), SA, Ni, [KEi], TSi, TSr }   -->
 //!                                                    <--   HDR, SK { SA, Nr, [KEr], TSi, TSr }
+//! [ IKE_FOLLOWUP_KE, see follow_up.rs ]              -->   for each additional key exchange
 //! HDR, SK { D(old) }                                 -->   from whoever asked
 //!                                                    <--   HDR, SK { D(old) }
 //! ```
@@ -16,7 +17,7 @@ use crate::Nanos;
 use crate::children::{ChildNumber, FIRST};
 use crate::crypto::kex::fresh_nonce;
 use crate::crypto::negotiate::Suite;
-use crate::crypto::{Ephemeral, EspSuite, KeMethod};
+use crate::crypto::{Ephemeral, EspSuite, KeMethod, Role};
 use crate::event::{ChildInstall, DownReason, Event, NoticeKind, Sends};
 use crate::id::ChildId;
 use crate::sa::child::Reserved;
@@ -26,8 +27,9 @@ use crate::sa::exchange::create_child::{Refusal, finish, seal_answer};
 use crate::sa::exchange::informational::Request;
 use crate::sa::exchange::make_child::{self, Failed};
 use crate::sa::exchange::rekey_ike::{BUSY_PAUSE, MAX_RENEWALS, REFUSED_PAUSE, due, pause, wanted_method};
-use crate::sa::exchange::{fit, open_child};
+use crate::sa::exchange::{fit, follow_up, open_child};
 use crate::sa::rekeying::ChildAsked;
+use crate::sa::rekeying::series::{ChildHalf, Half, Link};
 use crate::sa::window::Ask;
 use crate::wire::{NotifyType, Payloads};
 
@@ -50,26 +52,64 @@ pub fn on_request(
     let asked = make_child::asked_sides(payloads)?;
     let number = make_child::number_of(ctx, old);
     let fits = fit::one(number, &sa.sides(number), &asked).into_iter().collect();
-    let made = make_child::agree(sa, ctx, payloads, fits, Sends::WhenUsed { instead_of: old })?;
+    let made = make_child::agree(sa, ctx, payloads, fits)?;
     let Some(bytes) = seal_answer(sa, ctx, request, |writer| made.write(writer)) else {
         ctx.children.release(made.reserved);
         return Ok(());
     };
-    let reserved = made.reserved;
-    ctx.counters.children_rekeyed += 1;
+    let make_child::Made { reserved, half, link, .. } = made;
+    // A peer that asks once more has forgotten what it began.
+    follow_up::forget(sa, ctx, |half| half.replaces(old));
     if let Some(asked) = sa.rekeying.as_mut().and_then(|rekeying| rekeying.child.as_mut())
         && asked.replaces == Some(old)
         && sa.requests.outstanding().iter().any(|request| matches!(request.ask, Ask::MakeChild))
     {
         ctx.counters.rekey_collisions += 1;
-        asked.rival = Some((reserved.id, made.lowest));
+        asked.rival = Some((reserved.id, half.series.lowest().into()));
     }
-    come_up(sa, ctx, reserved, made.install);
+    match link {
+        Some(link) => {
+            follow_up::await_next(sa, ctx, now, link, Half::Child { half, reserved, replaces: Some(old) });
+        }
+        None => made_by_peer(sa, ctx, now, old, (reserved, half)).inspect_err(|_| ctx.children.release(reserved))?,
+    }
+    finish(sa, ctx, now, request, bytes);
+    Ok(())
+}
+
+/// All of its key exchanges are done.
+pub fn made_by_peer(
+    sa: &mut Established,
+    ctx: &mut Context,
+    now: Nanos,
+    old: ChildId,
+    (reserved, half): (Reserved, ChildHalf),
+) -> Result<(), Refusal> {
+    let leaves = ctx.children.get(old).map(|child| child.leaving);
+    let sends = match leaves {
+        // We have deleted it meanwhile (RFC 7296 section 2.25.1).
+        Some(true) => return Err(Refusal::Busy),
+        Some(false) => Sends::WhenUsed { instead_of: old },
+        None => Sends::AtOnce,
+    };
+    let install = make_child::install(sa, half, reserved, Role::Responder, sends).ok_or(Refusal::NoRoom)?;
+    ctx.counters.children_rekeyed += 1;
+    come_up(sa, ctx, reserved, install);
     // The peer will delete the old one; if it does not, that is replaced again.
     ctx.children.replaced(old, due(now, sa.profile.esp_lifetime, &mut ctx.random));
     schedule(sa, ctx, now);
-    finish(sa, ctx, now, request, bytes);
     Ok(())
+}
+
+/// It did not go on with replacing a pair; ours may have yielded to that.
+pub fn peer_gave_up(sa: &mut Established, ctx: &mut Context, now: Nanos, old: ChildId) {
+    let waits = ctx.children.get(old).is_some_and(|child| child.due == Nanos::NEVER);
+    let asked = sa.rekeying.as_ref().and_then(|rekeying| rekeying.child.as_ref());
+    let ours = asked.is_some_and(|asked| asked.replaces == Some(old));
+    if waits && !ours && !sa.profile.esp_lifetime.is_zero() {
+        ctx.children.set_due(old, now);
+        schedule(sa, ctx, now);
+    }
 }
 
 /// The pair that the peer replaces.
@@ -83,7 +123,10 @@ fn replaced_by(sa: &Established, ctx: &Context, payloads: &Payloads<'_>) -> Resu
         let mut asks = sa.requests.outstanding().iter().map(|request| &request.ask).chain(sa.requests.waiting());
         return Err(if asks.any(deletes) { Refusal::Busy } else { Refusal::NotFound(spi) });
     };
-    if ctx.children.get(old).is_some_and(|child| child.leaving) {
+    // Ours is agreed on, and only its further key exchanges are missing (RFC 9370 section 2.2.4).
+    let asked = sa.rekeying.as_ref().and_then(|rekeying| rekeying.child.as_ref());
+    let goes_on = asked.is_some_and(|asked| asked.half.is_some() && asked.replaces == Some(old));
+    if goes_on || ctx.children.get(old).is_some_and(|child| child.leaving) {
         return Err(Refusal::Busy);
     }
     if sa.family.len(ctx) >= most_pairs(sa) {
@@ -105,6 +148,11 @@ pub fn order(sa: &mut Established, ctx: &mut Context, now: Nanos, child: ChildId
     if sa.rekeying.as_ref().is_some_and(|rekeying| rekeying.child.is_some()) {
         ctx.children.set_due(child, now);
         return;
+    }
+    if let Some(until) = follow_up::child_until(sa, child).or(follow_up::ike_until(sa)) {
+        // The peer is at it, or at replacing the IKE SA.
+        ctx.children.set_due(child, until);
+        return schedule(sa, ctx, now);
     }
     let number = make_child::number_of(ctx, child);
     let method = sa.profile.child(number).esp_suites.first().and_then(EspSuite::ke);
@@ -156,6 +204,7 @@ pub fn ask(sa: &mut Established, ctx: &mut Context, now: Nanos, purpose: Purpose
         renewals,
         unwanted: false,
         deleted: Vec::new(),
+        half: None,
     };
     sa.rekeying().child = Some(asked);
     schedule(sa, ctx, now);
@@ -176,6 +225,22 @@ fn again(sa: &mut Established, ctx: &mut Context, now: Nanos, purpose: Purpose, 
 pub fn forget(sa: &mut Established, ctx: &mut Context) {
     if let Some(asked) = sa.rekeying.as_mut().and_then(|rekeying| rekeying.child.take()) {
         ctx.children.release(asked.reserved);
+    }
+}
+
+/// The same of all that is being made, by us or by the peer.
+pub fn forget_all(sa: &mut Established, ctx: &mut Context) {
+    forget(sa, ctx);
+    follow_up::forget(sa, ctx, |_| true);
+    sa.rekeying.iter_mut().for_each(|rekeying| rekeying.to_open.clear());
+}
+
+/// The IKE SA has new keys, and ours was begun with the old ones.
+pub fn abandon_series(sa: &mut Established, ctx: &mut Context, now: Nanos) {
+    let asked = sa.rekeying.as_mut().and_then(|rekeying| rekeying.child.take_if(|asked| asked.half.is_some()));
+    if let Some(asked) = asked {
+        ctx.children.release(asked.reserved);
+        again(sa, ctx, now, Purpose { replaces: asked.replaces, ..Purpose::new(asked.number) }, BUSY_PAUSE);
     }
 }
 
@@ -228,28 +293,95 @@ fn replace_oldest(sa: &mut Established, ctx: &mut Context, now: Nanos) {
 pub fn on_answer(sa: &mut Established, ctx: &mut Context, now: Nanos, payloads: &Payloads<'_>) {
     let Some(asked) = sa.rekeying.as_mut().and_then(|rekeying| rekeying.child.take()) else { return };
     match make_child::accept(sa, &asked, payloads) {
-        Ok((install, lowest)) => on_acceptance(sa, ctx, now, asked, install, &lowest),
-        Err(why) => {
-            ctx.children.release(asked.reserved);
-            match asked.replaces {
-                Some(old) => on_refusal(sa, ctx, now, &asked, old, why),
-                None => open_child::on_refusal(sa, ctx, now, &asked, why),
-            }
-        }
+        Ok((half, link)) => on_agreement(sa, ctx, now, asked, half, link),
+        Err(why) => fail(sa, ctx, now, &asked, why),
     }
     schedule(sa, ctx, now);
     open_child::go_on(sa, ctx, now);
 }
 
+/// An additional key exchange of it was answered.
+pub fn on_follow_up(sa: &mut Established, ctx: &mut Context, now: Nanos, payloads: &Payloads<'_>) {
+    let asked = sa.rekeying.as_mut().and_then(|rekeying| rekeying.child.take_if(|asked| asked.half.is_some()));
+    let Some(mut asked) = asked else { return };
+    let (Some((mut half, _)), Some(ours)) = (asked.half.take().map(|half| *half), asked.ephemeral.as_ref()) else {
+        return;
+    };
+    match follow_up::shared(ours, payloads) {
+        Ok(shared) => {
+            half.series.add(shared);
+            go_on(sa, ctx, now, asked, half, follow_up::link_of(payloads));
+        }
+        Err(why) => fail(sa, ctx, now, &asked, why),
+    }
+    schedule(sa, ctx, now);
+    open_child::go_on(sa, ctx, now);
+}
+
+fn fail(sa: &mut Established, ctx: &mut Context, now: Nanos, asked: &ChildAsked, why: Failed) {
+    ctx.children.release(asked.reserved);
+    match asked.replaces {
+        Some(old) => on_refusal(sa, ctx, now, asked, old, why),
+        None => open_child::on_refusal(sa, ctx, now, asked, why),
+    }
+}
+
+/// Of two pairs made for the same purpose, the one with the lowest nonce is closed by who made it; and if key exchanges of it
+/// are outstanding, it is not made (RFC 9370 section 2.2.4).
+fn on_agreement(
+    sa: &mut Established,
+    ctx: &mut Context,
+    now: Nanos,
+    mut asked: ChildAsked,
+    half: ChildHalf,
+    link: Option<Link>,
+) {
+    let rival = asked.rival.take().filter(|(child, _)| ctx.children.get(*child).is_some());
+    match rival {
+        Some((winner, theirs)) if half.series.lowest() < &theirs[..] => {
+            if half.next().is_none() {
+                on_acceptance(sa, ctx, now, asked, half, Some(winner));
+            } else {
+                ctx.children.release(asked.reserved);
+            }
+        }
+        Some((loser, _)) => {
+            // If it is there already, the peer deletes it.
+            follow_up::forget(sa, ctx, |half| matches!(half, Half::Child { reserved, .. } if reserved.id == loser));
+            go_on(sa, ctx, now, asked, half, link);
+        }
+        None => go_on(sa, ctx, now, asked, half, link),
+    }
+}
+
+/// The next key exchange, or the new pair where none is left.
+fn go_on(sa: &mut Established, ctx: &mut Context, now: Nanos, asked: ChildAsked, half: ChildHalf, link: Option<Link>) {
+    let Some(method) = half.next() else { return on_acceptance(sa, ctx, now, asked, half, None) };
+    if sa.is_closing() || asked.unwanted || asked.deleted.contains(&half.agreed.spi_out) {
+        // The peer has made nothing yet.
+        return ctx.children.release(asked.reserved);
+    }
+    let made = Ephemeral::generate(method, &mut ctx.random);
+    let (Some(link), Ok(ephemeral)) = (link, made) else {
+        let why = Failed::Unusable("an answer without ADDITIONAL_KEY_EXCHANGE".into());
+        return fail(sa, ctx, now, &asked, why);
+    };
+    let half = Some(Box::new((half, link)));
+    sa.rekeying().child = Some(ChildAsked { ephemeral: Some(ephemeral), half, ..asked });
+    sa.ask_first(ctx, now, Ask::FollowChild, |_| false);
+}
+
+/// All of it is agreed. `winner`: the pair that the peer made for the same purpose, if that is the one that stays.
 fn on_acceptance(
     sa: &mut Established,
     ctx: &mut Context,
     now: Nanos,
     asked: ChildAsked,
-    mut install: Box<ChildInstall>,
-    lowest: &[u8],
+    half: ChildHalf,
+    winner: Option<ChildId>,
 ) {
-    let ChildAsked { number, replaces, reserved, rival, unwanted, deleted, .. } = asked;
+    let ChildAsked { number, replaces, reserved, unwanted, deleted, .. } = asked;
+    let spi_out = half.agreed.spi_out;
     if sa.is_closing() {
         // Reported as down with its IKE SA before it came up.
         return ctx.children.release(reserved);
@@ -257,10 +389,10 @@ fn on_acceptance(
     if unwanted {
         // What it replaces was closed meanwhile: the peer has made it, and we never use it.
         ctx.children.release(reserved);
-        sa.ask(ctx, now, Ask::DeleteChild { spi_in: reserved.spi_in, spi_out: install.spi_out });
+        sa.ask(ctx, now, Ask::DeleteChild { spi_in: reserved.spi_in, spi_out });
         return;
     }
-    if deleted.contains(&install.spi_out) {
+    if deleted.contains(&spi_out) {
         // The peer has made it and thought better of it before its answer arrived.
         ctx.children.release(reserved);
         match replaces {
@@ -269,20 +401,18 @@ fn on_acceptance(
         }
         return;
     }
-    // Of two pairs made for the same purpose, the one with the lowest nonce is closed by who made it.
-    let rival = rival.filter(|(child, _)| ctx.children.get(*child).is_some());
-    let redundant = rival.filter(|(_, theirs)| lowest < &theirs[..]);
-    let leaving = match &redundant {
-        Some((winner, _)) => {
-            install.sends = Sends::Never { instead_of: replaces.unwrap_or(*winner) };
-            Some(reserved.id)
-        }
-        None => replaces.filter(|old| ctx.children.get(*old).is_some()),
+    let (sends, leaving) = match winner {
+        Some(winner) => (Sends::Never { instead_of: replaces.unwrap_or(winner) }, Some(reserved.id)),
+        None => (Sends::AtOnce, replaces.filter(|old| ctx.children.get(*old).is_some())),
+    };
+    let Some(install) = make_child::install(sa, half, reserved, Role::Initiator, sends) else {
+        ctx.counters.dropped_crypto += 1;
+        return ctx.children.release(reserved);
     };
     match replaces {
         Some(_) => {
             sa.rekeying().child_refused = 0;
-            ctx.counters.children_rekeyed += u64::from(redundant.is_none());
+            ctx.counters.children_rekeyed += u64::from(winner.is_none());
         }
         None => sa.rekeying().open_refused = 0,
     }
@@ -322,7 +452,8 @@ fn on_refusal(sa: &mut Established, ctx: &mut Context, now: Nanos, asked: &Child
         return ask(sa, ctx, now, Purpose::new(asked.number), method);
     }
     // After a crash that may have been the peer's answer to a request that we do not remember.
-    let for_now = kind == NotifyType::TEMPORARY_FAILURE || sa.is_forgetful(now);
+    let busy = matches!(kind, NotifyType::TEMPORARY_FAILURE | NotifyType::STATE_NOT_FOUND);
+    let for_now = busy || sa.is_forgetful(now);
     let first = if for_now { BUSY_PAUSE } else { REFUSED_PAUSE };
     if for_now || !sa.profile.esp_lifetime.is_zero() {
         retry(sa, ctx, now, old, first);

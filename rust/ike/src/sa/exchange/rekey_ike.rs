@@ -3,6 +3,7 @@
 //! ```text
 //! HDR(old), SK { SA(new SPI), Ni, KEi }   -->
 //!                                         <--   HDR(old), SK { SA(new SPI), Nr, KEr }
+//! [ IKE_FOLLOWUP_KE, see follow_up.rs ]   -->   for each additional key exchange
 //! HDR(old), SK { D }                      -->   the last request on the old one, from whoever asked
 //! ```
 //!
@@ -16,13 +17,15 @@ use core::time::Duration;
 use crate::Nanos;
 use crate::crypto::kex::{self, fresh_nonce};
 use crate::crypto::negotiate::Outcome;
-use crate::crypto::{IkeSuite, KeMethod, Nonces, Random, Role, SharedSecret, SkeySeed, Spis};
+use crate::crypto::{IkeSuite, KeMethod, Nonces, Random, Role, SkeySeed, Spis};
 use crate::event::{Event, NoticeKind};
 use crate::sa::context::Context;
 use crate::sa::established::{Established, Mobility};
 use crate::sa::exchange::create_child::{Refusal, finish, seal_answer};
 use crate::sa::exchange::informational::Request;
-use crate::sa::exchange::offers;
+use crate::sa::exchange::make_child::Failed;
+use crate::sa::exchange::{follow_up, offers, rekey_child};
+use crate::sa::rekeying::series::{Half, IkeHalf, Link, Series};
 use crate::sa::rekeying::{Fresh, IkeAsked, LINGER, Rekeying, Retired, Rival, Seed};
 use crate::sa::window::{Ask, Requests};
 use crate::table::spi;
@@ -56,14 +59,15 @@ pub fn pause(first: Duration, refused: u8, random: &mut impl Random) -> Duration
     span.saturating_mul(75 + (random.next_u64() % 51) as u32) / 100
 }
 
-/// What we offer and accept: what is in use first, then the profile's others. Each with one key exchange: what additional
-/// ones gave the first IKE SA lives on in SK_d.
+/// What we offer and accept: what is in use first, then those of the profile that do without none of its additional key
+/// exchanges. So what was hybrid stays so: each replacement brings fresh secrets of every kind, beside those of before,
+/// which live on in SK_d.
 #[must_use]
 pub fn suites(sa: &Established) -> Vec<IkeSuite> {
-    let mut suites = vec![sa.suite.without_additional()];
-    for suite in sa.profile.ike_suites.iter().map(|suite| suite.without_additional()) {
-        if !suites.contains(&suite) {
-            suites.push(suite);
+    let mut suites = vec![sa.suite];
+    for suite in sa.profile.ike_suites.iter().filter(|suite| suite.covers(&sa.suite)) {
+        if !suites.contains(suite) {
+            suites.push(*suite);
         }
     }
     suites
@@ -90,6 +94,7 @@ fn ask(sa: &mut Established, ctx: &mut Context, now: Nanos, method: KeMethod, re
         seed,
         ephemeral,
         renewals,
+        half: None,
     };
     sa.rekeying().ike = Some(asked);
     if !sa.ask(ctx, now, Ask::RekeyIke) {
@@ -100,6 +105,11 @@ fn ask(sa: &mut Established, ctx: &mut Context, now: Nanos, method: KeMethod, re
 
 /// Time has passed.
 pub fn on_timeout(sa: &mut Established, ctx: &mut Context, now: Nanos) {
+    follow_up::on_timeout(sa, ctx, now);
+    if let Some(until) = follow_up::ike_until(sa).filter(|_| sa.due.ike <= now) {
+        // The peer is at it.
+        sa.due.ike = until;
+    }
     if sa.due.ike <= now && !sa.is_closing() {
         order(sa, ctx, now);
         // One that is under way is enough.
@@ -135,9 +145,11 @@ pub fn on_request(
     if sa.is_closing() {
         return Err(Refusal::Closing);
     }
-    let busy = |ask: &Ask| matches!(ask, Ask::MakeChild | Ask::DeleteChild { .. });
+    let busy = |ask: &Ask| matches!(ask, Ask::MakeChild | Ask::FollowChild | Ask::DeleteChild { .. });
     let has_rival = sa.rekeying.as_ref().is_some_and(|rekeying| rekeying.rival.is_some());
-    if has_rival || sa.requests.outstanding().iter().any(|request| busy(&request.ask)) {
+    // Ours is agreed on, and only its further key exchanges are missing (RFC 9370 section 2.2.4).
+    let goes_on = sa.rekeying.as_ref().and_then(|rekeying| rekeying.ike.as_ref()).is_some_and(|ike| ike.half.is_some());
+    if has_rival || goes_on || sa.requests.outstanding().iter().any(|request| busy(&request.ask)) {
         return Err(Refusal::Busy);
     }
     let (Some(offered), Some(nonce_i), Some(ke)) = (payloads.sa(), payloads.nonce(), payloads.key_exchange()) else {
@@ -152,41 +164,50 @@ pub fn on_request(
     let (public, shared) =
         kex::respond(chosen.suite.ke(), ke.data, &mut ctx.random).map_err(|_| Refusal::Incomplete)?;
     let nonce_r = fresh_nonce(&mut ctx.random);
+    Nonces::new(nonce_i.octets(), &nonce_r).map_err(|_| Refusal::Incomplete)?;
     let spi_r = spi::mint_ike(ctx.settings.shard, sa.id.slot(), &mut ctx.random);
-    let nonces = Nonces::new(nonce_i.octets(), &nonce_r).map_err(|_| Refusal::Incomplete)?;
-    let spis = Spis { initiator: spi_i, responder: spi_r };
-    let fresh = derive(sa, chosen.suite, &nonces, shared, spis, Role::Responder).ok_or(Refusal::NoRoom)?;
+    let series = Series::new(nonce_i.octets(), &nonce_r, Some(shared));
+    let half = IkeHalf { suite: chosen.suite, spis: Spis { initiator: spi_i, responder: spi_r }, series };
+    let link = half.next().map(|_| follow_up::fresh_link(ctx));
+    let fresh = if link.is_none() { Some(derive(sa, &half, Role::Responder).ok_or(Refusal::NoRoom)?) } else { None };
     let bytes = seal_answer(sa, ctx, request, |writer| {
         offers::accept(&chosen, &spi_r.to_be_bytes(), |sa| writer.push(&Payload::Sa(sa)));
         push_secrets(writer, &nonce_r, Some((chosen.suite.ke(), public.as_bytes())));
+        follow_up::push_link(writer, link.as_ref().map(<[u8; 8]>::as_slice));
     });
     let bytes = bytes.ok_or(Refusal::NoRoom)?;
     finish(sa, ctx, now, request, bytes);
+    ctx.counters.rekey_collisions += u64::from(is_asked(sa));
+    // A peer that asks once more has forgotten what it began.
+    follow_up::forget(sa, ctx, Half::is_ike);
+    match (link, fresh) {
+        (Some(link), _) => follow_up::await_next(sa, ctx, now, link, Half::Ike(half)),
+        (None, Some(fresh)) => made_by_peer(sa, ctx, now, fresh, half.series.lowest().into()),
+        (None, None) => {}
+    }
+    Ok(())
+}
+
+/// All of its key exchanges are done.
+pub fn made_by_peer(sa: &mut Established, ctx: &mut Context, now: Nanos, fresh: Fresh, lowest: Box<[u8]>) {
     if is_asked(sa) {
-        ctx.counters.rekey_collisions += 1;
-        let lowest = nonce_i.octets().min(&nonce_r[..]).into();
         sa.rekeying().rival = Some(Rival { fresh, lowest });
     } else {
         adopt(sa, ctx, now, fresh, By::Peer);
     }
-    Ok(())
 }
 
 fn read_spi(octets: &[u8]) -> Option<u64> {
     <[u8; 8]>::try_from(octets).ok().map(u64::from_be_bytes).filter(|spi| *spi != 0)
 }
 
-fn derive(
-    sa: &Established,
-    suite: IkeSuite,
-    nonces: &Nonces<'_>,
-    shared: SharedSecret,
-    spis: Spis,
-    role: Role,
-) -> Option<Fresh> {
-    let seed = SkeySeed::rekeyed(sa.channel.keys().sk_d(), nonces, shared);
-    let (keys, _) = seed.expand(&suite, nonces, spis).ok()?;
-    Some(Fresh::new(sa.channel.renewed(spis, role, keys), suite, sa.profile.window))
+/// The IKE SA that the key exchanges so far make.
+pub fn derive(sa: &Established, half: &IkeHalf, role: Role) -> Option<Fresh> {
+    let IkeHalf { suite, spis, series } = half;
+    let nonces = series.nonces().ok()?;
+    let seed = SkeySeed::rekeyed_by(sa.channel.keys().sk_d(), &nonces, series.secrets());
+    let (keys, _) = seed.expand(suite, &nonces, *spis).ok()?;
+    Some(Fresh::new(sa.channel.renewed(*spis, role, keys), *suite, sa.profile.window))
 }
 
 /// Is our own rekey of it on its way?
@@ -198,30 +219,91 @@ fn is_asked(sa: &Established) -> bool {
 pub fn on_answer(sa: &mut Established, ctx: &mut Context, now: Nanos, payloads: &Payloads<'_>) {
     let Some(rekeying) = sa.rekeying.as_mut() else { return };
     let (Some(asked), rival) = (rekeying.ike.take(), rekeying.rival.take()) else { return };
-    match (accept(sa, &asked, payloads), rival) {
-        (Ok((fresh, _)), None) => adopt(sa, ctx, now, fresh, By::Us),
-        (Ok((fresh, lowest)), Some(rival)) if rival.lowest < lowest => {
-            adopt(sa, ctx, now, fresh, By::Us);
-            sa.retire(rival.fresh.retire(now + LINGER));
+    let coming = rekeying.coming.iter().find_map(|coming| match &coming.what {
+        Half::Ike(half) => Some((half.series.lowest().into(), coming.until)),
+        Half::Child { .. } => None,
+    });
+    let (half, link) = match (accept(sa, &asked, payloads), rival, coming) {
+        (Ok(agreed), rival, coming) => {
+            let theirs = rival.as_ref().map(|rival| &rival.lowest).or(coming.as_ref().map(|(lowest, _)| lowest));
+            if theirs.is_some_and(|theirs| agreed.0.series.lowest() <= &theirs[..]) {
+                return yield_to_peer(sa, ctx, now, agreed.0, rival.map(|rival| rival.fresh));
+            }
+            if let Some(rival) = rival {
+                // The peer deletes it.
+                sa.retire(rival.fresh.retire(now + LINGER));
+            }
+            follow_up::forget(sa, ctx, Half::is_ike);
+            agreed
         }
-        (Ok((redundant, _)), Some(rival)) => {
-            adopt(sa, ctx, now, rival.fresh, By::Peer);
-            sa.retire_and_delete(ctx, now, redundant.retire(now + LINGER), 0);
-        }
-        // The peer had finished before it heard of ours (RFC 7296 section 2.8.2).
-        (Err(_), Some(rival)) => adopt(sa, ctx, now, rival.fresh, By::Peer),
-        (Err(why), None) => on_refusal(sa, ctx, now, &asked, why),
+        // The peer had finished before it heard of ours (RFC 7296 section 2.8.2), or will.
+        (Err(_), Some(rival), _) => return adopt(sa, ctx, now, rival.fresh, By::Peer),
+        (Err(_), None, Some((_, until))) => return sa.due.ike = until,
+        (Err(why), None, None) => return on_refusal(sa, ctx, now, &asked, why),
+    };
+    go_on(sa, ctx, now, asked, half, link);
+}
+
+/// The exchange with the lowest nonce is ours.
+fn yield_to_peer(sa: &mut Established, ctx: &mut Context, now: Nanos, ours: IkeHalf, theirs: Option<Fresh>) {
+    // With a key exchange outstanding there is nothing of ours to delete (RFC 9370 section 2.2.4).
+    let redundant = if ours.next().is_none() { derive(sa, &ours, Role::Initiator) } else { None };
+    match theirs {
+        Some(theirs) => adopt(sa, ctx, now, theirs, By::Peer),
+        None => sa.due.ike = follow_up::ike_until(sa).unwrap_or(now),
+    }
+    if let Some(redundant) = redundant {
+        sa.retire_and_delete(ctx, now, redundant.retire(now + LINGER), 0);
     }
 }
 
-/// Why there is no new IKE SA.
-enum Failed {
-    Error(NotifyType, Option<KeNumber>),
-    Unusable(String),
+/// The next key exchange, or the new IKE SA where none is left.
+fn go_on(sa: &mut Established, ctx: &mut Context, now: Nanos, asked: IkeAsked, half: IkeHalf, link: Option<Link>) {
+    let Some(method) = half.next() else {
+        return match derive(sa, &half, Role::Initiator) {
+            Some(fresh) => adopt(sa, ctx, now, fresh, By::Us),
+            None => on_refusal(sa, ctx, now, &asked, Failed::Unusable("keys that cannot be made".into())),
+        };
+    };
+    if sa.is_closing() {
+        // The peer has made nothing yet, and hears of the end on the IKE SA in use.
+        return;
+    }
+    let Some(link) = link else {
+        let why = Failed::Unusable("an answer without ADDITIONAL_KEY_EXCHANGE".into());
+        return on_refusal(sa, ctx, now, &asked, why);
+    };
+    let seed = Seed::fresh(&mut ctx.random);
+    let Ok(ephemeral) = seed.ephemeral(method) else {
+        return on_refusal(sa, ctx, now, &asked, Failed::Unusable("no key pair could be made".into()));
+    };
+    sa.rekeying().ike = Some(IkeAsked { seed, ephemeral, half: Some(Box::new((half, link))), ..asked });
+    sa.ask_first(ctx, now, Ask::FollowIke, |_| false);
 }
 
-/// The new IKE SA and the lowest nonce of the exchange.
-fn accept(sa: &Established, asked: &IkeAsked, payloads: &Payloads<'_>) -> Result<(Fresh, Box<[u8]>), Failed> {
+/// KEi(n), and which series it belongs to.
+pub fn write_follow_up(writer: &mut SkWriter, rekeying: Option<&Rekeying>) {
+    let Some(asked) = rekeying.and_then(|rekeying| rekeying.ike.as_ref()) else { return };
+    let link = asked.half.as_ref().map(|half| &half.1[..]);
+    follow_up::write(writer, (asked.ephemeral.method(), asked.ephemeral.public()), link);
+}
+
+/// An additional key exchange of ours was answered.
+pub fn on_follow_up(sa: &mut Established, ctx: &mut Context, now: Nanos, payloads: &Payloads<'_>) {
+    let asked = sa.rekeying.as_mut().and_then(|rekeying| rekeying.ike.take_if(|asked| asked.half.is_some()));
+    let Some(mut asked) = asked else { return };
+    let Some((mut half, _)) = asked.half.take().map(|half| *half) else { return };
+    match follow_up::shared(&asked.ephemeral, payloads) {
+        Ok(shared) => {
+            half.series.add(shared);
+            go_on(sa, ctx, now, asked, half, follow_up::link_of(payloads));
+        }
+        Err(why) => on_refusal(sa, ctx, now, &asked, why),
+    }
+}
+
+/// What both ends agreed on, and how the peer names what follows.
+fn accept(sa: &Established, asked: &IkeAsked, payloads: &Payloads<'_>) -> Result<(IkeHalf, Option<Link>), Failed> {
     let (Some(answer), Some(nonce_r), Some(ke)) = (payloads.sa(), payloads.nonce(), payloads.key_exchange()) else {
         return Err(match payloads.notifies().find(|notify| notify.kind.is_error()) {
             Some(notify) => Failed::Error(notify.kind, notify.wanted_group()),
@@ -236,11 +318,10 @@ fn accept(sa: &Established, asked: &IkeAsked, payloads: &Payloads<'_>) -> Result
         return Err(unusable("a key exchange that we did not begin"));
     }
     let shared = asked.ephemeral.agree(ke.data).map_err(|error| Failed::Unusable(error.to_string()))?;
-    let nonces = Nonces::new(&asked.nonce, nonce_r.octets()).map_err(|error| Failed::Unusable(error.to_string()))?;
+    let series = Series::new(&asked.nonce, nonce_r.octets(), Some(shared));
+    series.nonces().map_err(|error| Failed::Unusable(error.to_string()))?;
     let spis = Spis { initiator: asked.spi, responder: spi_r };
-    let fresh = derive(sa, chosen.suite, &nonces, shared, spis, Role::Initiator);
-    let fresh = fresh.ok_or_else(|| unusable("keys that cannot be made"))?;
-    Ok((fresh, asked.nonce.as_slice().min(nonce_r.octets()).into()))
+    Ok((IkeHalf { suite: chosen.suite, spis, series }, follow_up::link_of(payloads)))
 }
 
 fn on_refusal(sa: &mut Established, ctx: &mut Context, now: Nanos, asked: &IkeAsked, why: Failed) {
@@ -255,7 +336,9 @@ fn on_refusal(sa: &mut Established, ctx: &mut Context, now: Nanos, asked: &IkeAs
     }
     ctx.counters.rekeys_refused += 1;
     let (busy, text) = match why {
-        Failed::Error(kind, _) => (kind == NotifyType::TEMPORARY_FAILURE, kind.to_string()),
+        Failed::Error(kind, _) => {
+            (matches!(kind, NotifyType::TEMPORARY_FAILURE | NotifyType::STATE_NOT_FOUND), kind.to_string())
+        }
         Failed::Unusable(what) => (false, what),
     };
     ctx.notice(now, sa.about(), NoticeKind::RekeyRefused, || format!("the IKE SA keeps its keys: {text}"));
@@ -335,6 +418,9 @@ fn adopt(sa: &mut Established, ctx: &mut Context, now: Nanos, fresh: Fresh, by: 
     sa.due.ike = due(now, sa.profile.ike_lifetime, &mut ctx.random);
     let rekeying = sa.rekeying();
     (rekeying.ike, rekeying.refused) = (None, 0);
+    // What was begun with the old keys.
+    follow_up::forget(sa, ctx, |_| true);
+    rekey_child::abandon_series(sa, ctx, now);
     match by {
         By::Us => sa.retire_and_delete(ctx, now, old, next_id),
         By::Peer => sa.retire(old),
@@ -370,7 +456,7 @@ fn anew(ctx: &mut Context, unanswered: Vec<Ask>) -> Vec<Ask> {
     let mut asks: Vec<Ask> = Vec::with_capacity(unanswered.len());
     for mut ask in unanswered {
         match &mut ask {
-            Ask::RekeyIke => continue,
+            Ask::RekeyIke | Ask::FollowIke | Ask::FollowChild => continue,
             Ask::Check { cookie } | Ask::Repair { cookie, .. } => ctx.random.fill(cookie),
             Ask::Liveness
             | Ask::Probe { .. }

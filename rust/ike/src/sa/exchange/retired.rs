@@ -64,6 +64,10 @@ pub fn serve(
             create_child::refuse(sa, ctx, now, request, &Refusal::Busy);
             None
         }
+        ExchangeType::IKE_FOLLOWUP_KE => {
+            create_child::refuse(sa, ctx, now, request, &Refusal::NoState);
+            None
+        }
         _ => informational::serve(sa, ctx, now, request, payloads),
     }
 }

@@ -1,14 +1,16 @@
 //! A rekey of the IKE SA that is under way, parked: its request goes on with the same octets, and its answer finds the secrets
-//! that it needs. What only waits for its end is not worth it. A Child SA that is asked for must be asked for again.
+//! that it needs. What only waits for its end is not worth it. A Child SA that is asked for must be asked for again. So must
+//! what the peer makes by several key exchanges: it hears STATE_NOT_FOUND (RFC 9370 section 2.2.4).
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::{Fresh, IkeAsked, Rekeying, Rival, Seed};
-use crate::crypto::{IkeSuite, KeMethod, Nonces, Random};
+use crate::crypto::{IkeSuite, KeMethod, Nonces, Random, SharedSecret, Spis};
 use crate::park::{Damage, Reader, Standing, Writer};
 use crate::profile::Profile;
 use crate::sa::channel::Channel;
+use crate::sa::rekeying::series::{IkeHalf, Link, Series};
 use crate::sa::window::Answers;
 
 impl Rekeying {
@@ -16,12 +18,24 @@ impl Rekeying {
     pub fn park(rekeying: Option<&Rekeying>, profile: &Profile, to: &mut Writer) {
         let asked = rekeying.and_then(|rekeying| rekeying.ike.as_ref());
         to.put(&asked.is_some());
-        if let Some(IkeAsked { spi, nonce, seed, ephemeral, renewals }) = asked {
+        if let Some(IkeAsked { spi, nonce, seed, ephemeral, renewals, half }) = asked {
             to.put(spi);
             to.octets(nonce);
             to.octets(seed.expose());
             to.put(&ephemeral.method().id());
             to.put(renewals);
+            to.put(&half.is_some());
+            if let Some((IkeHalf { suite, spis, series }, link)) = half.as_deref() {
+                to.put(suite);
+                to.put(&spis.initiator);
+                to.put(&spis.responder);
+                let (nonce_i, nonce_r) = series.nonce_octets();
+                to.counted(nonce_i);
+                to.counted(nonce_r);
+                to.put(&(series.secrets().len() as u32));
+                series.secrets().iter().for_each(|secret| to.counted(secret.expose()));
+                to.counted(link);
+            }
         }
         let rival = rekeying.and_then(|rekeying| rekeying.rival.as_ref());
         to.put(&rival.is_some());
@@ -72,5 +86,17 @@ fn asked(from: &mut Reader<'_>) -> Result<IkeAsked, Damage> {
     let method = from.get::<u16>()?;
     let method = KeMethod::ALL.iter().find(|known| known.id() == method).ok_or_else(|| from.damage("key exchange"))?;
     let ephemeral = seed.ephemeral(*method).map_err(|_| from.damage("key exchange"))?;
-    Ok(IkeAsked { spi, nonce, seed, ephemeral, renewals: from.get()? })
+    let renewals = from.get()?;
+    let half = from.get::<bool>()?.then(|| half(from).map(Box::new)).transpose()?;
+    Ok(IkeAsked { spi, nonce, seed, ephemeral, renewals, half })
+}
+
+/// Key exchanges that are done.
+fn half(from: &mut Reader<'_>) -> Result<(IkeHalf, Link), Damage> {
+    let suite: IkeSuite = from.get()?;
+    let spis = Spis { initiator: from.get()?, responder: from.get()? };
+    let (nonce_i, nonce_r) = (from.counted("nonce")?, from.counted("nonce")?);
+    let secrets = from.each(|from| from.counted("secret").map(SharedSecret::from_slice))?;
+    let series = Series::resumed((nonce_i, nonce_r), secrets);
+    Ok((IkeHalf { suite, spis, series }, from.counted("link")?.into()))
 }

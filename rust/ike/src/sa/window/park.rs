@@ -10,8 +10,9 @@ impl Parked for Ask {
     fn park(&self, to: &mut Writer) {
         match self {
             // A Child SA that is asked for goes with the secrets that were to make it: an answer only shows life.
-            Ask::Liveness | Ask::MakeChild => to.put(&0u8),
+            Ask::Liveness | Ask::MakeChild | Ask::FollowChild => to.put(&0u8),
             Ask::RekeyIke => to.put(&9u8),
+            Ask::FollowIke => to.put(&10u8),
             Ask::Probe { path, generation } => {
                 to.put(&1u8);
                 to.put(path);
@@ -67,6 +68,7 @@ impl Parked for Ask {
             7 => Ask::Repair { path: from.get()?, cookie: from.get::<u128>()?.to_be_bytes() },
             8 => Ask::Away { seconds: from.get()? },
             9 => Ask::RekeyIke,
+            10 => Ask::FollowIke,
             _ => return Err(from.damage("request")),
         })
     }
@@ -91,7 +93,7 @@ impl Requests {
             to.put(generation);
             to.put(many_paths);
         }
-        let lasting = |ask: &&Ask| !matches!(ask, Ask::MakeChild);
+        let lasting = |ask: &&Ask| !matches!(ask, Ask::MakeChild | Ask::FollowChild);
         let lasting: Vec<&Ask> = queue.iter().filter(lasting).collect();
         to.each(lasting.into_iter());
     }
