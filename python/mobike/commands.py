@@ -83,6 +83,10 @@ class Profile:
     remote_ts: tuple[str, ...]
     """Selectors of what is behind the peer; empty with a pool: the address that the peer was leased."""
     pools: tuple[Pool, ...] = ()
+    pool_name: str | None = None
+    """Of the pools, if several connections lease from them; they say the same of them."""
+    sticky: int = 0
+    """A peer gets the inner address that it had before, for so many nanoseconds after it left; 0: whichever is free."""
     handout: Handout = NOTHING
     """Responder: what goes with the addresses that it leases."""
     request_ip4: bool = False
@@ -159,6 +163,17 @@ class RemoveProfile:
     """Forget a connection; its SAs stay until they are closed."""
 
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Remember:
+    """At start: this peer of a connection with a sticky pool had this inner address, and left so many nanoseconds ago.
+    What an SA holds by now is not touched."""
+
+    connection: str
+    peer: str
+    address: Ip
+    ago: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,6 +334,7 @@ class EapFail:
 Command: TypeAlias = (
     SetProfile
     | RemoveProfile
+    | Remember
     | SetLocalAddresses
     | Connect
     | Move

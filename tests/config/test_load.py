@@ -18,7 +18,7 @@ from mobike.config import (
     load,
     parse,
 )
-from mobike.config.models import SECTIONS, ConnectionTable, RetestTable, SearchTable
+from mobike.config.models import SECTIONS, ConnectionTable, PoolTable, RetestTable, SearchTable
 from mobike.config.settings import HookSettings
 from mobike.places import default_socket
 from mobike.policy.connection import MovePolicy, OnRefusal, Ports, Reconnect, Start, Switch
@@ -66,6 +66,7 @@ def test_the_example_shows_every_key_and_can_be_used(tmp_path: Path) -> None:
     for name, model in SECTIONS.items():
         shown = set(document[name]) | {"links": {"manual"}, "store": {"key_env"}}.get(name, set())
         assert shown == set(model.model_fields), name
+    assert {key for pool in document["pools"].values() for key in pool} == set(PoolTable.model_fields)
     connections = document["connections"].values()
     shown = {key for table in connections for key in table}
     assert shown | {"psk", "eap_password", "eap_password_env", "ppk", "ppk_env"} == set(ConnectionTable.model_fields)

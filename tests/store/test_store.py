@@ -90,7 +90,7 @@ def test_a_damaged_or_foreign_file_is_named_with_what_to_do(tmp_path: Path) -> N
     Store(newer).close()
     with sqlite3.connect(newer) as base:
         base.execute("PRAGMA user_version = 7")
-    with pytest.raises(StoreError, match="has format 7, and this version of mobike reads format 1; move it away"):
+    with pytest.raises(StoreError, match="has format 7, and this version of mobike reads format 2; move it away"):
         Store(newer)
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="cannot be opened: "):

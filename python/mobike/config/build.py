@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
-from itertools import pairwise
 from os import X_OK, access
 from pathlib import Path
 from typing import Final, TypeVar
@@ -300,8 +299,9 @@ def _of_initiator(table: ConnectionTable) -> Iterator[ConnectionProblem]:
         yield ConnectionProblem(("unique",), "only a responder decides it; an initiator says initial_contact")
     if not table.remote:
         yield ConnectionProblem(("remote",), "an initiator needs the peer's addresses")
-    if table.pool:
-        yield ConnectionProblem(("pool",), "only a responder leases addresses; an initiator asks by virtual_ip")
+    if table.pool or table.pool_from:
+        key = "pool" if table.pool_from is None else "pool_from"
+        yield ConnectionProblem((key,), "only a responder leases addresses; an initiator asks by virtual_ip")
     if not table.local_ts and not table.virtual_ip:
         yield ConnectionProblem(("local_ts",), "say which networks are behind us, or ask for an address by virtual_ip")
     if not table.remote_ts and not table.virtual_ip:
@@ -318,7 +318,7 @@ def _of_responder(table: ConnectionTable) -> Iterator[ConnectionProblem]:
             ("remote_ts",), "say which networks are behind the peer, or lease addresses from a pool"
         )
     versions = [pool.first.version for pool in table.pool]
-    if len(versions) != len(set(versions)):
+    if len(versions) != len(set(versions)) and table.pool_from is None:
         yield ConnectionProblem(("pool",), "may have one range of IPv4 and one of IPv6")
     if "start" in table.model_fields_set:
         yield ConnectionProblem(("start",), "only an initiator begins; a responder listens")
@@ -448,7 +448,6 @@ def build_settings(
         problem(("links", "manual"), 'is used with source = "manual" only')
     if limits.cookie_threshold > limits.max_half_open:
         problem(("limits", "cookie_threshold"), "is above max_half_open: cookies would never be asked for")
-    _pools_apart(connections, problem)
     rules = _rules(links.rule)
     return Settings(
         daemon=_daemon(daemon, base),
@@ -498,18 +497,6 @@ def _completed(connection: Connection, daemon: DaemonTable, rules: tuple[LinkRul
     policy = connection.policy
     ports = replace(policy.ports, local_ike=daemon.ike_port, local_natt=daemon.natt_port)
     return replace(connection, policy=replace(policy, ports=ports, links=policy.links or rules))
-
-
-def _pools_apart(connections: tuple[Connection, ...], problem: Callable[[Key, str], None]) -> None:
-    """Each connection leases from its own ranges: one address leased twice would mix up two peers' traffic."""
-    leased = sorted(
-        (pool.first.version, int(pool.first), int(pool.first) + pool.count, connection.name)
-        for connection in connections
-        for pool in connection.profile.pools
-    )
-    for (version, _, end, name), (next_version, begin, _, other) in pairwise(leased):
-        if version == next_version and begin < end:
-            problem(("connections", other, "pool"), f"overlaps the pool of {name}")
 
 
 def _section(sections: Mapping[str, Table | None], name: str, model: type[_T]) -> _T:

@@ -15,7 +15,8 @@ from mobike.config.checks import Checks
 from mobike.config.fields import Context
 from mobike.config.locate import Key, KeyLines
 from mobike.config.messages import Complaint, complaints
-from mobike.config.models import SECTIONS, ConnectionTable, Table
+from mobike.config.models import SECTIONS, ConnectionTable, PoolTable, Table
+from mobike.config.pools import pools_apart, with_orders, with_ranges
 from mobike.config.problems import ConfigError, Problem, dotted, unknown_key
 from mobike.config.secrets import exposure
 from mobike.config.settings import Connection, Settings
@@ -106,10 +107,12 @@ class _Reader:
         self._warnings: list[Problem] = []
 
     def read(self, document: dict[str, Any]) -> Loaded:
-        for name in document.keys() - SECTIONS.keys() - {"connections"}:
-            self._problem((name,), unknown_key(name, [*SECTIONS, "connections"]))
+        for name in document.keys() - SECTIONS.keys() - {"connections", "pools"}:
+            self._problem((name,), unknown_key(name, [*SECTIONS, "connections", "pools"]))
         sections = {name: self._table((name,), model, document.get(name, {})) for name, model in SECTIONS.items()}
-        connections = tuple(self._connections(document.get("connections", {})))
+        pools = dict(self._pools(document.get("pools", {})))
+        connections = tuple(self._connections(document.get("connections", {}), pools))
+        pools_apart(connections, pools, self._problem)
         if None in sections.values():
             raise ConfigError(self._problems)
         settings = build_settings(sections, connections, self._base, self._problem, self._environ)
@@ -117,22 +120,31 @@ class _Reader:
             raise ConfigError(self._problems)
         return Loaded(settings, tuple(self._warnings))
 
-    def _connections(self, tables: object) -> Iterator[Connection]:
+    def _connections(self, tables: object, pools: Mapping[str, PoolTable]) -> Iterator[Connection]:
+        for name, table in self._named("connections", ConnectionTable, tables):
+            whole = with_ranges(name, table, pools, self._problem)
+            connection = build_connection(name, whole, self._base, self._environ)
+            for found in connection.problems:
+                self._connection_problem(("connections", name), found)
+            if connection.built is not None:
+                yield with_orders(connection.built, table, pools)
+
+    def _pools(self, tables: object) -> Iterator[tuple[str, PoolTable]]:
+        for name, table in self._named("pools", PoolTable, tables):
+            if len({each.first.version for each in table.ranges}) != len(table.ranges):
+                self._problem(("pools", name, "ranges"), "may have one range of IPv4 and one of IPv6")
+            yield name, table
+
+    def _named(self, section: str, model: type[_T], tables: object) -> Iterator[tuple[str, _T]]:
         if not isinstance(tables, dict):
-            self._problem(("connections",), "must hold tables: [connections.NAME]")
+            self._problem((section,), f"must hold tables: [{section}.NAME]")
             return
         for name, values in tables.items():
-            key = ("connections", name)
             if not _NAME.fullmatch(name):
-                self._problem(key, "a name is made of letters, digits, '.', '_' and '-', at most 64")
-            table = self._table(key, ConnectionTable, values)
-            if table is None:
-                continue
-            connection = build_connection(name, table, self._base, self._environ)
-            for found in connection.problems:
-                self._connection_problem(key, found)
-            if connection.built is not None:
-                yield connection.built
+                self._problem((section, name), "a name is made of letters, digits, '.', '_' and '-', at most 64")
+            table = self._table((section, name), model, values)
+            if table is not None:
+                yield name, table
 
     def _table(self, key: Key, model: type[_T], values: object) -> _T | None:
         try:

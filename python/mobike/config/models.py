@@ -225,6 +225,7 @@ class ConnectionTable(Table):
     child: Annotated[list[ChildTable], Field(max_length=MOST_CHILDREN)] = []
     most_children: Annotated[int, Field(ge=1, le=MOST_CHILDREN + 1)] = 16
     pool: list[PoolRange] = []
+    pool_from: Annotated[str, Field(min_length=1)] | None = None
     dns: Annotated[list[Address], Field(max_length=8)] = []
     networks: Annotated[list[Network], Field(max_length=64)] = []
     dns_domains: Annotated[list[DomainName], Field(max_length=32)] = []
@@ -266,6 +267,13 @@ class ConnectionTable(Table):
     reconnect: ReconnectTable = ReconnectTable()
     search: SearchTable = SearchTable()
     retest: RetestTable = RetestTable()
+
+
+class PoolTable(Table):
+    """[pools.NAME]: inner addresses that several connections may lease."""
+
+    ranges: Annotated[list[PoolRange], Field(min_length=1, max_length=2)]
+    sticky: Duration = 24 * 3600 * 1_000_000_000
 
 
 SECTIONS: dict[str, type[Table]] = {

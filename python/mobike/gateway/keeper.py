@@ -14,10 +14,12 @@ from typing import Final, Protocol
 import structlog
 
 from mobike.address import Nanos, SaId
+from mobike.commands import Remember
 from mobike.config.settings import StoreSettings
 from mobike.events import Event, IkeSaDown
 from mobike.fleet import Fleet
-from mobike.store import Row, Store, StoreError
+from mobike.gateway.leases import Leases
+from mobike.store import Lease, Row, Store, StoreError
 
 log = structlog.get_logger()
 
@@ -30,6 +32,8 @@ FRESH_S: Final = 60.0
 
 class KeepsSas(Protocol):
     """The part of the core that this needs."""
+
+    def submit(self, commands: Sequence[Remember], /) -> None: ...
 
     def examine(self, records: Sequence[bytes], /) -> list[SaId]: ...
 
@@ -45,11 +49,12 @@ class KeepsSas(Protocol):
 class Keeper:
     """Between core, fleet and store."""
 
-    def __init__(self, core: KeepsSas, fleet: Fleet, store: Store, settings: StoreSettings) -> None:
+    def __init__(self, core: KeepsSas, fleet: Fleet, store: Store, settings: StoreSettings, leases: Leases) -> None:
         self._core = core
         self._fleet = fleet
         self._store = store
         self._settings = settings
+        self._leases = leases
         self._gone: set[SaId] = set()
         """Down since the last beat."""
         self._untold: set[SaId] = set()
@@ -78,6 +83,8 @@ class Keeper:
         refused = [(sa, why) for sa, why in verdicts if why is not None]
         for sa, why in refused:
             log.warning("store.refused", sa=f"{sa:016x}", text=f"IKE SA {sa:016x} is not resumed: {why}")
+        # Only now: what an SA holds is its own, and nobody's to be kept.
+        self._core.submit(self._leases.reminders(self._store.leases(now - self._leases.longest_s), now))
         resumed = len(verdicts) - len(refused)
         self._fleet.expect(resumed)
         if rows:
@@ -96,6 +103,7 @@ class Keeper:
     def see(self, events: Sequence[Event]) -> None:
         """What a turn took."""
         self._gone.update(event.sa for event in events if isinstance(event, IkeSaDown))
+        self._leases.see(events)
 
     async def _beat(self) -> None:
         changed = [*self._untold, *await asyncio.to_thread(self._core.changed, MOST_PER_BEAT)]
@@ -103,21 +111,24 @@ class Keeper:
         gone, self._gone = self._gone, set()
         # The core is ahead of the fleet by a turn at most.
         self._untold = set(changed).difference((sa for sa, _ in asked), self._untold, gone)
-        if not asked and not gone:
+        leases = self._leases.changed(time.time())
+        if not asked and not gone and not leases:
             return
-        self._writing = asyncio.ensure_future(asyncio.to_thread(self._write, asked, gone))
+        self._writing = asyncio.ensure_future(asyncio.to_thread(self._write, asked, gone, leases))
         try:
             # Whoever is cancelled meanwhile must not leave a writer behind: see `park`.
             await asyncio.shield(self._writing)
         except sqlite3.Error:
             self._untold.update(sa for sa, _ in asked)
             self._gone |= gone
+            self._leases.unwritten(leases)
             raise
 
-    def _write(self, asked: Sequence[tuple[SaId, bytes]], gone: Iterable[SaId]) -> None:
+    def _write(self, asked: Sequence[tuple[SaId, bytes]], gone: Iterable[SaId], leases: Sequence[Lease]) -> None:
         records = self._core.records(asked)
         now = time.time()
         self._store.write((Row(sa, now, record) for sa, record in records), gone)
+        self._store.write_leases(leases)
 
     async def park(self) -> None:
         """The core stops; its SAs are in the store, and their peers heard nothing. Nothing may be written after it."""
@@ -126,6 +137,7 @@ class Keeper:
         records = self._core.park(self._fleet.remember(None, Nanos(time.monotonic_ns())))
         now = time.time()
         self._store.park([Row(sa, now, record) for sa, record in records])
+        self._store.write_leases(self._leases.changed(now, everything=True))
         log.info("store.parked", text=f"{len(records)} IKE SAs are parked in {self._settings.file}")
 
     def close(self) -> None:

@@ -26,6 +26,7 @@ from mobike.gateway.desk import Desk
 from mobike.gateway.hooks import Hooks
 from mobike.gateway.journal import Journal
 from mobike.gateway.keeper import Keeper
+from mobike.gateway.leases import Leases
 from mobike.gateway.shell import Shell
 from mobike.inner import echo
 from mobike.link import Links
@@ -160,7 +161,8 @@ class Daemon:
     def _make_keeper(self) -> Keeper | None:
         if self._store is None or self.settings.store is None:
             return None
-        keeper = Keeper(self._core, self._fleet, self._store, self.settings.store)
+        sticky = {each.name: each.profile.sticky for each in self.settings.connections if each.profile.accepts}
+        keeper = Keeper(self._core, self._fleet, self._store, self.settings.store, Leases(sticky))
         keeper.check()
         return keeper
 

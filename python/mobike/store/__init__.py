@@ -1,11 +1,13 @@
-"""What must survive the process: sealed IKE SAs in a database of one file. It knows rows, not what is in them.
+"""What must survive the process, in a database of one file: sealed IKE SAs, and who had which inner address.
+
+It knows rows, not what is in them.
 
 key         the key that seals them: from the environment, from a file, or made at first start
 database    SQLite in WAL mode; one process at a time; every row is taken once
 """
 
-from mobike.store.database import Row, Store
+from mobike.store.database import Lease, Row, Store
 from mobike.store.key import KEY_OCTETS, store_key
 from mobike.store.trouble import StoreError
 
-__all__ = ["KEY_OCTETS", "Row", "Store", "StoreError", "store_key"]
+__all__ = ["KEY_OCTETS", "Lease", "Row", "Store", "StoreError", "store_key"]

@@ -1,19 +1,23 @@
-"""Sealed IKE SAs in SQLite. One process at a time; a row is given out once, and gone before anything is made of it."""
+"""Sealed IKE SAs in SQLite. One process at a time; a row is given out once, and gone before anything is made of it.
+
+Beside them, and in the clear: which peer had which inner address. Nothing is lost if such a row is given out twice.
+"""
 
 import fcntl
 import os
 import sqlite3
 from collections.abc import Iterable, Sequence
 from contextlib import closing
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from mobike.address import SaId
+from mobike.address import Ip, SaId
 from mobike.store.trouble import StoreError
 
 _APPLICATION: Final = 0x6D626B73
 """`PRAGMA application_id`: this is a store of ours ("mbks")."""
-_VERSION: Final = 1
+_VERSION: Final = 2
 _SCHEMA: Final = """
 CREATE TABLE sas (
     sa      TEXT PRIMARY KEY,       -- the id of the IKE SA in hexadecimal, as the API shows it
@@ -26,6 +30,20 @@ CREATE TABLE starts (               -- who took the rows, and how many: a row is
     taken   INTEGER NOT NULL
 );
 """
+_LEASES: Final = """
+CREATE TABLE leases (               -- who had which inner address
+    connection TEXT NOT NULL,
+    peer    TEXT NOT NULL,          -- who it proved to be
+    family  INTEGER NOT NULL,       -- 4 or 6
+    address TEXT NOT NULL,
+    seen    REAL NOT NULL,          -- seconds since the epoch: it still had it then
+    PRIMARY KEY (connection, peer, family)
+) WITHOUT ROWID;
+CREATE INDEX leases_by_age ON leases (seen);
+"""
+"""Came with version 2."""
+_MOST_LEASES: Final = 262_144
+"""Peers that are remembered; those that are gone longest are forgotten first."""
 _MOST_STARTS: Final = 1000
 """Starts that are remembered."""
 
@@ -36,6 +54,15 @@ class Row(NamedTuple):
     sa: SaId
     written: float
     record: bytes
+
+
+class Lease(NamedTuple):
+    """A peer had an inner address."""
+
+    connection: str
+    peer: str
+    address: Ip
+    seen: float
 
 
 class Store:
@@ -85,6 +112,30 @@ class Store:
         """These, and no others."""
         self._transaction(rows, (), clear=True)
 
+    def leases(self, since: float) -> list[Lease]:
+        """Those that were seen since then; older ones are forgotten, and so are those beyond a limit."""
+        try:
+            self._base.execute("DELETE FROM leases WHERE seen < ?", (since,))
+            self._base.execute(
+                "DELETE FROM leases WHERE seen < (SELECT seen FROM leases ORDER BY seen DESC LIMIT 1 OFFSET ?)",
+                (_MOST_LEASES,),
+            )
+            found = self._base.execute("SELECT connection, peer, address, seen FROM leases").fetchall()
+            return [Lease(connection, peer, ip_address(address), seen) for connection, peer, address, seen in found]
+        except (sqlite3.Error, ValueError, TypeError) as problem:
+            raise self._unreadable(problem) from None
+
+    def write_leases(self, leases: Sequence[Lease]) -> None:
+        """These are so now."""
+        rows = ((each.connection, each.peer, each.address.version, str(each.address), each.seen) for each in leases)
+        self._base.execute("BEGIN IMMEDIATE")
+        try:
+            self._base.executemany("INSERT OR REPLACE INTO leases VALUES (?, ?, ?, ?, ?)", rows)
+            self._base.execute("COMMIT")
+        except BaseException:
+            self._base.execute("ROLLBACK")
+            raise
+
     def close(self) -> None:
         """Let it go."""
         self._base.close()
@@ -115,10 +166,13 @@ class Store:
         (application,) = self._base.execute("PRAGMA application_id").fetchone()
         if (application, version) == (0, 0) and not self._base.execute("SELECT 1 FROM sqlite_master").fetchone():
             self._base.executescript(
-                f"BEGIN; {_SCHEMA} PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {_VERSION}; COMMIT;"
+                f"BEGIN; {_SCHEMA} {_LEASES} PRAGMA application_id = {_APPLICATION};"
+                f"PRAGMA user_version = {_VERSION}; COMMIT;"
             )
         elif application != _APPLICATION:
             raise StoreError(self._path, "is a database of something else", "name another file in [store]")
+        elif version == 1:
+            self._base.executescript(f"BEGIN; {_LEASES} PRAGMA user_version = {_VERSION}; COMMIT;")
         elif version != _VERSION:
             why = f"has format {version}, and this version of mobike reads format {_VERSION}"
             raise StoreError(self._path, why, "move it away to start without its SAs")

@@ -95,7 +95,8 @@ impl Bout {
                 profile: Arc::new(profile("client-000001.example.net", IdentityPattern::Exact(gateway))),
             },
         );
-        let pool = Pool { v4: Some(("10.0.0.1".parse().unwrap(), "10.255.255.254".parse().unwrap())), v6: None };
+        let pool =
+            Pool { v4: Some(("10.0.0.1".parse().unwrap(), "10.255.255.254".parse().unwrap())), ..Pool::default() };
         let gateway = Profile {
             local_ts: vec![Selector::ANY_V4],
             remote_ts: vec![],

@@ -5,7 +5,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use crate::Path;
-use crate::id::{ChildId, Generation, ProfileId, Question, SaId, Token};
+use crate::id::{ChildId, Generation, Identity, ProfileId, Question, SaId, Token};
 use crate::profile::Profile;
 use crate::sa::exchange::eap::EapReply;
 
@@ -32,6 +32,18 @@ pub enum Command {
     RemoveProfile {
         /// Which.
         id: ProfileId,
+    },
+    /// A peer had this inner address under the standing orders of a sticky pool so long ago: it is to get it again. Told at
+    /// start; what an SA holds by then, or a pool does not hold, is not touched.
+    Remember {
+        /// The standing orders.
+        profile: ProfileId,
+        /// Who the peer proved to be.
+        who: Identity,
+        /// What it had.
+        address: IpAddr,
+        /// Since it left.
+        ago: Duration,
     },
     /// The addresses we tell peers about in IKE_AUTH, most preferred first.
     SetLocalAddresses {

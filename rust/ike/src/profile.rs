@@ -202,8 +202,12 @@ impl Default for Retransmit {
 }
 
 /// Addresses a responder may lease: inclusive ranges. The first free one is given, and taken back when the IKE SA ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Pool {
+    /// Its name, if several connections may lease from it; they say the same of it.
+    pub shared: Option<Arc<str>>,
+    /// A peer gets the address that it had before, for so long after it left; zero: whichever is free.
+    pub sticky: Duration,
     /// First and last IPv4 address.
     pub v4: Option<(Ipv4Addr, Ipv4Addr)>,
     /// First and last IPv6 address.

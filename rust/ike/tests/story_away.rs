@@ -30,7 +30,7 @@ fn pair() -> Pair {
             profile.extensions = Extensions::AWAY;
             profile.liveness = secs(30);
             profile.remote_ts.clear();
-            profile.pool = Some(Pool { v4: Some(([10, 9, 0, 1].into(), [10, 9, 0, 1].into())), v6: None });
+            profile.pool = Some(Pool { v4: Some(([10, 9, 0, 1].into(), [10, 9, 0, 1].into())), ..Pool::default() });
         })
 }
 

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use mobike_ike::handout::{Handout, Wanted};
 use mobike_ike::profile::{Pool, RequestVip};
-use stage::{CLIENT, Command, PROFILE, Pair, Selector, Settings, ip};
+use stage::{
+    CLIENT, Command, GATEWAY, Identity, IdentityPattern, NotifyType, PROFILE, Pair, Selector, Settings, ip, secs,
+};
 
 const BOTH: RequestVip = RequestVip { v4: true, v6: true };
 
@@ -14,6 +16,7 @@ fn pool() -> Pool {
     Pool {
         v4: Some(([10, 9, 0, 1].into(), [10, 9, 0, 9].into())),
         v6: Some(([0xfd00, 9, 0, 0, 0, 0, 0, 1].into(), [0xfd00, 9, 0, 0, 0, 0, 0, 9].into())),
+        ..Pool::default()
     }
 }
 
@@ -115,4 +118,106 @@ fn what_a_client_was_told_outlives_its_process() {
     let resumed = engine.resume(now, &parked[0], mobike_ike::park::Standing::Sure).expect("it can be resumed");
     assert_eq!(resumed.up.handout.as_deref().cloned(), told);
     assert_eq!(resumed.up.virtual_ips, [ip("10.9.0.1"), ip("fd00:9::1")]);
+}
+
+/// A pool that remembers, with two addresses, for anybody.
+fn sticky() -> Pair {
+    let pair = pair(RequestVip { v4: true, v6: false }, Wanted::default());
+    pair.gateway_profile(|profile| {
+        let v4 = Some(([10, 9, 0, 1].into(), [10, 9, 0, 2].into()));
+        profile.pool = Some(Pool { v4, sticky: secs(3600), shared: Some("warriors".into()), ..Pool::default() });
+        profile.remote_id = IdentityPattern::Any;
+    })
+}
+
+/// The client calls itself so from now on.
+fn named(pair: Pair, name: &str) -> Pair {
+    pair.client_profile(|profile| profile.local_id = Identity::Fqdn(name.into()))
+}
+
+/// It comes, and this is what it gets.
+fn comes(pair: &mut Pair) -> Vec<std::net::IpAddr> {
+    pair.connect();
+    pair.gateway().ups().last().map(|up| up.virtual_ips.clone()).unwrap_or_default()
+}
+
+/// The same, and it leaves.
+fn visits(pair: &mut Pair) -> Vec<std::net::IpAddr> {
+    let got = comes(pair);
+    pair.close(CLIENT);
+    pair.settle();
+    got
+}
+
+#[test]
+fn a_sticky_pool_gives_a_peer_the_address_that_it_had() {
+    let mut pair = named(sticky(), "ann");
+    assert_eq!(visits(&mut pair), [ip("10.9.0.1")]);
+    pair = named(pair, "bob");
+    assert_eq!(visits(&mut pair), [ip("10.9.0.2")]);
+    pair = named(pair, "ann");
+    assert_eq!(visits(&mut pair), [ip("10.9.0.1")]);
+    // Nothing was never had; who is gone longest gives way.
+    pair = named(pair, "carol");
+    assert_eq!(visits(&mut pair), [ip("10.9.0.2")]);
+    pair = named(pair, "ann");
+    assert_eq!(visits(&mut pair), [ip("10.9.0.1")]);
+}
+
+#[test]
+fn a_sticky_pool_forgets_in_time() {
+    let mut pair = named(sticky(), "ann");
+    assert_eq!(visits(&mut pair), [ip("10.9.0.1")]);
+    pair = named(pair, "bob");
+    assert_eq!(visits(&mut pair), [ip("10.9.0.2")]);
+    pair.run_for(secs(3600));
+    pair = named(pair, "carol");
+    assert_eq!(visits(&mut pair), [ip("10.9.0.1")]);
+}
+
+#[test]
+fn a_gateway_that_begins_again_is_reminded_of_who_had_what() {
+    let mut pair = named(sticky(), "ann");
+    let profile = Arc::new(pair.profile_of(GATEWAY));
+    pair.order(GATEWAY, Command::SetProfile { id: PROFILE, profile });
+    let remember = |who: &str, address, ago| Command::Remember {
+        profile: PROFILE,
+        who: Identity::Fqdn(who.into()),
+        address: ip(address),
+        ago: secs(ago),
+    };
+    for order in [remember("ann", "10.9.0.2", 3599), remember("bob", "10.9.0.1", 3600), remember("x", "10.7.0.1", 0)] {
+        pair.order(GATEWAY, order);
+    }
+    assert_eq!(visits(&mut pair), [ip("10.9.0.2")]);
+    // Bob's time was over.
+    pair = named(pair, "carol");
+    assert_eq!(visits(&mut pair), [ip("10.9.0.1")]);
+}
+
+#[test]
+fn a_client_that_begins_again_goes_on_with_its_address_and_nobody_else_gets_it() {
+    let mut pair = named(sticky(), "ann").client_profile(|profile| profile.initial_contact = true);
+    assert_eq!(comes(&mut pair), [ip("10.9.0.1")]);
+    // IKE_AUTH { .., N(INITIAL_CONTACT) } -->   the old SA ends, and gives nothing back that the new one has
+    assert_eq!(comes(&mut pair), [ip("10.9.0.1")]);
+    assert_eq!(pair.gateway().downs().len(), 1);
+    pair = named(pair, "bob");
+    assert_eq!(comes(&mut pair), [ip("10.9.0.2")]);
+    pair = named(pair, "carol");
+    pair.connect();
+    assert_eq!(pair.gateway().ups().last().map(|up| up.virtual_ips.len()), Some(0), "there is none left");
+}
+
+#[test]
+fn an_exhausted_pool_is_named_with_who_was_refused() {
+    let mut pair = sticky();
+    for name in ["ann", "bob", "carol"] {
+        pair = named(pair, name);
+        pair.connect();
+    }
+    assert!(pair.told.iter().any(|told| told.carries(NotifyType::INTERNAL_ADDRESS_FAILURE)));
+    let notices = pair.gateway().notices();
+    assert_eq!(notices, ["Child SA refused: no inner address is free for carol in pool \"warriors\""]);
+    assert_eq!(pair.gateway().live_children().len(), 2);
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use mobike_ike::command::Verdict;
 use mobike_ike::crypto::{KeyKind, SecretBytes};
 use mobike_ike::event::{Authorise, ConnectError, EapAsked};
+use mobike_ike::profile::Unique;
 use mobike_ike::{
     Credential, EapPacket, EapReply, IdentityPattern, LocalProof, Question, QuestionLimits, RemoteProof, Settings,
 };
@@ -101,7 +102,8 @@ fn reply(pair: &mut Pair, who: HostId, asked: &EapAsked, reply: EapReply) {
 /// Both ends answer what they are asked until nothing happens any more.
 #[track_caller]
 fn play(pair: &mut Pair, toy: &Toy) {
-    let mut answered = [0, 0];
+    let ended = |pair: &Pair| pair.client().ups().len() + pair.client().failures().len();
+    let (before, mut answered) = (ended(pair), [CLIENT, GATEWAY].map(|who| questions(pair, who).len()));
     for _ in 0..1_000 {
         pair.run_for(ms(100));
         for who in [CLIENT, GATEWAY] {
@@ -111,8 +113,7 @@ fn play(pair: &mut Pair, toy: &Toy) {
             }
             answered[who.0] = all.len();
         }
-        let over = !pair.client().ups().is_empty() || !pair.client().failures().is_empty();
-        if over {
+        if ended(pair) > before {
             pair.run_for(ms(500));
             return;
         }
@@ -568,4 +569,34 @@ fn neither_packets_nor_keys_are_printed() {
         })
     );
     assert!(!shown.contains("hunter2") && !shown.contains("94") && shown.contains("[secret]"), "{shown}");
+}
+
+/// Ann connects, and then this user: which of both IKE SAs the gateway has in the end.
+fn second_user(unique: Unique, says_so: bool, user: &'static str) -> [bool; 2] {
+    let pair = talking(1).client_profile(|profile| profile.initial_contact = says_so);
+    let mut pair = begun(pair.gateway_profile(|profile| profile.unique = unique));
+    play(&mut pair, &Toy { user: Some("ann@example.net"), ..Toy::default() });
+    let first = pair.gateway().sa();
+    pair.connect_over(&[(WIFI, WAN)]);
+    play(&mut pair, &Toy { user: Some(user), ..Toy::default() });
+    pair.run_for(secs(20));
+    let (alive, refused) = (pair.gateway().alive(), pair.client().failures().len());
+    assert_eq!(alive.iter().any(|sa| *sa != first), refused == 0);
+    [alive.contains(&first), refused == 0]
+}
+
+#[test]
+fn who_may_have_two_is_asked_of_who_eap_proved_and_not_of_who_somebody_says_to_be() {
+    // The ID payload is the same each time: the name that EAP proves counts.
+    for (unique, says_so, of_ann) in [
+        (Unique::AsPeerSays, false, [true, true]),
+        (Unique::AsPeerSays, true, [false, true]),
+        (Unique::Replace, false, [false, true]),
+        (Unique::Keep, false, [true, false]),
+        (Unique::Keep, true, [false, true]),
+        (Unique::Never, true, [true, true]),
+    ] {
+        assert_eq!(second_user(unique, says_so, "ann@example.net"), of_ann, "{unique:?} {says_so}");
+        assert_eq!(second_user(unique, says_so, "bob@example.net"), [true, true], "{unique:?} {says_so}, another");
+    }
 }

@@ -191,7 +191,7 @@ fn the_newest_list_and_the_window_of_the_peer_are_remembered() {
 // req: M3.2-3
 #[test]
 fn no_newcomer_gets_the_address_that_a_resumed_peer_holds() {
-    let pool = Pool { v4: Some(([10, 9, 0, 1].into(), [10, 9, 0, 9].into())), v6: None };
+    let pool = Pool { v4: Some(([10, 9, 0, 1].into(), [10, 9, 0, 9].into())), ..Pool::default() };
     let mut pair = Pair::new(1)
         .client_profile(|profile| {
             profile.request_virtual_ip = RequestVip { v4: true, v6: false };

@@ -321,7 +321,7 @@ fn a_refused_child_sa_leaves_the_ike_sa_up_and_both_ends_say_why() {
 }
 
 fn pool(last: u8) -> Pool {
-    Pool { v4: Some(([10, 9, 0, 1].into(), [10, 9, 0, last].into())), v6: None }
+    Pool { v4: Some(([10, 9, 0, 1].into(), [10, 9, 0, last].into())), ..Pool::default() }
 }
 
 /// Clients that ask for an inner address, and a gateway that has so many.

@@ -237,7 +237,7 @@ fn profiles(ike: &str, esp: &str) -> Failable<(Profile, Profile)> {
         remote_ts: vec![],
         plan: Default::default(),
         unique: Default::default(),
-        pool: Some(Pool { v4: Some((leased, leased)), v6: None }),
+        pool: Some(Pool { v4: Some((leased, leased)), ..Pool::default() }),
         request_virtual_ip: RequestVip::default(),
         accepts: true,
         ..phone.clone()

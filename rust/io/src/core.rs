@@ -117,7 +117,10 @@ impl Core {
     fn shard_of(&self, order: &Order) -> Option<usize> {
         let owner = match order {
             Order::Engine(command) => match command {
-                Command::SetProfile { .. } | Command::RemoveProfile { .. } | Command::SetLocalAddresses { .. } => {
+                Command::SetProfile { .. }
+                | Command::RemoveProfile { .. }
+                | Command::Remember { .. }
+                | Command::SetLocalAddresses { .. } => {
                     return None;
                 }
                 Command::Connect { token, .. } => (token.0 % self.mailboxes.len() as u64) as usize,

@@ -8,7 +8,7 @@ use mobike_ike::profile::Pool;
 
 /// The profile as this shard shall have it.
 pub(crate) fn profile_of_shard(profile: &Arc<Profile>, shard: u8, shards: u8) -> Arc<Profile> {
-    match profile.pool {
+    match &profile.pool {
         Some(pool) if shards > 1 => {
             let mut own = Profile::clone(profile);
             own.pool = Some(pool_of_shard(pool, shard, shards));
@@ -18,7 +18,7 @@ pub(crate) fn profile_of_shard(profile: &Arc<Profile>, shard: u8, shards: u8) ->
     }
 }
 
-fn pool_of_shard(pool: Pool, shard: u8, shards: u8) -> Pool {
+fn pool_of_shard(pool: &Pool, shard: u8, shards: u8) -> Pool {
     let v4 = pool.v4.and_then(|(first, last)| {
         let (first, last) = part(first.to_bits().into(), last.to_bits().into(), shard, shards)?;
         Some((Ipv4Addr::from_bits(first as u32), Ipv4Addr::from_bits(last as u32)))
@@ -27,7 +27,7 @@ fn pool_of_shard(pool: Pool, shard: u8, shards: u8) -> Pool {
         let (first, last) = part(first.to_bits(), last.to_bits(), shard, shards)?;
         Some((Ipv6Addr::from_bits(first), Ipv6Addr::from_bits(last)))
     });
-    Pool { v4, v6 }
+    Pool { v4, v6, ..pool.clone() }
 }
 
 /// Part number `shard` of `shards` equal ones; the last takes what is left over. `None` if there is nothing in it.

@@ -133,7 +133,7 @@ impl Tunnel {
         let ip = |last: u8| format!("127.0.{net_number}.{last}");
         let mut phone = End::start(&[&ip(1), &ip(2)], config.clone());
         let mut gateway = End::start(&[&ip(129)], config.clone());
-        let pool = Pool { v4: Some((Ipv4Addr::new(10, 7, 0, 1), Ipv4Addr::new(10, 7, 0, 200))), v6: None };
+        let pool = Pool { v4: Some((Ipv4Addr::new(10, 7, 0, 1), Ipv4Addr::new(10, 7, 0, 200))), ..Pool::default() };
         let mut served =
             Profile { accepts: true, pool: Some(pool), local_ts: net(), ..profile("phones", "gw", "phone") };
         change(&mut served);

@@ -28,6 +28,7 @@ classes! {
     Commands from "mobike.commands" {
         set_profile: "SetProfile",
         remove_profile: "RemoveProfile",
+        remember: "Remember",
         set_local_addresses: "SetLocalAddresses",
         connect: "Connect",
         move_: "Move",

@@ -59,6 +59,11 @@ pub(crate) fn pattern_text(pattern: &IdentityPattern) -> String {
     }
 }
 
+/// What EAP proved, or an event told, of a peer. A name that is none of RFC 7296 is kept as it is.
+pub(crate) fn proven(name: &str) -> Identity {
+    parse(name).unwrap_or_else(|_| Identity::Email(name.into()))
+}
+
 fn is_host(text: &str) -> bool {
     let label =
         |label: &str| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));

@@ -7,9 +7,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 
 use mobike_ike::crypto::SecretBytes;
-use mobike_ike::{
-    ChildId, Command, EapPacket, EapReply, Generation, Identity, NattPorts, Question, SaId, Token, Verdict,
-};
+use mobike_ike::{ChildId, Command, EapPacket, EapReply, Generation, NattPorts, Question, SaId, Token, Verdict};
 use mobike_io::{Operation, Order};
 
 use crate::classes::{Commands, Operations};
@@ -92,6 +90,15 @@ impl Reader<'_> {
         } else if class.is(&commands.set_profile) {
             let profile = profile::profile(&from.getattr(intern!(py, "profile"))?, self.plane)?;
             Command::SetProfile { id: self.names.id(py, &profile.name), profile: Arc::new(profile) }
+        } else if class.is(&commands.remember) {
+            let connection: String = field(from, intern!(py, "connection"))?;
+            let who: String = field(from, intern!(py, "peer"))?;
+            Command::Remember {
+                profile: self.names.id(py, &connection),
+                who: identity::proven(&who),
+                address: field(from, intern!(py, "address"))?,
+                ago: span(from, intern!(py, "ago"))?,
+            }
         } else if class.is(&commands.remove_profile) {
             let name: String = field(from, intern!(py, "name"))?;
             Command::RemoveProfile { id: self.names.id(py, &name) }
@@ -127,13 +134,12 @@ fn eap_send(from: &Bound<'_, PyAny>) -> PyResult<EapReply> {
     Ok(EapReply::Send { packet, refused: refused.map(Arc::from) })
 }
 
-/// A name that is none of RFC 7296 is kept as it is.
 fn eap_done(from: &Bound<'_, PyAny>) -> PyResult<EapReply> {
     let py = from.py();
     let key = from.getattr(intern!(py, "key"))?;
     let octets: Option<&[u8]> = key.extract().map_err(|_| wrong("key", "not bytes"))?;
     let peer: Option<String> = field(from, intern!(py, "peer"))?;
-    let peer = peer.map(|name| identity::parse(&name).unwrap_or_else(|_| Identity::Email(Arc::from(name))));
+    let peer = peer.map(|name| identity::proven(&name));
     Ok(EapReply::Agreed { key: octets.map(SecretBytes::from_slice), peer })
 }
 

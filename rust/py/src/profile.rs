@@ -254,6 +254,9 @@ fn pool(from: &Bound<'_, PyAny>) -> PyResult<Option<Pool>> {
             return Err(wrong("pools", "one range of each family is possible"));
         }
     }
+    let shared: Option<String> = field(from, intern!(from.py(), "pool_name"))?;
+    pool.shared = shared.map(Arc::from);
+    pool.sticky = span(from, intern!(from.py(), "sticky"))?;
     Ok((!ranges.is_empty()).then_some(pool))
 }
 

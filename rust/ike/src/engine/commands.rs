@@ -14,6 +14,7 @@ use crate::sa::exchange::{
 };
 use crate::sa::probe;
 use crate::sa::window::Ask;
+use crate::table::pools::Lessee;
 use crate::table::spi;
 
 impl Engine {
@@ -27,6 +28,12 @@ impl Engine {
             Command::RemoveProfile { id } => {
                 self.ctx.profiles.remove(&id);
                 self.ctx.refresh_accepted();
+            }
+            Command::Remember { profile, who, address, ago } => {
+                let orders = self.ctx.profiles.get(&profile).cloned();
+                if let Some(pool) = orders.as_ref().and_then(|orders| orders.pool.as_ref()) {
+                    self.ctx.pools.remember(now, Lessee { profile, pool, who: &who }, address, ago);
+                }
             }
             Command::SetLocalAddresses { addresses } => self.ctx.local_addresses = addresses,
             Command::Connect { token, profile, paths, natt } => {

@@ -203,12 +203,12 @@ impl Engine {
 
     /// Nobody else may get the addresses that its peer has.
     fn retake_leases(&mut self, sa: &Established) -> Result<(), ResumeError> {
-        let Some((profile_id, profile, leases)) = sa.leased() else { return Ok(()) };
-        let Some(pool) = &profile.pool else { return Ok(()) };
+        let Some((tenant, leases)) = sa.leased() else { return Ok(()) };
+        let Some(lessee) = tenant.lessee() else { return Ok(()) };
         let mut taken = Vec::new();
         for address in leases.iter() {
-            if !self.ctx.pools.retake(profile_id, pool, address) {
-                taken.into_iter().for_each(|address| self.ctx.pools.give_back(profile_id, pool, address));
+            if !self.ctx.pools.retake(lessee, address) {
+                taken.into_iter().for_each(|address| self.ctx.pools.give_back(lessee, address));
                 return Err(ResumeError::LeaseTaken(address));
             }
             taken.push(address);

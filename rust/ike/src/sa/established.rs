@@ -606,7 +606,8 @@ impl Established {
             ctx.identities.remove(digest, self.id.slot());
         }
         if self.part == Role::Responder {
-            core::mem::take(&mut self.leases).give_back(ctx, self.profile_id, &self.profile);
+            let leases = core::mem::take(&mut self.leases);
+            leases.give_back(ctx, &self.tenant());
         }
     }
 }

@@ -1,17 +1,35 @@
-//! Inner addresses on lease. Each profile has its own pool; the lowest free address is given.
+//! Inner addresses on lease. Connections whose pools have one name lease from it together; any other pool is its
+//! connection's own. The lowest free address is given; a pool that is sticky keeps one for whoever had it.
+//!
+//! ```text
+//! range     one family, by offset from its first address: what is free, what is leased
+//! memory    who had which, and until when it is kept
+//! ```
+
+mod memory;
+mod range;
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::collections::BTreeSet;
+use core::time::Duration;
+use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use crate::id::ProfileId;
+use self::range::Range;
+use crate::Nanos;
+use crate::id::{Identity, ProfileId};
 use crate::profile::Pool;
 
-/// The leases of all profiles.
+/// The leases of all pools.
 #[derive(Debug, Default)]
 pub struct Pools {
-    by_profile: HashMap<ProfileId, Leases>,
+    by_key: HashMap<Key, Leases>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Key {
+    Own(ProfileId),
+    Shared(Arc<str>),
 }
 
 #[derive(Debug, Default)]
@@ -20,149 +38,94 @@ struct Leases {
     v6: Range,
 }
 
-/// One range, by offset from its first address: everything from `fresh` on was never given out, but for what is `held`.
-#[derive(Debug, Default)]
-struct Range {
-    fresh: u64,
-    returned: BTreeSet<u64>,
-    /// Beyond `fresh`, and leased: by SAs that were resumed.
-    held: BTreeSet<u64>,
-}
-
-impl Range {
-    fn take(&mut self, size: u128, wanted: Option<u128>) -> Option<u64> {
-        if let Some(wanted) = wanted.and_then(|wanted| u64::try_from(wanted).ok())
-            && self.returned.remove(&wanted)
-        {
-            return Some(wanted);
-        }
-        if let Some(first) = self.returned.pop_first() {
-            return Some(first);
-        }
-        self.pass_held();
-        (u128::from(self.fresh) < size).then(|| {
-            self.fresh += 1;
-            self.fresh - 1
-        })
-    }
-
-    fn pass_held(&mut self) {
-        while self.held.remove(&self.fresh) {
-            self.fresh += 1;
-        }
-    }
-
-    /// It is leased already. `false` if we leased it to somebody else.
-    fn retake(&mut self, offset: u64) -> bool {
-        let taken = if offset < self.fresh { self.returned.remove(&offset) } else { self.held.insert(offset) };
-        self.pass_held();
-        taken
-    }
-
-    fn give_back(&mut self, offset: u128) {
-        let Ok(offset) = u64::try_from(offset) else { return };
-        if offset < self.fresh {
-            self.returned.insert(offset);
-        } else {
-            self.held.remove(&offset);
-        }
-        while self.fresh > 0 && self.returned.remove(&(self.fresh - 1)) {
-            self.fresh -= 1;
-        }
-    }
+/// Who leases, and where.
+#[derive(Debug, Clone, Copy)]
+pub struct Lessee<'a> {
+    /// Under which standing orders.
+    pub profile: ProfileId,
+    /// Their pool.
+    pub pool: &'a Pool,
+    /// Who the peer proved to be.
+    pub who: &'a Identity,
 }
 
 impl Pools {
-    /// Lease an IPv4 address; `wanted` if it was leased before and is free (a client coming back).
-    pub fn lease_v4(&mut self, profile: ProfileId, pool: &Pool, wanted: Option<Ipv4Addr>) -> Option<Ipv4Addr> {
-        let (first, last) = pool.v4?;
-        let size = u128::from(last.to_bits().checked_sub(first.to_bits())?) + 1;
-        let wanted = wanted.and_then(|address| address.to_bits().checked_sub(first.to_bits())).map(u128::from);
-        let offset = self.by_profile.entry(profile).or_default().v4.take(size, wanted)?;
-        Some(Ipv4Addr::from_bits(first.to_bits() + u32::try_from(offset).ok()?))
-    }
-
-    /// Lease an IPv6 address.
-    pub fn lease_v6(&mut self, profile: ProfileId, pool: &Pool, wanted: Option<Ipv6Addr>) -> Option<Ipv6Addr> {
-        let (first, last) = pool.v6?;
-        let size = last.to_bits().checked_sub(first.to_bits())?.saturating_add(1);
-        let wanted = wanted.and_then(|address| address.to_bits().checked_sub(first.to_bits()));
-        let offset = self.by_profile.entry(profile).or_default().v6.take(size, wanted)?;
-        Some(Ipv6Addr::from_bits(first.to_bits() + u128::from(offset)))
+    /// Lease an IPv4 address, or an IPv6 address: the one that this peer had, if it is kept for it; else `wanted`, if it is
+    /// free; else the lowest free one; else the one that is kept longest for somebody who is gone. With `succeeds`, this
+    /// peer's other IKE SAs are about to end: it gets what they have.
+    pub fn lease(
+        &mut self,
+        now: Nanos,
+        lessee: Lessee<'_>,
+        v6: bool,
+        wanted: Option<IpAddr>,
+        succeeds: bool,
+    ) -> Option<IpAddr> {
+        let (first, last) = span(lessee.pool, v6)?;
+        let size = last.checked_sub(first)?.saturating_add(1);
+        let wanted = wanted.and_then(|address| offset(lessee.pool, address));
+        let offset = self.range(lessee, v6).lease(now, lessee, size, wanted, succeeds)?;
+        Some(address(v6, first + u128::from(offset)))
     }
 
     /// An SA comes back that holds this address. `false` if somebody else has it by now. One that is no more in the pool
     /// is nobody else's to get.
-    pub fn retake(&mut self, profile: ProfileId, pool: &Pool, address: IpAddr) -> bool {
-        if !pool.holds(address) {
+    pub fn retake(&mut self, lessee: Lessee<'_>, address: IpAddr) -> bool {
+        if !lessee.pool.holds(address) {
             return true;
         }
-        let leases = self.by_profile.entry(profile).or_default();
-        let (range, offset) = match (address, pool.v4, pool.v6) {
-            (IpAddr::V4(address), Some((first, _)), _) => {
-                (&mut leases.v4, u128::from(address.to_bits() - first.to_bits()))
-            }
-            (IpAddr::V6(address), _, Some((first, _))) => (&mut leases.v6, address.to_bits() - first.to_bits()),
-            _ => return true,
-        };
         // Offsets beyond 64 bits are never leased.
-        u64::try_from(offset).is_ok_and(|offset| range.retake(offset))
+        offset(lessee.pool, address).is_some_and(|offset| self.range(lessee, address.is_ipv6()).retake(lessee, offset))
     }
 
-    /// Take a lease back. `pool` is the one it was made from.
-    pub fn give_back(&mut self, profile: ProfileId, pool: &Pool, address: IpAddr) {
-        let Some(leases) = self.by_profile.get_mut(&profile) else { return };
-        match (address, pool.v4, pool.v6) {
-            (IpAddr::V4(address), Some((first, _)), _) => {
-                leases.v4.give_back(u128::from(address.to_bits().wrapping_sub(first.to_bits())));
-            }
-            (IpAddr::V6(address), _, Some((first, _))) => {
-                leases.v6.give_back(address.to_bits().wrapping_sub(first.to_bits()));
-            }
-            _ => {}
+    /// Take a lease back. The pool is the one it was made from.
+    pub fn give_back(&mut self, lessee: Lessee<'_>, address: IpAddr) {
+        if let Some(offset) = offset(lessee.pool, address) {
+            self.range(lessee, address.is_ipv6()).give_back(lessee, offset);
         }
     }
+
+    /// This peer had this address so long ago: it is kept for it, unless it is leased, or was had too long ago.
+    pub fn remember(&mut self, now: Nanos, lessee: Lessee<'_>, address: IpAddr, ago: Duration) {
+        let left = lessee.pool.sticky.saturating_sub(ago);
+        if let Some(offset) = offset(lessee.pool, address)
+            && !left.is_zero()
+        {
+            self.range(lessee, address.is_ipv6()).remember(lessee.who, offset, now + left);
+        }
+    }
+
+    fn range(&mut self, lessee: Lessee<'_>, v6: bool) -> &mut Range {
+        let key = lessee.pool.shared.clone().map_or(Key::Own(lessee.profile), Key::Shared);
+        let leases = self.by_key.entry(key).or_default();
+        if v6 { &mut leases.v6 } else { &mut leases.v4 }
+    }
+}
+
+/// First and last address as numbers.
+fn span(pool: &Pool, v6: bool) -> Option<(u128, u128)> {
+    match v6 {
+        false => pool.v4.map(|(first, last)| (first.to_bits().into(), last.to_bits().into())),
+        true => pool.v6.map(|(first, last)| (first.to_bits(), last.to_bits())),
+    }
+}
+
+fn address(v6: bool, bits: u128) -> IpAddr {
+    match u32::try_from(bits) {
+        Ok(bits) if !v6 => Ipv4Addr::from_bits(bits).into(),
+        _ => Ipv6Addr::from_bits(bits).into(),
+    }
+}
+
+/// Where in the pool an address lies.
+fn offset(pool: &Pool, address: IpAddr) -> Option<u64> {
+    let (first, last) = span(pool, address.is_ipv6())?;
+    let bits = match address {
+        IpAddr::V4(address) => address.to_bits().into(),
+        IpAddr::V6(address) => address.to_bits(),
+    };
+    bits.checked_sub(first).filter(|_| bits <= last).and_then(|offset| u64::try_from(offset).ok())
 }
 
 #[cfg(test)]
-mod tests {
-    use core::net::Ipv4Addr;
-
-    use super::Pools;
-    use crate::id::ProfileId;
-    use crate::profile::Pool;
-
-    #[test]
-    fn an_address_that_comes_back_with_its_sa_is_leased_to_nobody_else() {
-        let ip = |last| Ipv4Addr::new(10, 0, 0, last);
-        let pool = Pool { v4: Some((ip(5), ip(9))), v6: None };
-        let (mut pools, profile) = (Pools::default(), ProfileId(1));
-        for last in [7, 5] {
-            assert!(pools.retake(profile, &pool, ip(last).into()));
-            assert!(!pools.retake(profile, &pool, ip(last).into()), "it has it already");
-        }
-        assert!(pools.retake(profile, &pool, ip(200).into()), "the pool was another one then");
-        let mut lease = || pools.lease_v4(profile, &pool, None);
-        assert_eq!([lease(), lease()], [Some(ip(6)), Some(ip(8))]);
-        pools.give_back(profile, &pool, ip(7).into());
-        pools.give_back(profile, &pool, ip(200).into());
-        let mut lease = || pools.lease_v4(profile, &pool, None);
-        assert_eq!([lease(), lease(), lease()], [Some(ip(7)), Some(ip(9)), None]);
-        assert!(!pools.retake(profile, &pool, ip(6).into()), "leased meanwhile");
-    }
-
-    #[test]
-    fn gives_the_lowest_free_address_and_stops_at_the_last() {
-        let ip = |last| Ipv4Addr::new(10, 0, 0, last);
-        let pool = Pool { v4: Some((ip(5), ip(7))), v6: None };
-        let (mut pools, profile) = (Pools::default(), ProfileId(1));
-        let mut lease = |wanted| pools.lease_v4(profile, &pool, wanted);
-        assert_eq!([lease(None), lease(None), lease(None), lease(None)], [Some(ip(5)), Some(ip(6)), Some(ip(7)), None]);
-        pools.give_back(profile, &pool, ip(6).into());
-        pools.give_back(profile, &pool, ip(5).into());
-        pools.give_back(profile, &pool, ip(200).into());
-        assert_eq!(pools.lease_v4(profile, &pool, Some(ip(6))), Some(ip(6)));
-        assert_eq!(pools.lease_v4(profile, &pool, Some(ip(6))), Some(ip(5)));
-        assert_eq!(pools.lease_v4(profile, &pool, None), None);
-    }
-}
+mod tests;

@@ -15,7 +15,7 @@ use crate::sa::channel::Channel;
 use crate::sa::child::Family;
 use crate::sa::context::Context;
 use crate::sa::exchange::away::Presence;
-use crate::sa::exchange::configuration::Leases;
+use crate::sa::exchange::configuration::{Leases, Tenant};
 use crate::sa::exchange::repair::Strays;
 use crate::sa::exchange::retrial::Retrial;
 use crate::sa::exchange::{rekey_child, rekey_ike};
@@ -254,9 +254,14 @@ impl Established {
 
     /// What it leases to its peer, and under which standing orders; nothing as the initiator.
     #[must_use]
-    pub fn leased(&self) -> Option<(ProfileId, &Arc<Profile>, &Leases)> {
-        let ours = self.part == Role::Responder;
-        ours.then_some((self.profile_id, &self.profile, &self.leases))
+    pub fn leased(&self) -> Option<(Tenant<'_>, &Leases)> {
+        (self.part == Role::Responder).then(|| (self.tenant(), &self.leases))
+    }
+
+    /// Who its peer is to our pools.
+    #[must_use]
+    pub fn tenant(&self) -> Tenant<'_> {
+        Tenant { profile_id: self.profile_id, profile: &self.profile, who: &self.peer_id }
     }
 }
 

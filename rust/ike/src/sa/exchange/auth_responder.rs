@@ -18,7 +18,7 @@ use crate::sa::child::{Family, Reserved};
 use crate::sa::context::{About, Context};
 use crate::sa::established::{Established, Mobility, Setup};
 use crate::sa::exchange::auth_initiator::{esp_suites, id_body, received_id_body, with_id, write_mobike};
-use crate::sa::exchange::configuration::{self, Leases};
+use crate::sa::exchange::configuration::{self, Leases, Tenant};
 use crate::sa::exchange::fit::{self, Fit};
 use crate::sa::exchange::informational::window_of;
 use crate::sa::exchange::init_responder::{HalfOpen, Secret};
@@ -370,12 +370,15 @@ fn accept(
 ) -> Option<Established> {
     let Peer { id: peer_id, profile_id, profile, proven, answer_to, introduced } = peer;
     let wants_address = payloads.configuration().filter(|cp| configuration::asks_for_address(cp));
-    let mut leases = wants_address.map(|cp| Leases::take(ctx, profile_id, &profile, cp)).unwrap_or_default();
-    let child = offer_child(ctx, &half, path, &profile, &leases, wants_address.is_some(), payloads);
+    let tenant = Tenant { profile_id, profile: &profile, who: &peer_id };
+    let replaces = is_successor(&profile, payloads);
+    let leases = wants_address.map(|cp| Leases::take(ctx, now, &tenant, cp, replaces));
+    let child = offer_child(ctx, &half, path, &tenant, leases.as_ref(), payloads);
+    let mut leases = leases.unwrap_or_default();
     let mobike = profile.mobike && payloads.has(NotifyType::MOBIKE_SUPPORTED);
     let extensions = agreed_extensions(mobike, &profile, payloads);
     if child.is_err() {
-        core::mem::take(&mut leases).give_back(ctx, profile_id, &profile);
+        core::mem::take(&mut leases).give_back(ctx, &tenant);
     }
     let local_addresses = Arc::clone(&ctx.local_addresses);
     let (message, mixed) = (half.answer_header(), half.mixed);
@@ -405,7 +408,7 @@ fn accept(
         }
     });
     let Ok(bytes) = sealed else {
-        leases.give_back(ctx, profile_id, &profile);
+        leases.give_back(ctx, &tenant);
         if let Ok(Some(offered)) = child {
             ctx.children.release(offered.reserved);
         }
@@ -458,13 +461,17 @@ fn accept(
     established.requests.widen(window_of(payloads));
     established.answered(now, spis, auth_id, bytes);
     established.begin_lifetimes(ctx, now);
-    let replaces = match established.profile.unique {
+    established.enter(ctx, replaces);
+    Some(established)
+}
+
+/// Do the other IKE SAs of this peer end?
+fn is_successor(profile: &Profile, payloads: &Payloads<'_>) -> bool {
+    match profile.unique {
         Unique::AsPeerSays | Unique::Keep => payloads.has(NotifyType::INITIAL_CONTACT),
         Unique::Replace => true,
         Unique::Never => false,
-    };
-    established.enter(ctx, replaces);
-    Some(established)
+    }
 }
 
 /// Our AUTH, in the way of the profile.
@@ -488,7 +495,7 @@ fn write_child(writer: &mut SkWriter, offered: &Offered) {
 enum ChildRefusal {
     NoProposal(String),
     Selectors,
-    AddressFailure,
+    AddressFailure(String),
     CpRequired,
     NoRoom,
 }
@@ -498,7 +505,7 @@ impl ChildRefusal {
         match self {
             ChildRefusal::NoProposal(_) => NotifyType::NO_PROPOSAL_CHOSEN,
             ChildRefusal::Selectors => NotifyType::TS_UNACCEPTABLE,
-            ChildRefusal::AddressFailure => NotifyType::INTERNAL_ADDRESS_FAILURE,
+            ChildRefusal::AddressFailure(_) => NotifyType::INTERNAL_ADDRESS_FAILURE,
             ChildRefusal::CpRequired => NotifyType::FAILED_CP_REQUIRED,
             ChildRefusal::NoRoom => NotifyType::NO_ADDITIONAL_SAS,
         }
@@ -508,7 +515,7 @@ impl ChildRefusal {
         match self {
             ChildRefusal::NoProposal(why) => format!("Child SA refused: {why}"),
             ChildRefusal::Selectors => "Child SA refused: no traffic selector is acceptable".into(),
-            ChildRefusal::AddressFailure => "Child SA refused: no inner address is free".into(),
+            ChildRefusal::AddressFailure(why) => format!("Child SA refused: {why}"),
             ChildRefusal::CpRequired => "Child SA refused: peer did not ask for an inner address".into(),
             ChildRefusal::NoRoom => "Child SA refused: no room for another".into(),
         }
@@ -520,20 +527,22 @@ fn offer_child(
     ctx: &mut Context,
     half: &HalfOpen,
     path: Path,
-    profile: &Profile,
-    leases: &Leases,
-    asked_for_address: bool,
+    tenant: &Tenant<'_>,
+    leases: Option<&Leases>,
     payloads: &Payloads<'_>,
 ) -> Result<Option<Offered>, ChildRefusal> {
+    let profile = tenant.profile;
     let (Some(sa), Some(tsi), Some(tsr)) = (payloads.sa(), payloads.ts_initiator(), payloads.ts_responder()) else {
         return Ok(None);
     };
-    if asked_for_address && leases.is_empty() {
-        return Err(ChildRefusal::AddressFailure);
-    }
-    if profile.pool.is_some() && !asked_for_address {
-        return Err(ChildRefusal::CpRequired);
-    }
+    let leases = match leases {
+        Some(leases) if leases.is_empty() => {
+            return Err(ChildRefusal::AddressFailure(configuration::why_none(tenant)));
+        }
+        None if profile.pool.is_some() => return Err(ChildRefusal::CpRequired),
+        Some(leases) => leases,
+        None => &Leases::default(),
+    };
     let (Fit { number, local_ts, remote_ts }, chosen) = choose_child(profile, leases, path, sa, tsi, tsr)?;
     let spi = <[u8; 4]>::try_from(offers::spi_of(&chosen, sa)).ok().map(u32::from_be_bytes).filter(|spi| *spi > 255);
     let spi_out = spi.ok_or_else(|| ChildRefusal::NoProposal("an SPI that is none".into()))?;
@@ -605,7 +614,7 @@ fn report_child(
             ctx.counters.child_refused += 1;
             let about = About { path: Some(path), sa: Some(id) };
             let kind = match refusal {
-                ChildRefusal::AddressFailure => NoticeKind::NoAddress,
+                ChildRefusal::AddressFailure(_) => NoticeKind::NoAddress,
                 _ => NoticeKind::ChildRefused,
             };
             ctx.notice(now, about, kind, || refusal.text());

@@ -14,11 +14,32 @@ use std::sync::Arc;
 use crate::Nanos;
 use crate::event::NoticeKind;
 use crate::handout::{Anchor, Domain, Handout, MOST_ANCHORS, MOST_DOMAINS, MOST_NETWORKS, MOST_RESOLVERS, Network};
-use crate::id::ProfileId;
+use crate::id::{Identity, ProfileId};
 use crate::profile::{Profile, RequestVip};
 use crate::sa::context::{About, Context};
+use crate::table::pools::Lessee;
 use crate::wire::cp::Attribute;
 use crate::wire::{CfgAttribute, CfgType, Configuration, Payloads};
+
+/// Who holds inner addresses of ours, and under which standing orders.
+#[derive(Debug, Clone, Copy)]
+pub struct Tenant<'a> {
+    /// The standing orders.
+    pub profile_id: ProfileId,
+    /// The same.
+    pub profile: &'a Profile,
+    /// Who the peer proved to be.
+    pub who: &'a Identity,
+}
+
+impl<'a> Tenant<'a> {
+    /// The same, for its pool; `None` if it has none.
+    #[must_use]
+    pub fn lessee(&self) -> Option<Lessee<'a>> {
+        let pool = self.profile.pool.as_ref()?;
+        Some(Lessee { profile: self.profile_id, pool, who: self.who })
+    }
+}
 
 /// Inner addresses of one IKE SA, leased to us or by us, and what we were told with them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -43,28 +64,39 @@ impl Leases {
         self.v4.is_none() && self.v6.is_none()
     }
 
-    /// Take what a peer's CFG_REQUEST asks for from the pool of the profile.
-    pub fn take(ctx: &mut Context, id: ProfileId, profile: &Profile, request: &Configuration<'_>) -> Leases {
+    /// Take what a peer's CFG_REQUEST asks for from the pool of the profile. `succeeds`: this peer's other IKE SAs end.
+    pub fn take(
+        ctx: &mut Context,
+        now: Nanos,
+        tenant: &Tenant<'_>,
+        request: &Configuration<'_>,
+        succeeds: bool,
+    ) -> Leases {
         let mut leases = Leases::default();
-        let Some(pool) = &profile.pool else { return leases };
+        let Some(lessee) = tenant.lessee() else { return leases };
         for attribute in &request.attributes {
-            match attribute {
-                Attribute::Ip4Address(wanted) if leases.v4.is_none() => {
-                    leases.v4 = ctx.pools.lease_v4(id, pool, wanted);
-                }
-                Attribute::Ip6Address(wanted) if leases.v6.is_none() => {
-                    leases.v6 = ctx.pools.lease_v6(id, pool, wanted.map(|(address, _)| address));
-                }
-                _ => {}
-            }
+            let (v6, wanted) = match attribute {
+                Attribute::Ip4Address(wanted) if leases.v4.is_none() => (false, wanted.map(IpAddr::V4)),
+                Attribute::Ip6Address(wanted) if leases.v6.is_none() => (true, wanted.map(|(it, _)| IpAddr::V6(it))),
+                _ => continue,
+            };
+            leases.hold(ctx.pools.lease(now, lessee, v6, wanted, succeeds));
         }
         leases
     }
 
+    fn hold(&mut self, leased: Option<IpAddr>) {
+        match leased {
+            Some(IpAddr::V4(address)) => self.v4 = Some(address),
+            Some(IpAddr::V6(address)) => self.v6 = Some(address),
+            None => {}
+        }
+    }
+
     /// Give all of it back to the pool of the profile.
-    pub fn give_back(self, ctx: &mut Context, id: ProfileId, profile: &Profile) {
-        if let Some(pool) = &profile.pool {
-            self.iter().for_each(|address| ctx.pools.give_back(id, pool, address));
+    pub fn give_back(self, ctx: &mut Context, tenant: &Tenant<'_>) {
+        if let Some(lessee) = tenant.lessee() {
+            self.iter().for_each(|address| ctx.pools.give_back(lessee, address));
         }
     }
 
@@ -116,6 +148,17 @@ impl Leases {
             }
         }
         with(Configuration::of(CfgType::REPLY, &attributes))
+    }
+}
+
+/// Why there is no address for a peer, in one line.
+#[must_use]
+pub fn why_none(tenant: &Tenant<'_>) -> String {
+    let (who, name) = (tenant.who, &tenant.profile.name);
+    match tenant.profile.pool.as_ref().map(|pool| pool.shared.as_ref()) {
+        None => format!("{who} asked for an inner address, and connection {name:?} has no pool"),
+        Some(Some(shared)) => format!("no inner address is free for {who} in pool {shared:?}"),
+        Some(None) => format!("no inner address is free for {who} in the pool of connection {name:?}"),
     }
 }
 

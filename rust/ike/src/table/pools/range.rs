@@ -1,0 +1,157 @@
+//! One range of addresses, by offset from its first.
+
+use std::collections::BTreeSet;
+
+use hashbrown::HashMap;
+
+use super::Lessee;
+use super::memory::Memory;
+use crate::Nanos;
+use crate::id::{Identity, ProfileId};
+
+/// Everything from `fresh` on was never given out, but for what is `held`. What is kept in memory counts as given out.
+#[derive(Debug, Default)]
+pub struct Range {
+    fresh: u64,
+    returned: BTreeSet<u64>,
+    /// Beyond `fresh`, and leased: by SAs that were resumed, or to peers that asked for it.
+    held: BTreeSet<u64>,
+    memory: Memory,
+    /// Of a sticky pool: who uses which. One that uses several has the latest here.
+    used: HashMap<Identity, (ProfileId, u64)>,
+    /// Leases of one address beside the first: a peer's new SA and the old one that is about to end.
+    shared: HashMap<u64, u32>,
+    /// Given back since anybody leased. They are kept from the next lease on, for it knows the time.
+    left: Vec<(Identity, u64)>,
+}
+
+impl Range {
+    /// See [`super::Pools::lease`].
+    pub fn lease(
+        &mut self,
+        now: Nanos,
+        lessee: Lessee<'_>,
+        size: u128,
+        wanted: Option<u64>,
+        succeeds: bool,
+    ) -> Option<u64> {
+        if lessee.pool.sticky.is_zero() {
+            return self.take(size, wanted);
+        }
+        self.settle(now, lessee);
+        let offset = match self.of_same_peer(lessee, wanted, succeeds) {
+            Some(offset) => {
+                *self.shared.entry(offset).or_default() += 1;
+                offset
+            }
+            None => {
+                let kept = self.memory.take(lessee.who).filter(|offset| u128::from(*offset) < size);
+                kept.or_else(|| self.take(size, wanted)).or_else(|| self.memory.oldest())?
+            }
+        };
+        self.used.insert(lessee.who.clone(), (lessee.profile, offset));
+        Some(offset)
+    }
+
+    /// It is leased already. `false` if we leased it to somebody else.
+    pub fn retake(&mut self, lessee: Lessee<'_>, offset: u64) -> bool {
+        let sticky = !lessee.pool.sticky.is_zero();
+        let same_peer = self.used.get(lessee.who) == Some(&(lessee.profile, offset));
+        let taken = self.hold(offset) || (sticky && self.memory.take_this(lessee.who, offset));
+        if !taken && same_peer {
+            *self.shared.entry(offset).or_default() += 1;
+        }
+        if taken && sticky {
+            self.used.insert(lessee.who.clone(), (lessee.profile, offset));
+        }
+        taken || same_peer
+    }
+
+    /// A lease is over.
+    pub fn give_back(&mut self, lessee: Lessee<'_>, offset: u64) {
+        if let Some(more) = self.shared.get_mut(&offset) {
+            *more -= 1;
+            if *more == 0 {
+                self.shared.remove(&offset);
+            }
+            return;
+        }
+        if self.used.get(lessee.who).is_some_and(|(_, used)| *used == offset) {
+            self.used.remove(lessee.who);
+        }
+        match lessee.pool.sticky.is_zero() {
+            true => self.free(offset),
+            false if self.is_leased(offset) => self.left.push((lessee.who.clone(), offset)),
+            false => {}
+        }
+    }
+
+    /// Keep an address for a peer, unless it is leased.
+    pub fn remember(&mut self, who: &Identity, offset: u64, until: Nanos) {
+        if self.hold(offset)
+            && let Some(displaced) = self.memory.keep(who, offset, until)
+        {
+            self.free(displaced);
+        }
+    }
+
+    fn of_same_peer(&self, lessee: Lessee<'_>, wanted: Option<u64>, succeeds: bool) -> Option<u64> {
+        let (profile, offset) = self.used.get(lessee.who)?;
+        (*profile == lessee.profile && (succeeds || wanted == Some(*offset))).then_some(*offset)
+    }
+
+    fn settle(&mut self, now: Nanos, lessee: Lessee<'_>) {
+        while let Some(offset) = self.memory.expired(now) {
+            self.free(offset);
+        }
+        let until = now + lessee.pool.sticky;
+        for (who, offset) in core::mem::take(&mut self.left) {
+            if let Some(displaced) = self.memory.keep(&who, offset, until) {
+                self.free(displaced);
+            }
+        }
+    }
+
+    /// A free one: `wanted`, or the lowest.
+    fn take(&mut self, size: u128, wanted: Option<u64>) -> Option<u64> {
+        if let Some(wanted) = wanted.filter(|wanted| u128::from(*wanted) < size && self.hold(*wanted)) {
+            return Some(wanted);
+        }
+        if let Some(first) = self.returned.pop_first() {
+            return Some(first);
+        }
+        self.pass_held();
+        (u128::from(self.fresh) < size).then(|| {
+            self.fresh += 1;
+            self.fresh - 1
+        })
+    }
+
+    /// Take exactly this one. `false` if it is not free.
+    fn hold(&mut self, offset: u64) -> bool {
+        let taken = if offset < self.fresh { self.returned.remove(&offset) } else { self.held.insert(offset) };
+        self.pass_held();
+        taken
+    }
+
+    fn is_leased(&self, offset: u64) -> bool {
+        if offset < self.fresh { !self.returned.contains(&offset) } else { self.held.contains(&offset) }
+    }
+
+    fn pass_held(&mut self) {
+        while self.held.remove(&self.fresh) {
+            self.fresh += 1;
+        }
+    }
+
+    fn free(&mut self, offset: u64) {
+        if offset < self.fresh {
+            self.returned.insert(offset);
+        } else {
+            self.held.remove(&offset);
+        }
+        while self.fresh > 0 && self.returned.remove(&(self.fresh - 1)) {
+            self.fresh -= 1;
+        }
+    }
+}
