@@ -66,6 +66,23 @@ class Ppk:
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """On the life of SAs, beside the soft lifetimes by time; 0: none. What a Child SA carries is counted in each
+    direction for itself, as inner packets."""
+
+    ike_hard: int = 0
+    """An IKE SA that was not replaced after so many nanoseconds ends."""
+    esp_hard: int = 0
+    """The same of its Child SAs; another one is asked for."""
+    soft_bytes: int = 0
+    """New keys for a Child SA after so many octets, or up to a tenth less."""
+    soft_packets: int = 0
+    hard_bytes: int = 0
+    """A Child SA that was not replaced after so many octets ends, and another one is asked for."""
+    hard_packets: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """Standing orders of one connection: everything the engine decides without asking."""
 
@@ -106,6 +123,8 @@ class Profile:
     """New keys for the IKE SA after so many nanoseconds, or up to a tenth earlier (RFC 7296 section 2.8); 0: never."""
     esp_lifetime: int = 3_600 * SECOND
     """The same of its Child SAs."""
+    limits: Limits = Limits()
+    """Other limits on the life of both."""
     nat_keepalive: int = 20 * SECOND
     return_routability: str = "before"
     """When a moved peer must echo a cookie (RFC 4555 section 3.7): `before` traffic follows, `after`, `never`, or

@@ -26,7 +26,7 @@ ROOM_MAY_USE = {
     "table": {"table", "time", "path", "id", "selector", "crypto", "wire", "profile", "counters", "settings"},
     "sa": {
         "sa", "table", "wire", "crypto", "time", "path", "id", "selector", "profile", "children", "handout", "proofs",
-        "event", "command", "counters", "settings", "transmit", "park",
+        "event", "command", "counters", "limits", "settings", "transmit", "park",
     },
 }  # fmt: skip
 """Modules of the `ike` crate that a room may import. `engine` is the only door and may use them all."""

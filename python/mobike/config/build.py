@@ -13,6 +13,7 @@ from mobike.commands import SECOND, ChildOrders, Credential, Pool, Ppk, Profile,
 from mobike.config.credentials import read_keys, read_own, read_trust
 from mobike.config.eap import of_eap, read_eap, uses_tls
 from mobike.config.inner import handout, of_inner
+from mobike.config.lifetimes import contradictions, limits_of
 from mobike.config.locate import Key
 from mobike.config.models import (
     ApiTable,
@@ -176,6 +177,7 @@ def _contradictions(name: str, table: ConnectionTable) -> Iterator[ConnectionPro
     if table.trusted and table.return_routability != "untrusted":
         yield ConnectionProblem(("trusted",), 'is used with return_routability = "untrusted" only')
     yield from _of_children(table, name)
+    yield from (ConnectionProblem((key,), message) for key, message in contradictions(table))
     yield from _of_hooks(table)
     if table.retransmit.give_up_responder < _RESPONDER_FLOOR:
         yield ConnectionProblem(
@@ -395,6 +397,7 @@ def _profile(name: str, table: ConnectionTable, proofs: _Proofs) -> Profile:
         nat_keepalive=table.nat_keepalive,
         ike_lifetime=table.ike_lifetime,
         esp_lifetime=table.esp_lifetime,
+        limits=limits_of(table),
         return_routability=table.return_routability,
         trusted=tuple(table.trusted),
         allow_local=tuple(table.allow_local),

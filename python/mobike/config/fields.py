@@ -12,6 +12,8 @@ from mobike.address import Ip
 from mobike.commands import Pool
 from mobike.config.checks import Checks
 from mobike.config.durations import parse_duration
+from mobike.config.lifetimes import MOST
+from mobike.config.octets import parse_octets
 from mobike.config.selectors import split_selector
 
 MAX_POOL: Final = 1 << 24
@@ -161,6 +163,8 @@ DomainName: TypeAlias = Annotated[str, _text(read_domain)]
 TrustAnchor: TypeAlias = Annotated[str, _text(read_anchor)]
 PoolRange: TypeAlias = Annotated[Pool, _text(read_pool)]
 Duration: TypeAlias = Annotated[int, _text(parse_duration)]
+Octets: TypeAlias = Annotated[int, _text(parse_octets)]
+Packets: TypeAlias = Annotated[int, Field(ge=0, le=MOST)]
 TcpAddress: TypeAlias = Annotated[tuple[str, int] | None, _text(_read_tcp)]
 IkeProposal: TypeAlias = Annotated[str, _judged(lambda checks, text: checks.check_ike_proposal(text))]
 EspProposal: TypeAlias = Annotated[str, _judged(lambda checks, text: checks.check_esp_proposal(text))]

@@ -14,6 +14,8 @@ from mobike.config.fields import (
     IdentityText,
     IkeProposal,
     Network,
+    Octets,
+    Packets,
     PatternText,
     PoolRange,
     Port,
@@ -241,6 +243,12 @@ class ConnectionTable(Table):
     nat_keepalive: Duration = 20_000_000_000
     ike_lifetime: Duration = 14_400_000_000_000
     esp_lifetime: Duration = 3_600_000_000_000
+    ike_lifetime_hard: Duration | None = None
+    esp_lifetime_hard: Duration | None = None
+    esp_lifetime_bytes: Octets = 0
+    esp_lifetime_packets: Packets = 0
+    esp_lifetime_bytes_hard: Octets | None = None
+    esp_lifetime_packets_hard: Packets | None = None
     retransmit: RetransmitTable = RetransmitTable()
     return_routability: Literal["before", "after", "never", "untrusted"] = "before"
     trusted: list[Network] = []

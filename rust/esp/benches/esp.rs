@@ -5,8 +5,8 @@ use std::hint::black_box;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use mobike_esp::{
-    EspTable, GroupId, Install, Keys, Nanos, OuterPath, ReplayWindow, SaPairId, Selector, SequenceNumbers, Suite,
-    sealed_len,
+    EspTable, GroupId, Install, Keys, Limits, Nanos, OuterPath, ReplayWindow, SaPairId, Selector, SequenceNumbers,
+    Suite, sealed_len,
 };
 
 const NOW: Nanos = Nanos(1);
@@ -39,6 +39,7 @@ fn table(suite: Suite) -> EspTable {
         outbound: Keys { spi: 0x2000, keymat: &there[..len] },
         suite,
         sequence: SequenceNumbers::Short,
+        limits: Limits::default(),
         replay_window: 1024,
         outer: path(),
         local: &here,

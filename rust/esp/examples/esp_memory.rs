@@ -7,7 +7,7 @@ use std::error::Error;
 use std::net::{IpAddr, Ipv4Addr};
 
 use mobike_esp::{
-    EspTable, GroupId, Install, Keys, Nanos, OuterPath, SaPairId, Selector, SequenceNumbers, Suite, sealed_len,
+    EspTable, GroupId, Install, Keys, Limits, Nanos, OuterPath, SaPairId, Selector, SequenceNumbers, Suite, sealed_len,
 };
 
 const FIRST_CLIENT: u32 = 0x0a00_0000;
@@ -48,6 +48,7 @@ fn install(table: &mut EspTable, n: u32) -> Result<(), Box<dyn Error>> {
         outbound: Keys { spi: n + 4096, keymat: &keymat[36..] },
         suite: Suite::AES_256_GCM_16,
         sequence: SequenceNumbers::Short,
+        limits: Limits::default(),
         replay_window: 64,
         outer: OuterPath { local: "192.0.2.1:4500".parse()?, remote: "198.51.100.1:4500".parse()?, encap: true },
         local: &[Selector::any_v4()],

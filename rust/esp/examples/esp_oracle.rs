@@ -14,8 +14,8 @@ use std::error::Error;
 use std::io::{BufRead, Write, stdin, stdout};
 
 use mobike_esp::{
-    EspTable, GcmIcv, GroupId, Install, Integ, KeyBits, Keys, Nanos, OuterPath, SaPairId, Selector, SequenceNumbers,
-    Suite,
+    EspTable, GcmIcv, GroupId, Install, Integ, KeyBits, Keys, Limits, Nanos, OuterPath, SaPairId, Selector,
+    SequenceNumbers, Suite,
 };
 
 type Answer = Result<String, Box<dyn Error>>;
@@ -48,6 +48,7 @@ fn answer(table: &mut EspTable, words: &[&str]) -> Answer {
                 outbound: Keys { spi: spi(out_spi)?, keymat: &out_keymat },
                 suite: suite(bits)?,
                 sequence: numbers(bits),
+                limits: Limits::default(),
                 replay_window: 64,
                 outer: outer()?,
                 local: &[prefix(local)?],

@@ -66,6 +66,8 @@ pub enum SealError {
     NoRoom(usize),
     /// All sequence numbers are used (RFC 4303 section 3.3.3).
     SequenceExhausted,
+    /// The pair has carried all that it may.
+    Spent,
     /// The cipher refused; the sequence number is spent.
     Cipher,
 }
@@ -79,6 +81,8 @@ pub enum OpenError {
     UnknownSpi(u32),
     /// Seen before, or too old to tell (RFC 4303 section 3.4.3).
     Replay,
+    /// The pair has carried all that it may.
+    Spent,
     /// The ICV is wrong.
     Icv,
     /// Authentic, but padding or next header are not what RFC 4303 sections 2.4 and 2.6 allow in tunnel mode.
@@ -127,6 +131,7 @@ impl fmt::Display for SealError {
             Self::TooLong { most, outer } => write!(f, "{outer} takes inner packets of {most} bytes at most"),
             Self::NoRoom(need) => write!(f, "{need} bytes of room needed"),
             Self::SequenceExhausted => write!(f, "sequence numbers exhausted"),
+            Self::Spent => write!(f, "the pair has carried all that it may"),
             Self::Cipher => write!(f, "the cipher refused"),
         }
     }
@@ -138,6 +143,7 @@ impl fmt::Display for OpenError {
             Self::Length => write!(f, "not the length of an ESP packet"),
             Self::UnknownSpi(spi) => write!(f, "no inbound SA has SPI {spi:#010x}"),
             Self::Replay => write!(f, "replayed or too old"),
+            Self::Spent => write!(f, "the pair has carried all that it may"),
             Self::Icv => write!(f, "wrong ICV"),
             Self::Trailer => write!(f, "bad padding or next header"),
             Self::Malformed(what) => write!(f, "inner packet: {what}"),

@@ -12,6 +12,16 @@ pub enum EspEvent {
         /// Packets that can still be sealed.
         left: u64,
     },
+    /// It has carried what it may until it should be replaced: rekey now.
+    Worn {
+        /// The pair.
+        id: SaPairId,
+    },
+    /// It has carried all that it may: nothing more is sealed or opened on it.
+    Spent {
+        /// The pair.
+        id: SaPairId,
+    },
     /// The last outbound sequence number is used; nothing more is sealed on this pair (RFC 4303 section 3.3.3).
     SequenceExhausted {
         /// The pair.

@@ -6,7 +6,7 @@ use crate::limits::{
     LAST_EXTENDED_SEQUENCE, LAST_SEQUENCE, LATE_EXTENDED_SEQUENCE, LATE_SEQUENCE, MAX_SELECTORS, REPLAY_WINDOW_MAX,
     REPLAY_WINDOW_MIN,
 };
-use crate::{GroupId, InstallError, OuterPath, SaPairId, Selector, Suite, spi};
+use crate::{GroupId, InstallError, Limits, OuterPath, SaPairId, Selector, Suite, spi};
 
 /// Both directions of one Child SA, as IKE agreed them.
 ///
@@ -26,6 +26,8 @@ pub struct Install<'a> {
     pub suite: Suite,
     /// How sequence numbers travel.
     pub sequence: SequenceNumbers,
+    /// How much it may carry.
+    pub limits: Limits,
     /// Width in packets: a multiple of 64 within 64..=1024.
     pub replay_window: u16,
     /// Where packets go.

@@ -60,6 +60,7 @@ mod suite;
 mod table;
 mod time;
 mod totals;
+mod wear;
 
 pub use error::{InstallError, OpenError, SealError, UnknownPair};
 pub use event::EspEvent;
@@ -77,3 +78,4 @@ pub use suite::{GcmIcv, Integ, KeyBits, Suite};
 pub use table::EspTable;
 pub use time::Nanos;
 pub use totals::TableCounters;
+pub use wear::{Limits, Volume};

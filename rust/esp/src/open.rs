@@ -37,9 +37,11 @@ impl EspTable {
         let slot = self.spi_slot(spi).ok_or(OpenError::UnknownSpi(spi))?;
         let pair = self.pair_mut(slot).ok_or(OpenError::UnknownSpi(spi))?;
         let opened = pair.open(now, from, sequence, datagram);
+        let worn = pair.wear();
         if pair.warm_at.is_none() {
             self.note_warm(now, slot);
         }
+        self.events.extend(worn);
         opened
     }
 }
@@ -56,6 +58,9 @@ impl Pair {
             self.tally.replay_drops += 1;
             return Err(OpenError::Replay);
         };
+        if self.wear.is_spent() {
+            return Err(OpenError::Spent);
+        }
         let covered = Covered::new(self.inbound.spi, sequence, extended);
         let Ok(body) = self.inbound.key.open(&covered, datagram) else {
             self.tally.icv_failures += 1;
@@ -86,7 +91,10 @@ impl Pair {
     fn judge(&mut self, body: &[u8]) -> Result<(u8, usize), OpenError> {
         let judged = self.judge_body(body);
         match judged {
-            Ok(_) | Err(OpenError::Length | OpenError::UnknownSpi(_) | OpenError::Replay | OpenError::Icv) => {}
+            Ok(_)
+            | Err(
+                OpenError::Length | OpenError::UnknownSpi(_) | OpenError::Replay | OpenError::Spent | OpenError::Icv,
+            ) => {}
             Err(OpenError::Trailer | OpenError::Malformed(_)) => self.tally.malformed += 1,
             Err(OpenError::Selector) => self.tally.selector_drops += 1,
             Err(OpenError::Dummy) => self.tally.dummies += 1,

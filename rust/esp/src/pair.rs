@@ -4,6 +4,7 @@ use crate::keys::Key;
 use crate::park::Life;
 use crate::route::Slot;
 use crate::selector::Selectors;
+use crate::wear::Wear;
 use crate::{Install, Nanos, OuterPath, ReplayWindow, SequenceNumbers};
 
 /// The caller's name for a pair of SAs.
@@ -59,6 +60,7 @@ pub(crate) struct Pair {
     pub(crate) inbound: Inbound,
     pub(crate) outbound: Outbound,
     pub(crate) tally: Tally,
+    pub(crate) wear: Wear,
     /// Place in the table's list of warm pairs.
     pub(crate) warm_at: Option<u32>,
     /// Neighbours in the group.
@@ -67,7 +69,7 @@ pub(crate) struct Pair {
 }
 
 /// A hundred thousand idle pairs must fit in some tens of megabytes.
-const _: () = assert!(size_of::<Pair>() <= 448);
+const _: () = assert!(size_of::<Pair>() <= 456);
 
 pub(crate) struct Inbound {
     pub(crate) spi: u32,
@@ -126,6 +128,7 @@ impl Pair {
                 last: Nanos::NEVER,
             },
             tally: Tally::default(),
+            wear: Wear::new(install.limits),
             warm_at: None,
             group_prev: None,
             group_next: None,

@@ -12,7 +12,8 @@ use crate::keys::Key;
 use crate::limits::{FORGOTTEN, LAST_EXTENDED_SEQUENCE, LAST_SEQUENCE};
 use crate::pair::{Inbound, Outbound, Pair};
 use crate::{
-    EspEvent, EspTable, GroupId, Install, InstallError, Keys, OuterPath, SaPairId, Selector, SequenceNumbers, Suite,
+    EspEvent, EspTable, GroupId, Install, InstallError, Keys, Limits, OuterPath, SaPairId, Selector, SequenceNumbers,
+    Suite, Volume,
 };
 
 /// One pair, keys included. They are wiped when it is dropped.
@@ -41,6 +42,10 @@ pub struct ParkedPair {
     pub window_top: u64,
     /// Which ones below it were, as [`ReplayWindow`](crate::ReplayWindow) keeps them.
     pub window: Vec<u64>,
+    /// How much it may carry.
+    pub limits: Limits,
+    /// Octets and packets that came in, and that went out.
+    pub carried: [Volume; 2],
     /// Where packets go.
     pub outer: OuterPath,
     /// The peer is away: nothing goes there.
@@ -104,7 +109,8 @@ impl EspTable {
             selectors,
             inbound,
             outbound,
-            tally: _,
+            tally,
+            wear,
             warm_at: _,
             group_prev: _,
             group_next: _,
@@ -124,6 +130,11 @@ impl EspTable {
             life: *life,
             window_top: window.top(),
             window: window.words().to_vec(),
+            limits: wear.limits(),
+            carried: [
+                Volume { bytes: tally.bytes_in, packets: tally.packets_in },
+                Volume { bytes: tally.bytes_out, packets: tally.packets_out },
+            ],
             outer: *outer,
             parked: *parked,
             local: selectors.local().to_vec(),
@@ -152,6 +163,7 @@ impl EspTable {
             outbound: Keys { spi: parked.spi_out, keymat: &parked.keymat_out },
             suite: parked.suite,
             sequence: parked.sequence,
+            limits: parked.limits,
             replay_window: u16::try_from(64 * parked.window.len()).unwrap_or(u16::MAX),
             outer: parked.outer,
             local: &parked.local,
@@ -161,12 +173,17 @@ impl EspTable {
             pair.parked = parked.parked;
             pair.outbound.sequence = sequence;
             pair.outbound.life = Life { count, chance };
+            let [carried_in, carried_out] = parked.carried;
+            (pair.tally.bytes_in, pair.tally.packets_in) = (carried_in.bytes, carried_in.packets);
+            (pair.tally.bytes_out, pair.tally.packets_out) = (carried_out.bytes, carried_out.packets);
             pair.inbound.window.restore(parked.window_top, &parked.window);
             if since == Since::Unknown {
                 // What was not seen up to then may have been seen since.
                 pair.inbound.window.fill();
             }
         }
+        let worn = self.slot(parked.id).and_then(|slot| self.pair_mut(slot)).and_then(Pair::wear);
+        self.events.extend(worn);
         if sequence > parked.sequence.late() {
             let left = parked.sequence.last() - sequence;
             self.events.push_back(EspEvent::SequenceRunningOut { id: parked.id, left });

@@ -92,14 +92,18 @@ impl EspTable {
         let pair = self.pair_mut(slot).ok_or(SealError::UnknownPair)?;
         let len = packet::sealed_len(pair.outbound.key.suite(), inner.len());
         let out = out.get_mut(..len).ok_or(SealError::NoRoom(len))?;
+        if pair.wear.is_spent() {
+            return Err(SealError::Spent);
+        }
         let (sequence, event) = pair.next_sequence()?;
         let sealed = pair.write(now, sequence, inner, flow, out);
+        let worn = pair.wear();
         let newly_warm = pair.warm_at.is_none();
         let (id, group, outer) = (pair.id, pair.group, pair.outer);
         if newly_warm {
             self.note_warm(now, slot);
         }
-        self.events.extend(event);
+        self.events.extend(event.into_iter().chain(worn));
         sealed.map(|()| Sealed { id, group, len, outer })
     }
 }
@@ -145,7 +149,7 @@ impl Pair {
 mod tests {
     use super::*;
     use crate::limits::{LAST_SEQUENCE, LATE_SEQUENCE};
-    use crate::{Install, Keys, Selector};
+    use crate::{Install, Keys, Limits, Selector};
 
     #[test]
     fn sealing_warns_late_and_stops_at_the_last_sequence_number() {
@@ -159,6 +163,7 @@ mod tests {
                 outbound: Keys { spi: 301, keymat: &[2; 20] },
                 suite: Suite::AES_128_GCM_16,
                 sequence: SequenceNumbers::Short,
+                limits: Limits::default(),
                 replay_window: 64,
                 outer: OuterPath { local: path, remote: path, encap: true },
                 local: &any,

@@ -197,6 +197,12 @@ impl EspTable {
         self.events.pop_front()
     }
 
+    /// Is there a fact for the control plane?
+    #[must_use]
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
     /// When [`EspTable::handle_timeout`] has work: giving back idle cipher contexts.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Nanos> {

@@ -40,6 +40,8 @@ counters! {
     selector_drops,
     /// Inbound, authentic: made to be dropped.
     dummies,
+    /// In either direction, on a pair that has carried all that it may.
+    spent,
     /// Outbound, carried by no Child SA.
     no_route,
     /// Outbound, not sound IP.
@@ -60,6 +62,7 @@ impl TableCounters {
             OpenError::Length => &mut self.bad_length,
             OpenError::UnknownSpi(_) => &mut self.unknown_spi,
             OpenError::Replay => &mut self.replay_drops,
+            OpenError::Spent => &mut self.spent,
             OpenError::Icv => &mut self.icv_failures,
             OpenError::Trailer | OpenError::Malformed(_) => &mut self.malformed,
             OpenError::Selector => &mut self.selector_drops,
@@ -75,6 +78,7 @@ impl TableCounters {
             SealError::Away => &mut self.away,
             SealError::TooLong { .. } => &mut self.too_long,
             SealError::SequenceExhausted => &mut self.exhausted,
+            SealError::Spent => &mut self.spent,
             SealError::UnknownPair | SealError::Selector | SealError::NoRoom(_) | SealError::Cipher => {
                 &mut self.not_sealed
             }

@@ -6,7 +6,8 @@ mod common;
 
 use common::*;
 use mobike_esp::{
-    EspTable, Install, Keys, OpenError, ReplayWindow, SaPairId, Selector, SequenceNumbers, Since, Suite, sealed_len,
+    EspTable, Install, Keys, Limits, OpenError, ReplayWindow, SaPairId, Selector, SequenceNumbers, Since, Suite,
+    sealed_len,
 };
 use proptest::prelude::*;
 
@@ -83,6 +84,7 @@ fn chacha20_poly1305_opens_the_packet_of_rfc_7634() {
         outbound,
         suite: Suite::ChaCha20Poly1305,
         sequence: SequenceNumbers::Short,
+        limits: Limits::default(),
         replay_window: 64,
         outer: home(),
         local: &any,

@@ -8,8 +8,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use common::*;
 use mobike_esp::limits::{CONTEXT_IDLE, MAX_PAIRS_PER_PREFIX, MAX_SELECTORS, TRIM_EVERY};
 use mobike_esp::{
-    EspTable, GroupId, Install, InstallError, Keys, Nanos, OpenError, PortRange, SaPairId, Selector, SequenceNumbers,
-    Suite, UnknownPair,
+    EspTable, GroupId, Install, InstallError, Keys, Limits, Nanos, OpenError, PortRange, SaPairId, Selector,
+    SequenceNumbers, Suite, UnknownPair,
 };
 use proptest::prelude::*;
 
@@ -33,6 +33,7 @@ fn add_with(
         outbound: Keys { spi: 0x9000_0000 + id as u32, keymat: &outbound[..20] },
         suite: Suite::AES_128_GCM_16,
         sequence: SequenceNumbers::Short,
+        limits: Limits::default(),
         replay_window: 64,
         outer: home(),
         local,
@@ -242,6 +243,7 @@ fn a_bad_install_is_refused_by_name_and_changes_nothing() {
         outbound: Keys { spi: u32::MAX, keymat: &up[..20] },
         suite: Suite::AES_128_GCM_16,
         sequence: SequenceNumbers::Short,
+        limits: Limits::default(),
         replay_window: 64,
         outer: home(),
         local: &hosts,

@@ -5,8 +5,8 @@ mod common;
 
 use common::*;
 use mobike_esp::{
-    Install, Keys, Malformed, Nanos, OpenError, OuterPath, SaPairId, SealError, Selector, SequenceNumbers, Suite,
-    max_inner, sealed_len,
+    Install, Keys, Limits, Malformed, Nanos, OpenError, OuterPath, SaPairId, SealError, Selector, SequenceNumbers,
+    Suite, max_inner, sealed_len,
 };
 use proptest::prelude::*;
 
@@ -281,6 +281,7 @@ fn nothing_is_sealed_for_a_peer_that_is_away_until_the_group_moves() {
         outbound: Keys { spi: 0x6000, keymat: &down[..20] },
         suite: Suite::AES_128_GCM_16,
         sequence: SequenceNumbers::Short,
+        limits: Limits::default(),
         replay_window: 64,
         outer: reversed(home()),
         local: &any,

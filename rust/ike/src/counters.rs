@@ -122,6 +122,8 @@ counters! {
     ike_sas_rekeyed,
     /// Child SA pairs that replaced another, whoever asked.
     children_rekeyed,
+    /// SAs that ended because their hard lifetime was over.
+    lifetimes_over,
     /// Both ends asked to replace the same SA.
     rekey_collisions,
     /// The peer did not let us replace an SA.

@@ -10,6 +10,7 @@ use crate::crypto::SignatureError;
 use crate::crypto::{DirectionKeys, EspSuite, IkeSuite};
 use crate::handout::Handout;
 use crate::id::{ChildId, Generation, Identity, ProfileId, Question, Role, SaId, Token};
+use crate::limits::ChildLimits;
 use crate::sa::exchange::eap::EapPacket;
 use crate::sa::probe::place::Seen as PairSeen;
 use crate::selector::Selector;
@@ -326,6 +327,8 @@ pub struct ChildInstall {
     pub encap: bool,
     /// When packets leave through it.
     pub sends: Sends,
+    /// How much it may carry.
+    pub limits: ChildLimits,
 }
 
 /// When packets leave through a Child SA pair; what comes in on it is taken at once.
@@ -367,6 +370,8 @@ pub enum DownReason {
     KeysLost,
     /// An end was away for longer than agreed.
     AwayTooLong,
+    /// Its hard lifetime was over, and nothing had taken its place.
+    LifetimeOver,
     /// Its IKE SA went down.
     WithIkeSa,
     /// A Child SA that another one replaced.
@@ -441,6 +446,7 @@ impl fmt::Display for DownReason {
             DownReason::Refused(refusal) => refusal.fmt(f),
             DownReason::KeysLost => f.write_str("the peer has replaced it, and a crash made us forget by what"),
             DownReason::AwayTooLong => f.write_str("away for longer than agreed"),
+            DownReason::LifetimeOver => f.write_str("its hard lifetime was over before it was replaced"),
             DownReason::Rekeyed => f.write_str("replaced by a new one"),
             DownReason::WithIkeSa => f.write_str("its IKE SA went down"),
             DownReason::PeerMisbehaved(how) => write!(f, "peer broke the protocol: {how}"),

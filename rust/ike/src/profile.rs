@@ -8,6 +8,7 @@ use crate::children::ChildPlan;
 use crate::crypto::{EspSuite, IkeSuite};
 use crate::handout::{Handout, Wanted};
 use crate::id::{Identity, IdentityPattern};
+use crate::limits::Limits;
 use crate::paths::PathOrders;
 use crate::proofs::Proofs;
 use crate::sa::exchange::ppk::Ppk;
@@ -63,6 +64,8 @@ pub struct Profile {
     pub ike_lifetime: Duration,
     /// The same of its Child SAs.
     pub esp_lifetime: Duration,
+    /// Other limits on the life of both.
+    pub limits: Limits,
     /// How often the NAT in front of us is reminded; zero means never.
     pub nat_keepalive: Duration,
     /// Responder: prove a new address before or after it is used.
@@ -109,6 +112,7 @@ impl Profile {
             retransmit: Retransmit::default(),
             ike_lifetime: Duration::ZERO,
             esp_lifetime: Duration::ZERO,
+            limits: Limits::default(),
             nat_keepalive: Duration::ZERO,
             return_routability: ReturnRoutability::Before,
             install: Install::Inline,

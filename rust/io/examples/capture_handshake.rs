@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mobike_esp::{EspTable, GroupId, Install, Keys, OuterPath, PortRange, SaPairId, Selector};
+use mobike_esp::{EspTable, GroupId, Install, Keys, Limits, OuterPath, PortRange, SaPairId, Selector};
 use mobike_ike::crypto::SecretBytes;
 use mobike_ike::crypto::capture::KeysInTheClear;
 use mobike_ike::profile::{Pool, RequestVip};
@@ -204,6 +204,7 @@ impl End {
             outbound: Keys { spi: install.spi_out, keymat: &install.key_out.keymat() },
             suite: mobike_io::esp_suite(install.suite).ok_or("a suite that is none")?,
             sequence: mobike_io::sequence_numbers(install.suite),
+            limits: Limits::default(),
             replay_window: 64,
             outer: in_udp(install.path),
             local: &selectors(&install.local_ts).ok_or("a selector that is none")?,

@@ -7,7 +7,7 @@ use mobike_esp::{OuterPath, SealError, Suite};
 use mobike_ike::{Command, Engine, Nanos, Path, Quoted, Transmit};
 
 use crate::classify::Kind;
-use crate::plane::Plane;
+use crate::plane::{Plane, Warning};
 use crate::recent::Recent;
 use crate::seen::Seen;
 use crate::words::{Event, Operation};
@@ -81,11 +81,12 @@ impl Join {
         while let Some(event) = self.engine.poll_event() {
             self.act_on(now, event);
         }
-        while let Some((child, text, replace)) = self.plane.poll_warning() {
-            let text = format!("Child SA {child}: {text}");
-            self.held.push_back(Event::Notice { kind: "child_sequence", text });
-            if replace {
-                self.engine.handle_command(now, Command::RekeyChild { child });
+        while let Some(Warning { child, text, spent }) = self.plane.poll_warning() {
+            let text = text.map(|text| format!("Child SA {child}: {text}"));
+            self.held.extend(text.map(|text| Event::Notice { kind: "child_worn", text }));
+            self.engine.note_worn(now, child, spent);
+            while let Some(event) = self.engine.poll_event() {
+                self.act_on(now, event);
             }
         }
     }

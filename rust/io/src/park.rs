@@ -10,7 +10,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use mobike_esp::{GroupId, Life, OuterPath, PortRange, SaPairId, Selector, SequenceNumbers, Since, Suite};
+use mobike_esp::{
+    GroupId, Life, Limits, OuterPath, PortRange, SaPairId, Selector, SequenceNumbers, Since, Suite, Volume,
+};
 use mobike_ike::crypto::EspSuite;
 use mobike_ike::crypto::vault::{KEY_ID_LEN, STORE_KEY_LEN, Vault};
 use mobike_ike::crypto::{CryptoError, SecretBytes};
@@ -24,7 +26,7 @@ use crate::plane::{esp_suite, sequence_numbers, suite_back};
 use crate::words::Event;
 
 const MAGIC: [u8; 3] = *b"mbk";
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 /// Magic, version, shards, in order, key, SA.
 const HEAD_LEN: usize = 3 + 1 + 1 + 1 + KEY_ID_LEN + 8;
 
@@ -232,6 +234,8 @@ impl Parked for ParkedPair {
             life: Life { count, chance },
             window_top,
             window,
+            limits,
+            carried,
             outer: OuterPath { local: local_end, remote: remote_end, encap },
             parked,
             local,
@@ -250,6 +254,10 @@ impl Parked for ParkedPair {
         to.put(chance);
         to.put(window_top);
         to.each(window.iter());
+        for Volume { bytes, packets } in [limits.soft, limits.hard, carried[0], carried[1]] {
+            to.put(&bytes);
+            to.put(&packets);
+        }
         to.put(local_end);
         to.put(remote_end);
         to.put(encap);
@@ -276,12 +284,18 @@ impl Parked for ParkedPair {
             life: Life { count: from.get()?, chance: from.get()? },
             window_top: from.get()?,
             window: from.each(Reader::get)?,
+            limits: Limits { soft: volume(from)?, hard: volume(from)? },
+            carried: [volume(from)?, volume(from)?],
             outer: OuterPath { local: from.get()?, remote: from.get()?, encap: from.get()? },
             parked: from.get()?,
             local: from.each(unpark_selector)?,
             remote: from.each(unpark_selector)?,
         }))
     }
+}
+
+fn volume(from: &mut Reader<'_>) -> Result<Volume, Damage> {
+    Ok(Volume { bytes: from.get()?, packets: from.get()? })
 }
 
 /// By its name, which outlives the order of any enum.

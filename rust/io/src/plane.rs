@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use mobike_esp::{
-    EspEvent, EspTable, GcmIcv, GroupId, Install, InstallError, KeyBits, Keys, OuterPath, ParkedPair, PortRange,
-    SaPairId, SequenceNumbers, Suite,
+    EspEvent, EspTable, GcmIcv, GroupId, Install, InstallError, KeyBits, Keys, Limits, OuterPath, ParkedPair,
+    PortRange, SaPairId, SequenceNumbers, Suite, Volume,
 };
 use mobike_ike::crypto::{Encr, EspSuite, Integ, Mode};
-use mobike_ike::{ChildId, ChildInstall, Path, SaId, Selector, Sends};
+use mobike_ike::{ChildId, ChildInstall, ChildLimits, Path, SaId, Selector, Sends};
 
 use crate::config::{CoreConfig, PlaneConfig};
 use crate::words::ChildUp;
@@ -30,6 +30,15 @@ pub(crate) struct Plane {
 struct Held {
     pair: SaPairId,
     instead_of: SaPairId,
+}
+
+/// A Child SA is used up, or nearly.
+pub(crate) struct Warning {
+    pub(crate) child: ChildId,
+    /// For people, if it is out of the ordinary.
+    pub(crate) text: Option<String>,
+    /// It ends; if not, it is replaced.
+    pub(crate) spent: bool,
 }
 
 /// How packets leave.
@@ -174,14 +183,20 @@ impl Plane {
         }
     }
 
-    /// What the control plane should hear about a Child SA that still works, as text; and whether it must be replaced now.
-    pub(crate) fn poll_warning(&mut self) -> Option<(ChildId, String, bool)> {
-        Some(match self.esp.as_mut()?.poll_event()? {
+    /// What the control plane should hear about a Child SA, and what becomes of that.
+    pub(crate) fn poll_warning(&mut self) -> Option<Warning> {
+        let (id, text, spent) = match self.esp.as_mut()?.poll_event()? {
             EspEvent::SequenceRunningOut { id, left } => {
-                (ChildId(id.0), format!("{left} sequence numbers are left, so it is replaced"), true)
+                (id, Some(format!("{left} sequence numbers are left, so it is replaced")), false)
             }
-            EspEvent::SequenceExhausted { id } => (ChildId(id.0), "no sequence numbers are left".to_owned(), false),
-        })
+            EspEvent::SequenceExhausted { id } => {
+                (id, Some("no sequence numbers are left, so it ends".to_owned()), true)
+            }
+            // As ordinary as a soft lifetime.
+            EspEvent::Worn { id } => (id, None, false),
+            EspEvent::Spent { id } => (id, Some("it has carried all that it may, so it ends".to_owned()), true),
+        };
+        Some(Warning { child: ChildId(id.0), text, spent })
     }
 }
 
@@ -222,6 +237,7 @@ fn install_in(
         outbound: Keys { spi: install.spi_out, keymat: &key_out },
         suite,
         sequence,
+        limits: limits(install.limits),
         replay_window: REPLAY_WINDOW,
         outer,
         local: &local,
@@ -244,6 +260,11 @@ impl Ways {
         }
         OuterPath { local, remote, encap }
     }
+}
+
+fn limits(from: ChildLimits) -> Limits {
+    let volume = |from: mobike_ike::Volume| Volume { bytes: from.bytes, packets: from.packets };
+    Limits { soft: volume(from.soft), hard: volume(from.hard) }
 }
 
 /// The algorithms of a Child SA as the userspace plane calls them.
@@ -331,7 +352,7 @@ pub fn userspace_knows(suite: EspSuite) -> bool {
 mod tests {
     use mobike_esp::SaPairId;
     use mobike_ike::crypto::{ChildKeys, Ephemeral, IkeSuite, KeMethod, Nonces, Role, SeededRandom, SkeySeed, Spis};
-    use mobike_ike::{ChildId, ChildInstall, SaId, Selector, Sends};
+    use mobike_ike::{ChildId, ChildInstall, ChildLimits, SaId, Selector, Sends};
 
     use super::{CoreConfig, Path, Plane, Ways};
 
@@ -377,6 +398,7 @@ mod tests {
             path: path(local, "192.0.2.2:4500"),
             encap: true,
             sends: Sends::AtOnce,
+            limits: ChildLimits::default(),
         }
     }
 

@@ -1,6 +1,9 @@
 //! One shard without sockets, threads, clock or entropy: who calls brings datagrams, time and chance. For simulations, in
 //! which the same engine and the same userspace ESP must do the same thing again for the same seed.
 
+#[cfg(test)]
+mod worn;
+
 use std::collections::VecDeque;
 
 use mobike_esp::SaPairId;
@@ -200,6 +203,9 @@ impl Solo {
                 self.join.tell(now);
                 let bytes = self.scratch.get(..length).unwrap_or_default().to_vec();
                 self.send(Outgoing { path, bytes, carries: Carries::Esp });
+                if self.join.plane.esp.as_ref().is_some_and(|esp| esp.has_events()) {
+                    self.settle(now);
+                }
                 return true;
             }
             Err(Stays::NoPlane) => self.counters.esp_without_plane += 1,

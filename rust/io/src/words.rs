@@ -75,7 +75,7 @@ pub enum Event {
     },
     /// Something odd in the shell itself.
     Notice {
-        /// What kind of thing: `child_sequence`, `path_mtu` or `tun`.
+        /// What kind of thing: `child_worn`, `path_mtu` or `tun`.
         kind: &'static str,
         /// One line for people.
         text: String,

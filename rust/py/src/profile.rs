@@ -11,7 +11,8 @@ use mobike_ike::children::MOST_OTHERS;
 use mobike_ike::crypto::{PublicKey, SigningKey};
 use mobike_ike::profile::{Install, Pool, Profile, PskSecret, RequestVip, Retransmit, ReturnRoutability, Unique};
 use mobike_ike::{
-    ChildOrders, ChildPlan, Credential, Extensions, LocalProof, PathOrders, Ppk, Prefix, Proofs, RemoteProof, Selector,
+    ChildOrders, ChildPlan, Credential, Extensions, Limits, LocalProof, PathOrders, Ppk, Prefix, Proofs, RemoteProof,
+    Selector, Volume,
 };
 
 use crate::read::{each, field, optional, span, wrong};
@@ -63,6 +64,7 @@ fn read(from: &Bound<'_, PyAny>, name: &str, plane: Plane) -> PyResult<Profile> 
             .map_err(|error| wrong("retransmit", error.value(py)))?,
         ike_lifetime: span(from, intern!(py, "ike_lifetime"))?,
         esp_lifetime: span(from, intern!(py, "esp_lifetime"))?,
+        limits: limits(from)?,
         nat_keepalive: span(from, intern!(py, "nat_keepalive"))?,
         return_routability: return_routability(&text(intern!(py, "return_routability"))?)?,
         install: Install::Inline,
@@ -71,6 +73,19 @@ fn read(from: &Bound<'_, PyAny>, name: &str, plane: Plane) -> PyResult<Profile> 
         away_at_most: span(from, intern!(from.py(), "away_at_most"))?,
         extensions: extensions(from)?,
         paths: paths(from)?,
+    })
+}
+
+/// Limits on the life of SAs beside the soft lifetimes by time.
+fn limits(from: &Bound<'_, PyAny>) -> PyResult<Limits> {
+    let py = from.py();
+    let from = from.getattr(intern!(py, "limits"))?;
+    let volume = |bytes, packets| PyResult::Ok(Volume { bytes: field(&from, bytes)?, packets: field(&from, packets)? });
+    Ok(Limits {
+        ike_hard: span(&from, intern!(py, "ike_hard"))?,
+        esp_hard: span(&from, intern!(py, "esp_hard"))?,
+        soft: volume(intern!(py, "soft_bytes"), intern!(py, "soft_packets"))?,
+        hard: volume(intern!(py, "hard_bytes"), intern!(py, "hard_packets"))?,
     })
 }
 

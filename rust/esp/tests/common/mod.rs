@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use aws_lc_rs::aead::{Aad, LessSafeKey, Nonce, UnboundKey};
 use mobike_esp::{
-    EspTable, GcmIcv, GroupId, Install, Integ, KeyBits, Keys, Nanos, Opened, OuterPath, SaPairId, Selector,
+    EspTable, GcmIcv, GroupId, Install, Integ, KeyBits, Keys, Limits, Nanos, Opened, OuterPath, SaPairId, Selector,
     SequenceNumbers, Suite,
 };
 
@@ -81,6 +81,7 @@ pub fn tunnel_of(
         outbound: Keys { spi: GATEWAY_SPI, keymat: &up[..len] },
         suite,
         sequence,
+        limits: Limits::default(),
         replay_window,
         outer: home(),
         local: client_ts,

@@ -10,7 +10,7 @@ use crate::sa::context::Context;
 use crate::sa::established::Established;
 use crate::sa::exchange::init_initiator::{self, MAX_PATHS, Order};
 use crate::sa::exchange::{
-    auth_initiator, auth_responder, away, close_child, eap, mobike, open_child, rekey_child, rekey_ike,
+    auth_initiator, auth_responder, away, close_child, eap, expire, mobike, open_child, rekey_child, rekey_ike,
 };
 use crate::sa::probe;
 use crate::sa::window::Ask;
@@ -175,6 +175,13 @@ impl Engine {
         match self.ctx.children.get(child).filter(|child| !child.leaving).map(|child| child.sa) {
             Some(sa) => self.with(now, sa, |sa, ctx| rekey_child::order(sa, ctx, now, child)),
             None => self.ctx.counters.stale_commands += 1,
+        }
+    }
+
+    /// What the data plane saw of a pair: it has carried what it may (`spent`: so it ends), or nearly that (so it is replaced).
+    pub fn note_worn(&mut self, now: Nanos, child: ChildId, spent: bool) {
+        if let Some(sa) = self.ctx.children.get(child).map(|child| child.sa) {
+            self.with(now, sa, |sa, ctx| expire::on_wear(sa, ctx, now, child, spent));
         }
     }
 

@@ -20,12 +20,16 @@ pub struct Child {
     pub spi_out: u32,
     /// When it is to be replaced; zero while nobody has said.
     pub due: Nanos,
+    /// When it is over, replaced or not.
+    pub end: Nanos,
     /// Which Child SA of the profile.
     pub number: ChildNumber,
     /// Our Delete of it is unanswered.
     pub leaving: bool,
     /// The peer has replaced it, and will delete it.
     pub replaced: bool,
+    /// It has carried so much that it must be replaced.
+    pub worn: bool,
     /// The next pair of the same IKE SA.
     next: Option<u32>,
 }
@@ -36,7 +40,18 @@ pub struct Children(Slab<Child>);
 
 impl Child {
     fn new(sa: SaId, number: ChildNumber, spi_in: u32, spi_out: u32) -> Child {
-        Child { sa, spi_in, spi_out, due: Nanos(0), number, leaving: false, replaced: false, next: None }
+        Child {
+            sa,
+            spi_in,
+            spi_out,
+            due: Nanos(0),
+            end: Nanos::NEVER,
+            number,
+            leaving: false,
+            replaced: false,
+            worn: false,
+            next: None,
+        }
     }
 
     /// Is it neither on its way out nor replaced?
@@ -98,11 +113,25 @@ impl Children {
         }
     }
 
+    /// Its time begins: when it is to be replaced, and when it is over.
+    pub fn begin(&mut self, id: ChildId, due: Nanos, end: Nanos) {
+        self.set_due(id, due);
+        if let Some(child) = self.get_mut(id).filter(|child| !child.leaving) {
+            child.end = end;
+        }
+    }
+
+    /// It has carried nearly what it may. `false` if that needs nothing: it is on its way out.
+    pub fn wear_out(&mut self, id: ChildId) -> bool {
+        let child = self.get_mut(id).filter(|child| child.is_in_use());
+        child.map(|child| child.worn = true).is_some()
+    }
+
     /// We delete the pair, and go on receiving on it until the peer has done so too. Returns its SPIs, ours first.
     pub fn leave(&mut self, id: ChildId) -> Option<(u32, u32)> {
         let child = self.get_mut(id)?;
         child.leaving = true;
-        child.due = Nanos::NEVER;
+        (child.due, child.end) = (Nanos::NEVER, Nanos::NEVER);
         Some((child.spi_in, child.spi_out))
     }
 
@@ -185,6 +214,12 @@ impl Family {
     #[must_use]
     pub fn next_due(&self, ctx: &Context) -> Nanos {
         self.places(&ctx.children).map(|(_, child)| child.due).min().unwrap_or(Nanos::NEVER)
+    }
+
+    /// When the first of them is over.
+    #[must_use]
+    pub fn next_end(&self, ctx: &Context) -> Nanos {
+        self.places(&ctx.children).map(|(_, child)| child.end).min().unwrap_or(Nanos::NEVER)
     }
 
     /// How many pairs there are.

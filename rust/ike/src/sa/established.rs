@@ -23,7 +23,7 @@ use crate::sa::exchange::mobike;
 use crate::sa::exchange::repair::Strays;
 use crate::sa::exchange::retrial::{self, Retrial};
 use crate::sa::exchange::traffic;
-use crate::sa::exchange::{make_child, open_child, rekey_child, rekey_ike};
+use crate::sa::exchange::{expire, make_child, open_child, rekey_child, rekey_ike};
 use crate::sa::pace::Pace;
 use crate::sa::path::NatHashes;
 use crate::sa::probe::{self, Probing};
@@ -253,7 +253,7 @@ impl Established {
 
     /// From now on it grows old, and its Child SAs with it.
     pub fn begin_lifetimes(&mut self, ctx: &mut Context, now: Nanos) {
-        self.due.ike = rekey_ike::due(now, self.profile.ike_lifetime, &mut ctx.random);
+        expire::begin_ike(self, ctx, now);
         rekey_child::schedule(self, ctx, now);
         open_child::open_all(self, ctx, now);
     }
@@ -554,6 +554,7 @@ impl Established {
         self.tend_retired(ctx, now);
         rekey_ike::on_timeout(self, ctx, now);
         rekey_child::on_timeout(self, ctx, now);
+        expire::on_timeout(self, ctx, now);
         retrial::on_timeout(self, ctx, now);
         mobike::on_timeout(self, ctx, now);
         self.keep_nat_awake(ctx, now);

@@ -184,11 +184,29 @@ pub struct Lifetimes {
     pub ike: Nanos,
     /// The first of its Child SAs.
     pub children: Nanos,
+    /// The IKE SA is over.
+    pub ike_end: Nanos,
+    /// The first of its Child SAs is.
+    pub children_end: Nanos,
+    /// But nothing ends before then.
+    pub spared_until: Nanos,
 }
 
 impl Lifetimes {
     /// Never.
-    pub const UNLIMITED: Lifetimes = Lifetimes { ike: Nanos::NEVER, children: Nanos::NEVER };
+    pub const UNLIMITED: Lifetimes = Lifetimes {
+        ike: Nanos::NEVER,
+        children: Nanos::NEVER,
+        ike_end: Nanos::NEVER,
+        children_end: Nanos::NEVER,
+        spared_until: Nanos(0),
+    };
+
+    /// When something ends.
+    #[must_use]
+    pub fn end(&self) -> Nanos {
+        self.ike_end.min(self.children_end).max(self.spared_until)
+    }
 }
 
 /// A peer that replaced an IKE SA deletes the old one at once, and repeats that for some minutes.
@@ -346,7 +364,8 @@ impl Established {
     #[must_use]
     pub fn rekeying_at(&self) -> Nanos {
         let left_over = self.rekeying.as_ref().map_or(Nanos::NEVER, |rekeying| rekeying.deadline());
-        let due = if self.is_closing() { Nanos::NEVER } else { self.due.ike.min(self.due.children) };
+        let due = self.due.ike.min(self.due.children).min(self.due.end());
+        let due = if self.is_closing() { Nanos::NEVER } else { due };
         left_over.min(due)
     }
 

@@ -5,7 +5,7 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 
 use mobike_ike::wire::{ExchangeType, Header};
-use mobike_ike::{Command, Engine, Event, Nanos, Path, Quoted, Settings, Traffic};
+use mobike_ike::{ChildId, Command, Engine, Event, Nanos, Path, Quoted, Settings, Traffic};
 
 use super::arrows::{Outcome, Told};
 use super::forger::{Forger, read_clear};
@@ -90,6 +90,23 @@ impl World {
     pub fn note(&mut self, id: HostId, traffic: Traffic) {
         let (now, sa) = (self.now, self.host(id).sa());
         self.hosts[id.0].engine.note_traffic(now, sa, traffic);
+        self.drain(id, None);
+        self.check();
+    }
+
+    /// The data plane tells that the newest Child SA has carried what it may (`spent`), or nearly that. Which one that is.
+    #[track_caller]
+    pub fn wear_out(&mut self, id: HostId, spent: bool) -> ChildId {
+        let child = *self.host(id).live_children().last().expect("a Child SA");
+        self.wear_out_this(id, child, spent);
+        child
+    }
+
+    /// The same of this one.
+    #[track_caller]
+    pub fn wear_out_this(&mut self, id: HostId, child: ChildId, spent: bool) {
+        let now = self.now;
+        self.hosts[id.0].engine.note_worn(now, child, spent);
         self.drain(id, None);
         self.check();
     }

@@ -18,7 +18,7 @@ use crate::sa::exchange::away::Presence;
 use crate::sa::exchange::configuration::{Leases, Tenant};
 use crate::sa::exchange::repair::Strays;
 use crate::sa::exchange::retrial::Retrial;
-use crate::sa::exchange::{rekey_child, rekey_ike};
+use crate::sa::exchange::{expire, rekey_child, rekey_ike};
 use crate::sa::pace::Pace;
 use crate::sa::probe::Probing;
 use crate::sa::rekeying::{Lifetimes, Rekeying};
@@ -162,7 +162,7 @@ impl Established {
             // ids, probe numbers and IVs were used with them.
             return Err(ResumeError::KeysInDoubt);
         }
-        let lifetime = profile.ike_lifetime;
+        let (lifetime, ike_end) = (profile.ike_lifetime, expire::hard(turn, profile.limits.ike_hard));
         let mut established = Established {
             id,
             channel,
@@ -191,7 +191,12 @@ impl Established {
             family: Family::default(),
             rekeying,
             // Its Child SAs are not back yet; they get their time then.
-            due: Lifetimes { ike: rekey_ike::due(turn, lifetime, random), children: turn },
+            due: Lifetimes {
+                ike: rekey_ike::due(turn, lifetime, random),
+                children: turn,
+                ike_end,
+                ..Lifetimes::UNLIMITED
+            },
             window_untold: false,
             heard: now,
             watch: Watch::new(None),

@@ -15,6 +15,7 @@ use crate::crypto::auth::{Intermediate, SignedOctets};
 use crate::crypto::{AuthKeys, ChildKeys, EspSuite, Hashes, IkeSuite, Nonces, Role};
 use crate::event::{AuthRefusal, ChildInstall, ConnectError, Event, IkeSaUp, NatView, NoticeKind, Sends};
 use crate::id::{Identity, IdentityPattern, Question, SaId};
+use crate::limits::ChildLimits;
 use crate::profile::Profile;
 use crate::proofs::{LocalProof, RemoteProof};
 use crate::sa::Sa;
@@ -30,7 +31,7 @@ use crate::sa::exchange::informational::window_of;
 use crate::sa::exchange::init_initiator::Order;
 use crate::sa::exchange::proof::{self, Asked, Ours, Parked, Proof};
 use crate::sa::exchange::traffic;
-use crate::sa::exchange::{addresses, eap_initiator, init_initiator, offers, ppk};
+use crate::sa::exchange::{addresses, eap_initiator, expire, init_initiator, offers, ppk};
 use crate::sa::path::Detected;
 use crate::sa::timers::{Retry, patience};
 use crate::sa::window::Ask;
@@ -441,6 +442,7 @@ impl Authenticating {
             path: self.path,
             encap: self.nat.any() || profile.always_encap,
             sends: Sends::AtOnce,
+            limits: ChildLimits::default(),
         }))
     }
 }
@@ -602,10 +604,8 @@ fn establish(
     let mut refused = None;
     match child {
         Ok(install) => {
-            family.adopt(&mut ctx.children, reserved, install.spi_out);
-            ctx.counters.children_up += 1;
             let name = order.profile.name.clone();
-            ctx.events.push_back(Event::ChildUp { sa: id, child: reserved.id, name, install });
+            expire::come_up(ctx, &mut family, &order.profile.limits, (id, reserved, name), install);
         }
         Err(why) => {
             ctx.children.release(reserved);

@@ -9,6 +9,7 @@ use crate::crypto::negotiate::{Chosen, Outcome};
 use crate::crypto::{AuthKeys, ChildKeys, EspSuite, IkeSuite, KeMethod, Nonces, Role};
 use crate::event::{AuthRefusal, ChildInstall, Event, IkeSaUp, NoticeKind, Sends};
 use crate::id::{Identity, ProfileId, Question};
+use crate::limits::{ChildLimits, Limits};
 use crate::profile::{Profile, PskSecret, Unique};
 use crate::proofs::{LocalProof, RemoteProof};
 use crate::sa::Sa;
@@ -25,7 +26,7 @@ use crate::sa::exchange::init_responder::{HalfOpen, Secret};
 use crate::sa::exchange::ppk::{self, Said};
 use crate::sa::exchange::proof::{self, Asked, Ours, Parked, Proof};
 use crate::sa::exchange::traffic;
-use crate::sa::exchange::{addresses, admission, eap_responder, init_responder, offers};
+use crate::sa::exchange::{addresses, admission, eap_responder, expire, init_responder, offers};
 use crate::wire::{
     Authentication, ExchangeType, NotifyType, Payload, Payloads, SaPayload, SkWriter, TsPayload, WireError,
     WireErrorKind,
@@ -435,7 +436,7 @@ fn accept(
         spi_r: spis.responder,
         suite,
     })));
-    let family = report_child(ctx, now, id, path, child);
+    let family = report_child(ctx, now, id, path, &profile.limits, child);
     ctx.send(answer_to, Arc::clone(&bytes));
     let mut established = Established::new(Setup {
         id,
@@ -560,6 +561,7 @@ fn offer_child(
         path,
         encap: half.nat.any() || profile.always_encap,
         sends: Sends::AtOnce,
+        limits: ChildLimits::default(),
     });
     Ok(Some(Offered { reserved, chosen, name: Arc::clone(profile.child(number).name), install }))
 }
@@ -600,14 +602,13 @@ fn report_child(
     now: Nanos,
     id: crate::id::SaId,
     path: Path,
+    limits: &Limits,
     child: Result<Option<Offered>, ChildRefusal>,
 ) -> Family {
     let mut family = Family::default();
     match child {
         Ok(Some(Offered { reserved, name, install, .. })) => {
-            family.adopt(&mut ctx.children, reserved, install.spi_out);
-            ctx.counters.children_up += 1;
-            ctx.events.push_back(Event::ChildUp { sa: id, child: reserved.id, name, install });
+            expire::come_up(ctx, &mut family, limits, (id, reserved, name), install);
         }
         Ok(None) => {}
         Err(refusal) => {

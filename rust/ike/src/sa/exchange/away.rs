@@ -18,6 +18,7 @@ use crate::event::{AwayRefusal, DownReason, Event};
 use crate::profile::Profile;
 use crate::sa::context::Context;
 use crate::sa::established::{Established, Mobility};
+use crate::sa::exchange::expire;
 use crate::sa::exchange::informational::Request;
 use crate::sa::window::Ask;
 use crate::wire::{AWAY, Extensions, Payload, Payloads, SkWriter};
@@ -133,6 +134,7 @@ pub fn come_back(sa: &mut Established, now: Nanos) -> bool {
     let away = matches!(was, Presence::Away { .. });
     if away {
         sa.wake(now);
+        expire::spare(sa, now);
     }
     away
 }

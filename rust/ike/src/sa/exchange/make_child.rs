@@ -13,6 +13,7 @@ use crate::crypto::kex::{self, PublicValue, fresh_nonce};
 use crate::crypto::negotiate::{Chosen, Outcome};
 use crate::crypto::{ChildKeys, EspSuite, KeMethod, Nonces, Role};
 use crate::event::{ChildInstall, Sends};
+use crate::limits::ChildLimits;
 use crate::profile::Profile;
 use crate::sa::child::{Children, Reserved};
 use crate::sa::context::Context;
@@ -145,6 +146,7 @@ pub fn install(
         path: sa.path,
         encap: sa.nat.any() || sa.profile.always_encap,
         sends,
+        limits: ChildLimits::default(),
     }))
 }
 

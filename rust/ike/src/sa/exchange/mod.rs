@@ -8,6 +8,7 @@
 //! informational    liveness, delete, probes; what comes in and what it settles
 //! create_child     what the peer may have              make_child   a Child SA pair, whatever for
 //! open_child, close_child   one more, one less         rekey_ike, rekey_child   replacing, by either end
+//! expire           the end of what was not replaced in time
 //! fit              which Child SA of a profile a peer means
 //! retired          what still comes on an IKE SA that was replaced
 //! mobike           UPDATE_SA_ADDRESSES, return routability, address lists
@@ -32,6 +33,7 @@ pub mod create_child;
 pub mod eap;
 pub mod eap_initiator;
 pub mod eap_responder;
+pub mod expire;
 pub mod fit;
 pub mod follow_up;
 pub mod hint;

@@ -18,7 +18,7 @@ use crate::children::{ChildNumber, FIRST};
 use crate::crypto::kex::fresh_nonce;
 use crate::crypto::negotiate::Suite;
 use crate::crypto::{Ephemeral, EspSuite, KeMethod, Role};
-use crate::event::{ChildInstall, DownReason, Event, NoticeKind, Sends};
+use crate::event::{ChildInstall, DownReason, NoticeKind, Sends};
 use crate::id::ChildId;
 use crate::sa::child::Reserved;
 use crate::sa::context::Context;
@@ -27,7 +27,7 @@ use crate::sa::exchange::create_child::{Refusal, finish, seal_answer};
 use crate::sa::exchange::informational::Request;
 use crate::sa::exchange::make_child::{self, Failed};
 use crate::sa::exchange::rekey_ike::{BUSY_PAUSE, MAX_RENEWALS, REFUSED_PAUSE, due, pause, wanted_method};
-use crate::sa::exchange::{fit, follow_up, open_child};
+use crate::sa::exchange::{expire, fit, follow_up, open_child};
 use crate::sa::rekeying::ChildAsked;
 use crate::sa::rekeying::series::{ChildHalf, Half, Link};
 use crate::sa::window::Ask;
@@ -138,9 +138,7 @@ fn replaced_by(sa: &Established, ctx: &Context, payloads: &Payloads<'_>) -> Resu
 /// A pair is agreed.
 pub fn come_up(sa: &mut Established, ctx: &mut Context, reserved: Reserved, install: Box<ChildInstall>) {
     let name = sa.profile.child(make_child::number_of(ctx, reserved.id)).name.clone();
-    sa.family.adopt(&mut ctx.children, reserved, install.spi_out);
-    ctx.counters.children_up += 1;
-    ctx.events.push_back(Event::ChildUp { sa: sa.id, child: reserved.id, name, install });
+    expire::come_up(ctx, &mut sa.family, &sa.profile.limits, (sa.id, reserved, name), install);
 }
 
 /// Replace a pair, by order or because it is old. One at a time; an order that comes too early is kept.
@@ -258,7 +256,7 @@ pub fn schedule(sa: &mut Established, ctx: &mut Context, now: Nanos) {
         |ctx: &Context| sa.family.ids(ctx).find(|id| ctx.children.get(*id).is_some_and(|child| child.due == Nanos(0)));
     while let Some(id) = unscheduled(ctx) {
         let at = due(now, lifetime, &mut ctx.random);
-        ctx.children.set_due(id, at);
+        ctx.children.begin(id, at, expire::hard(now, sa.profile.limits.esp_hard));
     }
     let under_way = sa.rekeying.as_ref().is_some_and(|rekeying| rekeying.child.is_some());
     if !under_way && open_child::must_begin_anew(sa, ctx, now) {
@@ -266,6 +264,7 @@ pub fn schedule(sa: &mut Established, ctx: &mut Context, now: Nanos) {
     }
     // A peer that may not know this IKE SA is tested first.
     sa.due.children = if under_way || sa.is_in_doubt() { Nanos::NEVER } else { sa.family.next_due(ctx) };
+    sa.due.children_end = sa.family.next_end(ctx);
 }
 
 /// Time has passed.
@@ -455,7 +454,8 @@ fn on_refusal(sa: &mut Established, ctx: &mut Context, now: Nanos, asked: &Child
     let busy = matches!(kind, NotifyType::TEMPORARY_FAILURE | NotifyType::STATE_NOT_FOUND);
     let for_now = busy || sa.is_forgetful(now);
     let first = if for_now { BUSY_PAUSE } else { REFUSED_PAUSE };
-    if for_now || !sa.profile.esp_lifetime.is_zero() {
+    let worn = ctx.children.get(old).is_some_and(|child| child.worn);
+    if for_now || worn || !sa.profile.esp_lifetime.is_zero() {
         retry(sa, ctx, now, old, first);
     }
 }

@@ -24,7 +24,7 @@ use crate::sa::established::{Established, Mobility};
 use crate::sa::exchange::create_child::{Refusal, finish, seal_answer};
 use crate::sa::exchange::informational::Request;
 use crate::sa::exchange::make_child::Failed;
-use crate::sa::exchange::{follow_up, offers, rekey_child};
+use crate::sa::exchange::{expire, follow_up, offers, rekey_child};
 use crate::sa::rekeying::series::{Half, IkeHalf, Link, Series};
 use crate::sa::rekeying::{Fresh, IkeAsked, LINGER, Rekeying, Retired, Rival, Seed};
 use crate::sa::window::{Ask, Requests};
@@ -415,7 +415,7 @@ fn adopt(sa: &mut Established, ctx: &mut Context, now: Nanos, fresh: Fresh, by: 
     // The hashes of NAT detection contain the SPIs: nothing said about the old ones can be compared.
     sa.seen_as = 0;
     sa.window_untold = sa.profile.window > 1;
-    sa.due.ike = due(now, sa.profile.ike_lifetime, &mut ctx.random);
+    expire::begin_ike(sa, ctx, now);
     let rekeying = sa.rekeying();
     (rekeying.ike, rekeying.refused) = (None, 0);
     // What was begun with the old keys.
