@@ -10,7 +10,8 @@ use mobike_ike::wire::Payload;
 use mobike_ike::wire::probe::{PATH_PROBE, PROBE};
 use mobike_ike::{Extensions, Role};
 use stage::{
-    CLIENT, Command, Fate, Forged, GATEWAY, HostId, LTE, Nanos, Pair, Path, Told, WAN, WAN2, WIFI, Which, ip, ms, secs,
+    CLIENT, Command, ExchangeType, Fate, Forged, GATEWAY, HostId, LTE, Nanos, Pair, Path, Told, WAN, WAN2, WIFI, Which,
+    ip, ms, secs,
 };
 
 const SECOND: Duration = secs(1);
@@ -379,4 +380,26 @@ fn a_rewritten_probe_does_not_harm_the_next_one() {
     pair.run_for(secs(10));
     assert_eq!(pair.client().ways(of_client(WIFI, WAN)), Some((true, true)));
     assert_eq!(pair.gateway().count("dropped_bad_icv"), 2);
+}
+
+#[test]
+fn a_rekey_whose_answer_is_lost_for_a_while_makes_no_pair_look_silent() {
+    // CREATE_CHILD_SA -->  <-- answer, lost five times: one end has new keys, the other has not; probes go on
+    for who in [CLIENT, GATEWAY] {
+        for lost in 1..=5 {
+            let mut pair = watching(40);
+            let other = if who == CLIENT { GATEWAY } else { CLIENT };
+            let before = [CLIENT, GATEWAY].map(|host| pair.host(host).seen().len());
+            pair.net.lose(Which::of(other).answer(ExchangeType::CREATE_CHILD_SA).times(lost));
+            let sa = pair.host(who).sa();
+            pair.order(who, Command::Rekey { sa });
+            pair.run_for(secs(30));
+            assert_eq!(pair.host(who).count("ike_sas_rekeyed"), 1);
+            for (host, before) in [CLIENT, GATEWAY].into_iter().zip(before) {
+                let seen = pair.host(host).seen().split_off(before);
+                let broken = seen.iter().filter(|(_, _, seen)| !(seen.forward && seen.backward));
+                assert_eq!(broken.count(), 0, "{who:?} rekeys, {lost} lost, seen by {host:?}");
+            }
+        }
+    }
 }

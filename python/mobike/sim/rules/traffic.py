@@ -108,6 +108,8 @@ class Proven(_OfEsp):
         self._early_probes: dict[str, deque[_EarlyProbe]] = {}
         self._known_as: dict[tuple[str, SaId], int] = {}
         """The initiator's SPI that each SA was last known by, over all processes of a host."""
+        self._replaced: set[tuple[str, int]] = set()
+        """Those that an SA was known by before. Probes with the old keys go on until the peer has the new ones."""
 
     def wrote_down(self, host: Host, sas: Sequence[SaId]) -> None:
         self._proofs.wrote_down(host)
@@ -134,7 +136,7 @@ class Proven(_OfEsp):
             ours = self._proof(host, message.spi)
             if sender == host.name:
                 return
-            if self.lives.of_spi(host, message.spi) is None:
+            if self.lives.of_spi(host, message.spi) is None and (host.name, message.spi) not in self._replaced:
                 early = _EarlyProbe(message.spi, theirs, place, frozenset(ours.delivered))
                 self._early_probes[host.name].append(early)
                 return
@@ -183,8 +185,10 @@ class Proven(_OfEsp):
         before = self._known_as.get((host.name, sa))
         self._known_as[host.name, sa] = spi
         if before is not None and before != spi:
+            self._replaced.add((host.name, before))
             new, old = self._proof(host, spi), self._proof(host, before)
-            new.proven |= old.proven
+            old.proven |= new.proven
+            new.proven = old.proven
             # An identifier of a probe with the old keys proves as much in the peer's next one, with the new keys.
             new.delivered = old.delivered
 

@@ -353,6 +353,7 @@ impl Established {
 
     /// The peer has deleted a retired one.
     pub fn bury(&mut self, now: Nanos, spis: Spis) {
+        self.keys_are_common();
         let retired = self.rekeying.iter_mut().flat_map(|rekeying| &mut rekeying.retired);
         for retired in retired.filter(|retired| retired.channel.spis == spis) {
             (retired.buried, retired.farewell) = (true, None);

@@ -70,6 +70,9 @@ fn on_request(
         return None;
     }
     let opened = open(sa, ctx, spis, bytes)?;
+    if sa.is_in_use(spis) {
+        sa.keys_are_common();
+    }
     // From elsewhere it shows that the peer lives, but not that the path does (D5.5-3).
     if path == sa.path {
         sa.heard = now;

@@ -411,6 +411,7 @@ fn adopt(sa: &mut Established, ctx: &mut Context, now: Nanos, fresh: Fresh, by: 
         until: now + LINGER,
     };
     sa.requests = Requests::resume(anew(ctx, unanswered), widest);
+    sa.renew_probes();
     sa.suite = suite;
     // The hashes of NAT detection contain the SPIs: nothing said about the old ones can be compared.
     sa.seen_as = 0;

@@ -25,12 +25,17 @@ fn read(probing: &mut Probing, ctx: &mut Context, header: &Header, bytes: &mut [
         ctx.counters.dropped_unexpected += 1;
         return None;
     }
-    if !probing.replay.admits(header.message_id) {
+    let Some(keys) = probing.keys.opening(header) else {
+        ctx.counters.dropped_wrong_state += 1;
+        return None;
+    };
+    if !keys.replay.admits(header.message_id) {
         ctx.counters.probes_replayed += 1;
         return None;
     }
-    let opened = probing.channel.open(&ctx.room, bytes).map_err(|why| ctx.count_unopened(why)).ok()?;
-    probing.replay.accept(header.message_id);
+    let opened = keys.channel.open(&ctx.room, bytes).map_err(|why| ctx.count_unopened(why)).ok()?;
+    keys.replay.accept(header.message_id);
+    probing.keys.heard(header);
     let payloads = opened.payloads().ok();
     let probe = payloads.and_then(|payloads| Probe::read(payloads.notify(PROBE)?.data));
     if probe.is_none() {

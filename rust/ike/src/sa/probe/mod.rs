@@ -9,11 +9,12 @@
 //! The protocol of draft-ietf-multi6-failure-detection-00 section 5.4: each end says what it heard, so that both learn
 //! which pairs work in which direction. Nothing here moves an SA; [`Event::PairSeen`] tells, the control plane decides.
 //!
-//! `place` knows one pair, `replay` what came already, `budget` what may be spent. A peer that did not offer the
+//! `place` knows one pair, `keys` what seals, `replay` what came already, `budget` what may be spent. A peer that did not offer the
 //! extension never sees a probe, and its own messages never come here.
 
 pub mod budget;
 mod inbound;
+mod keys;
 mod park;
 pub mod place;
 pub mod replay;
@@ -23,12 +24,12 @@ use std::sync::Arc;
 
 use crate::crypto::{Random, SeededRandom};
 use crate::event::{Event, NoticeKind};
-use crate::sa::channel::{Channel, Outgoing};
+use crate::sa::channel::Outgoing;
 use crate::sa::context::Context;
 use crate::sa::established::Established;
 use crate::sa::probe::budget::Budget;
+use crate::sa::probe::keys::KeyRing;
 use crate::sa::probe::place::Place;
-use crate::sa::probe::replay::Replay;
 use crate::wire::probe::{MOST_HEARD, PATH_PROBE, PROBE, Probe};
 use crate::wire::{Extensions, Payload};
 use crate::{Nanos, Path};
@@ -71,11 +72,7 @@ const FRESH: Duration = Duration::from_secs(10);
 /// directions must not begin anew with them.
 #[derive(Debug)]
 pub struct Probing {
-    /// Keys that seal nothing but probes.
-    channel: Channel,
-    /// Of the latest probe that we sent. Each has its own, whatever pair it takes.
-    number: u32,
-    replay: Replay,
+    keys: KeyRing,
     /// How often the control plane wants each pair polled; zero: not at all.
     interval: Duration,
     /// The peer asks for no more polls of a pair than one in this time.
@@ -113,9 +110,7 @@ impl Budgets {
 impl Probing {
     fn new(sa: &Established) -> Option<Probing> {
         Some(Probing {
-            channel: channel_of(sa)?,
-            number: 0,
-            replay: Replay::default(),
+            keys: KeyRing::of(sa)?,
             interval: Duration::ZERO,
             least: Duration::ZERO,
             peer_interval: Duration::ZERO,
@@ -131,17 +126,7 @@ impl Probing {
 
     /// Its keys are those of this IKE SA, which may have others since it probed last.
     pub fn is_of(&self, sa: &Established) -> bool {
-        self.channel.spis == sa.channel.spis
-    }
-
-    /// Of a rekeyed SA: new keys, and numbers begin anew. What is known of pairs stays.
-    fn keep_up(&mut self, sa: &Established) -> Option<()> {
-        if !self.is_of(sa) {
-            self.channel = channel_of(sa)?;
-            self.number = 0;
-            self.replay = Replay::default();
-        }
-        Some(())
+        self.keys.is_of(sa)
     }
 
     fn deadline(&self) -> Nanos {
@@ -209,7 +194,7 @@ impl Probing {
     /// Send one over the pair at `index`.
     fn send(&mut self, ctx: &mut Context, now: Nanos, index: usize, echo: bool) {
         let id = ctx.random.next_u64().max(1);
-        let Some(number) = self.number.checked_add(1) else { return };
+        let Some(number) = self.keys.sending().number.checked_add(1) else { return };
         let Some(path) = self.places.get(index).map(|place| place.path) else { return };
         let probe = Probe {
             echo,
@@ -220,12 +205,13 @@ impl Probing {
         };
         let message = Outgoing { exchange: PATH_PROBE, id: number, response: false };
         let data = probe.to_bytes();
-        let sealed = self.channel.seal(&mut ctx.buffer, message, |writer| writer.push(&Payload::notify(PROBE, &data)));
+        let keys = self.keys.sending();
+        let sealed = keys.channel.seal(&mut ctx.buffer, message, |writer| writer.push(&Payload::notify(PROBE, &data)));
         let Ok(bytes) = sealed else {
             ctx.counters.dropped_crypto += 1;
             return;
         };
-        self.number = number;
+        keys.number = number;
         let place = &mut self.places[index];
         if echo {
             ctx.counters.probe_echoes_sent += 1;
@@ -248,11 +234,6 @@ impl Probing {
         }
         heard
     }
-}
-
-fn channel_of(sa: &Established) -> Option<Channel> {
-    let Channel { spis, role, .. } = sa.channel;
-    Some(Channel::new(spis, role, sa.channel.keys().for_probes(spis).ok()?))
 }
 
 /// Up to a tenth earlier or later, so that many SAs do not poll in step.
@@ -289,8 +270,24 @@ impl Established {
             Some(probing) => probing,
             None => Box::new(Probing::new(self)?),
         };
-        probing.keep_up(self)?;
+        probing.keys.keep_up(self)?;
         Some(probing)
+    }
+
+    /// The IKE SA has new keys now: probes get some as well.
+    pub fn renew_probes(&mut self) {
+        if let Some(mut probing) = self.probing.take()
+            && probing.keys.keep_up(self).is_some()
+        {
+            self.probing = Some(probing);
+        }
+    }
+
+    /// The peer has shown that it has the keys of the IKE SA in use.
+    pub fn keys_are_common(&mut self) {
+        if let Some(probing) = &mut self.probing {
+            probing.keys.confirmed();
+        }
     }
 
     fn tell(&mut self, ctx: &mut Context, now: Nanos, probing: &mut Probing) {

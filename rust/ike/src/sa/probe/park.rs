@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use super::budget::Budget;
+use super::keys::ProbeKeys;
 use super::replay::Replay;
 use super::{ECHOES_PER_SA, Probing};
 use crate::crypto::{IkeSuite, Random};
@@ -15,7 +16,8 @@ const MOST_FORGOTTEN: u32 = 1 << 16;
 impl Probing {
     /// Write it.
     pub fn park(&self, to: &mut Writer) {
-        let Probing { channel, number, replay, interval: _, least: _, peer_interval: _, places: _, echoes: _ } = self;
+        let Probing { keys, interval: _, least: _, peer_interval: _, places: _, echoes: _ } = self;
+        let ProbeKeys { channel, number, replay } = &keys.newest;
         channel.park(to);
         to.put(number);
         let (top, seen) = replay.parts();
@@ -33,10 +35,10 @@ impl Probing {
         let channel = Channel::unpark(from, suite, random)?;
         let number: u32 = from.get()?;
         let jump = if standing == Standing::Doubtful { MOST_FORGOTTEN } else { 0 };
+        let number = number.saturating_add(jump);
+        let replay = Replay::of_parts(from.get()?, from.get()?);
         Ok(Probing {
-            channel,
-            number: number.saturating_add(jump),
-            replay: Replay::of_parts(from.get()?, from.get()?),
+            keys: ProbeKeys { channel, number, replay }.into(),
             interval: Duration::ZERO,
             least: Duration::ZERO,
             peer_interval: Duration::ZERO,
