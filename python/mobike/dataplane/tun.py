@@ -19,6 +19,8 @@ EXEMPT_PRIORITY = 4554
 TUNNEL_PRIORITY = 4555
 """... the rule that looks into the table of tunnels, which comes before the main table's (32766)."""
 MAIN_TABLE = 254
+IFA_F_NODAD = 0x02
+"""Of linux/if_addr.h."""
 ALREADY_SO = frozenset({17, 2, 3, 99})
 """EEXIST when something is added; ENOENT, ESRCH and EADDRNOTAVAIL when it is taken away: it is as we want it."""
 
@@ -70,7 +72,9 @@ class TunNetwork:
         match change.fact:
             case InnerAddress(ip):
                 bits = ip.max_prefixlen
-                await self._quietly("addr", do, index=self._index, address=str(ip), prefixlen=bits)
+                # No route may prefer an IPv6 address that is still looked for elsewhere; nobody else has a leased one.
+                flags = {"flags": IFA_F_NODAD} if ip.version == 6 and change.wanted else {}
+                await self._quietly("addr", do, index=self._index, address=str(ip), prefixlen=bits, **flags)
             case InnerRoute(network, source):
                 preferred = {} if source is None else {"prefsrc": str(source)}
                 await self._quietly("route", do, dst=str(network), oif=self._index, table=TUNNEL_TABLE, **preferred)
