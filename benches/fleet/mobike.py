@@ -10,8 +10,8 @@ from typing import Self
 
 import httpx
 
-IDENTITY = "gateway.bench.example"
-SECRET = "bench-psk"
+from benches.fleet.work import ESP, IDENTITY, PSK, Auth, Work
+
 ADDRESS = "127.0.8.1"
 START_DEADLINE_S = 20.0
 _CLOCK_TICK = os.sysconf("SC_CLK_TCK")
@@ -45,9 +45,9 @@ max_half_open = 100000
 role = "responder"
 local_id = "{identity}"
 remote_id = "*"
-psk = "{secret}"
-ike = ["aes128gcm16-prfsha256-x25519"]
-esp = ["aes128gcm16"]
+{proofs}
+ike = ["{ike}"]
+esp = ["{esp}"]
 local_ts = ["0.0.0.0/0"]
 {selectors}
 liveness = "0"
@@ -55,11 +55,33 @@ nat_keepalive = "0"
 """
 
 
+CERTIFICATE = """\
+local_auth = "cert"
+local_cert = "{papers}/gateway.pem"
+local_key = "{papers}/gateway.key"
+"""
+
+PROOFS: dict[Auth, str] = {
+    "psk": f'psk = "{PSK}"',
+    "cert": CERTIFICATE + 'remote_auth = "cert"\nremote_ca = ["{papers}/ca.pem"]',
+    "eap": CERTIFICATE + 'remote_auth = "eap"\neap = ["mschapv2"]\neap_users = "{papers}/users.toml"',
+}
+
+
 class MobikeResponder:
     """`start`, measure, `stop`; as `StrongswanResponder`."""
 
     def __init__(
-        self, directory: Path, *, core: int, plane: str, pool: str | None, port: int = 24500, port_nat_t: int = 24501
+        self,
+        directory: Path,
+        work: Work,
+        papers: Path,
+        *,
+        core: int,
+        plane: str,
+        pool: str | None,
+        port: int = 24500,
+        port_nat_t: int = 24501,
     ) -> None:
         self._state = directory
         self._core = core
@@ -67,7 +89,7 @@ class MobikeResponder:
         selectors = 'remote_ts = ["127.0.0.0/8"]' if pool is None else f'pool = ["{pool}"]'
         self._config = CONFIG.format(
             address=ADDRESS, port=port, port_nat_t=port_nat_t, state=directory, plane=plane, identity=IDENTITY,
-            secret=SECRET, selectors=selectors,
+            proofs=PROOFS[work.auth].format(papers=papers), ike=work.ike, esp=ESP, selectors=selectors,
         )  # fmt: skip
         self._process: subprocess.Popen[bytes] | None = None
 

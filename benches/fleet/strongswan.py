@@ -16,7 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.interop.rig.charon import CRYPTO, Charon
+from benches.fleet.work import ESP, IDENTITY, PASSWORD, PSK, USER, Work
+from tests.interop.rig.charon import CRYPTO, X509, Charon
 from tests.interop.rig.network import Namespace
 from tests.interop.rig.program import run
 from tests.interop.rig.settings import Settings
@@ -27,11 +28,10 @@ PORT = 25500
 PORT_NAT_T = 25501
 """charon's second UDP port, in the place of 4500: IKE with the marker, and ESP."""
 
-IDENTITY = "gateway.bench.example"
-SECRET = "bench-psk"
-IKE = "aes128gcm16-prfsha256-x25519"
-ESP = "aes128gcm16"
 POOL = "10.128.0.0/9"
+
+EAP = ("eap-identity", "eap-mschapv2")
+IO = ("kernel-libipsec", "kernel-netlink", "socket-default", "vici")
 
 TABLE_SIZE = 65536
 """Buckets of the table of IKE SAs; about the number of SAs, so that a bucket holds one or two."""
@@ -61,6 +61,8 @@ class StrongswanResponder:
     def __init__(
         self,
         directory: Path,
+        work: Work,
+        papers: Path,
         *,
         core: int | None = None,
         port: int = PORT,
@@ -69,14 +71,18 @@ class StrongswanResponder:
         threads: int = THREADS,
         namespace: Namespace | None = None,
     ) -> None:
-        """`core` pins the daemon; without a `pool` the peer's traffic selector is its outer address."""
+        """`work` needs the files of `papers`. `core` pins the daemon; without a `pool` the peer's selector is its outer
+        address."""
+        self._directory = directory
+        if work.auth != "psk":
+            self._put(papers)
         self._inside = () if namespace is None else ("ip", "netns", "exec", namespace)
         self._charon = Charon(
             namespace,
             directory,
-            _connections(pool),
-            secrets={"ike-any": {"secret": SECRET}},
-            plugins=(*CRYPTO, "kernel-libipsec", "kernel-netlink", "socket-default", "vici"),
+            _connections(work, pool),
+            secrets={"ike-any": {"secret": PSK}, "eap-bench": {"id": USER, "secret": PASSWORD}},
+            plugins=(*CRYPTO, *(() if work.auth == "psk" else (*X509, *EAP)), *IO),
             settings=_tuning(port, port_nat_t, threads),
             wrapper=() if core is None else ("taskset", "-c", str(core)),
             stop_grace=STOP_GRACE,
@@ -86,6 +92,12 @@ class StrongswanResponder:
     def pid(self) -> int:
         """The daemon's process."""
         return self._charon.program.pid
+
+    def _put(self, papers: Path) -> None:
+        """Files where swanctl looks for them."""
+        for folder, name in (("x509ca", "ca.pem"), ("x509", "gateway.pem"), ("private", "gateway.key")):
+            (self._directory / folder).mkdir(parents=True, exist_ok=True)
+            (self._directory / folder / name).write_bytes((papers / name).read_bytes())
 
     def start(self) -> None:
         """Start it; on return it takes IKE at PORT_NAT_T."""
@@ -128,18 +140,26 @@ class StrongswanResponder:
         self.stop()
 
 
-def _connections(pool: str | None) -> Settings:
+def _connections(work: Work, pool: str | None) -> Settings:
+    by_psk: Settings = {"auth": "psk", "id": IDENTITY}
+    by_certificate: Settings = {"auth": "pubkey", "id": IDENTITY, "certs": "gateway.pem"}
+    remote: dict[str, Settings] = {
+        "psk": {"auth": "psk"},
+        "cert": {"auth": "pubkey"},
+        "eap": {"auth": "eap-mschapv2", "eap_id": "%any"},
+    }
     connection: Settings = {
         "version": "2",
         "mobike": "yes",
-        "proposals": IKE,
+        "proposals": work.ike,
+        "send_cert": "always",
         "unique": "never",
         "dpd_delay": "0s",
         "rekey_time": "0s",
         "reauth_time": "0s",
         **({} if pool is None else {"pools": "vips"}),
-        "local": {"auth": "psk", "id": IDENTITY},
-        "remote": {"auth": "psk"},
+        "local": by_psk if work.auth == "psk" else by_certificate,
+        "remote": remote[work.auth],
         "children": {
             "net": {
                 "local_ts": "0.0.0.0/0",

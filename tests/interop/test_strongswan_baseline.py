@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from benches.fleet.strongswan import ESP, IDENTITY, IKE, POOL, PORT_NAT_T, SECRET, StrongswanResponder
+from benches.fleet.strongswan import POOL, PORT_NAT_T, StrongswanResponder
+from benches.fleet.work import ESP, IDENTITY, PSK, WORKS
 from tests.interop.rig import (
     GW1,
     INNER,
@@ -88,9 +89,11 @@ def test_the_responder_of_the_benchmark_lets_in_whoever_knows_its_key(tmp_path: 
     clients = [f"u{number:06}@bench.example" for number in range(3)]
     with (
         Rig() as rig,
-        StrongswanResponder(tmp_path / "gateway", core=0, pool=pool, namespace=rig.gateway) as bench,
+        StrongswanResponder(
+            tmp_path / "gateway", WORKS["psk"], tmp_path, core=0, pool=pool, namespace=rig.gateway
+        ) as bench,
         Charon(
-            rig.client, tmp_path / "client", bench_clients(clients, pool), secrets=psk(SECRET), settings=any_ports
+            rig.client, tmp_path / "client", bench_clients(clients, pool), secrets=psk(PSK), settings=any_ports
         ) as client,
     ):
         cpu = bench.cpu_seconds()
@@ -171,7 +174,7 @@ def bench_clients(identities: Sequence[str], pool: str | None) -> Settings:
             "version": "2",
             "remote_addrs": GW1.address,
             "remote_port": str(PORT_NAT_T),
-            "proposals": IKE,
+            "proposals": WORKS["psk"].ike,
             **({"vips": "0.0.0.0"} if pool else {}),
             "local": {"auth": "psk", "id": identity},
             "remote": {"auth": "psk", "id": IDENTITY},

@@ -22,7 +22,8 @@ CRYPTO = ("random", "nonce", "drbg", "aesni", "aes", "sha1", "sha2", "hmac", "kd
 PLUGINS = (*CRYPTO, "kernel-libipsec", "kernel-netlink", "socket-default", "updown", "vici")
 """The order matters: of two plugins with one feature the first gives it, so ESP is that of userspace."""
 
-X509_PLUGINS = (*PLUGINS[:-3], "pem", "pkcs1", "pkcs8", "x509", "pubkey", "mgf1", "constraints", *PLUGINS[-3:])
+X509 = ("pem", "pkcs1", "pkcs8", "x509", "pubkey", "mgf1", "constraints")
+X509_PLUGINS = (*PLUGINS[:-3], *X509, *PLUGINS[-3:])
 """Those that certificates and public keys take, too."""
 
 DAEMON: Settings = {
