@@ -1,0 +1,124 @@
+"""One command in a user-mode Linux kernel that has IPsec."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+MODULES = Path("/usr/lib/uml/modules")
+MEMORY = "2G"
+"""Taken from the machine as it is used, not before."""
+
+NEEDED = (
+    "xfrm_user esp4 esp6 gcm cbc ctr authenc echainiv seqiv hmac sha1_generic sha256_generic sha512_generic "
+    "chacha20poly1305 veth dummy tun sch_netem nf_conntrack_netlink iptable_nat ip6table_nat xt_MASQUERADE"
+)
+
+INSIDE = "MOBIKE_LAB"
+"""Set in the environment of what runs in this kernel."""
+
+_INIT = """\
+#!/bin/sh
+export PATH={path} HOME=/root TERM=dumb TMPDIR=/run/tmp {inside}=1
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t tmpfs tmpfs /run
+mkdir -p /run/netns /run/lock /run/tmp
+mount -t devtmpfs dev /dev 2>/dev/null
+mkdir -p /dev/net /dev/pts /dev/shm
+mount -t devpts pts /dev/pts
+mount -t tmpfs shm /dev/shm
+[ -e /dev/net/tun ] || mknod /dev/net/tun c 10 200
+kernel=$(uname -r)
+mount -t tmpfs modules /lib/modules
+mkdir -p /lib/modules/$kernel
+mount --bind {modules}/$kernel /lib/modules/$kernel
+for module in {needed}; do modprobe -q $module; done
+ip link set lo up
+cd {cwd}
+{command} >{log} 2>&1 </dev/null
+echo $? >{status}
+sync
+poweroff -f
+"""
+
+
+class Done(NamedTuple):
+    """How the command ended, and what it and the kernel said."""
+
+    status: int
+    log: str
+
+
+class LabError(RuntimeError):
+    """The kernel did not come to the end of the command."""
+
+
+@cache
+def missing_for_lab() -> str | None:
+    """Why no kernel can be booted here, or None."""
+    if os.geteuid() != 0:
+        return "a kernel of user-mode Linux needs root, for what runs in it"
+    absent = [name for name in ("linux.uml", "modprobe") if shutil.which(name) is None]
+    return f"not installed: {', '.join(absent)} (see .ci/system-packages.txt)" if absent else None
+
+
+@cache
+def has_esp() -> bool:
+    """Does the kernel that we run in take ESP SAs? Asked in a namespace of its own."""
+    if os.environ.get(INSIDE):
+        return True
+    if os.geteuid() != 0:
+        return False
+    words = "xfrm state add src 127.0.0.1 dst 127.0.0.2 proto esp spi 0x1000 mode tunnel"
+    key = "0x" + "11" * 20
+    argv = ["unshare", "-n", "ip", *words.split(), "aead", "rfc4106(gcm(aes))", key, "128"]
+    return subprocess.run(argv, capture_output=True, check=False).returncode == 0
+
+
+def boot(argv: Sequence[str], folder: Path, *, timeout: float = 120.0, memory: str = MEMORY) -> Done:
+    """Run `argv` in the present working directory to its end. `folder` keeps what is said meanwhile.
+
+    Files are those of the machine, but for /run, /dev/shm and TMPDIR, which are in memory.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    init, log, status = folder / "init", folder / "log", folder / "status"
+    status.unlink(missing_ok=True)
+    init.write_text(
+        _INIT.format(
+            path=f"{Path(sys.executable).parent}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            inside=INSIDE,
+            modules=MODULES,
+            needed=NEEDED,
+            cwd=shlex.quote(str(Path.cwd())),
+            command=shlex.join(argv),
+            log=shlex.quote(str(log)),
+            status=shlex.quote(str(status)),
+        )
+    )
+    init.chmod(0o755)
+    Path("/lib/modules").mkdir(exist_ok=True)
+    kernel = f"linux.uml mem={memory} rootfstype=hostfs rootflags=/ rw init={init} con=null con0=null,fd:1 quiet"
+    with (folder / "kernel.log").open("wb") as said:
+        # A group of its own: the kernel is a family of processes, and all of them go when time is over.
+        process = subprocess.Popen(
+            kernel.split(), stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True
+        )
+        try:
+            process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    text = log.read_text(errors="replace") if log.exists() else ""
+    if not status.exists():
+        kernel_log = (folder / "kernel.log").read_text(errors="replace")
+        raise LabError(f"no end within {timeout:g} s: {shlex.join(argv)}\n{kernel_log[-2000:]}\n{text[-4000:]}")
+    return Done(int(status.read_text()), text)
