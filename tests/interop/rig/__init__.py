@@ -3,6 +3,7 @@
 * `network`: `Rig`, its cables, moves and faults;  `ping`: what became of pings;  `capture`: reading captures
 * `mobike`: `Mobike`, our daemon, and its usual configurations
 * `charon`: `Charon`, the daemon;  `roles`: its usual configurations;  `settings`, `sas`: its language, its answers
+* `pluto`: `Pluto`, the daemon of libreswan
 * `freeradius`: `FreeRadius`, a RADIUS server
 * `program`, `waiting`: programs in the background, waiting with a deadline;  `requirement`: skip marks
 """
@@ -13,8 +14,9 @@ from .freeradius import SECRET, FreeRadius
 from .mobike import DEVICE, Mobike, Toml, mobike_client, mobike_gateway
 from .network import GW1, GW2, INNER, INNER6, INNER6_NET, INNER_NET, UP1, UP2, Cable, Namespace, Rig, addresses
 from .ping import Pinger, PingResult, Reply
+from .pluto import P12_PASSWORD, Pluto
 from .program import Program, ProgramError
-from .requirement import requires_freeradius, requires_rig, requires_strongswan
+from .requirement import requires_freeradius, requires_libreswan, requires_rig, requires_strongswan
 from .roles import CLIENT_ID, ESP, GATEWAY_ID, IKE, POOL, PSK, initiator, psk, responder
 from .sas import ChildSa, IkeSa
 from .settings import Settings, merge
@@ -32,6 +34,7 @@ __all__ = [
     "INNER6",
     "INNER6_NET",
     "INNER_NET",
+    "P12_PASSWORD",
     "PLUGINS",
     "POOL",
     "PSK",
@@ -48,6 +51,7 @@ __all__ = [
     "Namespace",
     "PingResult",
     "Pinger",
+    "Pluto",
     "Program",
     "ProgramError",
     "Reply",
@@ -62,6 +66,7 @@ __all__ = [
     "mobike_gateway",
     "psk",
     "requires_freeradius",
+    "requires_libreswan",
     "requires_rig",
     "requires_strongswan",
     "responder",

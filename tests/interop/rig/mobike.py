@@ -33,8 +33,8 @@ DEVICE = "mobike0"
 """The TUN device of a daemon."""
 
 
-def mobike_client(*remote: str, links: Sequence[Mapping[str, Toml]] = (), **connection: Toml) -> dict[str, Toml]:
-    """A client of the gateway at `remote`, which it connects to at once; `connection` changes its keys."""
+def mobike_client(*remote: str, links: Sequence[Mapping[str, Toml]] = (), **connection: Toml | None) -> dict[str, Toml]:
+    """A client of the gateway at `remote`, which it connects to at once; `connection` changes its keys, None: away."""
     usual: dict[str, Toml] = {
         "role": "initiator",
         "remote": remote,
@@ -49,7 +49,7 @@ def mobike_client(*remote: str, links: Sequence[Mapping[str, Toml]] = (), **conn
     return _config(links, usual, connection)
 
 
-def mobike_gateway(**connection: Toml) -> dict[str, Toml]:
+def mobike_gateway(**connection: Toml | None) -> dict[str, Toml]:
     """A gateway for the net behind it, with addresses of `POOL` to lease; `connection` changes its keys."""
     usual: dict[str, Toml] = {
         "role": "responder",
@@ -275,11 +275,11 @@ class _Follower:
 
 
 def _config(
-    rules: Sequence[Mapping[str, Toml]], usual: Mapping[str, Toml], changes: Mapping[str, Toml]
+    rules: Sequence[Mapping[str, Toml]], usual: Mapping[str, Toml], changes: Mapping[str, Toml | None]
 ) -> dict[str, Toml]:
     return {
         "links": {"source": "netlink", "rule": list(rules)},
-        "connections": {CONNECTION: {**usual, **changes}},
+        "connections": {CONNECTION: {key: value for key, value in {**usual, **changes}.items() if value is not None}},
     }
 
 

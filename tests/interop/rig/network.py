@@ -23,6 +23,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import NewType, Self
 
+from tests.lab.uml import INSIDE
+
 from . import forget_nat
 from .ping import Pinger, PingResult, ping_argv
 from .program import Program, run
@@ -300,6 +302,9 @@ class Rig:
         self._nat_round += 1
         nets = [net for cable in self._nat for net in self._nets(cable)]
         ports = f"{first}-{first + NAT_PORTS - 1}"
+        if os.environ.get(INSIDE):
+            self._translate_by_iptables(nets, ports)
+            return
         sources = [f"add rule inet nat out {_family(net)} saddr {net}" for net in nets]
         udp = "\n".join(f"{source} meta l4proto udp masquerade to :{ports}" for source in sources)
         rest = "\n".join(f"{source} masquerade" for source in sources)
@@ -317,6 +322,16 @@ class Rig:
             {rest}
             """,
         )
+
+    def _translate_by_iptables(self, nets: Sequence[str], ports: str) -> None:
+        """The same where the kernel knows no NAT of nftables: in the lab."""
+        for tables in ("iptables-legacy", "ip6tables-legacy"):
+            self.run(self.router, [tables, "-t", "nat", "-F"])
+        for net in nets:
+            tables = "iptables-legacy" if ip_interface(net).version == 4 else "ip6tables-legacy"
+            rule = [tables, "-t", "nat", "-A", "POSTROUTING", "-s", net]
+            self.run(self.router, [*rule, "-p", "udp", "-j", "MASQUERADE", "--to-ports", ports])
+            self.run(self.router, [*rule, "-j", "MASQUERADE"])
 
     def _nets(self, cable: Cable) -> list[str]:
         return [str((cable.host if version == 4 else cable.host6).network) for version in self._families]

@@ -13,6 +13,7 @@ from .program import run
 
 RIG_PROGRAMS = ("ip", "nft", "ping", "tcpdump", "unshare")
 STRONGSWAN_PROGRAMS = ("charon-systemd", "swanctl")
+LIBRESWAN_PROGRAMS = ("certutil", "pk12util", "/opt/libreswan/usr/libexec/ipsec/pluto")
 FREERADIUS_PROGRAMS = ("freeradius",)
 
 
@@ -44,6 +45,12 @@ def missing_for_freeradius() -> str | None:
     return missing_for_rig() or _absent(FREERADIUS_PROGRAMS)
 
 
+@cache
+def missing_for_libreswan() -> str | None:
+    """Why no libreswan peer can be started here, or None."""
+    return missing_for_rig() or _absent(LIBRESWAN_PROGRAMS)
+
+
 def _absent(programs: tuple[str, ...]) -> str | None:
     absent = [name for name in programs if shutil.which(name) is None]
     return f"not installed: {', '.join(absent)} (see .ci/system-packages.txt)" if absent else None
@@ -52,3 +59,4 @@ def _absent(programs: tuple[str, ...]) -> str | None:
 requires_rig = pytest.mark.skipif(missing_for_rig() is not None, reason=missing_for_rig() or "")
 requires_strongswan = pytest.mark.skipif(missing_for_strongswan() is not None, reason=missing_for_strongswan() or "")
 requires_freeradius = pytest.mark.skipif(missing_for_freeradius() is not None, reason=missing_for_freeradius() or "")
+requires_libreswan = pytest.mark.skipif(missing_for_libreswan() is not None, reason=missing_for_libreswan() or "")
