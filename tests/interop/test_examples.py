@@ -26,6 +26,7 @@ from tests.interop.rig import (
     Mobike,
     Namespace,
     Rig,
+    Settings,
     requires_rig,
     requires_strongswan,
     until,
@@ -34,7 +35,7 @@ from tests.interop.rig import (
 pytestmark = [pytest.mark.interop, requires_rig, requires_strongswan]
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
-PLUGINS = (*X509_PLUGINS[:-3], "eap-identity", "eap-mschapv2", *X509_PLUGINS[-3:])
+PLUGINS = (*X509_PLUGINS[:-3], "eap-identity", "eap-mschapv2", "resolve", *X509_PLUGINS[-3:])
 
 PLACES = {
     "192.0.2.1": UP1.address,
@@ -48,6 +49,7 @@ DEVICES = {
 }
 
 BEHIND_GATEWAY = "10.20.0.1"
+RESOLVER = "10.20.0.53"
 WEST = ("10.10.0.1", "10.11.0.1")
 EAST = ("10.20.0.1", "10.21.0.1")
 
@@ -69,9 +71,10 @@ def test_a_road_warrior_reaches_the_net_behind_its_gateway(tmp_path: Path, ends:
         authority = Authority.new(at=datetime.now(UTC))
         _put_certificates(tmp_path, authority)
         stack.enter_context(_end(rig, rig.gateway, ends.second, tmp_path / "gateway", "road-warrior/gateway"))
-        stack.enter_context(_end(rig, rig.client, ends.first, tmp_path / "client", "road-warrior/client"))
+        client = stack.enter_context(_end(rig, rig.client, ends.first, tmp_path / "client", "road-warrior/client"))
         _wait_pings(rig, BEHIND_GATEWAY)
         assert rig.ping(rig.client, BEHIND_GATEWAY, count=10, interval=0.02).lost == 0
+        assert _resolvers(client, tmp_path) == [RESOLVER]
 
         # Out of the house: Wi-Fi is gone.
         rig.link_down(rig.client, UP1.device)
@@ -114,22 +117,32 @@ def _behind(rig: Rig, ns: Namespace, *addresses: str) -> None:
 
 
 @contextmanager
-def _end(rig: Rig, ns: Namespace, who: str, folder: Path, file: str) -> Iterator[None]:
+def _end(rig: Rig, ns: Namespace, who: str, folder: Path, file: str) -> Iterator[Charon | Mobike]:
     """One end of an example, as `who` runs it; `file` without what follows its first dot."""
     example, end = file.split("/")
     folder.mkdir(exist_ok=True)
     places = PLACES | DEVICES.get(end, {})
     if who == "strongswan":
         text = _adapted(EXAMPLES / example / f"{end}.swanctl.conf", places)
-        with Charon(ns, folder, text, plugins=PLUGINS):
-            yield
+        resolve: Settings = {"charon": {"plugins": {"resolve": {"file": str(folder / "resolv.conf")}}}}
+        (folder / "resolv.conf").touch()
+        with Charon(ns, folder, text, plugins=PLUGINS, settings=resolve) as charon:
+            yield charon
         return
     for beside in ("users.toml", "ann.password", "sites.psk"):
         if (EXAMPLES / example / beside).exists():
             (folder / beside).touch(mode=0o600)
             (folder / beside).write_text((EXAMPLES / example / beside).read_text())
-    with Mobike(rig, ns, folder, _adapted(EXAMPLES / example / f"{end}.mobike.toml", places)):
-        yield
+    with Mobike(rig, ns, folder, _adapted(EXAMPLES / example / f"{end}.mobike.toml", places)) as mobike:
+        yield mobike
+
+
+def _resolvers(client: Charon | Mobike, folder: Path) -> list[str]:
+    """What the client was told by its gateway."""
+    if isinstance(client, Mobike):
+        return list(client.wait_up().dns)
+    lines = (line.split() for line in (folder / "client" / "resolv.conf").read_text().splitlines())
+    return [words[1] for words in lines if words[:1] == ["nameserver"]]
 
 
 def _adapted(file: Path, places: dict[str, str]) -> str:
