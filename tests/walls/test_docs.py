@@ -26,8 +26,8 @@ def named(text: str) -> dict[str, str]:
 
 
 def is_there(pattern: str) -> bool:
-    """Files that match; the ending of a Python file may be left out."""
-    return any(ROOT.glob(pattern)) or any(ROOT.glob(f"{pattern}.py"))
+    """Files that match; the ending of Python and Rust files may be left out."""
+    return any(any(ROOT.glob(pattern + ending)) for ending in ("", ".py", ".rs"))
 
 
 def cells_of_proof(text: str) -> Iterator[tuple[str, str]]:
