@@ -15,7 +15,10 @@ from tests.interop.libreswan import NAME, client_of_libreswan, gateway_of_libres
 from tests.interop.rig import (
     CLIENT_ID,
     GATEWAY_ID,
+    GW1,
     INNER,
+    INNER6,
+    INNER6_NET,
     UP1,
     UP2,
     Rig,
@@ -23,7 +26,7 @@ from tests.interop.rig import (
     requires_libreswan,
     requires_rig,
 )
-from tests.interop.tunnels import told
+from tests.interop.tunnels import host, told
 
 pytestmark = [pytest.mark.interop, pytest.mark.kernel_ipsec, requires_rig, requires_libreswan]
 
@@ -60,6 +63,28 @@ def test_both_know_each_other_by_certificates(tmp_path: Path, role: str, kind: s
     with Rig() as rig, ROLES[role](rig, tmp_path, conn, keys=(theirs,), ours=ours) as (mobike, _):
         assert mobike.wait_up().sa.peer_id == their_name
         assert rig.ping(rig.client, INNER, count=10, interval=0.02).lost == 0
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("role", ROLES)
+def test_all_addresses_may_be_ipv6(tmp_path: Path, role: str) -> None:
+    """Outside and inside: libreswan's script takes the outer family for the inner one."""
+    inside: dict[str, Toml | None] = (
+        {"virtual_ip": ["ipv6"], "remote_ts": [INNER6_NET]}
+        if role == "client"
+        else {"pool": ["fd00:177::/112"], "local_ts": [INNER6_NET]}
+    )
+    with Rig(ipv6=True) as rig:
+        if role == "client":
+            pool = "fd00:177::2-fd00:177::c8"
+            conn = responder(GW1.address6, right=UP1.address6, leftsubnet=INNER6_NET, rightaddresspool=pool)
+            tunnel = client_of_libreswan(rig, tmp_path, conn, remote=GW1.address6, ours=inside)
+        else:
+            conn = initiator(GW1.address6, left=UP1.address6, leftsubnet="::/0", rightsubnet=INNER6_NET)
+            tunnel = gateway_of_libreswan(rig, tmp_path, conn, ours=inside)
+        with tunnel as (ours, _):
+            assert host(ours.wait_up().sa.remote) == (GW1.address6 if role == "client" else UP1.address6)
+            assert rig.ping(rig.client, INNER6, count=10, interval=0.02).lost == 0
 
 
 @pytest.mark.thorough
