@@ -339,6 +339,8 @@ class EapDone:
     """The MSK; None: the method makes none, and AUTH is bound to the IKE SA by its own keys (RFC 7296 section 2.16)."""
     peer: str | None = None
     """Responder: who the peer proved to be."""
+    addresses: tuple[Ip, ...] = ()
+    """Responder: inner addresses for it, one of each family at most; of such a family it gets none of the pool."""
 
 
 @dataclass(frozen=True, slots=True)

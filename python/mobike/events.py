@@ -170,6 +170,11 @@ class ChildDown:
     sa: SaId
     child: ChildId
     why: str
+    packets_in: int = 0
+    """What it carried; nothing where the userspace plane does not."""
+    packets_out: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
 
 
 # --- the core: paths -----------------------------------------------------------------------------------------------

@@ -173,6 +173,30 @@ def test_an_accept_without_keys_is_one_of_a_method_without_keys() -> None:
     assert talks.take_replies(9) == [EapDone(SaId(1), 2, None, "Ann")]
 
 
+@pytest.mark.parametrize(
+    ("given", "addresses"),
+    [
+        ([(codec.FRAMED_IP_ADDRESS, b"\n\t\0\7")], ("10.9.0.7",)),
+        ([(codec.FRAMED_IPV6_ADDRESS, ip_address("fd00::7").packed), (codec.FRAMED_IP_ADDRESS, b"\n\t\0\7")],
+         ("10.9.0.7", "fd00::7")),
+        ([(codec.FRAMED_IP_ADDRESS, b"\xff\xff\xff\xfe")], ()),
+        ([(codec.FRAMED_IP_ADDRESS, b"\xff\xff\xff\xff")], ()),
+        ([(codec.FRAMED_IP_ADDRESS, b"\xe0\0\0\1"), (codec.FRAMED_IPV6_ADDRESS, bytes(16))], ()),
+        ([(codec.FRAMED_IP_ADDRESS, b"\n"), (codec.FRAMED_IPV6_ADDRESS, b"\n\t\0\7")], ()),
+    ],
+)  # fmt: skip
+def test_a_server_may_say_which_inner_address_a_peer_gets(
+    given: list[tuple[int, bytes]], addresses: tuple[str, ...]
+) -> None:
+    talks = _talks()
+    _identify(talks)
+    (letter,) = talks.relay.take_letters()
+    talks.relay.heard(FIRST.ip, FIRST.port, _answer(letter.octets, codec.Code.ACCESS_ACCEPT, given))
+    (done,) = talks.take_replies(9)
+    assert isinstance(done, EapDone)
+    assert done.addresses == tuple(map(ip_address, addresses))
+
+
 def test_a_challenge_without_a_request_in_it_is_a_failure() -> None:
     talks = _talks()
     _identify(talks)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,16 +24,19 @@ from tests.interop.rig import (
     requires_freeradius,
     requires_rig,
     requires_strongswan,
+    until,
 )
 from tests.interop.test_eap import EAP_PLUGINS, PASSWORD, USER, changed, secrets, their_client
 
 pytestmark = [pytest.mark.interop, requires_rig, requires_strongswan, requires_freeradius]
 
 
-def _our_gateway(folder: Path, authority: Authority, *ports: int) -> dict[str, Toml]:
+def _our_gateway(folder: Path, authority: Authority, *ports: int, **more: Toml) -> dict[str, Toml]:
     folder.mkdir(parents=True, exist_ok=True)
     authority.issue(GATEWAY_ID).write(folder, "own")
-    servers: list[Toml] = [{"server": "127.0.0.1", "port": port, "secret": SECRET} for port in ports]
+    servers: list[Toml] = [
+        {"server": "127.0.0.1", "port": port, "accounting_port": port + 1, "secret": SECRET} for port in ports
+    ]
     keys: dict[str, Toml] = {
         "local_auth": "cert",
         "local_cert": str(folder / "own.pem"),
@@ -42,23 +45,26 @@ def _our_gateway(folder: Path, authority: Authority, *ports: int) -> dict[str, T
         "eap": ["radius"],
         "radius": servers,
     }
-    return changed(mobike_gateway(), keys)
+    return changed(mobike_gateway(**more), keys)
 
 
 @contextmanager
-def _ends(rig: Rig, folder: Path, *ports: int, password: str = PASSWORD) -> Iterator[tuple[Mobike, Charon]]:
+def _ends(
+    rig: Rig, folder: Path, *ports: int, password: str = PASSWORD, **more: Toml
+) -> Iterator[tuple[Mobike, Charon]]:
     authority = Authority.new(at=datetime.now(UTC))
     theirs = their_client(folder / "client", authority)
+    ours = _our_gateway(folder / "gateway", authority, *ports, **more)
     with (
-        Mobike(rig, rig.gateway, folder / "gateway", _our_gateway(folder / "gateway", authority, *ports)) as gateway,
+        Mobike(rig, rig.gateway, folder / "gateway", ours) as gateway,
         Charon(rig.client, folder / "client", theirs, secrets=secrets(password), plugins=EAP_PLUGINS) as charon,
     ):
         yield gateway, charon
 
 
 @contextmanager
-def _server(rig: Rig, folder: Path, port: int = 1812) -> Iterator[FreeRadius]:
-    with FreeRadius(rig, rig.gateway, folder / "radius", {USER: PASSWORD}, port=port) as radius:
+def _server(rig: Rig, folder: Path, port: int = 1812, replies: Sequence[str] = ()) -> Iterator[FreeRadius]:
+    with FreeRadius(rig, rig.gateway, folder / "radius", {USER: PASSWORD}, port=port, replies=replies) as radius:
         yield radius
 
 
@@ -88,3 +94,38 @@ def test_without_any_server_nobody_is_let_in_and_the_log_says_why(tmp_path: Path
             charon.initiate()
         gateway.wait_log("no RADIUS server answers: 127.0.0.1 port 1812")
         assert gateway.ike_sas() == []
+
+
+def test_freeradius_says_which_inner_address_a_client_gets_and_hears_what_it_used(tmp_path: Path) -> None:
+    replies = ("Framed-IP-Address = 10.188.0.7", "Class = 0x676f6c64", "Acct-Interim-Interval = 600")
+    with (
+        Rig() as rig,
+        _server(rig, tmp_path, replies=replies) as radius,
+        _ends(rig, tmp_path, 1812, pool=[]) as (gateway, charon),
+    ):
+        charon.initiate()
+        assert gateway.wait_up().sa.virtual_ips == ("10.188.0.7",)
+        (start,) = until(radius.accounts, "freeradius hears of the session")
+        assert (start["Acct-Status-Type"], start["User-Name"]) == ("Start", USER)
+        assert (start["Framed-IP-Address"], start["Class"]) == ("10.188.0.7", "0x676f6c64")
+        assert rig.ping(rig.client, INNER, count=10, interval=0.02).lost == 0
+        charon.terminate()
+        until(lambda: len(radius.accounts()) == 2, "freeradius hears of its end")
+        stop = radius.accounts()[1]
+        assert (stop["Acct-Status-Type"], stop["Acct-Session-Id"]) == ("Stop", start["Acct-Session-Id"])
+        assert (stop["Acct-Input-Packets"], stop["Acct-Output-Packets"]) == ("10", "10")
+        assert int(stop["Acct-Input-Octets"]) == int(stop["Acct-Output-Octets"]) == 840
+        assert stop["Acct-Terminate-Cause"] == "User-Request"
+        assert gateway.counters()["accounting_told"] == 2
+
+
+def test_a_session_whose_time_is_over_is_closed(tmp_path: Path) -> None:
+    with (
+        Rig() as rig,
+        _server(rig, tmp_path, replies=("Session-Timeout = 2",)) as radius,
+        _ends(rig, tmp_path, 1812) as (gateway, charon),
+    ):
+        charon.initiate()
+        gateway.wait_event("sa-down")
+        until(lambda: len(radius.accounts()) == 2, "freeradius hears of its end")
+        assert radius.accounts()[1]["Acct-Terminate-Cause"] == "Session-Timeout"

@@ -11,7 +11,7 @@ from mobike.auth.eap.talks import Reply, Talks
 from mobike.auth.names import MOST_ADDRESSES, PeerName, addresses_of
 from mobike.auth.radius import Relay
 from mobike.auth.trust import Trust, key_info
-from mobike.commands import SECOND, Allow, Deny
+from mobike.commands import SECOND, Allow, Close, Deny
 from mobike.events import Authorise, EapAsked, Question
 
 ANSWERS_PER_TURN: Final = 32
@@ -37,11 +37,13 @@ class Doorkeeper:
     @property
     def busy(self) -> bool:
         """Are there questions left for the next turn?"""
-        return bool(self._waiting) or self._talks.busy
+        return bool(self._waiting) or self._talks.busy or bool(self.servers.accounts.closes)
 
-    def answers(self, now: Nanos, at: datetime) -> list[Allow | Deny | Reply]:
+    def answers(self, now: Nanos, at: datetime) -> list[Allow | Deny | Reply | Close]:
         """Some answers; `at` is the time of day that certificates are judged by, UTC."""
-        given: list[Allow | Deny | Reply] = [*self._talks.take_replies(ANSWERS_PER_TURN)]
+        given: list[Allow | Deny | Reply | Close] = [*self._talks.take_replies(ANSWERS_PER_TURN)]
+        given += self.servers.accounts.closes
+        self.servers.accounts.closes.clear()
         while self._waiting and len(given) < ANSWERS_PER_TURN:
             asked, question = self._waiting.popleft()
             if now - asked < PATIENCE:

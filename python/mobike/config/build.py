@@ -315,7 +315,7 @@ def _of_responder(table: ConnectionTable) -> Iterator[ConnectionProblem]:
         yield ConnectionProblem(("virtual_ip",), "only an initiator asks for an address; a responder leases from pool")
     if not table.local_ts:
         yield ConnectionProblem(("local_ts",), "say which networks are behind us")
-    if not table.remote_ts and not table.pool:
+    if not table.remote_ts and not table.pool and not table.radius:
         yield ConnectionProblem(
             ("remote_ts",), "say which networks are behind the peer, or lease addresses from a pool"
         )

@@ -98,7 +98,7 @@ def _read_server(
     _, text, warnings = read_text(sources, base, environ)
     if not text:
         raise SecretError("radius", f"the secret of server {place + 1} is empty")
-    return Server(table.server, table.port, text.encode()), warnings
+    return Server(table.server, table.port, text.encode(), table.accounting_port), warnings
 
 
 def _read_users(table: ConnectionTable, base: Path) -> tuple[dict[str, str], tuple[tuple[str, str], ...]]:

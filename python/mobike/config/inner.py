@@ -19,7 +19,7 @@ def of_inner(table: ConnectionTable) -> Iterator[tuple[str, str]]:
             message = "only an initiator asks; a responder gives" if gives else "only a responder gives this; see ask"
             yield key, message
     for key in _GIVEN if gives else _ASKED:
-        if key in said and not (table.pool if gives else table.virtual_ip):
+        if key in said and not (table.pool or table.radius if gives else table.virtual_ip):
             yield key, f"goes with inner addresses: {'pool' if gives else 'virtual_ip'} is missing"
     if gives and table.dns_domains and not table.dns:
         yield "dns_domains", "are for the resolvers in dns (RFC 8598): there is none"

@@ -177,6 +177,7 @@ class RadiusTable(Table):
 
     server: Address
     port: Annotated[int, Field(ge=1, le=65_535)] = 1812
+    accounting_port: Annotated[int, Field(ge=0, le=65_535)] = 0
     secret: SecretStr | None = None
     secret_file: FileName | None = None
     secret_env: Annotated[str, Field(min_length=1)] | None = None

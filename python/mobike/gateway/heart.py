@@ -70,6 +70,7 @@ class Heart:
         self._door.ask((each for each in told if isinstance(each, Question)), now)
         facts = (each for each in told if not isinstance(each, Question))
         events: list[Event] = [*self._links.take(), *facts, *self._plane.take(), *orders]
+        self._door.servers.accounts.see(events, now)
         decided = self._fleet.handle(events, now)
         if decided.commands:
             self._core.submit(decided.commands)

@@ -81,9 +81,8 @@ class Daemon:
         self._chronicle = Chronicle(self._journal)
         self._hooks = Hooks({connection.name: connection.hooks for connection in settings.connections})
         self._links = self._make_links()
-        self._shell = Shell(
-            self._core, self._links, self._make_plane(), self._fleet, self._watch, door=self._make_door()
-        )
+        door = self._make_door()
+        self._shell = Shell(self._core, self._links, self._make_plane(), self._fleet, self._watch, door=door)
         self._inner_net = InnerNet(
             (connection.profile for connection in settings.connections),
             {connection.policy.name: connection.policy.remotes for connection in settings.connections},
@@ -95,7 +94,7 @@ class Daemon:
             self._fleet,
             self._core,
             self._journal,
-            hooks=self._hooks.counters,
+            hooks=lambda: {**self._hooks.counters(), **door.servers.accounts.counters()},
             order=self._shell.order,
             plug=self._plug if isinstance(self._links, ManualLinks) else None,
             troubles=self._troubles,
@@ -168,7 +167,8 @@ class Daemon:
 
     def _make_door(self) -> Doorkeeper:
         connections = self.settings.connections
-        talks = Talks({each.name: each.eap for each in connections if each.eap is not None}, secrets.token_bytes)
+        talks = Talks({each.name: each.eap for each in connections if each.eap is not None}, secrets.token_bytes,
+                      self._core.child_counters)  # fmt: skip
         return Doorkeeper({each.name: each.trust for each in connections if each.trust is not None}, talks)
 
     def _make_plane(self) -> DataPlane:

@@ -9,14 +9,14 @@ use std::sync::Arc;
 use mobike_ike::command::Verdict;
 use mobike_ike::crypto::{KeyKind, SecretBytes};
 use mobike_ike::event::{Authorise, ConnectError, EapAsked};
-use mobike_ike::profile::Unique;
+use mobike_ike::profile::{Pool, RequestVip, Unique};
 use mobike_ike::{
     Credential, EapPacket, EapReply, IdentityPattern, LocalProof, Question, QuestionLimits, RemoteProof, Settings,
 };
 use stage::keys::Key;
 use stage::{
-    CLIENT, Command, Event, ExchangeType, Fate, GATEWAY, HostId, Identity, LTE, Pair, Profile, Role, WAN, WIFI, Which,
-    ms, secs,
+    CLIENT, Command, Event, ExchangeType, Fate, GATEWAY, HostId, Identity, LTE, Pair, Profile, Role, Selector, WAN,
+    WIFI, Which, ms, secs,
 };
 
 const AUTH: ExchangeType = ExchangeType::IKE_AUTH;
@@ -39,6 +39,10 @@ fn send(packet: EapPacket) -> EapReply {
     EapReply::Send { packet, refused: None }
 }
 
+fn agreed() -> EapReply {
+    EapReply::Agreed { key: Some(SecretBytes::from_slice(KEY)), peer: None, addresses: Vec::new() }
+}
+
 /// What both ends of the toy method do.
 #[derive(Clone)]
 struct Toy {
@@ -48,11 +52,20 @@ struct Toy {
     client_key: Option<&'static [u8]>,
     refuse_at: Option<u8>,
     user: Option<&'static str>,
+    addresses: &'static [&'static str],
 }
 
 impl Default for Toy {
     fn default() -> Toy {
-        Toy { rounds: 3, size: 20, gateway_key: Some(KEY), client_key: Some(KEY), refuse_at: None, user: None }
+        Toy {
+            rounds: 3,
+            size: 20,
+            gateway_key: Some(KEY),
+            client_key: Some(KEY),
+            refuse_at: None,
+            user: None,
+            addresses: &[],
+        }
     }
 }
 
@@ -67,6 +80,7 @@ impl Toy {
             (Role::Responder, Some(&[RESPONSE, identifier, ..])) if identifier >= self.rounds => EapReply::Agreed {
                 key: self.gateway_key.map(SecretBytes::from_slice),
                 peer: self.user.map(|user| Identity::Email(user.into())),
+                addresses: self.addresses.iter().map(|text| stage::ip(text)).collect(),
             },
             (Role::Responder, Some(&[RESPONSE, identifier, ..])) => {
                 send(packet(REQUEST, identifier + 1, &vec![b'?'; self.size]))
@@ -74,9 +88,11 @@ impl Toy {
             (Role::Initiator, Some(&[REQUEST, identifier, ..])) => {
                 send(packet(RESPONSE, identifier, &vec![b'!'; self.size]))
             }
-            (Role::Initiator, Some(&[SUCCESS, ..])) => {
-                EapReply::Agreed { key: self.client_key.map(SecretBytes::from_slice), peer: None }
-            }
+            (Role::Initiator, Some(&[SUCCESS, ..])) => EapReply::Agreed {
+                key: self.client_key.map(SecretBytes::from_slice),
+                peer: None,
+                addresses: Vec::new(),
+            },
             (Role::Initiator, Some(&[FAILURE, ..])) => EapReply::Failed { why: "the gateway says no".into() },
             (role, heard) => panic!("{role:?} heard {heard:?}"),
         }
@@ -451,7 +467,7 @@ fn nobody_asks_and_nobody_answers_the_wrong_way_round() {
         pair.run_for(ms(100));
         let asked = questions(&pair, GATEWAY).remove(0);
         let wrong = match code {
-            SUCCESS => EapReply::Agreed { key: Some(SecretBytes::from_slice(KEY)), peer: None },
+            SUCCESS => agreed(),
             _ => send(packet(code, 1, b"odd")),
         };
         if who == GATEWAY {
@@ -489,7 +505,7 @@ fn a_reply_that_comes_late_or_twice_or_to_another_question_changes_nothing() {
     let mut pair = begun(talking(1));
     pair.run_for(ms(100));
     let asked = questions(&pair, GATEWAY).remove(0);
-    let done = || EapReply::Agreed { key: Some(SecretBytes::from_slice(KEY)), peer: None };
+    let done = agreed;
     let other = EapAsked { question: Question(asked.question.0 + 1), ..asked.clone() };
     reply(&mut pair, GATEWAY, &other, done());
     reply(&mut pair, GATEWAY, &asked, Toy::default().reply(&asked));
@@ -545,7 +561,7 @@ fn a_client_that_says_something_else_than_eap_is_refused() {
     pair.run_for(ms(100));
     let asked = questions(&pair, CLIENT).remove(0);
     // It believes to be done when it is not.
-    reply(&mut pair, CLIENT, &asked, EapReply::Agreed { key: Some(SecretBytes::from_slice(KEY)), peer: None });
+    reply(&mut pair, CLIENT, &asked, agreed());
     pair.run_for(ms(100));
     assert!(pair.gateway().notices().iter().any(|text| text.contains("lacks a payload")));
     assert_eq!(questions(&pair, GATEWAY).len(), 1);
@@ -599,4 +615,48 @@ fn who_may_have_two_is_asked_of_who_eap_proved_and_not_of_who_somebody_says_to_b
         assert_eq!(second_user(unique, says_so, "ann@example.net"), of_ann, "{unique:?} {says_so}");
         assert_eq!(second_user(unique, says_so, "bob@example.net"), [true, true], "{unique:?} {says_so}, another");
     }
+}
+
+/// The client asks for an IPv4 address; what it gets where `addresses` were named for it.
+fn granted(pool: Option<Pool>, addresses: &'static [&'static str]) -> (Pair, Vec<std::net::IpAddr>) {
+    let pair = talking(1).client_profile(|profile| {
+        profile.request_virtual_ip = RequestVip { v4: true, v6: false };
+        profile.local_ts.clear();
+    });
+    let mut pair = begun(pair.gateway_profile(|profile| {
+        profile.remote_ts.clear();
+        profile.pool = pool;
+    }));
+    play(&mut pair, &Toy { addresses, ..Toy::default() });
+    let given = pair.client().up().virtual_ips.clone();
+    (pair, given)
+}
+
+#[test]
+fn a_peer_gets_the_inner_address_that_the_control_plane_named_for_it() {
+    let pool = Pool { v4: Some(([10, 9, 0, 1].into(), [10, 9, 0, 9].into())), ..Pool::default() };
+    let (pair, given) = granted(None, &["10.7.0.7"]);
+    assert_eq!(given, [stage::ip("10.7.0.7")]);
+    assert_eq!(pair.gateway().installs()[0].1.remote_ts, [Selector::host(stage::ip("10.7.0.7"))]);
+    assert_eq!(granted(Some(pool.clone()), &["10.7.0.7", "10.7.0.8"]).1, [stage::ip("10.7.0.7")]);
+    assert_eq!(granted(Some(pool.clone()), &["10.9.0.5"]).1, [stage::ip("10.9.0.5")]);
+    assert_eq!(
+        granted(Some(pool), &["fd00::7"]).1,
+        [stage::ip("10.9.0.1")],
+        "of the other family, which was not asked for"
+    );
+    let (pair, given) = granted(None, &[]);
+    assert!(given.is_empty());
+    assert!(pair.gateway().notices().iter().any(|text| text.contains("has no pool")));
+}
+
+#[test]
+fn an_address_of_the_pool_that_is_named_for_two_is_given_to_one() {
+    let pool = Pool { v4: Some(([10, 9, 0, 1].into(), [10, 9, 0, 9].into())), ..Pool::default() };
+    let (mut pair, _) = granted(Some(pool), &["10.9.0.5"]);
+    pair.connect_over(&[(WIFI, WAN)]);
+    play(&mut pair, &Toy { addresses: &["10.9.0.5"], user: Some("bob@example.net"), ..Toy::default() });
+    assert_eq!(pair.gateway().live_children().len(), 1);
+    let text = "10.9.0.5 is leased to another peer";
+    assert!(pair.gateway().notices().iter().any(|notice| notice.contains(text)), "{:?}", pair.gateway().notices());
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use mobike_esp::{OuterPath, SealError, Suite};
+use mobike_esp::{OuterPath, SaPairId, SealError, Suite};
 use mobike_ike::{Command, Engine, Nanos, Path, Quoted, Transmit};
 
 use crate::classify::Kind;
@@ -104,9 +104,10 @@ impl Join {
                 self.engine.handle_command(now, Command::CloseChild { child });
                 Event::PlaneRefused { sa, why: format!("Child SA {child} is not installed: {refusal}") }
             }
-            mobike_ike::Event::ChildDown { child, .. } => {
+            mobike_ike::Event::ChildDown { sa, child, why, .. } => {
+                let carried = self.plane.esp.as_ref().and_then(|esp| esp.counters(SaPairId(child.0)));
                 self.plane.remove(child);
-                Event::Ike(event)
+                Event::ChildDown { sa, child, why, carried: carried.map(Box::new) }
             }
             other => Event::Ike(other),
         };

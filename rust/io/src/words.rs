@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use mobike_esp::Counters as ChildCounters;
 use mobike_ike::crypto::EspSuite;
+use mobike_ike::event::DownReason;
 use mobike_ike::{ChildId, Command, Path, SaId, Selector};
 
 /// One order.
@@ -44,10 +46,21 @@ pub enum Operation {
 /// One fact.
 #[derive(Debug)]
 pub enum Event {
-    /// From the engine; never a `ChildUp`, which carries keys.
+    /// From the engine; never a `ChildUp`, which carries keys, nor a `ChildDown`.
     Ike(mobike_ike::Event),
     /// A Child SA is agreed and, with the userspace plane, installed.
     ChildUp(Box<ChildUp>),
+    /// A Child SA is gone.
+    ChildDown {
+        /// Under which IKE SA.
+        sa: SaId,
+        /// Which.
+        child: ChildId,
+        /// Why.
+        why: DownReason,
+        /// What it carried, with the userspace plane.
+        carried: Option<Box<ChildCounters>>,
+    },
     /// An IKE SA of an earlier process goes on here; its Child SAs are told next.
     Resumed {
         /// What was told when it came up, as it is now.

@@ -333,9 +333,7 @@ fn closing_one_end_takes_the_child_sas_out_of_both_planes() {
     let mut tunnel = Tunnel::between(45, &with_port());
     tunnel.phone.order(Command::Close { sa: tunnel.at_phone.0.sa, why: Arc::from("test") });
     for end in [&mut tunnel.phone, &mut tunnel.gateway] {
-        end.wait_for("ChildDown", |event| {
-            matches!(event, Event::Ike(mobike_ike::Event::ChildDown { .. })).then_some(())
-        });
+        end.wait_for("ChildDown", |event| matches!(event, Event::ChildDown { .. }).then_some(()));
         end.wait_for("IkeSaDown", |event| {
             matches!(event, Event::Ike(mobike_ike::Event::IkeSaDown { .. })).then_some(())
         });

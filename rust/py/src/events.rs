@@ -73,6 +73,13 @@ impl<'py> Writer<'py, '_> {
         match event {
             Event::Ike(event) => self.ike_event(event),
             Event::ChildUp(up) => self.child_up(&up),
+            Event::ChildDown { sa, child, why, carried } => {
+                let carried = carried.map(|all| (all.packets_in, all.packets_out, all.bytes_in, all.bytes_out));
+                let (packets_in, packets_out, bytes_in, bytes_out) = carried.unwrap_or_default();
+                let why = why.to_string();
+                let args = (sa.0, child.0, why, packets_in, packets_out, bytes_in, bytes_out);
+                classes.child_down.bind(py).call1(args)
+            }
             Event::Resumed { up, agreed, sure, notes } => {
                 let up = self.ike_sa_up(*up)?;
                 classes.ike_sa_resumed.bind(py).call1((up, agreed, sure, PyBytes::new(py, &notes)))
@@ -95,6 +102,7 @@ impl<'py> Writer<'py, '_> {
             // The shell replaces this one before it gets here.
             Ike::ChildUp { sa, .. } => classes.plane_refused.bind(py).call1((sa.0, "a Child SA without a data plane")),
             Ike::ChildFailed { sa, name, why } => classes.child_failed.bind(py).call1((sa.0, self.text(&name), why)),
+            // So it does with this one.
             Ike::ChildDown { sa, child, spi_in: _, why } => {
                 classes.child_down.bind(py).call1((sa.0, child.0, why.to_string()))
             }

@@ -140,7 +140,8 @@ fn eap_done(from: &Bound<'_, PyAny>) -> PyResult<EapReply> {
     let octets: Option<&[u8]> = key.extract().map_err(|_| wrong("key", "not bytes"))?;
     let peer: Option<String> = field(from, intern!(py, "peer"))?;
     let peer = peer.map(|name| identity::proven(&name));
-    Ok(EapReply::Agreed { key: octets.map(SecretBytes::from_slice), peer })
+    let addresses = addresses(&from.getattr(intern!(py, "addresses"))?)?.to_vec();
+    Ok(EapReply::Agreed { key: octets.map(SecretBytes::from_slice), peer, addresses })
 }
 
 fn operation(from: &Bound<'_, PyAny>) -> PyResult<Operation> {

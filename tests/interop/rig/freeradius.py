@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -43,6 +43,9 @@ modules {{
         use_mppe = yes
         require_encryption = yes
     }}
+    detail {{
+        filename = {folder}/accounts
+    }}
     eap {{
         default_eap_type = mschapv2
         timer_expire = 60
@@ -56,6 +59,14 @@ server default {{
         type = auth
         ipaddr = 127.0.0.1
         port = {port}
+    }}
+    listen {{
+        type = acct
+        ipaddr = 127.0.0.1
+        port = {accounting_port}
+    }}
+    accounting {{
+        detail
     }}
     authorize {{
         files
@@ -83,12 +94,22 @@ class FreeRadius:
     """`freeradius` in a namespace. Entering starts it and waits until it listens."""
 
     def __init__(
-        self, rig: Rig, ns: Namespace, folder: Path, users: Mapping[str, str], *, port: int = 1812, methods: str = ""
+        self,
+        rig: Rig,
+        ns: Namespace,
+        folder: Path,
+        users: Mapping[str, str],
+        *,
+        port: int = 1812,
+        methods: str = "",
+        replies: Sequence[str] = (),
     ) -> None:
+        """`replies`: what everybody is given: `Framed-IP-Address = 10.9.0.7`. Accounts are taken at the next port."""
         folder.mkdir(parents=True, exist_ok=True)
-        config = _CONFIG.format(folder=folder, secret=SECRET, port=port, methods=methods)
+        config = _CONFIG.format(folder=folder, secret=SECRET, port=port, accounting_port=port + 1, methods=methods)
         (folder / "radiusd.conf").write_text(config)
-        entries = (f'"{name}" Cleartext-Password := "{password}"\n' for name, password in users.items())
+        given = ",\n".join(f"\t{each}" for each in replies)
+        entries = (f'"{name}" Cleartext-Password := "{password}"\n{given}\n' for name, password in users.items())
         (folder / "users").write_text("".join(entries))
         self._rig, self._ns, self._folder = rig, ns, folder
         self._program: Program | None = None
@@ -107,6 +128,16 @@ class FreeRadius:
         self._program.stop()
         if error is not None:
             error.add_note(f"{self._program}:\n{self._program.log()[-6000:]}")
+
+    def accounts(self) -> list[dict[str, str]]:
+        """What it was told of sessions, in order."""
+        file = self._folder / "accounts"
+        blocks = file.read_text().split("\n\n") if file.exists() else []
+        return [
+            {name.strip(): value.strip().strip('"') for name, _, value in (line.partition("=") for line in lines[1:])}
+            for lines in (block.splitlines() for block in blocks)
+            if lines
+        ]
 
     def wait_log(self, pattern: str) -> None:
         """Wait for a line of its log that matches."""

@@ -11,6 +11,7 @@ from mobike.auth.eap.packet import Packet
 from mobike.auth.eap.server import ServerOrders, ServerTalk
 from mobike.auth.eap.steps import Lost, Won
 from mobike.auth.radius import RadiusOrders, Relay, RelayTalk
+from mobike.auth.radius.accounting import Carried
 from mobike.commands import SECOND, EapDone, EapFail, EapSend
 from mobike.events import EapAsked, Role
 
@@ -27,11 +28,13 @@ _Talk: TypeAlias = ServerTalk | ClientTalk | RelayTalk
 class Talks:
     """What is said in EAP, by connection."""
 
-    def __init__(self, orders: Mapping[str, Orders], chance: Callable[[int], bytes]) -> None:
+    def __init__(
+        self, orders: Mapping[str, Orders], chance: Callable[[int], bytes], carried: Carried = lambda _: None
+    ) -> None:
         self._orders = dict(orders)
         self._chance = chance
         self._open: OrderedDict[SaId, tuple[Nanos, _Talk]] = OrderedDict()
-        self.relay = Relay(chance)
+        self.relay = Relay(chance, carried)
 
     def __len__(self) -> int:
         return len(self._open)

@@ -2,8 +2,12 @@
 
 codec       packets and attributes, their proofs, the keys inside them
 relay       which packet goes to which server, again, or to the next one, and what comes of it
+accounting  what a peer has used, told to the server that let it in (RFC 2866)
+orders      servers, and what is sent to them
 """
 
-from mobike.auth.radius.relay import Letter, RadiusOrders, Relay, RelayTalk, Server
+from mobike.auth.radius.accounting import Accounts
+from mobike.auth.radius.orders import Letter, RadiusOrders, Server
+from mobike.auth.radius.relay import Relay, RelayTalk
 
-__all__ = ["Letter", "RadiusOrders", "Relay", "RelayTalk", "Server"]
+__all__ = ["Accounts", "Letter", "RadiusOrders", "Relay", "RelayTalk", "Server"]

@@ -18,14 +18,31 @@ LONGEST: Final = 4096
 USER_NAME: Final = 1
 NAS_IP_ADDRESS: Final = 4
 SERVICE_TYPE: Final = 6
+FRAMED_IP_ADDRESS: Final = 8
 REPLY_MESSAGE: Final = 18
 STATE: Final = 24
+CLASS: Final = 25
+SESSION_TIMEOUT: Final = 27
 VENDOR: Final = 26
 CALLING_STATION: Final = 31
 NAS_IDENTIFIER: Final = 32
+ACCT_STATUS_TYPE: Final = 40
+ACCT_DELAY_TIME: Final = 41
+ACCT_INPUT_OCTETS: Final = 42
+ACCT_OUTPUT_OCTETS: Final = 43
+ACCT_SESSION_ID: Final = 44
+ACCT_AUTHENTIC: Final = 45
+ACCT_SESSION_TIME: Final = 46
+ACCT_INPUT_PACKETS: Final = 47
+ACCT_OUTPUT_PACKETS: Final = 48
+ACCT_TERMINATE_CAUSE: Final = 49
+ACCT_INPUT_GIGAWORDS: Final = 52
+ACCT_OUTPUT_GIGAWORDS: Final = 53
 NAS_PORT_TYPE: Final = 61
 EAP_MESSAGE: Final = 79
 MESSAGE_AUTHENTICATOR: Final = 80
+ACCT_INTERIM_INTERVAL: Final = 85
+FRAMED_IPV6_ADDRESS: Final = 168
 
 _MICROSOFT: Final = (311).to_bytes(4, "big")
 _SEND_KEY: Final = 16
@@ -41,6 +58,8 @@ class Code(IntEnum):
     ACCESS_REQUEST = 1
     ACCESS_ACCEPT = 2
     ACCESS_REJECT = 3
+    ACCOUNTING_REQUEST = 4
+    ACCOUNTING_RESPONSE = 5
     ACCESS_CHALLENGE = 11
 
 
@@ -58,6 +77,11 @@ class Answer:
     def all(self, kind: int) -> Iterator[bytes]:
         """All values of this type, in order."""
         return (value for known, value in self.attributes if known == kind)
+
+    def seconds(self, kind: int) -> int:
+        """The first value of this type as a span; 0 if there is none that is a number."""
+        value = self.first(kind)
+        return int.from_bytes(value, "big") if value is not None and len(value) == 4 else 0
 
     @property
     def eap(self) -> bytes:
@@ -100,6 +124,24 @@ def read_answer(octets: bytes, identifier: int, authenticator: bytes, secret: by
         return Answer(Code(octets[0]), tuple(attributes))
     except ValueError:
         return None
+
+
+def accounting_request(identifier: int, attributes: Sequence[Attribute], secret: bytes) -> bytes:
+    """An Accounting-Request; its authenticator is its proof (RFC 2866 section 3)."""
+    body = _attributes(attributes)
+    head = bytes([Code.ACCOUNTING_REQUEST, identifier]) + (HEADER + len(body)).to_bytes(2, "big")
+    return head + hashlib.md5(head + bytes(16) + body + secret, usedforsecurity=False).digest() + body
+
+
+def answers_accounting(octets: bytes, identifier: int, authenticator: bytes, secret: bytes) -> bool:
+    """Is it the server's Accounting-Response to this request?"""
+    if not HEADER <= len(octets) <= LONGEST or octets[0] != Code.ACCOUNTING_RESPONSE or octets[1] != identifier:
+        return False
+    length = int.from_bytes(octets[2:4], "big")
+    if not HEADER <= length <= len(octets):
+        return False
+    proof = hashlib.md5(octets[:4] + authenticator + octets[HEADER:length] + secret, usedforsecurity=False).digest()
+    return hmac.compare_digest(proof, octets[4:HEADER])
 
 
 def session_key(answer: Answer, authenticator: bytes, secret: bytes) -> bytes | None:

@@ -5,15 +5,18 @@ is asked last for a while. A conversation stays with the server that has begun i
 """
 
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 from mobike.address import Ip, Nanos
 from mobike.auth.eap.packet import IDENTITY, Packet
 from mobike.auth.eap.packet import Code as EapCode
 from mobike.auth.radius import codec
+from mobike.auth.radius.accounting import Accounts, Admitted, Carried
 from mobike.auth.radius.codec import Answer, Attribute, Code
+from mobike.auth.radius.orders import Letter, Place, RadiusOrders, Server
 from mobike.commands import SECOND, EapDone, EapFail, EapSend
 from mobike.events import EapAsked
 
@@ -29,38 +32,13 @@ MOST_OPEN: Final = 256
 _FRAMED: Final = (2).to_bytes(4, "big")
 _VIRTUAL: Final = (5).to_bytes(4, "big")
 _LONGEST_SAID: Final = 120
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """Where a server is, and the secret it knows us by."""
-
-    ip: Ip
-    port: int
-    secret: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class RadiusOrders:
-    """Who judges the peers of a connection."""
-
-    name: str
-    """What we call ourselves (NAS-Identifier)."""
-    servers: tuple[Server, ...]
-    """Most wanted first."""
-
-
-@dataclass(frozen=True, slots=True)
-class Letter:
-    """A datagram for a server."""
-
-    ip: Ip
-    port: int
-    octets: bytes = field(repr=False)
+_NOT_AN_ADDRESS: Final = (b"\xff\xff\xff\xff", b"\xff\xff\xff\xfe")
+"""The peer may choose; we may: so our pool does."""
+_MOST_CLASSES: Final = 8
+"""Of up to 253 octets each; a server that sends more gets back as many."""
 
 
 Reply = EapSend | EapDone | EapFail
-_Place = tuple[Ip, int]
 
 
 @dataclass(slots=True)
@@ -92,11 +70,13 @@ class RelayTalk:
 class Relay:
     """All conversations that servers judge. Bounded: by the core's questions, and by the identifiers of each server."""
 
-    def __init__(self, chance: Callable[[int], bytes]) -> None:
+    def __init__(self, chance: Callable[[int], bytes], carried: Carried = lambda _: None) -> None:
+        """`carried`: what a Child SA has carried so far, for accounts."""
         self._chance = chance
-        self._open: dict[tuple[_Place, int], _Open] = {}
-        self._silent: dict[_Place, Nanos] = {}
-        self._next: dict[_Place, int] = {}
+        self.accounts = Accounts(chance, carried)
+        self._open: dict[tuple[Place, int], _Open] = {}
+        self._silent: dict[Place, Nanos] = {}
+        self._next: dict[Place, int] = {}
         self.letters: deque[Letter] = deque()
         self.replies: deque[Reply] = deque()
 
@@ -121,6 +101,8 @@ class Relay:
 
     def heard(self, ip: Ip, port: int, octets: bytes) -> None:
         """A datagram came from there."""
+        if self.accounts.heard(ip, port, octets):
+            return
         key = ((ip, port), octets[1] if len(octets) > 1 else 0)
         opened = self._open.get(key)
         if opened is None:
@@ -135,6 +117,7 @@ class Relay:
 
     def wake(self, now: Nanos) -> None:
         """Ask again, ask the next one, or give up."""
+        self.accounts.wake(now)
         for key, opened in [*self._open.items()]:
             if opened.again > now:
                 continue
@@ -149,13 +132,16 @@ class Relay:
 
     def take_letters(self) -> list[Letter]:
         """What is to be sent."""
-        taken = [*self.letters]
+        taken = [*self.letters, *self.accounts.letters]
         self.letters.clear()
+        self.accounts.letters.clear()
         return taken
 
     def poll_deadline(self) -> Nanos | None:
         """When `wake` has something to do."""
-        return min((opened.again for opened in self._open.values()), default=None)
+        times = [opened.again for opened in self._open.values()]
+        accounts = self.accounts.poll_deadline()
+        return min(times if accounts is None else [*times, accounts], default=None)
 
     def _next_server(self, opened: _Open, now: Nanos) -> None:
         tried = (*opened.tried, opened.server)
@@ -201,7 +187,7 @@ class Relay:
         self._open[place, identifier] = opened
         self.letters.append(Letter(server.ip, server.port, octets))
 
-    def _identifier(self, place: _Place) -> int | None:
+    def _identifier(self, place: Place) -> int | None:
         start = self._next.get(place, 0)
         for step in range(MOST_OPEN):
             identifier = (start + step) % MOST_OPEN
@@ -221,11 +207,32 @@ class Relay:
             case Code.ACCESS_ACCEPT:
                 key = codec.session_key(answer, opened.authenticator, opened.server.secret)
                 name = answer.first(codec.USER_NAME)
-                return EapDone(sa, question, key, talk.user if name is None else name.decode(errors="replace"))
+                user = talk.user if name is None else name.decode(errors="replace")
+                self.accounts.expect(sa, _admitted(opened, answer, user), opened.again)
+                return EapDone(sa, question, key, user, tuple(_addresses(answer)))
             case _:
                 said = b" ".join(answer.all(codec.REPLY_MESSAGE)).decode(errors="replace")[:_LONGEST_SAID]
                 why = f": {said!r}" if said else ""
                 return EapFail(sa, question, f"RADIUS server {opened.server.ip} refuses {talk.user[:253]!r}{why}")
+
+
+def _admitted(opened: _Open, answer: Answer, user: str) -> Admitted:
+    classes = tuple(answer.all(codec.CLASS))[:_MOST_CLASSES]
+    times = (answer.seconds(kind) * SECOND for kind in (codec.ACCT_INTERIM_INTERVAL, codec.SESSION_TIMEOUT))
+    return Admitted(opened.talk.orders, opened.server, user, classes, *times)
+
+
+def _addresses(answer: Answer) -> Iterator[Ip]:
+    """Framed-IP-Address (RFC 2865 section 5.8) and Framed-IPv6-Address (RFC 6911 section 3.1), of each at most one."""
+    v4, v6 = answer.first(codec.FRAMED_IP_ADDRESS), answer.first(codec.FRAMED_IPV6_ADDRESS)
+    if v4 is not None and len(v4) == 4 and v4 not in _NOT_AN_ADDRESS and _is_host(IPv4Address(v4)):
+        yield IPv4Address(v4)
+    if v6 is not None and len(v6) == 16 and _is_host(IPv6Address(v6)):
+        yield IPv6Address(v6)
+
+
+def _is_host(ip: Ip) -> bool:
+    return not (ip.is_unspecified or ip.is_multicast or ip.is_loopback)
 
 
 def _is_request(octets: bytes) -> bool:

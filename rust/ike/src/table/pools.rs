@@ -78,6 +78,15 @@ impl Pools {
         offset(lessee.pool, address).is_some_and(|offset| self.range(lessee, address.is_ipv6()).retake(lessee, offset))
     }
 
+    /// Somebody else decided that this peer has this address. `false` if it is leased to another; that it was kept for one
+    /// does not count. One that is not in the pool is not ours to judge.
+    pub fn claim(&mut self, lessee: Lessee<'_>, address: IpAddr) -> bool {
+        match offset(lessee.pool, address) {
+            Some(offset) => self.range(lessee, address.is_ipv6()).claim(lessee, offset),
+            None => true,
+        }
+    }
+
     /// Take a lease back. The pool is the one it was made from.
     pub fn give_back(&mut self, lessee: Lessee<'_>, address: IpAddr) {
         if let Some(offset) = offset(lessee.pool, address) {

@@ -91,7 +91,7 @@ impl Tunnel {
         for event in &self.told[end] {
             match event {
                 Event::ChildUp(up) => children.push(up.child),
-                Event::Ike(mobike_ike::Event::ChildDown { child, .. }) => children.retain(|other| other != child),
+                Event::ChildDown { child, .. } => children.retain(|other| other != child),
                 _ => {}
             }
         }
@@ -100,7 +100,7 @@ impl Tunnel {
 
     fn downs(&self, end: usize) -> Vec<DownReason> {
         let down = |event: &Event| match event {
-            Event::Ike(mobike_ike::Event::ChildDown { why, .. }) => Some(why.clone()),
+            Event::ChildDown { why, .. } => Some(why.clone()),
             _ => None,
         };
         self.told[end].iter().filter_map(down).collect()

@@ -19,7 +19,7 @@ use crate::sa::child::{Family, Reserved};
 use crate::sa::context::{About, Context};
 use crate::sa::established::{Established, Mobility, Setup};
 use crate::sa::exchange::auth_initiator::{esp_suites, id_body, received_id_body, with_id, write_mobike};
-use crate::sa::exchange::configuration::{self, Leases, Tenant};
+use crate::sa::exchange::configuration::{self, Claim, Leases, Tenant};
 use crate::sa::exchange::fit::{self, Fit};
 use crate::sa::exchange::informational::window_of;
 use crate::sa::exchange::init_responder::{HalfOpen, Secret};
@@ -253,6 +253,8 @@ pub struct Peer {
     pub profile: Arc<Profile>,
     /// Addresses that need no further proof.
     pub proven: Box<[IpAddr]>,
+    /// Inner addresses for it that the control plane named.
+    pub granted: Vec<IpAddr>,
     /// Where its latest request came from.
     pub answer_to: Path,
     /// We have told it who we are.
@@ -261,7 +263,8 @@ pub struct Peer {
 
 impl Peer {
     fn new(id: Identity, profile_id: ProfileId, profile: Arc<Profile>, answer_to: Path) -> Peer {
-        Peer { id, profile_id, profile, proven: Box::default(), answer_to, introduced: false }
+        let (proven, granted) = (Box::default(), Vec::new());
+        Peer { id, profile_id, profile, proven, granted, answer_to, introduced: false }
     }
 }
 
@@ -369,12 +372,13 @@ fn accept(
     ours: &Ours,
     payloads: &Payloads<'_>,
 ) -> Option<Established> {
-    let Peer { id: peer_id, profile_id, profile, proven, answer_to, introduced } = peer;
+    let Peer { id: peer_id, profile_id, profile, proven, granted, answer_to, introduced } = peer;
     let wants_address = payloads.configuration().filter(|cp| configuration::asks_for_address(cp));
     let tenant = Tenant { profile_id, profile: &profile, who: &peer_id };
     let replaces = is_successor(&profile, payloads);
-    let leases = wants_address.map(|cp| Leases::take(ctx, now, &tenant, cp, replaces));
-    let child = offer_child(ctx, &half, path, &tenant, leases.as_ref(), payloads);
+    let claim = Claim { succeeds: replaces, granted: &granted };
+    let leases = wants_address.map(|cp| Leases::take(ctx, now, &tenant, cp, &claim));
+    let child = offer_child(ctx, &half, path, &tenant, (leases.as_ref(), &granted), payloads);
     let mut leases = leases.unwrap_or_default();
     let mobike = profile.mobike && payloads.has(NotifyType::MOBIKE_SUPPORTED);
     let extensions = agreed_extensions(mobike, &profile, payloads);
@@ -529,7 +533,7 @@ fn offer_child(
     half: &HalfOpen,
     path: Path,
     tenant: &Tenant<'_>,
-    leases: Option<&Leases>,
+    (leases, granted): (Option<&Leases>, &[IpAddr]),
     payloads: &Payloads<'_>,
 ) -> Result<Option<Offered>, ChildRefusal> {
     let profile = tenant.profile;
@@ -538,7 +542,7 @@ fn offer_child(
     };
     let leases = match leases {
         Some(leases) if leases.is_empty() => {
-            return Err(ChildRefusal::AddressFailure(configuration::why_none(tenant)));
+            return Err(ChildRefusal::AddressFailure(configuration::why_none(tenant, granted)));
         }
         None if profile.pool.is_some() => return Err(ChildRefusal::CpRequired),
         Some(leases) => leases,

@@ -41,6 +41,15 @@ impl<'a> Tenant<'a> {
     }
 }
 
+/// What a peer may have of inner addresses.
+#[derive(Debug, Clone, Copy)]
+pub struct Claim<'a> {
+    /// Its other IKE SAs end: it may go on with what they have.
+    pub succeeds: bool,
+    /// The control plane named these for it: then it gets no others of their families.
+    pub granted: &'a [IpAddr],
+}
+
 /// Inner addresses of one IKE SA, leased to us or by us, and what we were told with them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Leases {
@@ -64,23 +73,28 @@ impl Leases {
         self.v4.is_none() && self.v6.is_none()
     }
 
-    /// Take what a peer's CFG_REQUEST asks for from the pool of the profile. `succeeds`: this peer's other IKE SAs end.
+    /// Take what a peer's CFG_REQUEST asks for: what was granted to it, else of the pool of the profile.
     pub fn take(
         ctx: &mut Context,
         now: Nanos,
         tenant: &Tenant<'_>,
         request: &Configuration<'_>,
-        succeeds: bool,
+        claim: &Claim<'_>,
     ) -> Leases {
         let mut leases = Leases::default();
-        let Some(lessee) = tenant.lessee() else { return leases };
         for attribute in &request.attributes {
             let (v6, wanted) = match attribute {
                 Attribute::Ip4Address(wanted) if leases.v4.is_none() => (false, wanted.map(IpAddr::V4)),
                 Attribute::Ip6Address(wanted) if leases.v6.is_none() => (true, wanted.map(|(it, _)| IpAddr::V6(it))),
                 _ => continue,
             };
-            leases.hold(ctx.pools.lease(now, lessee, v6, wanted, succeeds));
+            let granted = claim.granted.iter().copied().find(|address| address.is_ipv6() == v6);
+            leases.hold(match (granted, tenant.lessee()) {
+                (Some(granted), Some(lessee)) => ctx.pools.claim(lessee, granted).then_some(granted),
+                (Some(granted), None) => Some(granted),
+                (None, Some(lessee)) => ctx.pools.lease(now, lessee, v6, wanted, claim.succeeds),
+                (None, None) => None,
+            });
         }
         leases
     }
@@ -153,8 +167,13 @@ impl Leases {
 
 /// Why there is no address for a peer, in one line.
 #[must_use]
-pub fn why_none(tenant: &Tenant<'_>) -> String {
+pub fn why_none(tenant: &Tenant<'_>, granted: &[IpAddr]) -> String {
     let (who, name) = (tenant.who, &tenant.profile.name);
+    if let Some(taken) =
+        granted.iter().find(|granted| tenant.lessee().is_some_and(|lessee| lessee.pool.holds(**granted)))
+    {
+        return format!("{who} is to have the inner address {taken}, and {taken} is leased to another peer");
+    }
     match tenant.profile.pool.as_ref().map(|pool| pool.shared.as_ref()) {
         None => format!("{who} asked for an inner address, and connection {name:?} has no pool"),
         Some(Some(shared)) => format!("no inner address is free for {who} in pool {shared:?}"),

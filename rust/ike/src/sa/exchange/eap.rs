@@ -199,6 +199,8 @@ pub enum EapReply {
         key: Option<SecretBytes>,
         /// Responder: who the peer proved to be.
         peer: Option<Identity>,
+        /// Responder: inner addresses for it, in place of one of the pool; one of a family at most counts.
+        addresses: Vec<core::net::IpAddr>,
     },
     /// It has failed.
     Failed {

@@ -12,6 +12,7 @@
 //! The peer is a stranger to the end: it counts as half-open, and the first request, which the last answer belongs to, is
 //! weighed among the parked messages.
 
+use core::net::IpAddr;
 use std::sync::Arc;
 
 use crate::crypto::Role;
@@ -43,6 +44,8 @@ pub struct Conversation {
     profile: Arc<Profile>,
     /// Who it said it is; in the end, who it proved to be.
     peer_id: Identity,
+    /// Inner addresses for it that the control plane named.
+    granted: Vec<IpAddr>,
     /// Where the first request came from: the addresses of the IKE SA (RFC 4555 section 3.3).
     path: Path,
     /// Where the latest one did.
@@ -95,6 +98,7 @@ pub fn begin(half: &mut HalfOpen, ctx: &mut Context, now: Nanos, path: Path, pee
         profile_id,
         profile,
         peer_id,
+        granted: Vec::new(),
         path,
         answer_to: path,
         identifier: 0,
@@ -143,8 +147,9 @@ pub fn on_reply(half: &mut HalfOpen, ctx: &mut Context, now: Nanos, reply: EapRe
             }
             None => Err(AuthRefusal::Denied("the EAP method here made no request".into())),
         },
-        EapReply::Agreed { key, peer } => {
+        EapReply::Agreed { key, peer, addresses } => {
             conversation.talk.agree(key);
+            conversation.granted = addresses;
             conversation.peer_id = peer.unwrap_or(conversation.peer_id);
             let success = ending(EapCode::SUCCESS, conversation.identifier);
             match conversation.introduced {
@@ -213,10 +218,11 @@ fn say(
 fn conclude(sa: &mut Sa, ctx: &mut Context, now: Nanos, conversation: Conversation, payloads: &Payloads<'_>) {
     let Sa::AwaitAuth(half) = sa else { return };
     let checked = verify(half, &conversation, payloads);
-    let Conversation { message, profile_id, profile, peer_id, path, answer_to, .. } = conversation;
+    let Conversation { message, profile_id, profile, peer_id, granted, path, answer_to, .. } = conversation;
     match (checked, message.payloads()) {
         (Ok(ours), Ok(first)) => {
-            let peer = Peer { id: peer_id, profile_id, profile, proven: Box::default(), answer_to, introduced: true };
+            let (id, proven) = (peer_id, Box::default());
+            let peer = Peer { id, profile_id, profile, proven, granted, answer_to, introduced: true };
             if auth_responder::is_kept_out(ctx, &peer, &first) {
                 return deny(half, ctx, now, answer_to, || peer.id.to_string(), &AuthRefusal::Connected);
             }

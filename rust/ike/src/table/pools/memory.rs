@@ -47,6 +47,13 @@ impl Memory {
         is_it && self.take(who).is_some()
     }
 
+    /// Whoever it is kept for: it is not kept any more. `false` if it is not.
+    pub fn give_up(&mut self, offset: u64) -> bool {
+        // Rare, and there are not that many: no index by address is kept for it.
+        let who = self.queue.iter().find(|((_, kept), _)| *kept == offset).map(|(_, who)| who.clone());
+        who.is_some_and(|who| self.take(&who).is_some())
+    }
+
     /// What is kept, and would be forgotten first; it is not kept any more.
     pub fn oldest(&mut self) -> Option<u64> {
         let ((_, offset), who) = self.queue.pop_first()?;

@@ -67,6 +67,19 @@ impl Range {
         taken || same_peer
     }
 
+    /// See [`super::Pools::claim`].
+    pub fn claim(&mut self, lessee: Lessee<'_>, offset: u64) -> bool {
+        // Whoever left it last has no more right to it.
+        let left = self.left.iter().position(|(_, left)| *left == offset);
+        if let Some(left) = left {
+            self.left.swap_remove(left);
+            self.free(offset);
+        } else if self.memory.give_up(offset) {
+            self.free(offset);
+        }
+        self.retake(lessee, offset)
+    }
+
     /// A lease is over.
     pub fn give_back(&mut self, lessee: Lessee<'_>, offset: u64) {
         if let Some(more) = self.shared.get_mut(&offset) {

@@ -193,6 +193,24 @@ fn two_resumed_sas_of_one_peer_may_have_one_address_and_of_two_may_not() {
 }
 
 #[test]
+fn an_address_that_somebody_else_decided_on_is_taken_unless_it_is_leased() {
+    let mut house = House::new(pool(5, 9, HOUR));
+    let claim =
+        |house: &mut House, who: &str, last: u8| house.with(who, |pools, lessee, _| pools.claim(lessee, ip(last)));
+    assert!(claim(&mut house, "a", 7) && claim(&mut house, "a", 200));
+    assert!(!claim(&mut house, "b", 7), "it is leased");
+    assert_eq!(house.lease("c"), Some(ip(5)));
+    house.give_back("c", ip(5));
+    assert!(claim(&mut house, "d", 5), "what c just left");
+    house.give_back("d", ip(5));
+    assert_eq!(house.lease("e"), Some(ip(6)));
+    assert!(claim(&mut house, "f", 5), "what is kept for d");
+    assert_eq!(house.lease("d"), Some(ip(8)));
+    house.give_back("f", ip(5));
+    assert_eq!(house.lease("f"), Some(ip(5)));
+}
+
+#[test]
 fn memory_has_a_limit_and_so_have_names() {
     let v6 = Some(("fd00::".parse().unwrap(), "fd00::ffff:ffff".parse().unwrap()));
     let mut house = House::new(Pool { v6, sticky: HOUR, ..Pool::default() });
