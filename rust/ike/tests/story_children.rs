@@ -370,3 +370,54 @@ fn closing_the_ike_sa_while_one_is_being_opened_leaves_nothing() {
         }
     }
 }
+
+/// Both ends open `voice` before either hears of the other.
+fn both_open(seed: u64, plan: impl Fn(&mut Pair)) -> (Pair, usize) {
+    let mut pair = pair(seed).established();
+    plan(&mut pair);
+    open(&mut pair, CLIENT, "voice");
+    open(&mut pair, GATEWAY, "voice");
+    pair.run_for(secs(30));
+    assert_pairs(&pair, &["story", "voice"]);
+    for host in [pair.client(), pair.gateway()] {
+        assert_eq!(host.child_failures(), [], "{}: what it wanted is there", host.name);
+    }
+    let deleted = pair.said(|told| told.asks(INFORM) && deletes(told)).count();
+    // The pair carries on, and may be replaced.
+    for who in [CLIENT, GATEWAY] {
+        let child = pair.host(who).child("voice");
+        pair.order(who, Command::RekeyChild { child });
+        pair.settle();
+        assert_pairs(&pair, &["story", "voice"]);
+    }
+    (pair, deleted)
+}
+
+#[test]
+fn of_two_pairs_that_both_ends_open_at_once_one_stays() {
+    // CREATE_CHILD_SA { .., Ni1 } -->   <-- { .., Ni2 }   the one with the lowest of four nonces goes
+    let mut kept = [0, 0];
+    for seed in 1..=12 {
+        let (pair, deleted) = both_open(seed, |_| {});
+        assert!((1..=2).contains(&deleted), "seed {seed}: {deleted} Deletes");
+        let first = pair.client().child_downs()[0].0;
+        let clients = pair.client().installs().iter().position(|(child, _)| *child == first);
+        kept[usize::from(clients == Some(1))] += 1;
+    }
+    assert!(kept[0] > 0 && kept[1] > 0, "now this one, now that one: {kept:?}");
+}
+
+#[test]
+fn of_two_pairs_one_stays_whichever_message_is_lost() {
+    let messages: [fn() -> Which; 4] = [
+        || Which::of(CLIENT).request(CREATE),
+        || Which::of(GATEWAY).request(CREATE),
+        || Which::of(CLIENT).answer(CREATE),
+        || Which::of(GATEWAY).answer(CREATE),
+    ];
+    for which in messages {
+        for seed in 1..=8 {
+            both_open(seed, |pair| pair.net.lose(which()));
+        }
+    }
+}

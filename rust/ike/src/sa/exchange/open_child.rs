@@ -20,6 +20,7 @@ use crate::sa::exchange::rekey_ike::{BUSY_PAUSE, MAX_RENEWALS, pause, wanted_met
 use crate::sa::exchange::{fit, follow_up};
 use crate::sa::rekeying::ChildAsked;
 use crate::sa::rekeying::series::{ChildHalf, Half};
+use crate::sa::window::Ask;
 use crate::wire::{NotifyType, Payloads};
 
 /// The peer asks for it.
@@ -46,6 +47,7 @@ pub fn on_request(
         return Ok(());
     };
     let make_child::Made { reserved, half, link, .. } = made;
+    note_rival(sa, ctx, reserved, &half);
     match link {
         Some(link) => follow_up::await_next(sa, ctx, now, link, Half::Child { half, reserved, replaces: None }),
         None => made_by_peer(sa, ctx, now, (reserved, half)).inspect_err(|_| ctx.children.release(reserved))?,
@@ -54,8 +56,30 @@ pub fn on_request(
     Ok(())
 }
 
+/// We ask for the same, and the requests have crossed: of both pairs one goes, by the rule for rekeys (RFC 7296 section 2.8.1).
+fn note_rival(sa: &mut Established, ctx: &Context, theirs: Reserved, half: &ChildHalf) {
+    let number = make_child::number_of(ctx, theirs.id);
+    if let Some(asked) = sa.rekeying.as_mut().and_then(|rekeying| rekeying.child.as_mut())
+        && asked.replaces.is_none()
+        && asked.number == number
+        && (&asked.proposed.0, &asked.proposed.1) == (&half.agreed.local_ts, &half.agreed.remote_ts)
+        && sa.requests.outstanding().iter().any(|request| matches!(request.ask, Ask::MakeChild))
+    {
+        asked.rival = Some((theirs.id, half.series.lowest().into()));
+    }
+}
+
 fn has_room(sa: &Established, ctx: &Context) -> bool {
     sa.family.in_use(&ctx.children) < usize::from(sa.profile.plan.at_most)
+}
+
+/// Ours stays. The peer closes its own if it knows that the requests have crossed: where its answer came before our request,
+/// it does not.
+pub fn close_rival(sa: &mut Established, ctx: &mut Context, now: Nanos, rival: ChildId) {
+    let under_way = sa.rekeying.as_ref().is_some_and(|rekeying| rekeying.child.is_some());
+    if !under_way && let Some((spi_in, spi_out)) = ctx.children.leave(rival) {
+        sa.ask(ctx, now, Ask::DeleteChild { spi_in, spi_out });
+    }
 }
 
 /// All of its key exchanges are done.
@@ -157,7 +181,8 @@ pub fn go_on(sa: &mut Established, ctx: &mut Context, now: Nanos) {
 
 /// It was refused.
 pub fn on_refusal(sa: &mut Established, ctx: &mut Context, now: Nanos, asked: &ChildAsked, why: Failed) {
-    if sa.is_closing() || asked.unwanted {
+    if sa.is_closing() || asked.unwanted || asked.rival.is_some() {
+        // Nobody wants it any more; or the peer has made it.
         return;
     }
     let (kind, wanted, text) = match why {

@@ -347,7 +347,11 @@ fn on_agreement(
         Some((loser, _)) => {
             // If it is there already, the peer deletes it.
             follow_up::forget(sa, ctx, |half| matches!(half, Half::Child { reserved, .. } if reserved.id == loser));
+            let opened = asked.replaces.is_none();
             go_on(sa, ctx, now, asked, half, link);
+            if opened {
+                open_child::close_rival(sa, ctx, now, loser);
+            }
         }
         None => go_on(sa, ctx, now, asked, half, link),
     }
@@ -396,6 +400,8 @@ fn on_acceptance(
         ctx.children.release(reserved);
         match replaces {
             Some(old) => retry(sa, ctx, now, old, REFUSED_PAUSE),
+            // Both ends opened it at once, and the other pair stays.
+            None if sa.family.has(&ctx.children, number) => {}
             None => open_child::fail(sa, ctx, number, "the peer deleted it at once".into()),
         }
         return;
