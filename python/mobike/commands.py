@@ -39,6 +39,8 @@ class Credential:
     """PKCS #8 in DER, not encrypted."""
     certificates: tuple[bytes, ...] = field(repr=False)
     """X.509 in DER: the key's own first, then those that lead to an authority."""
+    staple: bytes | None = field(default=None, repr=False)
+    """An OCSP response about the first, in DER, for peers that ask for one (RFC 4806)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +158,10 @@ class Profile:
     5998), which must then be one that proves both ends."""
     remote_eap: bool = False
     """The peer proves who it is by EAP."""
+    rsa_sha1: bool = False
+    """Believe RSA signatures with SHA-1 (AUTH method 1), of peers that know no better."""
+    judged: bool = False
+    """`Authorise` asks about every peer that has proved who it is, also by other means than a certificate."""
     remote_keys: tuple[bytes, ...] = ()
     """SubjectPublicKeyInfo in DER: the peer signs with one of these keys, whatever certificate comes along."""
     ppk: Ppk | None = None

@@ -72,6 +72,8 @@ class Authorise:
     certificates: tuple[bytes, ...]
     """X.509 in DER, as they came: its own first."""
     path: Path
+    staples: tuple[bytes, ...] = ()
+    """OCSP responses in DER that came with them (RFC 4806)."""
 
 
 @dataclass(frozen=True, slots=True)

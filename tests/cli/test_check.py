@@ -8,6 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.auth.pki import Authority
+from tests.auth.test_ocsp import respond
 from tests.cli.conftest import Run
 
 pytest.importorskip("mobike._core", reason="needs the core to judge proposals and identities")
@@ -51,6 +52,7 @@ def test_the_example_of_the_documentation_is_good(mobike: Run, tmp_path: Path, m
     owner.write(tmp_path, "gateway")
     public = owner.key.public_key()
     (tmp_path / "lab.pub").write_bytes(public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    (tmp_path / "gateway.ocsp").write_bytes(respond(owner, authority))
     monkeypatch.setenv("OFFICE_PSK", PHRASE)
     told = mobike("check", "--config", tmp_path / "mobike.toml")
     assert (told.code, told.err) == (0, "")

@@ -93,6 +93,12 @@ def test_each_end_may_have_its_own_way(folder: Path) -> None:
         (BOTH.replace("ca.pem", "own.key"), 10, "connections.gw.remote_ca", "holds no certificate in PEM"),
         (BOTH.replace("ca.pem", "own.pem"), 10, "connections.gw.remote_ca", "is no authority"),
         (BOTH + 'remote_crl = ["ca.pem"]\n', 11, "connections.gw.remote_crl", "holds no revocation list"),
+        (BOTH + 'local_ocsp = "ca.pem"\n', 11, "connections.gw.local_ocsp", "holds no OCSP response in DER"),
+        (GATEWAY + LOCAL + PSK + 'remote_ocsp = "require"\n', 10, "connections.gw.remote_ocsp", "is used with"),
+        (GATEWAY + LOCAL + PSK + "remote_rsa_sha1 = true\n", 10, "connections.gw.remote_rsa_sha1", "is used with"),
+        (BOTH + 'authorise = "nowhere:Door"\n', 11, "connections.gw.authorise", "there is no module nowhere"),
+        (BOTH + 'authorise = "mobike.auth:Trust"\n', 11, "connections.gw.authorise", "has no method judge"),
+        (BOTH + 'authorise_within = "10s"\n', 11, "connections.gw.authorise_within", "at most 9s"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_line_and_key(folder: Path, text: str, line: int, key: str, why: str) -> None:

@@ -26,6 +26,7 @@ from mobike.policy.links import LinkRule
 from mobike.policy.pairs import PairRules
 from mobike.policy.schedule import RetestRule, SearchRule
 from tests.auth.pki import Authority
+from tests.auth.test_ocsp import respond
 from tests.config.judge import Judge
 
 KEY = "correct horse battery staple"
@@ -69,7 +70,9 @@ def test_the_example_shows_every_key_and_can_be_used(tmp_path: Path) -> None:
     assert {key for pool in document["pools"].values() for key in pool} == set(PoolTable.model_fields)
     connections = document["connections"].values()
     shown = {key for table in connections for key in table}
-    assert shown | {"psk", "eap_password", "eap_password_env", "ppk", "ppk_env"} == set(ConnectionTable.model_fields)
+    assert shown | {"psk", "eap_password", "eap_password_env", "ppk", "ppk_env", "authorise"} == set(
+        ConnectionTable.model_fields
+    )
     (tmp_path / "roadwarriors.psk").write_text(KEY + "\n")
     (tmp_path / "roadwarriors.psk").chmod(0o600)
     authority = Authority.new()
@@ -78,6 +81,7 @@ def test_the_example_shows_every_key_and_can_be_used(tmp_path: Path) -> None:
     owner.write(tmp_path, "gateway")
     public = owner.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     (tmp_path / "lab.pub").write_bytes(public)
+    (tmp_path / "gateway.ocsp").write_bytes(respond(owner, authority))
     for name, text in (
         ("users.toml", '"ann" = "her password"\n'),
         ("ann.password", "her password\n"),

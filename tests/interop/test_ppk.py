@@ -30,7 +30,7 @@ from tests.interop.rig import (
     requires_strongswan,
     responder,
 )
-from tests.interop.test_eap import changed
+from tests.interop.test_eap import EAP_PLUGINS, changed, our_client, our_gateway, secrets, their_client, their_gateway
 from tests.interop.tunnels import UPLINK_1_FIRST
 
 pytestmark = [pytest.mark.interop, requires_rig, requires_strongswan]
@@ -90,6 +90,54 @@ def test_a_strongswan_client_with_another_ppk_is_refused(tmp_path: Path) -> None
         with pytest.raises(ProgramError):
             charon.initiate()
         charon.wait_log("AUTH_FAILED")
+        assert gateway.ike_sas() == []
+
+
+@pytest.mark.parametrize("required", [True, False])
+def test_a_strongswan_client_with_a_password_and_our_gateway_use_a_ppk(tmp_path: Path, required: bool) -> None:
+    authority = Authority.new(at=datetime.now(UTC))
+    ours = our_gateway(tmp_path / "gateway", authority, **_ours(required=True))
+    theirs = _theirs(their_client(tmp_path / "client", authority), required=required)
+    known: Settings = {**secrets(), "ppk-one": {"id": "one", "secret": KEY}}
+    with (
+        Rig() as rig,
+        Mobike(rig, rig.gateway, tmp_path / "gateway", ours) as gateway,
+        Charon(rig.client, tmp_path / "client", theirs, plugins=EAP_PLUGINS, secrets=known) as charon,
+    ):
+        charon.initiate()
+        gateway.wait_up()
+        charon.wait_log("using PPK for PPK_ID 'one'")
+        assert rig.ping(rig.client, INNER, count=5, interval=0.02).lost == 0
+
+
+@pytest.mark.parametrize("required", [True, False])
+def test_our_client_with_a_password_and_a_strongswan_gateway_use_a_ppk(tmp_path: Path, required: bool) -> None:
+    authority = Authority.new(at=datetime.now(UTC))
+    ours = changed(our_client(tmp_path / "client", authority), _ours(required=required))
+    theirs = _theirs(their_gateway(tmp_path / "gateway", authority), required=True)
+    known: Settings = {**secrets(), "ppk-one": {"id": "one", "secret": KEY}}
+    with (
+        Rig() as rig,
+        Charon(rig.gateway, tmp_path / "gateway", theirs, plugins=EAP_PLUGINS, secrets=known) as charon,
+        Mobike(rig, rig.client, tmp_path / "client", ours) as client,
+    ):
+        client.wait_up()
+        charon.wait_log("using PPK for PPK_ID 'one'")
+        assert rig.ping(rig.client, INNER, count=5, interval=0.02).lost == 0
+
+
+def test_a_strongswan_client_with_a_password_and_another_ppk_is_refused(tmp_path: Path) -> None:
+    authority = Authority.new(at=datetime.now(UTC))
+    ours = our_gateway(tmp_path / "gateway", authority, **_ours(required=True))
+    theirs = _theirs(their_client(tmp_path / "client", authority), required=True)
+    known: Settings = {**secrets(), "ppk-one": {"id": "one", "secret": OTHER}}
+    with (
+        Rig() as rig,
+        Mobike(rig, rig.gateway, tmp_path / "gateway", ours) as gateway,
+        Charon(rig.client, tmp_path / "client", theirs, plugins=EAP_PLUGINS, secrets=known) as charon,
+    ):
+        with pytest.raises(ProgramError):
+            charon.initiate()
         assert gateway.ike_sas() == []
 
 

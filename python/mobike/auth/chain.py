@@ -19,6 +19,7 @@ from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, ObjectIdentifier
 
 from mobike.auth.names import PeerName, can_be_named, is_named, name_of
+from mobike.auth.ocsp import Staples, Wanted
 from mobike.auth.trust import Trust, is_authority
 from mobike.events import Role
 
@@ -66,17 +67,27 @@ class _Search:
     trust: Trust
     others: Sequence[x509.Certificate]
     at: datetime
+    staples: Staples
     checks_left: int = MAX_CHECKS
     objection: str | None = None
     """The first thing that was wrong on an otherwise possible way."""
 
 
-def validate(trust: Trust, name: PeerName, certificates: Sequence[bytes], role: Role, at: datetime) -> x509.Certificate:
-    """The peer's certificate if it is good; `role` is ours, `at` is the time (UTC). Raises Refused."""
+def validate(
+    trust: Trust,
+    name: PeerName,
+    certificates: Sequence[bytes],
+    role: Role,
+    at: datetime,
+    *,
+    staples: Sequence[bytes] = (),
+) -> x509.Certificate:
+    """The peer's certificate if it is good; `role` is ours, `at` is the time (UTC), `staples` are OCSP responses that
+    came with it. Raises Refused."""
     own, *others = _read(certificates)
     _check_own(own, role, at)
     _check_name(own, name)
-    search = _Search(trust, others, at)
+    search = _Search(trust, others, at, Staples.read(staples))
     if own not in trust.anchors and next(_ways(search, (own,)), None) is None:
         raise Refused(search.objection or f"no authority that we trust issued the peer's certificate {_said(own)}")
     return own
@@ -180,6 +191,7 @@ def _is_link(search: _Search, way: tuple[x509.Certificate, ...], issuer: x509.Ce
         _objection_to_any(issuer, search.at, what)
         or _objection_to_issuer(issuer, way)
         or _objection_by_list(search, way[-1], issuer)
+        or _objection_by_staple(search, way, issuer)
     )
     search.objection = search.objection or objection
     return objection is None
@@ -247,6 +259,18 @@ def _objection_by_list(search: _Search, certificate: x509.Certificate, issuer: x
             return f"our revocation list of {_said(issuer)} is out of date: get a new one"
         if listed.get_revoked_certificate_by_serial_number(certificate.serial_number) is not None:
             return f"{_said(certificate)} was revoked by its authority"
+    return None
+
+
+def _objection_by_staple(search: _Search, way: tuple[x509.Certificate, ...], issuer: x509.Certificate) -> str | None:
+    """What OCSP responses say; where they are required, there must be one about the peer's own certificate."""
+    certificate = way[-1]
+    objection = search.staples.objection(certificate, issuer, search.at)
+    if objection is not None:
+        return f"{_said(certificate)} {objection}"
+    required = search.trust.ocsp is Wanted.REQUIRE and len(way) == 1
+    if required and not search.staples.speaks_of(certificate, issuer):
+        return f"{_said(certificate)} comes without an OCSP response, and this connection requires one"
     return None
 
 

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.hashes import SHA1, Hash
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from mobike.auth.names import name_of
+from mobike.auth.ocsp import Wanted
 
 MOST_AUTHORITIES: Final = 64
 """Authorities of one connection: each is tried for every peer."""
@@ -24,6 +25,7 @@ class Trust:
 
     anchors: tuple[x509.Certificate, ...]
     lists: tuple[x509.CertificateRevocationList, ...] = field(default=(), repr=False)
+    ocsp: Wanted = Wanted.IF_GIVEN
 
     def authorities(self) -> tuple[bytes, ...]:
         """SHA-1 of each public key: how CERTREQ names an authority (RFC 7296 section 3.7)."""

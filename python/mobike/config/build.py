@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 from mobike.auth.eap import Orders, TlsOrders
 from mobike.auth.trust import Trust
 from mobike.commands import SECOND, ChildOrders, Credential, Pool, Ppk, Profile, Retransmit
-from mobike.config.credentials import read_keys, read_own, read_trust
+from mobike.config.credentials import of_certificates, read_keys, read_own, read_trust
 from mobike.config.eap import of_eap, read_eap, uses_tls
 from mobike.config.inner import handout, of_inner
 from mobike.config.lifetimes import contradictions, limits_of
@@ -28,7 +28,7 @@ from mobike.config.models import (
     StoreTable,
     Table,
 )
-from mobike.config.plug import PlugError, load_policy
+from mobike.config.plug import Plugs, read_plugs
 from mobike.config.secrets import SecretError, read_ppk, read_psk
 from mobike.config.settings import (
     ApiSettings,
@@ -86,20 +86,19 @@ def build_connection(name: str, table: ConnectionTable, base: Path, environ: Map
     of_proofs = [*_of_proofs(table)]
     problems = [*of_proofs, *_contradictions(name, table)]
     proofs = None if of_proofs else _proofs(table, base, environ, problems)
-    policy: Policy | None = None
-    try:
-        policy = load_policy(table.policy)
-    except PlugError as problem:
-        problems.append(ConnectionProblem(("policy",), str(problem)))
-    if proofs is None or policy is None or not all(problem.harmless for problem in problems):
+    plugs = read_plugs(table.policy, table.authorise, table.authorise_within)
+    if not isinstance(plugs, Plugs):
+        problems += [ConnectionProblem((key,), message) for key, message in plugs]
+    if proofs is None or not isinstance(plugs, Plugs) or not all(problem.harmless for problem in problems):
         return BuiltConnection(None, tuple(problems))
     connection = Connection(
         profile=_profile(name, table, proofs),
-        policy=_policy(name, table, policy),
+        policy=_policy(name, table, plugs.policy),
         trust=proofs.trust,
         eap=proofs.eap,
         addresses=tuple(table.addresses),
         hooks=HookSettings(table.on_up, table.on_down, table.on_move, table.on_away, table.hook_timeout),
+        authoriser=plugs.authoriser,
     )
     return BuiltConnection(connection, tuple(problems))
 
@@ -264,20 +263,8 @@ def _of_proofs(table: ConnectionTable) -> Iterator[ConnectionProblem]:
     shown = uses_tls(table)
     if table.local_id is None and table.local_auth != "cert" and not shown:
         yield ConnectionProblem(("local_id",), "is missing")
-    of_certificates: tuple[tuple[str, str, Sequence[tuple[str, object]]], ...] = (
-        ("local_auth", table.local_auth, (("local_cert", table.local_cert), ("local_key", table.local_key))),
-        ("remote_auth", table.remote_auth, (("remote_ca", table.remote_ca),)),
-    )
-    for end, auth, keys in of_certificates:
-        for key, value in keys:
-            if shown and not value and auth != "cert":
-                yield ConnectionProblem((key,), 'is missing; eap = ["tls"] needs it')
-            if auth == "cert" and not value:
-                yield ConnectionProblem((key,), f'is missing; {end} = "cert" needs it')
-            if auth != "cert" and value and not shown:
-                yield ConnectionProblem((key,), f'is used with {end} = "cert" only')
-    if table.remote_crl and table.remote_auth != "cert" and not shown:
-        yield ConnectionProblem(("remote_crl",), 'is used with remote_auth = "cert" only')
+    for key, message in of_certificates(table, shown=shown):
+        yield ConnectionProblem((key,), message)
     yield from _of_shared(table)
     for key, message in (*of_eap(table), *of_inner(table)):
         yield ConnectionProblem((key,), message)
@@ -292,8 +279,6 @@ def _of_shared(table: ConnectionTable) -> Iterator[ConnectionProblem]:
         yield ConnectionProblem(("ppk_id",), "names a key: give both, ppk_id and exactly one of ppk, ppk_file, ppk_env")
     if table.ppk_required and table.ppk_id is None:
         yield ConnectionProblem(("ppk_required",), "needs a PPK: ppk_id and ppk")
-    if table.ppk_id is not None and "eap" in {table.local_auth, table.remote_auth}:
-        yield ConnectionProblem(("ppk_id",), "a PPK does not go with EAP here")
 
 
 def _of_initiator(table: ConnectionTable) -> Iterator[ConnectionProblem]:
@@ -371,6 +356,8 @@ def _profile(name: str, table: ConnectionTable, proofs: _Proofs) -> Profile:
         remote_certificate=table.remote_auth == "cert",
         remote_keys=proofs.keys,
         ppk=proofs.ppk,
+        judged=table.authorise is not None,
+        rsa_sha1=table.remote_rsa_sha1,
         local_eap=table.local_auth == "eap",
         remote_eap=table.remote_auth == "eap",
         authorities=() if proofs.trust is None else proofs.trust.authorities(),

@@ -1,6 +1,6 @@
 """Certificates and private keys from files: ours, and those of the authorities we trust."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from mobike.auth.names import is_named, name_of, own_name, peer_name
+from mobike.auth.ocsp import UselessResponse, Wanted, read_response
 from mobike.auth.trust import (
     MOST_AUTHORITIES,
     Trust,
@@ -53,6 +54,30 @@ class Own:
     """Key of the configuration, and what is unwise about it."""
 
 
+def of_certificates(table: ConnectionTable, *, shown: bool) -> Iterator[tuple[str, str]]:
+    """Keys about certificates that are missing or of no use, and why; `shown`: they are shown in EAP."""
+    wanted: tuple[tuple[str, str, Sequence[tuple[str, object]]], ...] = (
+        ("local_auth", table.local_auth, (("local_cert", table.local_cert), ("local_key", table.local_key))),
+        ("remote_auth", table.remote_auth, (("remote_ca", table.remote_ca),)),
+    )
+    for end, auth, keys in wanted:
+        for key, value in keys:
+            if shown and not value and auth != "cert":
+                yield key, 'is missing; eap = ["tls"] needs it'
+            if auth == "cert" and not value:
+                yield key, f'is missing; {end} = "cert" needs it'
+            if auth != "cert" and value and not shown:
+                yield key, f'is used with {end} = "cert" only'
+    if table.remote_crl and table.remote_auth != "cert" and not shown:
+        yield "remote_crl", 'is used with remote_auth = "cert" only'
+    if table.remote_ocsp == "require" and table.remote_auth != "cert":
+        yield "remote_ocsp", 'is used with remote_auth = "cert" only: EAP brings no OCSP response'
+    if table.remote_rsa_sha1 and table.remote_auth not in {"cert", "key"}:
+        yield "remote_rsa_sha1", 'is used with remote_auth = "cert" or "key" only'
+    if table.local_ocsp is not None and table.local_auth != "cert":
+        yield "local_ocsp", 'is used with local_auth = "cert" only'
+
+
 def read_own(table: ConnectionTable, base: Path) -> Own:
     """`local_cert` and `local_key`; they must belong together."""
     certificates = _from_file("local_cert", table.local_cert or "", base, read_certificates)
@@ -68,7 +93,11 @@ def read_own(table: ConnectionTable, base: Path) -> Own:
     if not is_named(own, peer_name(name)):
         warnings.append(("local_id", f"{name} is not in the certificate {name_of(own)!r}; peers will refuse it"))
     octets = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-    credential = Credential(octets, tuple(each.public_bytes(Encoding.DER) for each in certificates))
+    shown = tuple(each.public_bytes(Encoding.DER) for each in certificates)
+    staple = None
+    if table.local_ocsp is not None:
+        staple = _from_file("local_ocsp", table.local_ocsp, base, read_response)
+    credential = Credential(octets, shown, staple)
     return Own(credential, name, tuple(warnings))
 
 
@@ -83,9 +112,8 @@ def read_trust(table: ConnectionTable, base: Path) -> Trust:
         check_lists(anchors, [listed])
         return listed
 
-    return Trust(
-        tuple(dict.fromkeys(anchors)), tuple(_from_file("remote_crl", file, base, read) for file in table.remote_crl)
-    )
+    lists = tuple(_from_file("remote_crl", file, base, read) for file in table.remote_crl)
+    return Trust(tuple(dict.fromkeys(anchors)), lists, Wanted(table.remote_ocsp))
 
 
 def read_keys(table: ConnectionTable, base: Path) -> tuple[bytes, ...]:
@@ -106,7 +134,7 @@ def _from_file(key: str, file: str, base: Path, read: Callable[[bytes], _T]) -> 
     content, _ = read_limited(key, path, MAX_FILE)
     try:
         return read(content)
-    except TrustError as problem:
+    except (TrustError, UselessResponse) as problem:
         raise SecretError(key, f"{path} {problem}") from None
 
 

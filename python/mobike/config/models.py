@@ -198,7 +198,10 @@ class ConnectionTable(Table):
     local_key: FileName | None = None
     remote_ca: list[FileName] = []
     remote_crl: list[FileName] = []
+    remote_ocsp: Literal["if-given", "require"] = "if-given"
     remote_keys: list[FileName] = []
+    remote_rsa_sha1: bool = False
+    local_ocsp: FileName | None = None
     eap: Annotated[list[Literal["mschapv2", "tls", "radius"]], Field(min_length=1)] = ["mschapv2"]
     eap_identity: Annotated[str, Field(min_length=1, max_length=253)] | None = None
     eap_password: SecretStr | None = None
@@ -268,6 +271,8 @@ class ConnectionTable(Table):
     on_refusal: Literal["try-next", "keep-old", "close"] = "try-next"
     settle: Duration = _MOVES.settle
     policy: str = SHIPPED
+    authorise: str | None = None
+    authorise_within: Duration = 5_000_000_000
     on_up: HookCommand = ()
     on_down: HookCommand = ()
     on_move: HookCommand = ()

@@ -8,6 +8,7 @@ from pathlib import Path
 from mobike.address import Ip
 from mobike.auth.eap import Orders
 from mobike.auth.trust import Trust
+from mobike.auth.visitors import Authoriser
 from mobike.commands import Profile
 from mobike.policy.connection import ConnectionPolicy
 from mobike.policy.links import LinkRule
@@ -130,6 +131,15 @@ class HookSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class AuthoriserSettings:
+    """Who else is asked about a peer that has proved who it is."""
+
+    authoriser: Authoriser
+    within: int
+    """Nanoseconds; without a word by then the peer stays outside."""
+
+
+@dataclass(frozen=True, slots=True)
 class StoreSettings:
     """Where IKE SAs survive the process."""
 
@@ -157,6 +167,7 @@ class Connection:
     addresses: tuple[Ip, ...] = ()
     """Addresses of ours to announce beside those of our links, e.g. the public ones of a static NAT."""
     hooks: HookSettings = HookSettings()
+    authoriser: AuthoriserSettings | None = None
 
     @property
     def name(self) -> str:

@@ -81,8 +81,15 @@ class Daemon:
         self._chronicle = Chronicle(self._journal)
         self._hooks = Hooks({connection.name: connection.hooks for connection in settings.connections})
         self._links = self._make_links()
-        door = self._make_door()
-        self._shell = Shell(self._core, self._links, self._make_plane(), self._fleet, self._watch, door=door)
+        self._shell = Shell(
+            self._core,
+            self._links,
+            self._make_plane(),
+            self._fleet,
+            self._watch,
+            door=self._make_door(),
+            authorisers={each.name: each.authoriser for each in settings.connections if each.authoriser is not None},
+        )
         self._inner_net = InnerNet(
             (connection.profile for connection in settings.connections),
             {connection.policy.name: connection.policy.remotes for connection in settings.connections},
@@ -169,7 +176,8 @@ class Daemon:
         connections = self.settings.connections
         talks = Talks({each.name: each.eap for each in connections if each.eap is not None}, secrets.token_bytes,
                       self._core.child_counters)  # fmt: skip
-        return Doorkeeper({each.name: each.trust for each in connections if each.trust is not None}, talks)
+        trusts = {each.name: each.trust for each in connections if each.trust is not None}
+        return Doorkeeper(trusts, talks, [each.name for each in connections if each.authoriser is not None])
 
     def _make_plane(self) -> DataPlane:
         match self.settings.dataplane.kind:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -10,10 +10,13 @@ import structlog
 
 from mobike.address import Ip, Nanos
 from mobike.auth import Doorkeeper
+from mobike.auth.visitors import Judgement, Ticket
+from mobike.config.settings import AuthoriserSettings
 from mobike.dataplane.planes import DataPlane
 from mobike.events import Event, OperatorEvent
 from mobike.fleet import Decided, Fleet
 from mobike.gateway.heart import CoreEvents, Heart
+from mobike.gateway.porter import Porter
 from mobike.gateway.post import Post
 from mobike.link import Links
 
@@ -48,11 +51,13 @@ class Shell:
         watch: Callable[[Sequence[Event], Decided], None],
         *,
         door: Doorkeeper,
+        authorisers: Mapping[str, AuthoriserSettings] | None = None,
     ) -> None:
         self._core = core
         self._fleet = fleet
         self._door = door
         self._post = Post(self._heard)
+        self._porter = Porter(authorisers or {}, self._judged)
         self._heart = Heart(core, links, plane, fleet, watch, door=door, time_of_day=lambda: datetime.now(UTC))
         self._soon: asyncio.Handle | None = None
         self._later: asyncio.TimerHandle | None = None
@@ -80,18 +85,24 @@ class Shell:
         """One pass; True if there is more to do than one turn does."""
         more = self._heart.turn(now)
         self._post.send(self._door.servers.take_letters())
+        self._porter.ask(self._door.take_inquiries())
         return more
 
     def close(self) -> None:
         """No more turns."""
         asyncio.get_running_loop().remove_reader(self._core.event_fd())
         self._post.close()
+        self._porter.close()
         for handle in (self._soon, self._later, self._gap):
             if handle is not None:
                 handle.cancel()
 
     def _heard(self, ip: Ip, port: int, octets: bytes) -> None:
         self._door.servers.heard(ip, port, octets)
+        self.wake()
+
+    def _judged(self, ticket: Ticket, judgement: Judgement) -> None:
+        self._door.heard(ticket, judgement)
         self.wake()
 
     def _listen(self) -> None:

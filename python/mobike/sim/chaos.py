@@ -72,8 +72,8 @@ def chaos(seed: int, kind: Kind = Kind.LIVES) -> Scenario:
     if kind >= Kind.GRUMBLERS:
         gateway, phone = said.routers(gateway), said.routers(phone)
     if kind >= Kind.LIVES:
-        called |= lives.lifetimes()
-        calling |= lives.lifetimes()
+        called |= lives.lifetimes() | lives.proposals()
+        calling |= lives.lifetimes() | lives.proposals()
     hosts = {
         "gateway": HostPlan(gateway, (connection("phones", called),)),
         "phone": HostPlan(phone, (connection("home", calling),)),

@@ -16,6 +16,13 @@ MOST_PROCESSES: Final = (0, 0, 0, 1, 1, 2, 3)
 """How often a process ends in a run."""
 BEAT: Final = SECOND
 """The daemon writes down what changed once in so long: a kill costs no more."""
+HYBRID: Final = 0.3
+"""How often both ends agree on several key exchanges, for all of their keys (RFC 9370)."""
+_HYBRID: Final = {
+    "ike": ["aes128gcm16-prfsha256-x25519-ke1_ecp256"],
+    "esp": ["aes128gcm16-x25519-ke1_ecp256"],
+}
+"""Curves: what the world is about is the exchanges, and ML-KEM makes thousands of seeds slow."""
 _GONE: Final = ("0s", "20ms", "400ms", "3s")
 """Until the next process is there."""
 
@@ -25,6 +32,7 @@ class Lives:
 
     def __init__(self, seed: int) -> None:
         self._chance = Random(f"chaos/{seed}/lives")
+        self._several = Random(f"chaos/{seed}/several").random() < HYBRID
 
     def lifetimes(self) -> dict[str, str]:
         """Of keys, in the settings of one end."""
@@ -32,6 +40,10 @@ class Lives:
         if chance.random() >= NEW_KEYS:
             return {}
         return {"ike_lifetime": chance.choice(("3s", "10s", "4h")), "esp_lifetime": chance.choice(("2s", "7s", "1h"))}
+
+    def proposals(self) -> dict[str, list[str]]:
+        """Of both ends."""
+        return _HYBRID if self._several else {}
 
     def faults(self, lasts: int) -> Iterator[Fault]:
         """Processes that end, at any time."""

@@ -262,8 +262,10 @@ pub struct Authorise {
     pub role: Role,
     /// Who the peer says it is.
     pub peer_id: Identity,
-    /// Its certificates in DER, as they came: its own first.
+    /// Its certificates in DER, as they came: its own first; none if it has proved itself by something else.
     pub certificates: Vec<Box<[u8]>>,
+    /// OCSP responses in DER that came with them (RFC 4806).
+    pub staples: Vec<Box<[u8]>>,
     /// Where it is.
     pub path: Path,
 }

@@ -11,6 +11,10 @@ pub struct Proofs {
     pub local: LocalProof,
     /// The peer's.
     pub remote: RemoteProof,
+    /// The control plane is asked (`Event::Authorise`) about every peer that has proved who it is, however it did so.
+    pub judged: bool,
+    /// Believe RSA with SHA-1 (AUTH method 1), which is all that some old peers know.
+    pub rsa_sha1: bool,
 }
 
 impl Proofs {
@@ -19,6 +23,15 @@ impl Proofs {
     pub fn sign(&self) -> bool {
         matches!(self.local, LocalProof::Signature(_))
             || matches!(self.remote, RemoteProof::Keys(_) | RemoteProof::Certificate { .. })
+    }
+
+    /// May the peer be one that does not know RFC 7427? Not if we must sign with a key that has no other way.
+    #[must_use]
+    pub fn knows_old_ways(&self) -> bool {
+        match &self.local {
+            LocalProof::Signature(credential) => credential.key.old_scheme().is_some(),
+            LocalProof::SharedKey | LocalProof::Eap => true,
+        }
     }
 
     /// The authorities whose certificates we ask the peer for.
@@ -72,4 +85,6 @@ pub struct Credential {
     pub key: SigningKey,
     /// X.509 certificates in DER: the key's own first, then those that lead to an authority the peer knows.
     pub certificates: Vec<Box<[u8]>>,
+    /// What its authority says of the first of them today, an OCSP response in DER; for peers that ask (RFC 4806).
+    pub staple: Option<Box<[u8]>>,
 }

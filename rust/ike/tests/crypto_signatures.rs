@@ -6,7 +6,7 @@
 mod keys;
 
 use keys::{KINDS, Key};
-use mobike_ike::crypto::{Hashes, KeyKind, PublicKey, SignatureError, SigningKey};
+use mobike_ike::crypto::{Hashes, KeyKind, OldScheme, PublicKey, SignatureError, SigningKey};
 
 const OCTETS: [&[u8]; 3] = [b"IKE_SA_INIT", b"nonce", b"identity"];
 
@@ -42,6 +42,32 @@ fn every_flipped_octet_of_auth_spoils_it() {
             assert!(key.public().verify(&auth[..at], &OCTETS).is_err(), "{kind}: cut at {at}");
         }
         assert!(key.public().verify(&[&auth[..], &[0]].concat(), &OCTETS).is_err(), "{kind}: one octet more");
+    }
+}
+
+/// RFC 4754: both numbers one behind the other, each as long as the order of the curve.
+#[test]
+fn ecdsa_keys_sign_in_the_old_way_too_and_nothing_else_does() {
+    for (kind, scheme, length) in [(KeyKind::P256, OldScheme::P256, 64), (KeyKind::P384, OldScheme::P384, 96)] {
+        let (key, other) = (Key::of(kind, 7), Key::of(kind, 8));
+        let (made, auth) = key.signing().sign_old(&OCTETS).unwrap();
+        assert_eq!((made, auth.len()), (scheme, length));
+        assert_eq!(key.public().verify_old(scheme, &auth, &OCTETS), Ok(()));
+        assert_eq!(other.public().verify_old(scheme, &auth, &OCTETS), Err(SignatureError::Invalid));
+        assert_eq!(key.public().verify_old(scheme, &auth, &[b"something else"]), Err(SignatureError::Invalid));
+        for at in 0..auth.len() {
+            let mut spoiled = auth.clone();
+            spoiled[at] ^= 1;
+            assert!(key.public().verify_old(scheme, &spoiled, &OCTETS).is_err(), "{kind}: octet {at}");
+            assert!(key.public().verify_old(scheme, &auth[..at], &OCTETS).is_err(), "{kind}: cut at {at}");
+        }
+        let wrong = OldScheme::RsaSha1;
+        assert_eq!(key.public().verify_old(wrong, &auth, &OCTETS), Err(SignatureError::WrongAlgorithm(kind)));
+        let modern = key.signing().sign(ours(), &OCTETS).unwrap();
+        assert!(key.public().verify_old(scheme, &modern, &OCTETS).is_err(), "the forms are not mixed up");
+    }
+    for kind in [KeyKind::Ed25519, KeyKind::Rsa] {
+        assert_eq!(Key::of(kind, 7).signing().sign_old(&OCTETS), Err(SignatureError::NoCommonHash));
     }
 }
 

@@ -172,16 +172,43 @@ fn another_way_to_prove_oneself_than_the_profile_wants_is_refused_as_such() {
 #[test]
 fn a_gateway_that_does_not_speak_of_hashes_is_doubted_and_the_reason_is_told() {
     // SAr1, KEr, Nr, N(NATD).., N(SIGNATURE_HASH_ALGORITHMS) with another number <--
-    let mut pair = signing(KeyKind::P256);
+    for kind in [KeyKind::Ed25519, KeyKind::Rsa] {
+        let pair = silenced(kind, GATEWAY);
+        let why = pair.client().failures()[0].0.to_string();
+        assert!(why.contains("SIGNATURE_HASH_ALGORITHMS"), "{why}");
+    }
+}
+
+/// Somebody between takes away what one end says of hashes.
+fn silenced(kind: KeyKind, who: HostId) -> Pair {
+    let mut pair = signing(kind);
     let forget = Fate::Rewrite(Box::new(|bytes| {
         let name = NotifyType::SIGNATURE_HASH_ALGORITHMS.0.to_be_bytes();
-        let at = bytes.windows(2).position(|window| window == name).expect("the notification");
-        bytes[at..at + 2].copy_from_slice(&[0xff, 0xf0]);
+        if let Some(at) = bytes.windows(2).position(|window| window == name) {
+            bytes[at..at + 2].copy_from_slice(&[0xff, 0xf0]);
+        }
     }));
-    pair.net.plan(Which::of(GATEWAY).answer(INIT).always(), forget);
+    let which = if who == CLIENT { Which::of(who).request(INIT) } else { Which::of(who).answer(INIT) };
+    pair.net.plan(which.always(), forget);
     pair.connect();
-    let why = pair.client().failures()[0].0.to_string();
-    assert!(why.contains("SIGNATURE_HASH_ALGORITHMS"), "{why}");
+    pair.run_for(secs(100));
+    pair
+}
+
+/// RFC 7427 section 5: both ends could sign in an old way then, and AUTH covers what was said of hashes.
+#[test]
+fn a_downgrade_to_old_signatures_by_somebody_between_is_found_out() {
+    for kind in [KeyKind::P256, KeyKind::P384] {
+        for who in [CLIENT, GATEWAY] {
+            let pair = silenced(kind, who);
+            assert!(pair.client().ups().is_empty() && pair.gateway().alive().is_empty(), "{kind}");
+            assert_eq!(pair.client().failures().len(), 1, "{kind}");
+            assert_eq!(pair.gateway().engine.population().half_open, 0, "{kind}: no half-open state stays");
+            let why = pair.client().failures()[0].0;
+            let told = matches!(why, ConnectError::PeerRefusedAuth | ConnectError::Refused(AuthRefusal::Signature(_)));
+            assert!(told, "{kind}: who finds it says so: {why}");
+        }
+    }
 }
 
 #[test]

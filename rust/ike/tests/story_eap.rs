@@ -11,11 +11,11 @@ use mobike_ike::crypto::{KeyKind, SecretBytes};
 use mobike_ike::event::{Authorise, ConnectError, EapAsked};
 use mobike_ike::profile::{Pool, RequestVip, Unique};
 use mobike_ike::{
-    Credential, EapPacket, EapReply, IdentityPattern, LocalProof, Question, QuestionLimits, RemoteProof, Settings,
+    Credential, EapPacket, EapReply, IdentityPattern, LocalProof, Ppk, Question, QuestionLimits, RemoteProof, Settings,
 };
 use stage::keys::Key;
 use stage::{
-    CLIENT, Command, Event, ExchangeType, Fate, GATEWAY, HostId, Identity, LTE, Pair, Profile, Role, Selector, WAN,
+    CLIENT, Command, Event, ExchangeType, Fate, GATEWAY, HostId, Identity, LTE, NotifyType, Pair, Profile, Role, Selector, WAN,
     WIFI, Which, ms, secs,
 };
 
@@ -226,6 +226,44 @@ fn a_method_without_a_key_is_bound_to_the_ike_sa_by_sk_p() {
     is_up(&pair);
 }
 
+/// RFC 8784 section 3: with EAP the last IKE_AUTH names the key, and its AUTHs are made with it.
+#[test]
+fn a_ppk_goes_with_eap_and_whoever_insists_on_it_gets_it() {
+    let ppk = |key: u8, required| Ppk { id: b"one"[..].into(), key: SecretBytes::from_slice(&[key; 32]), required };
+    let cases = [
+        (Some(ppk(7, true)), Some(ppk(7, true)), true, true),
+        (Some(ppk(7, false)), Some(ppk(7, false)), true, true),
+        (Some(ppk(7, false)), None, true, false),
+        (None, Some(ppk(7, false)), true, false),
+        (Some(ppk(7, true)), None, false, false),
+        (None, Some(ppk(7, true)), false, false),
+        (Some(ppk(8, true)), Some(ppk(7, true)), false, false),
+    ];
+    for keyless in [false, true] {
+        for (nth, (client, gateway, works, used)) in cases.clone().into_iter().enumerate() {
+            let pair = if keyless { talking(1) } else { alone(1) };
+            let pair =
+                pair.client_profile(|profile| profile.ppk = client).gateway_profile(|profile| profile.ppk = gateway);
+            let mut pair = begun(pair);
+            let key = if keyless { None } else { Some(KEY) };
+            play(&mut pair, &Toy { gateway_key: key, client_key: key, ..Toy::default() });
+            if !works {
+                is_nowhere(&mut pair);
+                assert_eq!(pair.gateway().engine.population().half_open, 0, "{nth}");
+                continue;
+            }
+            is_up(&pair);
+            let named = pair.said(|told| told.from == GATEWAY && told.carries(NotifyType::PPK_IDENTITY)).count();
+            assert_eq!(named, usize::from(used), "{nth}");
+            let keys = |who| pair.host(who).installs()[0].1.clone();
+            assert_eq!(keys(CLIENT).key_in, keys(GATEWAY).key_out);
+            pair.probe(CLIENT, None);
+            pair.settle();
+            assert_eq!(pair.client().checked().len(), 1, "{nth}");
+        }
+    }
+}
+
 #[test]
 fn both_ends_prove_themselves_by_eap_alone() {
     // { IDi, SA, TS, N(EAP_ONLY_AUTHENTICATION) } -->   <-- { IDr, EAP }
@@ -245,7 +283,8 @@ fn a_gateway_that_only_knows_eap_refuses_who_wants_more() {
 
 #[test]
 fn a_gateway_that_must_sign_cannot_do_so_for_a_client_that_checks_no_signature() {
-    let key = Key::of(KeyKind::P256, 1);
+    // ECDSA has an old way, which goes without asking.
+    let key = Key::of(KeyKind::Ed25519, 1);
     let mut pair = alone(1).gateway_profile(|profile| signs(profile, key.credential()));
     pair.connect_over(&[(WIFI, WAN)]);
     pair.run_for(ms(100));

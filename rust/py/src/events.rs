@@ -180,6 +180,7 @@ impl<'py> Writer<'py, '_> {
     fn authorise(&mut self, asked: &Authorise) -> PyResult<Object<'py>> {
         let (py, classes) = (self.py, self.events);
         let certificates = asked.certificates.iter().map(|certificate| PyBytes::new(py, certificate));
+        let staples = asked.staples.iter().map(|staple| PyBytes::new(py, staple));
         let args = (
             asked.sa.0,
             asked.question.0,
@@ -190,6 +191,7 @@ impl<'py> Writer<'py, '_> {
             asked.peer_id.with_data(|data| PyBytes::new(py, data)),
             PyTuple::new(py, certificates)?,
             self.path(asked.path)?,
+            PyTuple::new(py, staples)?,
         );
         classes.authorise.bind(py).call1(args)
     }

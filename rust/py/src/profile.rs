@@ -166,7 +166,8 @@ fn proofs(from: &Bound<'_, PyAny>) -> PyResult<Proofs> {
         (false, true) => RemoteProof::Certificate { authorities: authorities.into() },
         (false, false) => RemoteProof::SharedKey,
     };
-    Ok(Proofs { local, remote })
+    let (judged, rsa_sha1) = (field(from, intern!(py, "judged"))?, field(from, intern!(py, "rsa_sha1"))?);
+    Ok(Proofs { local, remote, judged, rsa_sha1 })
 }
 
 fn ppk(from: &Bound<'_, PyAny>) -> PyResult<Ppk> {
@@ -195,7 +196,9 @@ fn credential(from: &Bound<'_, PyAny>) -> PyResult<Credential> {
     let certificates = each(from, intern!(py, "certificates"), |item| {
         item.extract::<Vec<u8>>().map(Vec::into_boxed_slice).map_err(|_| "not bytes".to_owned())
     })?;
-    Ok(Credential { key, certificates })
+    let staple: Option<Vec<u8>> =
+        from.getattr(intern!(py, "staple"))?.extract().map_err(|_| wrong("staple", "not bytes"))?;
+    Ok(Credential { key, certificates, staple: staple.map(Vec::into_boxed_slice) })
 }
 
 fn psk(from: &Bound<'_, PyAny>, proofs: &Proofs) -> PyResult<PskSecret> {

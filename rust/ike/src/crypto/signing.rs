@@ -13,6 +13,7 @@ use p256::ecdsa::signature::hazmat::PrehashSigner;
 use p256::pkcs8::DecodePrivateKey;
 
 use super::der;
+use super::old_signature::OldScheme;
 use super::signature::{Hash, Hashes, KeyKind, Scheme, SignatureError};
 
 /// A private key. Wiped when dropped, never printed.
@@ -64,6 +65,34 @@ impl SigningKey {
         let signature = self.signature(scheme, &octets.concat()).ok_or(SignatureError::Provider)?;
         let identifier = scheme.identifier();
         Ok([&[identifier.len() as u8], &identifier[..], &signature].concat())
+    }
+
+    /// Can it sign for peers that do not know RFC 7427?
+    #[must_use]
+    pub fn old_scheme(&self) -> Option<OldScheme> {
+        match self.0 {
+            Inner::P256(_) => Some(OldScheme::P256),
+            Inner::P384(_) => Some(OldScheme::P384),
+            Inner::Ed25519(_) | Inner::Rsa(_) => None,
+        }
+    }
+
+    /// AUTH data over these octets for such peers, and how it is made.
+    pub fn sign_old(&self, octets: &[&[u8]]) -> Result<(OldScheme, Vec<u8>), SignatureError> {
+        let scheme = self.old_scheme().ok_or(SignatureError::NoCommonHash)?;
+        let octets = octets.concat();
+        let signature = match &self.0 {
+            Inner::P256(key) => digest(Hash::Sha256, &octets).and_then(|digest| {
+                let signature: p256::ecdsa::Signature = key.sign_prehash(digest.as_ref()).ok()?;
+                Some(signature.to_bytes().to_vec())
+            }),
+            Inner::P384(key) => digest(Hash::Sha384, &octets).and_then(|digest| {
+                let signature: p384::ecdsa::Signature = key.sign_prehash(digest.as_ref()).ok()?;
+                Some(signature.to_bytes().to_vec())
+            }),
+            Inner::Ed25519(_) | Inner::Rsa(_) => None,
+        };
+        signature.map(|signature| (scheme, signature)).ok_or(SignatureError::Provider)
     }
 
     /// The hash as strong as the key first, then stronger ones, then weaker ones.

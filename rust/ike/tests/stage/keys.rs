@@ -70,7 +70,7 @@ impl Key {
 
     /// What a profile signs with: this key, and the certificate of `shown`.
     pub fn credential_showing(&self, shown: &Key) -> Arc<Credential> {
-        Arc::new(Credential { key: self.signing(), certificates: vec![shown.certificate().into()] })
+        Arc::new(Credential { key: self.signing(), certificates: vec![shown.certificate().into()], staple: None })
     }
 
     /// The same, and both belong together.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crate::children::FIRST;
 use crate::crypto::auth::{Intermediate, SignedOctets};
-use crate::crypto::{AuthKeys, ChildKeys, EspSuite, Hashes, IkeSuite, Nonces, Role};
+use crate::crypto::{AuthKeys, ChildKeys, EspSuite, Hashes, IkeSuite, Nonces, PublicKey, Role};
 use crate::event::{AuthRefusal, ChildInstall, ConnectError, Event, IkeSaUp, NatView, NoticeKind, Sends};
 use crate::id::{Identity, IdentityPattern, Question, SaId};
 use crate::limits::ChildLimits;
@@ -69,8 +69,10 @@ pub struct Agreed {
     pub path: Path,
     /// NAT detection, if the peer knows it.
     pub detected: Option<Detected>,
-    /// Hashes that the peer can check a signature with.
-    pub hashes: Hashes,
+    /// Hashes that the peer can check a signature with; none if it does not know RFC 7427.
+    pub hashes: Option<Hashes>,
+    /// It wants to see OCSP responses.
+    pub stapled: bool,
     /// The peer knows PPKs.
     pub ppk: bool,
 }
@@ -92,7 +94,7 @@ pub struct Authenticating {
     channel: Channel,
     pub(super) auth: AuthKeys,
     /// The same with the PPK, until the peer says whether it uses it.
-    mixed: Option<AuthKeys>,
+    pub(super) mixed: Option<AuthKeys>,
     pub(super) said: Intermediate,
     pub(super) nonce_i: [u8; 32],
     pub(super) nonce_r: Box<[u8]>,
@@ -146,6 +148,7 @@ fn prepare(ctx: &mut Context, now: Nanos, agreed: Agreed) -> Result<Authenticati
         path,
         detected,
         hashes,
+        stapled,
         ppk,
         ..
     } = agreed;
@@ -177,14 +180,14 @@ fn prepare(ctx: &mut Context, now: Nanos, agreed: Agreed) -> Result<Authenticati
     let local = traffic::proposed_local(&order.profile, path.local.ip());
     let remote = traffic::side(&order.profile.remote_ts, &Leases::default(), path.remote.ip());
     let proposed = (local, remote);
-    let asking = Asking { profile: &order.profile, proof: proof.as_ref() };
+    let asking = Asking { profile: &order.profile, proof: proof.as_ref(), stapled };
     let message = Outgoing { exchange: ExchangeType::IKE_AUTH, id: auth_id, response: false };
     let local_addresses = Arc::clone(&ctx.local_addresses);
     let natt = detected.is_some();
     let sealed = channel.seal(&mut ctx.buffer, message, |writer| {
         asking.write(writer, child, &proposed);
-        if let Some(ppk) = &ppk {
-            ppk::write(writer, ppk, without.as_ref());
+        if let Some(ppk) = ppk.as_ref().filter(|_| asking.proof.is_some()) {
+            ppk::write(writer, ppk, without.as_ref().map(Ours::data));
         }
         push_window(writer, asking.profile);
         if asking.profile.mobike {
@@ -232,13 +235,14 @@ struct Asking<'a> {
     profile: &'a Profile,
     /// None: it comes at the end of an EAP conversation.
     proof: Option<&'a Ours>,
+    stapled: bool,
 }
 
 impl Asking<'_> {
     fn write(&self, writer: &mut SkWriter, child: Reserved, (local, remote): &(Vec<Selector>, Vec<Selector>)) {
-        let Asking { profile, proof } = self;
+        let Asking { profile, proof, stapled } = self;
         with_id(&profile.local_id, |id| writer.push(&Payload::IdInitiator(id)));
-        proof::write_certificates(writer, profile);
+        proof::write_certificates(writer, profile, *stapled);
         if profile.initial_contact {
             writer.push(&Payload::notify(NotifyType::INITIAL_CONTACT, &[]));
         }
@@ -331,10 +335,15 @@ impl Authenticating {
         self.eap.as_ref().map(|conversation| &conversation.talk).filter(|talk| talk.question().is_some())
     }
 
-    /// The next IKE_AUTH request, with this payload.
-    pub fn ask_again(&mut self, ctx: &mut Context, now: Nanos, payload: &Payload<'_>) -> Result<(), AuthRefusal> {
+    /// The next IKE_AUTH request, of which `fill` writes the payloads.
+    pub fn ask_again(
+        &mut self,
+        ctx: &mut Context,
+        now: Nanos,
+        fill: impl FnOnce(&mut SkWriter),
+    ) -> Result<(), AuthRefusal> {
         let message = Outgoing { exchange: ExchangeType::IKE_AUTH, id: self.auth_id + 1, response: false };
-        let sealed = self.channel.seal(&mut ctx.buffer, message, |writer| writer.push(payload));
+        let sealed = self.channel.seal(&mut ctx.buffer, message, fill);
         let request = sealed.map_err(|_| AuthRefusal::Denied("our EAP packet does not fit a message".into()))?;
         self.auth_id += 1;
         self.request = Arc::clone(&request);
@@ -393,7 +402,8 @@ impl Authenticating {
         let octets =
             SignedOctets::new(&self.auth, Role::Responder, &self.init_answer, &self.nonce_i, &body).after(&self.said);
         let profile = &self.order.profile;
-        let proof = proof::check(&profile.proofs.remote, profile.psk.expose(), &octets, auth, payloads)
+        let (proofs, secret) = (&profile.proofs, profile.psk.expose());
+        let proof = proof::check(&proofs.remote, proofs.rsa_sha1, secret, &octets, auth, payloads)
             .map_err(ConnectError::Refused)?;
         let identity = Identity::from_wire(id.kind.0, id.data);
         match profile.remote_id.matches(&identity) {
@@ -403,7 +413,7 @@ impl Authenticating {
     }
 
     /// Does the peer use the PPK? Then it is part of the keys from now on.
-    fn heed_ppk(&mut self, payloads: &Payloads<'_>) -> Result<(), AuthRefusal> {
+    pub fn heed_ppk(&mut self, payloads: &Payloads<'_>) -> Result<(), AuthRefusal> {
         let used = payloads.has(NotifyType::PPK_IDENTITY);
         match (self.mixed.take(), self.order.ppk()) {
             (Some(mixed), Some(ppk)) if used => {
@@ -493,7 +503,9 @@ pub fn on_answer(sa: &mut Sa, ctx: &mut Context, now: Nanos, opened: &Opened<'_>
         *sa = Sa::AwaitAuthAnswer(asking);
         return eap_initiator::on_answer(sa, ctx, now, payloads);
     }
-    if let Err(why) = asking.heed_ppk(payloads) {
+    // With EAP it comes at the end (RFC 8784 section 3).
+    let heeded = if eap_initiator::is_wanted(&asking) { Ok(()) } else { asking.heed_ppk(payloads) };
+    if let Err(why) = heeded {
         return asking.refuse(ctx, why);
     }
     let checked = match eap_initiator::is_alone(&asking) {
@@ -501,20 +513,32 @@ pub fn on_answer(sa: &mut Sa, ctx: &mut Context, now: Nanos, opened: &Opened<'_>
         false => asking.check(payloads),
     };
     match checked {
+        Ok((id, Proof::Given)) if asking.order.profile.proofs.judged => {
+            *sa = await_verdict(ctx, now, asking, opened, (id, None));
+        }
         Ok((id, Proof::Given | Proof::ByEap)) => {
             let round_trip = (asking.retry.tries == 1).then(|| now.since(asking.retry.sent));
             believe(sa, ctx, now, asking, Peer { id, proven: Box::default(), round_trip }, payloads);
         }
-        Ok((id, Proof::Signed(key))) => {
-            let Order { profile_id, .. } = asking.order;
-            let asked = Asked { sa: asking.id, profile: profile_id, role: Role::Initiator, path: asking.path };
-            let parked = opened.keep().and_then(|kept| proof::park(ctx, now, asked, (id, key), kept));
-            asking.parked = parked.map(Box::new);
-            *sa = Sa::AwaitAuthAnswer(asking);
-        }
+        Ok((id, Proof::Signed(key))) => *sa = await_verdict(ctx, now, asking, opened, (id, Some(key))),
         Err(ConnectError::Refused(why)) => asking.refuse(ctx, why),
         Err(why) => asking.fail(ctx, why),
     }
+}
+
+/// Ask the control plane about the peer.
+fn await_verdict(
+    ctx: &mut Context,
+    now: Nanos,
+    mut asking: Box<Authenticating>,
+    opened: &Opened<'_>,
+    peer: (Identity, Option<PublicKey>),
+) -> Sa {
+    let Order { profile_id, .. } = asking.order;
+    let asked = Asked { sa: asking.id, profile: profile_id, role: Role::Initiator, path: asking.path };
+    let parked = opened.keep().and_then(|kept| proof::park(ctx, now, asked, peer, kept));
+    asking.parked = parked.map(Box::new);
+    Sa::AwaitAuthAnswer(asking)
 }
 
 /// The control plane has judged the peer.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::crypto::auth::SignedOctets;
 use crate::crypto::negotiate::{Chosen, Outcome};
-use crate::crypto::{AuthKeys, ChildKeys, EspSuite, IkeSuite, KeMethod, Nonces, Role};
+use crate::crypto::{AuthKeys, ChildKeys, EspSuite, IkeSuite, KeMethod, Nonces, PublicKey, Role};
 use crate::event::{AuthRefusal, ChildInstall, Event, IkeSaUp, NoticeKind, Sends};
 use crate::id::{Identity, ProfileId, Question};
 use crate::limits::{ChildLimits, Limits};
@@ -65,15 +65,30 @@ pub fn on_request(sa: &mut Sa, ctx: &mut Context, now: Nanos, path: Path, opened
         Ok((peer, _)) if peer.profile.mobike && is_rewritten(ctx, now, half.id, path, &payloads) => {
             refuse(half, ctx, path, &Payload::notify(NotifyType::UNEXPECTED_NAT_DETECTED, &[]));
         }
+        Ok((peer, Proof::Given)) if peer.profile.proofs.judged => {
+            await_verdict(half, ctx, now, path, peer, None, opened);
+        }
         Ok((peer, Proof::Given)) => admit(sa, ctx, now, path, peer, &payloads),
         Ok((peer, Proof::ByEap)) => eap_responder::begin(half, ctx, now, path, peer, opened),
-        Ok((Peer { id, profile_id, profile, .. }, Proof::Signed(key))) => {
-            let asked = Asked { sa: half.id, profile: profile_id, role: Role::Responder, path };
-            if let Some(parked) = opened.keep().and_then(|kept| proof::park(ctx, now, asked, (id, key), kept)) {
-                half.linger(parked.until + LINGER);
-                half.parked = Some(Box::new(Waiting { parked, path, profile_id, profile }));
-            }
-        }
+        Ok((peer, Proof::Signed(key))) => await_verdict(half, ctx, now, path, peer, Some(key), opened),
+    }
+}
+
+/// Ask the control plane about the peer. If too many wait already the request is dropped, as if it had been lost.
+fn await_verdict(
+    half: &mut HalfOpen,
+    ctx: &mut Context,
+    now: Nanos,
+    path: Path,
+    peer: Peer,
+    key: Option<PublicKey>,
+    opened: &Opened<'_>,
+) {
+    let Peer { id, profile_id, profile, .. } = peer;
+    let asked = Asked { sa: half.id, profile: profile_id, role: Role::Responder, path };
+    if let Some(parked) = opened.keep().and_then(|kept| proof::park(ctx, now, asked, (id, key), kept)) {
+        half.linger(parked.until + LINGER);
+        half.parked = Some(Box::new(Waiting { parked, path, profile_id, profile }));
     }
 }
 
@@ -285,9 +300,6 @@ fn authenticate(
     let refusal = || choose(&|_| true).map_or(AuthRefusal::WrongIdentity, |_| AuthRefusal::WrongMethod);
     let Some(auth) = payloads.authentication() else {
         let (profile_id, profile) = choose(&|profile| fits_eap(profile, payloads)).ok_or_else(refusal)?;
-        if profile.ppk.as_ref().is_some_and(|ppk| ppk.required) {
-            return Err(AuthRefusal::NoPpk);
-        }
         profile.paths.judge(path).map_err(|_| AuthRefusal::WrongAddress)?;
         return Ok((Peer::new(identity, profile_id, profile, path), Proof::ByEap));
     };
@@ -299,11 +311,11 @@ fn authenticate(
     let Some((profile_id, profile)) = choose(&|profile| proof::takes(&profile.proofs.remote, Some(auth.method))) else {
         // An unknown identity costs the same work as a wrong secret, so that the time taken does not tell which it was.
         let nobody = PskSecret::from_slice(&half.nonce_r);
-        let _never = proof::check(&RemoteProof::SharedKey, nobody.expose(), &octets_by(&keys.1), auth, payloads);
+        let _never = proof::check(&RemoteProof::SharedKey, false, nobody.expose(), &octets_by(&keys.1), auth, payloads);
         return Err(refusal());
     };
     let check = |octets: &SignedOctets<'_>, auth: &Authentication<'_>| {
-        proof::check(&profile.proofs.remote, profile.psk.expose(), octets, auth, payloads)
+        proof::check(&profile.proofs.remote, profile.proofs.rsa_sha1, profile.psk.expose(), octets, auth, payloads)
     };
     let mut mix = None;
     let proof = match ppk::said(profile.ppk.as_ref(), half.ppk, auth, payloads) {
@@ -392,7 +404,7 @@ fn accept(
     let sealed = channel.seal(&mut ctx.buffer, message, |writer| {
         if !introduced {
             with_id(&profile.local_id, |id| writer.push(&Payload::IdResponder(id)));
-            proof::write_certificates(writer, &profile);
+            proof::write_certificates(writer, &profile, proof::asks_for_staple(payloads));
         }
         writer.push(&ours.payload());
         if mixed {

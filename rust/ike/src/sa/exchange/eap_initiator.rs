@@ -4,8 +4,8 @@
 //! itself by the method alone (RFC 5998), that is the profile's word that the method can.
 
 use crate::Nanos;
-use crate::crypto::Role;
 use crate::crypto::auth::SignedOctets;
+use crate::crypto::{AuthKeys, Role};
 use crate::event::{AuthRefusal, ConnectError};
 use crate::id::Identity;
 use crate::proofs::{LocalProof, RemoteProof};
@@ -13,7 +13,8 @@ use crate::sa::Sa;
 use crate::sa::context::Context;
 use crate::sa::exchange::auth_initiator::{self, Authenticating, Peer, error_of, id_body, received_id_body};
 use crate::sa::exchange::eap::{EapReply, Talk};
-use crate::sa::exchange::proof::Asked;
+use crate::sa::exchange::ppk;
+use crate::sa::exchange::proof::{Asked, Ours};
 use crate::wire::{EapCode, Payload, Payloads};
 
 /// We prove ourselves by EAP, and the gateway has shown who it is.
@@ -68,6 +69,9 @@ pub fn on_answer(sa: &mut Sa, ctx: &mut Context, now: Nanos, payloads: &Payloads
     let Sa::AwaitAuthAnswer(mut asking) = core::mem::replace(sa, Sa::Ended) else { return };
     let Some(mut conversation) = asking.eap.take() else { return };
     if conversation.talk.is_agreed() {
+        if let Err(why) = asking.heed_ppk(payloads) {
+            return asking.refuse(ctx, why);
+        }
         return match verify(&asking, &conversation, payloads) {
             Ok(()) => *sa = auth_initiator::settle(ctx, now, *asking, conversation.peer, payloads),
             Err(ConnectError::Refused(why)) => asking.refuse(ctx, why),
@@ -100,7 +104,7 @@ pub fn on_reply(sa: &mut Sa, ctx: &mut Context, now: Nanos, reply: EapReply) {
     conversation.talk.close_question();
     let outcome = match reply {
         EapReply::Send { packet, .. } => match packet.read(EapCode::RESPONSE) {
-            Some(packet) => asking.ask_again(ctx, now, &Payload::Eap(packet)),
+            Some(packet) => asking.ask_again(ctx, now, |writer| writer.push(&Payload::Eap(packet))),
             None => Err(AuthRefusal::Denied("the EAP method here made no answer".into())),
         },
         EapReply::Agreed { key, .. } => {
@@ -124,10 +128,20 @@ fn prove(
     conversation: &Conversation,
 ) -> Result<(), AuthRefusal> {
     let body = id_body(&asking.order().profile.local_id);
-    let octets = SignedOctets::new(&asking.auth, Role::Initiator, &asking.init_request, &asking.nonce_r, &body)
-        .after(&asking.said);
-    let ours = conversation.talk.ours(&asking.auth, Role::Initiator, &octets).ok_or(AuthRefusal::Incomplete)?;
-    asking.ask_again(ctx, now, &ours.payload())
+    let by = |keys: &AuthKeys| {
+        let octets =
+            SignedOctets::new(keys, Role::Initiator, &asking.init_request, &asking.nonce_r, &body).after(&asking.said);
+        conversation.talk.ours(keys, Role::Initiator, &octets).ok_or(AuthRefusal::Incomplete)
+    };
+    let ours = by(asking.mixed.as_ref().unwrap_or(&asking.auth))?;
+    let ppk = asking.order().ppk().filter(|_| asking.mixed.is_some()).cloned();
+    let without = ppk.as_ref().filter(|ppk| !ppk.required).map(|_| by(&asking.auth)).transpose()?;
+    asking.ask_again(ctx, now, |writer| {
+        writer.push(&ours.payload());
+        if let Some(ppk) = &ppk {
+            ppk::write(writer, ppk, without.as_ref().map(Ours::data));
+        }
+    })
 }
 
 /// Does the gateway hold it too?

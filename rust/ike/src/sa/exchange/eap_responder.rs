@@ -15,8 +15,8 @@
 use core::net::IpAddr;
 use std::sync::Arc;
 
-use crate::crypto::Role;
 use crate::crypto::auth::SignedOctets;
+use crate::crypto::{AuthKeys, Role};
 use crate::event::AuthRefusal;
 use crate::id::{Identity, ProfileId, Question};
 use crate::profile::Profile;
@@ -27,9 +27,10 @@ use crate::sa::context::Context;
 use crate::sa::exchange::auth_initiator::{id_body, received_id_body, with_id};
 use crate::sa::exchange::auth_responder::{self, LINGER, Peer, deny, prove};
 use crate::sa::exchange::eap::{EapReply, Talk};
-use crate::sa::exchange::init_responder::{HalfOpen, Secret};
+use crate::sa::exchange::init_responder::HalfOpen;
+use crate::sa::exchange::ppk::{self, Said};
 use crate::sa::exchange::proof::{self, Asked, Ours};
-use crate::wire::{Eap, EapCode, NotifyType, Payload, Payloads};
+use crate::wire::{Authentication, Eap, EapCode, NotifyType, Payload, Payloads};
 use crate::{Nanos, Path};
 
 /// A peer that proves itself by EAP.
@@ -195,6 +196,7 @@ fn say(
         true => Some(prove(half, profile)?),
         false => None,
     };
+    let stapled = conversation.message.payloads().is_ok_and(|first| proof::asks_for_staple(&first));
     let message = half.answer_header();
     let (channel, _) = half.keys().ok_or(AuthRefusal::Incomplete)?;
     let sealed = channel.seal(&mut ctx.buffer, message, |writer| {
@@ -202,7 +204,7 @@ fn say(
             with_id(&profile.local_id, |id| writer.push(&Payload::IdResponder(id)));
         }
         if let Some(ours) = &ours {
-            proof::write_certificates(writer, profile);
+            proof::write_certificates(writer, profile, stapled);
             writer.push(&ours.payload());
         }
         writer.push(&Payload::Eap(*packet));
@@ -234,10 +236,27 @@ fn conclude(sa: &mut Sa, ctx: &mut Context, now: Nanos, conversation: Conversati
 }
 
 /// Is the peer's AUTH right? Then ours.
-fn verify(half: &HalfOpen, conversation: &Conversation, payloads: &Payloads<'_>) -> Result<Ours, AuthRefusal> {
-    let Secret::Keys(keys) = &half.secret else { return Err(AuthRefusal::Incomplete) };
-    let (talk, keys) = (&conversation.talk, &keys.1);
+fn verify(half: &mut HalfOpen, conversation: &Conversation, payloads: &Payloads<'_>) -> Result<Ours, AuthRefusal> {
     let auth = payloads.authentication().ok_or(AuthRefusal::Incomplete)?;
+    match ppk::said(conversation.profile.ppk.as_ref(), half.ppk, auth, payloads) {
+        Said::Wrong => Err(AuthRefusal::NoPpk),
+        Said::None(auth) => verify_by(half, half.auth_keys()?, conversation, &auth),
+        Said::Ours(ppk) => {
+            let mixed = half.auth_keys()?.mixed(ppk.key.expose()).map_err(|_| AuthRefusal::Incomplete)?;
+            let ours = verify_by(half, &mixed, conversation, auth)?;
+            half.mix(ppk, mixed)?;
+            Ok(ours)
+        }
+    }
+}
+
+fn verify_by(
+    half: &HalfOpen,
+    keys: &AuthKeys,
+    conversation: &Conversation,
+    auth: &Authentication<'_>,
+) -> Result<Ours, AuthRefusal> {
+    let talk = &conversation.talk;
     let octets = SignedOctets::new(keys, Role::Initiator, &half.request, &half.nonce_r, &conversation.id_body)
         .after(&half.steps.said);
     talk.check(keys, Role::Initiator, &octets, auth).map_err(|why| match why {

@@ -21,7 +21,6 @@ use crate::crypto::{Ephemeral, Hashes, KeMethod, Nonces, Role, SkeySeed, Spis, k
 use crate::event::{ConnectError, Event, NoticeKind};
 use crate::id::{ProfileId, SaId, Token};
 use crate::profile::Profile;
-use crate::proofs::LocalProof;
 use crate::sa::Sa;
 use crate::sa::channel::Channel;
 use crate::sa::context::{About, Context};
@@ -56,10 +55,10 @@ pub struct Order {
 }
 
 impl Order {
-    /// The PPK to use; none where we prove ourselves by EAP.
+    /// The PPK to use.
     #[must_use]
     pub fn ppk(&self) -> Option<&Ppk> {
-        self.profile.ppk.as_ref().filter(|_| !matches!(self.profile.proofs.local, LocalProof::Eap))
+        self.profile.ppk.as_ref()
     }
 }
 
@@ -389,7 +388,8 @@ struct Accepted {
     spi_r: u64,
     public: Box<[u8]>,
     nonce: Box<[u8]>,
-    hashes: Hashes,
+    hashes: Option<Hashes>,
+    stapled: bool,
 }
 
 fn accept(connecting: &Connecting, message: &Message<'_>) -> Result<Accepted, String> {
@@ -410,15 +410,15 @@ fn accept(connecting: &Connecting, message: &Message<'_>) -> Result<Accepted, St
         return Err(format!("a key exchange value that is not {method}"));
     }
     let hashes = proof::hashes_in(payloads);
-    if hashes.is_none() && connecting.order.profile.proofs.sign() {
+    if hashes.is_none() && !connecting.order.profile.proofs.knows_old_ways() {
         return Err("an answer without SIGNATURE_HASH_ALGORITHMS: the peer does not sign as RFC 7427 says".into());
     }
     let needs_ppk = connecting.order.ppk().is_some_and(|ppk| ppk.required);
     if needs_ppk && !payloads.has(NotifyType::USE_PPK) {
         return Err("an answer without USE_PPK: the peer has no PPK as RFC 8784 says".into());
     }
-    let hashes = hashes.unwrap_or_default();
-    Ok(Accepted { suite, spi_r, public: ke.data.into(), nonce: nonce.octets().into(), hashes })
+    let stapled = proof::asks_for_staple(payloads);
+    Ok(Accepted { suite, spi_r, public: ke.data.into(), nonce: nonce.octets().into(), hashes, stapled })
 }
 
 fn proceed(
@@ -463,6 +463,7 @@ fn proceed(
         path,
         detected,
         hashes: accepted.hashes,
+        stapled: accepted.stapled,
         ppk: payloads.has(NotifyType::USE_PPK),
     };
     *sa = intermediate_initiator::go_on(ctx, now, agreed);

@@ -50,7 +50,7 @@ pub struct HalfOpen {
     /// The peer sent NAT detection.
     pub natt: bool,
     /// Hashes that the peer can check a signature with.
-    pub hashes: Hashes,
+    pub hashes: Option<Hashes>,
     /// Both ends know PPKs.
     pub ppk: bool,
     /// The PPK is part of the keys.
@@ -139,6 +139,14 @@ impl HalfOpen {
         match &mut self.secret {
             Secret::Keys(keys) => Some(keys),
             Secret::Pair(_) | Secret::Unusable => None,
+        }
+    }
+
+    /// What AUTH is made with.
+    pub fn auth_keys(&self) -> Result<&AuthKeys, AuthRefusal> {
+        match &self.secret {
+            Secret::Keys(keys) => Ok(&keys.1),
+            _ => Err(AuthRefusal::Incomplete),
         }
     }
 
@@ -277,7 +285,7 @@ pub fn answer(
         nonce_r,
         nat: detected.filter(|_| natt).map(|detected| detected.nat).unwrap_or_default(),
         natt,
-        hashes: hashes.unwrap_or_default(),
+        hashes,
         ppk,
         mixed: false,
         fragments,
@@ -297,7 +305,7 @@ pub fn answer(
 struct Says {
     natt: bool,
     fragments: bool,
-    /// Which signatures we can check, and which authorities we know.
+    /// Which signatures we can check.
     signs: bool,
     /// We have a PPK.
     ppk: bool,
@@ -332,8 +340,8 @@ fn write_answer(
     }
     if says.signs {
         writer.push(&proof::hashes_notify());
-        proof::request_certificates(&ctx.accepted_authorities, |payload| writer.push(payload));
     }
+    proof::request_certificates(&ctx.accepted_authorities, |payload| writer.push(payload));
     ctx.buffer = writer.finish().ok()?;
     Some(Arc::from(ctx.buffer.as_slice()))
 }

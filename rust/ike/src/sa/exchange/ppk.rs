@@ -5,9 +5,11 @@
 //! IKE_SA_INIT { .., N(USE_PPK) }                             -->   <-- IKE_SA_INIT { .., N(USE_PPK) }
 //! IKE_AUTH { .., AUTH, N(PPK_IDENTITY), [N(NO_PPK_AUTH)] }   -->   <-- IKE_AUTH { .., AUTH, [N(PPK_IDENTITY)] }
 //! ```
+//!
+//! With EAP it is the last IKE_AUTH, after the conversation, that names the key; what the gateway proves itself by before
+//! that is made without it.
 
 use crate::crypto::SecretBytes;
-use crate::sa::exchange::proof::Ours;
 use crate::wire::{Authentication, NotifyType, Payload, Payloads, SkWriter};
 
 /// The key and its name.
@@ -25,11 +27,11 @@ pub struct Ppk {
 const FIXED: u8 = 2;
 
 /// Which key we used, and, if the peer may do without, what proves us then.
-pub fn write(writer: &mut SkWriter, ppk: &Ppk, without: Option<&Ours>) {
+pub fn write(writer: &mut SkWriter, ppk: &Ppk, without: Option<&[u8]>) {
     let name = [&[FIXED], &ppk.id[..]].concat();
     writer.push(&Payload::notify(NotifyType::PPK_IDENTITY, &name));
     if let Some(without) = without {
-        writer.push(&Payload::notify(NotifyType::NO_PPK_AUTH, without.data()));
+        writer.push(&Payload::notify(NotifyType::NO_PPK_AUTH, without));
     }
 }
 

@@ -6,7 +6,7 @@
 
 use crate::Nanos;
 use crate::crypto::auth::SignedOctets;
-use crate::crypto::{Hashes, PrfKey, PublicKey, Role};
+use crate::crypto::{Hashes, OldScheme, PrfKey, PublicKey, Role};
 use crate::event::{AuthRefusal, Authorise, Event, NoticeKind};
 use crate::id::{Identity, ProfileId, Question, SaId};
 use crate::profile::Profile;
@@ -39,6 +39,7 @@ pub enum Proof {
 /// Does AUTH prove what this end of the profile asks for?
 pub fn check(
     wanted: &RemoteProof,
+    rsa_sha1: bool,
     secret: &[u8],
     octets: &SignedOctets<'_>,
     auth: &Authentication<'_>,
@@ -57,23 +58,45 @@ pub fn check(
         RemoteProof::Keys(keys) => {
             let mut outcome = Err(AuthRefusal::WrongMethod);
             for key in &**keys {
-                outcome = outcome.or_else(|_| verify(key, octets, auth));
+                outcome = outcome.or_else(|_| verify(key, rsa_sha1, octets, auth));
             }
             outcome.map(|()| Proof::Given)
         }
         RemoteProof::Certificate { .. } => {
             let first = certificates(payloads)?.first().map(|certificate| PublicKey::of_certificate(certificate));
             let key = first.ok_or(AuthRefusal::NoCertificate)?.map_err(AuthRefusal::Signature)?;
-            verify(&key, octets, auth).map(|()| Proof::Signed(key))
+            verify(&key, rsa_sha1, octets, auth).map(|()| Proof::Signed(key))
         }
     }
 }
 
-fn verify(key: &PublicKey, octets: &SignedOctets<'_>, auth: &Authentication<'_>) -> Result<(), AuthRefusal> {
-    if auth.method != AuthMethod::DIGITAL_SIGNATURE {
-        return Err(AuthRefusal::WrongMethod);
-    }
-    key.verify(auth.data, &octets.parts()).map_err(AuthRefusal::Signature)
+fn verify(
+    key: &PublicKey,
+    rsa_sha1: bool,
+    octets: &SignedOctets<'_>,
+    auth: &Authentication<'_>,
+) -> Result<(), AuthRefusal> {
+    let verified = match auth.method {
+        AuthMethod::DIGITAL_SIGNATURE => key.verify(auth.data, &octets.parts()),
+        AuthMethod::ECDSA_SHA256_P256 => key.verify_old(OldScheme::P256, auth.data, &octets.parts()),
+        AuthMethod::ECDSA_SHA384_P384 => key.verify_old(OldScheme::P384, auth.data, &octets.parts()),
+        AuthMethod::RSA_SIGNATURE if rsa_sha1 => key.verify_old(OldScheme::RsaSha1, auth.data, &octets.parts()),
+        _ => return Err(AuthRefusal::WrongMethod),
+    };
+    verified.map_err(AuthRefusal::Signature)
+}
+
+/// Is it a signature, of whatever kind?
+fn is_signature(method: AuthMethod) -> bool {
+    matches!(
+        method,
+        AuthMethod::DIGITAL_SIGNATURE
+            | AuthMethod::RSA_SIGNATURE
+            | AuthMethod::DSS_SIGNATURE
+            | AuthMethod::ECDSA_SHA256_P256
+            | AuthMethod::ECDSA_SHA384_P384
+            | AuthMethod::ECDSA_SHA512_P521
+    )
 }
 
 /// The X.509 certificates of a message, in order.
@@ -92,13 +115,28 @@ fn certificates<'a>(payloads: &Payloads<'a>) -> Result<Vec<&'a [u8]>, AuthRefusa
     if bounded { Ok(found) } else { Err(AuthRefusal::TooManyCertificates) }
 }
 
+/// The OCSP responses of a message; no more of them than of certificates.
+fn staples(payloads: &Payloads<'_>) -> Vec<Box<[u8]>> {
+    let mut room = MAX_CERTIFICATE_OCTETS;
+    let found = payloads.iter().filter_map(|payload| match payload {
+        Payload::Certificate(staple) if staple.encoding == CertEncoding::OCSP_CONTENT => Some(staple.data),
+        _ => None,
+    });
+    let fits = |staple: &&[u8]| {
+        let left = room.checked_sub(staple.len());
+        room = left.unwrap_or_default();
+        left.is_some()
+    };
+    found.take(MAX_CERTIFICATES).take_while(fits).map(Into::into).collect()
+}
+
 /// Does this end of a profile take a first IKE_AUTH with an AUTH of this kind, or without one, which asks for EAP?
 #[must_use]
 pub fn takes(wanted: &RemoteProof, method: Option<AuthMethod>) -> bool {
     match wanted {
         RemoteProof::Eap => method.is_none(),
-        RemoteProof::SharedKey => method.is_some_and(|method| method != AuthMethod::DIGITAL_SIGNATURE),
-        RemoteProof::Keys(_) | RemoteProof::Certificate { .. } => method == Some(AuthMethod::DIGITAL_SIGNATURE),
+        RemoteProof::SharedKey => method.is_some_and(|method| !is_signature(method)),
+        RemoteProof::Keys(_) | RemoteProof::Certificate { .. } => method.is_some_and(is_signature),
     }
 }
 
@@ -108,19 +146,32 @@ pub struct Ours {
     data: Vec<u8>,
 }
 
-/// Make it. `hashes` is what the peer said it knows.
-pub fn make(profile: &Profile, octets: &SignedOctets<'_>, hashes: Hashes) -> Result<Ours, AuthRefusal> {
+/// Make it. `hashes` is what the peer said it knows; one that says nothing does not know RFC 7427.
+pub fn make(profile: &Profile, octets: &SignedOctets<'_>, hashes: Option<Hashes>) -> Result<Ours, AuthRefusal> {
     match &profile.proofs.local {
         LocalProof::SharedKey => {
             let data = octets.shared_key_auth(profile.psk.expose()).expose().to_vec();
             Ok(Ours { method: AuthMethod::SHARED_KEY, data })
         }
         LocalProof::Signature(credential) => {
-            let data = credential.key.sign(hashes, &octets.parts()).map_err(AuthRefusal::CannotSign)?;
-            Ok(Ours { method: AuthMethod::DIGITAL_SIGNATURE, data })
+            let (key, parts) = (&credential.key, octets.parts());
+            let made = match hashes {
+                Some(hashes) => key.sign(hashes, &parts).map(|data| (AuthMethod::DIGITAL_SIGNATURE, data)),
+                None => key.sign_old(&parts).map(|(scheme, data)| (method_of(scheme), data)),
+            };
+            let (method, data) = made.map_err(AuthRefusal::CannotSign)?;
+            Ok(Ours { method, data })
         }
         // Made from the key of the conversation, when there is one.
         LocalProof::Eap => Err(AuthRefusal::Incomplete),
+    }
+}
+
+fn method_of(scheme: OldScheme) -> AuthMethod {
+    match scheme {
+        OldScheme::RsaSha1 => AuthMethod::RSA_SIGNATURE,
+        OldScheme::P256 => AuthMethod::ECDSA_SHA256_P256,
+        OldScheme::P384 => AuthMethod::ECDSA_SHA384_P384,
     }
 }
 
@@ -144,19 +195,33 @@ impl Ours {
     }
 }
 
-/// Our certificates, the signing one first. They are sent asked or not: some peers forget to ask.
-pub fn write_certificates(writer: &mut SkWriter, profile: &Profile) {
+/// Our certificates, the signing one first. They are sent asked or not: some peers forget to ask. An OCSP response goes
+/// with them if the peer asked for it (RFC 4806 section 3.2).
+pub fn write_certificates(writer: &mut SkWriter, profile: &Profile, stapled: bool) {
     if let LocalProof::Signature(credential) = &profile.proofs.local {
         for data in &credential.certificates {
             writer.push(&Payload::Certificate(Certificate { encoding: CertEncoding::X509_SIGNATURE, data }));
         }
+        if let Some(data) = credential.staple.as_ref().filter(|_| stapled) {
+            writer.push(&Payload::Certificate(Certificate { encoding: CertEncoding::OCSP_CONTENT, data }));
+        }
     }
 }
 
-/// CERTREQ for these authorities, if there are any, handed to `with`.
-pub fn request_certificates(authorities: &[crate::proofs::Authority], with: impl FnOnce(&Payload<'_>)) {
+/// Does the peer want to see OCSP responses?
+#[must_use]
+pub fn asks_for_staple(payloads: &Payloads<'_>) -> bool {
+    let asks = |payload: &Payload<'_>| matches!(payload, Payload::CertificateRequest(request) if request.encoding == CertEncoding::OCSP_CONTENT);
+    payloads.iter().any(asks)
+}
+
+/// CERTREQ for these authorities, if there are any, and for what they say of certificates today, each handed to `with`.
+pub fn request_certificates(authorities: &[crate::proofs::Authority], mut with: impl FnMut(&Payload<'_>)) {
     if !authorities.is_empty() {
         let request = CertificateRequest { encoding: CertEncoding::X509_SIGNATURE, data: authorities.as_flattened() };
+        with(&Payload::CertificateRequest(request));
+        // Of any responder (RFC 4806 section 3.1).
+        let request = CertificateRequest { encoding: CertEncoding::OCSP_CONTENT, data: &[] };
         with(&Payload::CertificateRequest(request));
     }
 }
@@ -181,7 +246,8 @@ pub struct Parked {
     pub message: Plain<'static>,
     /// Who sent it, if the verdict is good.
     pub peer_id: Identity,
-    key: PublicKey,
+    /// Of its certificate; none if it has proved itself by something else.
+    key: Option<PublicKey>,
     /// Without a verdict the peer is refused then.
     pub until: Nanos,
 }
@@ -204,7 +270,7 @@ pub fn park(
     ctx: &mut Context,
     now: Nanos,
     asked: Asked,
-    (peer_id, key): (Identity, PublicKey),
+    (peer_id, key): (Identity, Option<PublicKey>),
     message: Plain<'static>,
 ) -> Option<Parked> {
     let limits = ctx.settings.questions;
@@ -214,14 +280,17 @@ pub fn park(
         ctx.notice(now, about, NoticeKind::Limit, || "IKE_AUTH dropped: too many peers wait to be judged".into());
         return None;
     };
-    let certificates = message.payloads().ok().and_then(|payloads| {
-        let found = certificates(&payloads).ok()?;
-        Some(found.into_iter().map(Into::into).collect())
-    })?;
+    let (certificates, staples) = match &key {
+        Some(_) => message.payloads().ok().and_then(|payloads| {
+            let found = certificates(&payloads).ok()?;
+            Some((found.into_iter().map(Into::into).collect(), staples(&payloads)))
+        })?,
+        None => (Vec::new(), Vec::new()),
+    };
     ctx.counters.questions_asked += 1;
     let Asked { sa, profile, role, path } = asked;
     let (question, asked_of) = (ticket.question, peer_id.clone());
-    let question = Authorise { question, sa, profile, role, peer_id: asked_of, certificates, path };
+    let question = Authorise { question, sa, profile, role, peer_id: asked_of, certificates, staples, path };
     ctx.events.push_back(Event::Authorise(Box::new(question)));
     Some(Parked { ticket, message, peer_id, key, until: now + limits.patience })
 }
@@ -236,7 +305,7 @@ impl Parked {
     /// What a verdict means: the addresses proven, or why the peer stays outside.
     pub fn judge(&self, verdict: Verdict) -> Result<Box<[core::net::IpAddr]>, AuthRefusal> {
         match verdict {
-            Verdict::Allow { key, .. } if *key != *self.key.info() => {
+            Verdict::Allow { key, .. } if self.key.as_ref().is_some_and(|own| *key != *own.info()) => {
                 Err(AuthRefusal::Denied("another key was judged than the one that signed".into()))
             }
             Verdict::Allow { proven, .. } => Ok(proven.into_boxed_slice()),

@@ -1,0 +1,51 @@
+"""A daemon asks an operator's class about each client that has proved who it is by a shared key."""
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("mobike._core", reason="needs the core: these are real daemons")
+
+from tests.cli.ends import two_ends, until
+
+MODULE = """\
+import asyncio
+from mobike.auth.visitors import Admit, Refuse
+
+class Door:
+    async def judge(self, visitor):
+        await asyncio.sleep(0.01)
+        assert visitor.connection == "rw" and visitor.peer_id == "you@example.net" and not visitor.certificates
+        return Admit()
+
+class Shut:
+    def judge(self, visitor):
+        return Refuse(f"{visitor.peer_id} returned the badge")
+
+class Hangs:
+    async def judge(self, visitor):
+        await asyncio.sleep(60)
+"""
+
+
+@pytest.fixture(autouse=True)
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "site_door.py").write_text(MODULE)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+
+def test_who_is_welcome_comes_in(tmp_path: Path) -> None:
+    with two_ends(tmp_path, gateway_more='authorise = "site_door:Door"\n') as ends:
+        until(lambda: (sa := ends.client.only_sa()) and sa["children"], "a tunnel")
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [("Shut", "the authoriser says no: you@example.net returned the badge"), ("Hangs", "no word within 0.2 s")],
+)
+def test_who_is_not_stays_outside_and_the_log_says_whose_word_it_was(tmp_path: Path, name: str, why: str) -> None:
+    orders = f'authorise = "site_door:{name}"\nauthorise_within = "200ms"\n'
+    with two_ends(tmp_path, gateway_more=orders) as ends:
+        until(lambda: why in ends.gateway.log.read_text(), why)
+        assert ends.gateway.get("ike-sas")["items"] == []
+        assert ends.client.only_sa() is None
