@@ -76,6 +76,9 @@ class Limits:
     """An IKE SA that was not replaced after so many nanoseconds ends."""
     esp_hard: int = 0
     """The same of its Child SAs; another one is asked for."""
+    reauth: int = 0
+    """Both ends prove who they are anew after so many nanoseconds: the initiator sets up another IKE SA, and the
+    responder insists (RFC 4478)."""
     soft_bytes: int = 0
     """New keys for a Child SA after so many octets, or up to a tenth less."""
     soft_packets: int = 0
@@ -274,6 +277,13 @@ class Rekey:
 
 
 @dataclass(frozen=True, slots=True)
+class Reauth:
+    """Initiator: set up another IKE SA in its place, with new proofs (RFC 7296 section 2.8.3)."""
+
+    sa: SaId
+
+
+@dataclass(frozen=True, slots=True)
 class RekeyChild:
     """Replace one Child SA by a new one now."""
 
@@ -370,6 +380,7 @@ Command: TypeAlias = (
     | Watch
     | Away
     | Rekey
+    | Reauth
     | RekeyChild
     | Close
     | OpenChild

@@ -409,6 +409,13 @@ class OperatorRekey:
 
 
 @dataclass(frozen=True, slots=True)
+class OperatorReauth:
+    """Set up another IKE SA in the place of this one, with new proofs."""
+
+    sa: SaId
+
+
+@dataclass(frozen=True, slots=True)
 class OperatorOpenChild:
     """Open a Child SA of this SA that its connection names."""
 
@@ -485,6 +492,7 @@ OperatorEvent: TypeAlias = (
     | OperatorClose
     | OperatorMove
     | OperatorRekey
+    | OperatorReauth
     | OperatorOpenChild
     | OperatorCloseChild
     | OperatorUnpin

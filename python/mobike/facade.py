@@ -239,6 +239,10 @@ class Facade(Protocol):
         """Give one IKE SA new keys, or each of its Child SAs; or NotFound."""
         ...
 
+    def reauth(self, sa: str) -> None:
+        """Set up another IKE SA in the place of this one, or NotFound, or Refused."""
+        ...
+
     def open_child(self, sa: str, name: str) -> None:
         """Open a Child SA that the connection of this SA names, or NotFound, or Refused."""
         ...

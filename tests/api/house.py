@@ -186,6 +186,11 @@ class House:
         self.sas[sa] = replace(view, spi_i=f"{int(view.spi_i, 16) + 1:016x}")
         self.orders.append(f"rekey {sa} {'children' if children else 'ike'}")
 
+    def reauth(self, sa: str) -> None:
+        view = self._sa(sa)
+        self.sas[f"{sa}0"] = replace(view, id=f"{sa}0")
+        self.orders.append(f"reauth {sa}")
+
     def open_child(self, sa: str, name: str) -> None:
         if name not in self.known[self._sa(sa).connection].children:
             raise Refused(f"no Child SA {name}", field="name")

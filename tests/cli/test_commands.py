@@ -150,6 +150,14 @@ def test_rekey_says_what_is_new(mobike: Run, daemon: Running) -> None:
     assert daemon.house.orders == ["rekey 1 ike", "rekey 1 children", "rekey 1 ike"]
 
 
+def test_reauth_says_what_takes_its_place(mobike: Run, daemon: Running) -> None:
+    told = mobike("--socket", daemon.socket, "reauth", "1")
+    assert (told.code, told.out) == (0, "10 takes the place of 1\n")
+    told = mobike("--socket", daemon.socket, "reauth", "10", "--wait", "0")
+    assert told.out == "10: ordered to reauthenticate\n"
+    assert daemon.house.orders == ["reauth 1", "reauth 10"]
+
+
 def test_children_are_opened_and_closed_by_name(mobike: Run, daemon: Running) -> None:
     told = mobike("--socket", daemon.socket, "child", "up", "office", "voice", "--wait", "0")
     assert (told.code, told.out) == (0, "voice: ordered up\n")
@@ -303,6 +311,7 @@ def test_help_tells_of_every_command_and_the_exit_codes(mobike: Run) -> None:
         "up",
         "down",
         "move",
+        "reauth",
         "rekey",
         "child",
         "explain",

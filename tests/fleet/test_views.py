@@ -6,7 +6,7 @@ from ipaddress import ip_address
 import pytest
 
 from mobike.address import ChildId, SaId
-from mobike.commands import CloseChild, OpenChild, Rekey, RekeyChild
+from mobike.commands import CloseChild, OpenChild, Reauth, Rekey, RekeyChild
 from mobike.events import (
     AddressAdded,
     ChildDown,
@@ -19,6 +19,7 @@ from mobike.events import (
     OperatorCloseChild,
     OperatorMove,
     OperatorOpenChild,
+    OperatorReauth,
     OperatorRekey,
     OperatorUnpin,
     Role,
@@ -121,6 +122,13 @@ def test_an_operator_gives_an_sa_or_its_children_new_keys() -> None:
     assert decided.commands == [Rekey(ONE), RekeyChild(ChildId(100))]
     decided = host.hears(OperatorRekey(SaId(9), children=False))
     assert not decided.commands
+
+
+def test_an_operator_has_an_sa_reauthenticated_by_its_initiator_alone() -> None:
+    host = phone()
+    assert host.hears(OperatorReauth(ONE)).commands == [Reauth(ONE)]
+    assert not host.hears(OperatorReauth(SaId(9))).commands
+    assert host.fleet.objection_to_reauth(ONE) is None
 
 
 def test_an_operator_opens_and_closes_one_child() -> None:

@@ -65,6 +65,13 @@ async def rekey_ike_sa(facade: FacadeDep, sa: SaPath, order: RekeyOrder) -> Acce
     return Accepted(order="rekey", target=sa)
 
 
+@router.post("/{id}/reauth", status_code=202, summary="Reauthenticate an IKE SA")
+async def reauthenticate_ike_sa(facade: FacadeDep, sa: SaPath) -> Accepted:
+    """Set up another IKE SA, with new proofs of both ends and Child SAs of its own; then this one ends."""
+    facade.reauth(sa)
+    return Accepted(order="reauth", target=sa)
+
+
 @router.post("/{id}/children", status_code=202, summary="Open a Child SA")
 async def open_child(facade: FacadeDep, sa: SaPath, order: ChildOrder) -> Accepted:
     """Open one more of the Child SAs that the connection names. An event says what came of it."""

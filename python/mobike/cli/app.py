@@ -186,6 +186,17 @@ def back(
 
 
 @app.command()
+def reauth(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="ID|NAME", help="An IKE SA, or a connection that has one.")],
+    wait: Wait = 10,
+) -> None:
+    """Set up another IKE SA with new proofs of both ends, then end this one. Only its initiator can."""
+    with _api(context) as api:
+        print(plain(order.reauth(api, name, wait)))
+
+
+@app.command()
 def rekey(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="ID|NAME", help="An IKE SA, or a connection that has one.")],

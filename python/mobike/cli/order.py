@@ -127,6 +127,25 @@ def come_back(api: Api, name: str, wait_s: float) -> str:
     return f"{name}: back, {done['sa']['local']} -> {done['sa']['remote']}"
 
 
+def reauth(api: Api, name: str, wait_s: float) -> str:
+    """Another IKE SA of the same connection, and then the end of this one."""
+    sa = find_sa(api, name)
+    query = {"connection": detail(api, sa)["sa"]["connection"], "limit": 100}
+    before = {each["id"] for each in api.get("ike-sas", query)["items"]}
+    api.post(f"ike-sas/{sa}/reauth")
+    if not wait_s:
+        return f"{sa}: ordered to reauthenticate"
+
+    def another() -> str | None:
+        now = (str(each["id"]) for each in api.get("ike-sas", query)["items"])
+        return next((each for each in now if each not in before), None)
+
+    new = _look(another, wait_s)
+    if new is None:
+        raise Failure(f"nothing has taken the place of {sa} after {wait_s:g} s", hint=_GOES_ON)
+    return f"{new} takes the place of {sa}"
+
+
 def rekey(api: Api, name: str, *, children: bool, wait_s: float) -> str:
     """New keys for an IKE SA, or for its Child SAs."""
     sa = find_sa(api, name)

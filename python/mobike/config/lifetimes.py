@@ -20,6 +20,7 @@ class Lifetimes(Protocol):
     esp_lifetime: int
     ike_lifetime_hard: int | None
     esp_lifetime_hard: int | None
+    reauth_lifetime: int
     esp_lifetime_bytes: int
     esp_lifetime_packets: int
     esp_lifetime_bytes_hard: int | None
@@ -31,6 +32,7 @@ def limits_of(said: Lifetimes) -> Limits:
     return Limits(
         ike_hard=_by_time(said.ike_lifetime, said.ike_lifetime_hard),
         esp_hard=_by_time(said.esp_lifetime, said.esp_lifetime_hard),
+        reauth=said.reauth_lifetime,
         soft_bytes=said.esp_lifetime_bytes,
         soft_packets=said.esp_lifetime_packets,
         hard_bytes=_by_volume(said.esp_lifetime_bytes, said.esp_lifetime_bytes_hard),

@@ -249,6 +249,7 @@ class ConnectionTable(Table):
     esp_lifetime: Duration = 3_600_000_000_000
     ike_lifetime_hard: Duration | None = None
     esp_lifetime_hard: Duration | None = None
+    reauth_lifetime: Duration = 0
     esp_lifetime_bytes: Octets = 0
     esp_lifetime_packets: Packets = 0
     esp_lifetime_bytes_hard: Octets | None = None

@@ -3,7 +3,7 @@
 from abc import ABC
 
 from mobike.address import Ip, SaId
-from mobike.commands import Away, Close, CloseChild, OpenChild, Rekey, RekeyChild
+from mobike.commands import Away, Close, CloseChild, OpenChild, Reauth, Rekey, RekeyChild
 from mobike.events import (
     AwayRefused,
     OperatorAvoid,
@@ -13,6 +13,7 @@ from mobike.events import (
     OperatorCloseChild,
     OperatorDown,
     OperatorOpenChild,
+    OperatorReauth,
     OperatorRekey,
     OperatorUnpin,
     OperatorUp,
@@ -63,6 +64,10 @@ class Orders(Links, ABC):
                 turn.command(RekeyChild(child.child))
         else:
             turn.command(Rekey(session.sa))
+
+    def _operator_reauth(self, event: OperatorReauth, turn: Turn) -> None:
+        if self._sessions.get(event.sa) is not None:
+            turn.command(Reauth(event.sa))
 
     def _operator_open_child(self, event: OperatorOpenChild, turn: Turn) -> None:
         if self._sessions.get(event.sa) is not None:

@@ -114,6 +114,15 @@ class Window:
             return f"Child SA {name} is up already"
         return None
 
+    def objection_to_reauth(self, sa: SaId) -> str | None:
+        """Why `OperatorReauth` would do nothing, in a sentence; None if it would."""
+        session = self._sessions.get(sa)
+        if session is None:
+            return "There is no such SA"
+        if session.role is not Role.INITIATOR:
+            return "only the initiator of an IKE SA can reauthenticate"
+        return None
+
     def objection_to_unpin(self, sa: SaId) -> str | None:
         """Why `OperatorUnpin` would change nothing, in a sentence; None if it would."""
         session = self._sessions.get(sa)

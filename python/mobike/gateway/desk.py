@@ -17,6 +17,7 @@ from mobike.events import (
     OperatorEvent,
     OperatorMove,
     OperatorOpenChild,
+    OperatorReauth,
     OperatorRekey,
     OperatorUnpin,
     OperatorUp,
@@ -185,6 +186,13 @@ class Desk:
 
     def rekey(self, sa: str, *, children: bool) -> None:
         self._order(OperatorRekey(self._known(sa), children))
+
+    def reauth(self, sa: str) -> None:
+        known = self._known(sa)
+        objection = self._fleet.objection_to_reauth(known)
+        if objection is not None:
+            raise Refused(objection)
+        self._order(OperatorReauth(known))
 
     def open_child(self, sa: str, name: str) -> None:
         known = self._known(sa)

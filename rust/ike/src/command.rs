@@ -114,6 +114,11 @@ pub enum Command {
         /// Which.
         sa: SaId,
     },
+    /// Initiator: set up another IKE SA in its place now, with new proofs of both ends (RFC 7296 section 2.8.3).
+    Reauth {
+        /// Which.
+        sa: SaId,
+    },
     /// Replace a Child SA pair by a new one now.
     RekeyChild {
         /// Which.

@@ -120,6 +120,8 @@ counters! {
     child_refused,
     /// IKE SAs that replaced another, whoever asked.
     ike_sas_rekeyed,
+    /// IKE SAs that others took the place of, with new proofs; as initiator.
+    ike_sas_reauthenticated,
     /// Child SA pairs that replaced another, whoever asked.
     children_rekeyed,
     /// SAs that ended because their hard lifetime was over.

@@ -372,6 +372,10 @@ pub enum DownReason {
     KeysLost,
     /// An end was away for longer than agreed.
     AwayTooLong,
+    /// Another IKE SA took its place, by which its ends proved anew who they are.
+    Reauthenticated,
+    /// The peer did not prove in time anew who it is (RFC 4478).
+    ProofTooOld,
     /// Its hard lifetime was over, and nothing had taken its place.
     LifetimeOver,
     /// Its IKE SA went down.
@@ -448,6 +452,8 @@ impl fmt::Display for DownReason {
             DownReason::Refused(refusal) => refusal.fmt(f),
             DownReason::KeysLost => f.write_str("the peer has replaced it, and a crash made us forget by what"),
             DownReason::AwayTooLong => f.write_str("away for longer than agreed"),
+            DownReason::Reauthenticated => f.write_str("reauthenticated: another one took its place"),
+            DownReason::ProofTooOld => f.write_str("peer did not reauthenticate in time"),
             DownReason::LifetimeOver => f.write_str("its hard lifetime was over before it was replaced"),
             DownReason::Rekeyed => f.write_str("replaced by a new one"),
             DownReason::WithIkeSa => f.write_str("its IKE SA went down"),

@@ -28,6 +28,8 @@ pub struct Limits {
     pub ike_hard: Duration,
     /// The same of its Child SAs.
     pub esp_hard: Duration,
+    /// Both ends prove who they are anew after this long; zero means never. The initiator does it, the responder insists.
+    pub reauth: Duration,
     /// A Child SA is replaced after this much, or a little less by chance.
     pub soft: Volume,
     /// And ends after this much.

@@ -132,6 +132,7 @@ impl Core {
                 | Command::Eap { sa, .. }
                 | Command::Away { sa, .. }
                 | Command::Rekey { sa }
+                | Command::Reauth { sa }
                 | Command::OpenChild { sa, .. }
                 | Command::Close { sa, .. } => sa.shard().into(),
                 Command::CloseChild { child } | Command::RekeyChild { child } => child.shard().into(),

@@ -45,6 +45,7 @@ classes! {
         open_child: "OpenChild",
         close_child: "CloseChild",
         rekey: "Rekey",
+        reauth: "Reauth",
         rekey_child: "RekeyChild",
     }
     /// `mobike.dataplane.operations`.

@@ -83,6 +83,8 @@ impl Reader<'_> {
             Command::CloseChild { child: ChildId(field(from, intern!(py, "child"))?) }
         } else if class.is(&commands.rekey) {
             Command::Rekey { sa: sa(from)? }
+        } else if class.is(&commands.reauth) {
+            Command::Reauth { sa: sa(from)? }
         } else if class.is(&commands.rekey_child) {
             Command::RekeyChild { child: ChildId(field(from, intern!(py, "child"))?) }
         } else if class.is(&commands.set_local_addresses) {

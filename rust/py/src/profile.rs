@@ -84,6 +84,7 @@ fn limits(from: &Bound<'_, PyAny>) -> PyResult<Limits> {
     Ok(Limits {
         ike_hard: span(&from, intern!(py, "ike_hard"))?,
         esp_hard: span(&from, intern!(py, "esp_hard"))?,
+        reauth: span(&from, intern!(py, "reauth"))?,
         soft: volume(intern!(py, "soft_bytes"), intern!(py, "soft_packets"))?,
         hard: volume(intern!(py, "hard_bytes"), intern!(py, "hard_packets"))?,
     })

@@ -10,7 +10,7 @@ use crate::sa::context::Context;
 use crate::sa::established::Established;
 use crate::sa::exchange::init_initiator::{self, MAX_PATHS, Order};
 use crate::sa::exchange::{
-    auth_initiator, auth_responder, away, close_child, eap, expire, mobike, open_child, rekey_child, rekey_ike,
+    auth_initiator, auth_responder, away, close_child, eap, expire, mobike, open_child, reauth, rekey_child, rekey_ike,
 };
 use crate::sa::probe;
 use crate::sa::window::Ask;
@@ -46,6 +46,7 @@ impl Engine {
                     natt,
                     since: now,
                     anew: None,
+                    old: None,
                 });
                 if let Err(why) = order.and_then(|order| self.connect(now, order)) {
                     self.ctx.counters.connects_failed += 1;
@@ -70,6 +71,7 @@ impl Engine {
                 self.with(now, sa, |sa, ctx| probe::order_watch(sa, ctx, now, &paths, interval));
             }
             Command::Rekey { sa } => self.with(now, sa, |sa, ctx| rekey_ike::order(sa, ctx, now)),
+            Command::Reauth { sa } => self.with(now, sa, |sa, ctx| reauth::order(sa, ctx, now)),
             Command::RekeyChild { child } => self.rekey_child(now, child),
             Command::Close { sa, why } => self.close(now, sa, why),
             Command::Verdict { sa, question, verdict } => {
@@ -83,7 +85,7 @@ impl Engine {
         }
     }
 
-    fn connect(&mut self, now: Nanos, mut order: Order) -> Result<(), ConnectError> {
+    pub(super) fn connect(&mut self, now: Nanos, mut order: Order) -> Result<(), ConnectError> {
         order.paths.truncate(MAX_PATHS);
         if order.paths.is_empty() {
             return Err(ConnectError::BadOrder("no path given"));

@@ -3,6 +3,7 @@
 mod commands;
 mod datagram;
 pub mod park;
+mod reauth;
 mod unreachable;
 
 pub use unreachable::Quoted;
@@ -16,7 +17,7 @@ use crate::event::{DownReason, Event};
 use crate::id::{MAX_SLOTS, SaId};
 use crate::profile::Unique;
 use crate::sa::context::Context;
-use crate::sa::exchange::{auth_initiator, auth_responder, init_initiator, intermediate_initiator, repair};
+use crate::sa::exchange::{auth_initiator, auth_responder, expire, init_initiator, intermediate_initiator, repair};
 use crate::sa::watch::Traffic;
 use crate::sa::{Sa, established};
 use crate::settings::Settings;
@@ -124,6 +125,9 @@ impl Engine {
         if !self.ctx.replaced.is_empty() {
             self.close_replaced(now, place);
         }
+        if !self.ctx.reauth.is_empty() {
+            self.reauthenticate(now);
+        }
     }
 
     /// The peer of the newcomer at `place` has no other IKE SA with us: it says so (INITIAL_CONTACT), or may have none and is
@@ -131,13 +135,15 @@ impl Engine {
     fn close_replaced(&mut self, now: Nanos, place: u32) {
         let suspects = core::mem::take(&mut self.ctx.replaced);
         let Some(Sa::Established(newcomer)) = self.table.get(place) else { return };
-        let (identity, policy) = (newcomer.identity(), newcomer.profile.unique);
+        let (identity, policy, from) = (newcomer.identity(), newcomer.profile.unique, newcomer.path.remote);
         for suspect in suspects.into_iter().filter(|suspect| *suspect != place) {
             let Some(sa) = self.table.get_mut(suspect) else { continue };
             if let Sa::Established(older) = sa
                 && older.identity() == identity
             {
                 match policy {
+                    // From the same place it is the same peer, which makes the new one before it breaks the old one.
+                    Unique::Replace if older.path.remote == from => expire::supersede(older, now),
                     Unique::Replace => older.close(&mut self.ctx, now, DownReason::Replaced),
                     Unique::AsPeerSays | Unique::Keep | Unique::Never => {
                         established::end(sa, &mut self.ctx, DownReason::Replaced);

@@ -13,6 +13,7 @@ use crate::profile::Profile;
 use crate::proofs::Authority;
 use crate::sa::channel::Unopened;
 use crate::sa::child::Children;
+use crate::sa::exchange::reauth::Wishes;
 use crate::sa::probe::Budgets;
 use crate::table::half_open::HalfOpenTable;
 use crate::table::identities::Identities;
@@ -62,6 +63,8 @@ pub struct Context {
     pub half_open: HalfOpenTable,
     /// SAs whose peer says that they are dead; the engine looks closer and closes them.
     pub replaced: Vec<u32>,
+    /// Reauthentication: what concerns two IKE SAs.
+    pub reauth: Wishes,
     /// What path probes may cost.
     pub probes: Budgets,
     notices: NoticeBudget,
@@ -91,6 +94,7 @@ impl Context {
             identities: Identities::default(),
             half_open: HalfOpenTable::default(),
             replaced: Vec::new(),
+            reauth: Wishes::default(),
             probes: Budgets::default(),
             notices: NoticeBudget { until: Nanos(0), left: 0 },
         }

@@ -23,7 +23,7 @@ use crate::sa::exchange::mobike;
 use crate::sa::exchange::repair::Strays;
 use crate::sa::exchange::retrial::{self, Retrial};
 use crate::sa::exchange::traffic;
-use crate::sa::exchange::{expire, make_child, open_child, rekey_child, rekey_ike};
+use crate::sa::exchange::{expire, make_child, open_child, reauth, rekey_child, rekey_ike};
 use crate::sa::pace::Pace;
 use crate::sa::path::NatHashes;
 use crate::sa::probe::{self, Probing};
@@ -92,6 +92,8 @@ pub struct Established {
     pub rekeying: Option<Box<Rekeying>>,
     /// When something is to be replaced.
     pub due: Lifetimes,
+    /// So long our peer takes our proof for good; zero: for ever.
+    pub proof_lasts: Duration,
     /// The peer has yet to hear how wide our window is.
     pub window_untold: bool,
     /// When the peer last proved to be alive.
@@ -233,6 +235,7 @@ impl Established {
             family: setup.family,
             rekeying: None,
             due: Lifetimes::UNLIMITED,
+            proof_lasts: Duration::ZERO,
             window_untold: false,
             heard: setup.now,
             watch: Watch::new(setup.round_trip),
@@ -254,6 +257,7 @@ impl Established {
     /// From now on it grows old, and its Child SAs with it.
     pub fn begin_lifetimes(&mut self, ctx: &mut Context, now: Nanos) {
         expire::begin_ike(self, ctx, now);
+        reauth::begin(self, ctx, now);
         rekey_child::schedule(self, ctx, now);
         open_child::open_all(self, ctx, now);
     }
@@ -289,6 +293,12 @@ impl Established {
         let local = traffic::side(child.local_ts, ours, self.path.local.ip());
         let remote = traffic::side(child.remote_ts, theirs, self.path.remote.ip());
         (local, remote)
+    }
+
+    /// The inner addresses that come with it.
+    #[must_use]
+    pub fn leases(&self) -> &Leases {
+        &self.leases
     }
 
     /// What INITIAL_CONTACT compares: who the peer is, under which profile.
@@ -555,6 +565,7 @@ impl Established {
         rekey_ike::on_timeout(self, ctx, now);
         rekey_child::on_timeout(self, ctx, now);
         expire::on_timeout(self, ctx, now);
+        reauth::on_timeout(self, ctx, now);
         retrial::on_timeout(self, ctx, now);
         mobike::on_timeout(self, ctx, now);
         self.keep_nat_awake(ctx, now);

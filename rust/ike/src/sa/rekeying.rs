@@ -57,6 +57,8 @@ pub struct Rekeying {
     pub child_refused: u8,
     /// Child SAs to be opened that the peer put off, in a row.
     pub open_refused: u8,
+    /// Attempts at reauthentication that came to nothing.
+    pub reauth_failed: u8,
 }
 
 /// Our half of the next IKE SA.
@@ -188,8 +190,14 @@ pub struct Lifetimes {
     pub ike_end: Nanos,
     /// The first of its Child SAs is.
     pub children_end: Nanos,
+    /// We prove who we are anew.
+    pub reauth: Nanos,
+    /// The peer has not done so in time.
+    pub proof_over: Nanos,
     /// But nothing ends before then.
     pub spared_until: Nanos,
+    /// Another IKE SA has taken its place, so its end is near.
+    pub superseded: bool,
 }
 
 impl Lifetimes {
@@ -199,7 +207,10 @@ impl Lifetimes {
         children: Nanos::NEVER,
         ike_end: Nanos::NEVER,
         children_end: Nanos::NEVER,
+        reauth: Nanos::NEVER,
+        proof_over: Nanos::NEVER,
         spared_until: Nanos(0),
+        superseded: false,
     };
 
     /// When something ends.
@@ -264,6 +275,7 @@ impl Rekeying {
             && self.refused == 0
             && self.child_refused == 0
             && self.open_refused == 0
+            && self.reauth_failed == 0
     }
 
     /// Is this Child SA of the profile about to be opened?
@@ -365,7 +377,7 @@ impl Established {
     #[must_use]
     pub fn rekeying_at(&self) -> Nanos {
         let left_over = self.rekeying.as_ref().map_or(Nanos::NEVER, |rekeying| rekeying.deadline());
-        let due = self.due.ike.min(self.due.children).min(self.due.end());
+        let due = self.due.ike.min(self.due.children).min(self.due.end()).min(self.due.reauth).min(self.due.proof_over);
         let due = if self.is_closing() { Nanos::NEVER } else { due };
         left_over.min(due)
     }

@@ -3,6 +3,7 @@
 //! What is a moment or a timer is not written: the clock may be another one, and a thousand SAs that come back at once must
 //! not all speak at once. Whoever reads says when this one may speak first.
 
+use core::time::Duration;
 use std::sync::Arc;
 
 use super::{Established, Mobility, REMEMBER};
@@ -18,7 +19,7 @@ use crate::sa::exchange::away::Presence;
 use crate::sa::exchange::configuration::{Leases, Tenant};
 use crate::sa::exchange::repair::Strays;
 use crate::sa::exchange::retrial::Retrial;
-use crate::sa::exchange::{expire, rekey_child, rekey_ike};
+use crate::sa::exchange::{expire, reauth, rekey_child, rekey_ike};
 use crate::sa::pace::Pace;
 use crate::sa::probe::Probing;
 use crate::sa::rekeying::{Lifetimes, Rekeying};
@@ -71,6 +72,7 @@ impl Established {
             family: _,
             rekeying,
             due: _,
+            proof_lasts,
             window_untold: _,
             heard: _,
             watch: _,
@@ -122,6 +124,7 @@ impl Established {
             probing.park(to);
         }
         to.put(presence);
+        to.put(&proof_lasts.as_secs());
         Rekeying::park(rekeying.as_deref(), profile, to);
         Some(())
     }
@@ -155,6 +158,7 @@ impl Established {
         let (leases, extensions) = (from.get()?, from.get()?);
         let probing = from.get::<bool>()?.then(|| Probing::unpark(from, &suite, random, standing)).transpose()?;
         let presence = Presence::resumed(from.get()?, now, &profile);
+        let proof_lasts = Duration::from_secs(from.get()?);
         let rekeying = Rekeying::unpark(from, &profile, random, standing)?;
         let in_doubt = standing == Standing::Doubtful;
         if killed && rekeying.as_ref().is_some_and(|rekeying| rekeying.ike.is_some()) {
@@ -162,6 +166,9 @@ impl Established {
             // ids, probe numbers and IVs were used with them.
             return Err(ResumeError::KeysInDoubt);
         }
+        // How much of its peer's time is left, nobody remembers.
+        let proof_due = reauth::due_again(turn, part, &profile, proof_lasts / 4, random);
+        let proof_over = reauth::over(turn, part, &profile);
         let (lifetime, ike_end) = (profile.ike_lifetime, expire::hard(turn, profile.limits.ike_hard));
         let mut established = Established {
             id,
@@ -195,8 +202,11 @@ impl Established {
                 ike: rekey_ike::due(turn, lifetime, random),
                 children: turn,
                 ike_end,
+                reauth: proof_due,
+                proof_over,
                 ..Lifetimes::UNLIMITED
             },
+            proof_lasts,
             window_untold: false,
             heard: now,
             watch: Watch::new(None),

@@ -30,6 +30,7 @@ use crate::sa::exchange::eap_initiator::Conversation;
 use crate::sa::exchange::informational::window_of;
 use crate::sa::exchange::init_initiator::Order;
 use crate::sa::exchange::proof::{self, Asked, Ours, Parked, Proof};
+use crate::sa::exchange::reauth::{self, Old};
 use crate::sa::exchange::traffic;
 use crate::sa::exchange::{addresses, eap_initiator, expire, init_initiator, offers, ppk};
 use crate::sa::path::Detected;
@@ -180,7 +181,7 @@ fn prepare(ctx: &mut Context, now: Nanos, agreed: Agreed) -> Result<Authenticati
     let local = traffic::proposed_local(&order.profile, path.local.ip());
     let remote = traffic::side(&order.profile.remote_ts, &Leases::default(), path.remote.ip());
     let proposed = (local, remote);
-    let asking = Asking { profile: &order.profile, proof: proof.as_ref(), stapled };
+    let asking = Asking { profile: &order.profile, proof: proof.as_ref(), stapled, old: order.old.as_ref() };
     let message = Outgoing { exchange: ExchangeType::IKE_AUTH, id: auth_id, response: false };
     let local_addresses = Arc::clone(&ctx.local_addresses);
     let natt = detected.is_some();
@@ -236,14 +237,16 @@ struct Asking<'a> {
     /// None: it comes at the end of an EAP conversation.
     proof: Option<&'a Ours>,
     stapled: bool,
+    /// What it takes the place of.
+    old: Option<&'a Old>,
 }
 
 impl Asking<'_> {
     fn write(&self, writer: &mut SkWriter, child: Reserved, (local, remote): &(Vec<Selector>, Vec<Selector>)) {
-        let Asking { profile, proof, stapled } = self;
+        let Asking { profile, proof, stapled, old } = self;
         with_id(&profile.local_id, |id| writer.push(&Payload::IdInitiator(id)));
         proof::write_certificates(writer, profile, *stapled);
-        if profile.initial_contact {
+        if profile.initial_contact && self.old.is_none() {
             writer.push(&Payload::notify(NotifyType::INITIAL_CONTACT, &[]));
         }
         proof::request_certificates(profile.proofs.authorities(), |payload| writer.push(payload));
@@ -255,7 +258,7 @@ impl Asking<'_> {
         } else if matches!(profile.proofs.remote, RemoteProof::Eap) {
             writer.push(&Payload::notify(NotifyType::EAP_ONLY_AUTHENTICATION, &[]));
         }
-        configuration::request(profile, |cp| writer.push(&Payload::Configuration(cp)));
+        configuration::request(profile, old.map(|old| &old.leases), |cp| writer.push(&Payload::Configuration(cp)));
         offers::propose(&esp_suites(&profile.esp_suites), &child.spi_in.to_be_bytes(), |sa| {
             writer.push(&Payload::Sa(sa))
         });
@@ -302,8 +305,7 @@ pub fn received_id_body(id: &Identification<'_>) -> Vec<u8> {
 
 /// Report an order that came to nothing.
 pub fn fail(ctx: &mut Context, order: &Order, path: Path, why: ConnectError) {
-    ctx.counters.connects_failed += 1;
-    ctx.events.push_back(Event::ConnectFailed { token: order.token, why, tried: vec![path] });
+    order.fail(ctx, why, vec![path]);
 }
 
 impl Authenticating {
@@ -606,11 +608,12 @@ fn establish(
     let leases = configuration::heed(ctx, now, about, &order.profile, payloads);
     let peer_addresses = addresses::read(ctx, now, about, payloads).unwrap_or_default();
     let spis = channel.spis;
+    let old = order.old.clone();
     let mut family = Family::default();
     ctx.counters.ike_sas_up += 1;
     ctx.events.push_back(Event::IkeSaUp(Box::new(IkeSaUp {
         sa: id,
-        token: Some(order.token),
+        token: order.token(),
         profile: order.profile_id,
         role: Role::Initiator,
         path,
@@ -645,8 +648,8 @@ fn establish(
         id,
         channel,
         profile_id: order.profile_id,
+        token: order.token(),
         profile: order.profile,
-        token: Some(order.token),
         suite,
         auth_id,
         peer_id,
@@ -663,7 +666,14 @@ fn establish(
         now,
     });
     established.requests.widen(window_of(payloads));
+    established.proof_lasts = reauth::read(payloads);
     established.begin_lifetimes(ctx, now);
+    if let Some(old) = old {
+        match established.family.len(ctx) {
+            0 => ctx.reauth.failed.push((old.sa, "no Child SA".into())),
+            _ => ctx.reauth.done.push((old.sa, id)),
+        }
+    }
     if let Some(spi_in) = refused {
         established.ask(ctx, now, Ask::DeleteChild { spi_in, spi_out: 0 });
     }

@@ -26,7 +26,7 @@ use crate::sa::exchange::init_responder::{HalfOpen, Secret};
 use crate::sa::exchange::ppk::{self, Said};
 use crate::sa::exchange::proof::{self, Asked, Ours, Parked, Proof};
 use crate::sa::exchange::traffic;
-use crate::sa::exchange::{addresses, admission, eap_responder, expire, init_responder, offers};
+use crate::sa::exchange::{addresses, admission, eap_responder, expire, init_responder, offers, reauth};
 use crate::wire::{
     Authentication, ExchangeType, NotifyType, Payload, Payloads, SaPayload, SkWriter, TsPayload, WireError,
     WireErrorKind,
@@ -419,6 +419,7 @@ fn accept(
             Err(refusal) => writer.push(&Payload::notify(refusal.kind(), &[])),
         }
         push_window(writer, &profile);
+        reauth::write(writer, &profile);
         if mobike {
             write_mobike(writer, &local_addresses, path);
             extensions.write(writer);

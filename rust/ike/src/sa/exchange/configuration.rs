@@ -297,11 +297,11 @@ pub fn asks_for_address(configuration: &Configuration<'_>) -> bool {
 }
 
 /// The CFG_REQUEST for what the profile wants, handed to `with`; `None` if it wants no address.
-pub fn request<T>(profile: &Profile, with: impl FnOnce(Configuration<'_>) -> T) -> Option<T> {
+pub fn request<T>(profile: &Profile, had: Option<&Leases>, with: impl FnOnce(Configuration<'_>) -> T) -> Option<T> {
     let (RequestVip { v4, v6 }, wanted) = (profile.request_virtual_ip, &profile.wanted);
     let asked = [
-        (v4, Attribute::Ip4Address(None)),
-        (v6, Attribute::Ip6Address(None)),
+        (v4, Attribute::Ip4Address(had.and_then(|had| had.v4))),
+        (v6, Attribute::Ip6Address(had.and_then(|had| had.v6).map(|address| (address, 128)))),
         (wanted.dns && v4, Attribute::Ip4Dns(None)),
         (wanted.dns && v6, Attribute::Ip6Dns(None)),
         (wanted.networks && v4, Attribute::Ip4Subnet(None)),

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use crate::Nanos;
 use crate::children::FIRST;
+use crate::crypto::Role;
 use crate::event::{ChildInstall, DownReason, Event};
 use crate::id::{ChildId, SaId};
 use crate::limits::Limits;
@@ -22,6 +23,10 @@ use crate::sa::window::Ask;
 
 /// Who was away could replace nothing: so long it has for that before anything ends.
 const SPARED: Duration = Duration::from_secs(300);
+
+/// How long an IKE SA that another one has superseded goes on: its initiator ends it, and its responder only if that does
+/// not.
+const OVERLAP: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(10)];
 
 /// A pair is agreed: it gets its limits, and the shell is told.
 pub fn come_up(
@@ -40,7 +45,19 @@ pub fn come_up(
 /// The IKE SA has new keys: when they are to be replaced, and when they are over.
 pub fn begin_ike(sa: &mut Established, ctx: &mut Context, now: Nanos) {
     sa.due.ike = rekey_ike::due(now, sa.profile.ike_lifetime, &mut ctx.random);
-    sa.due.ike_end = hard(now, sa.profile.limits.ike_hard);
+    if !sa.due.superseded {
+        sa.due.ike_end = hard(now, sa.profile.limits.ike_hard);
+    }
+}
+
+/// Another IKE SA of the same peer has taken its place. What is still on the way over this one arrives, and a peer that
+/// deletes it by itself may do so.
+pub fn supersede(sa: &mut Established, now: Nanos) {
+    sa.due.superseded = true;
+    sa.due.reauth = Nanos::NEVER;
+    sa.due.spared_until = Nanos(0);
+    let overlap = OVERLAP[usize::from(sa.part == Role::Responder)];
+    sa.due.ike_end = sa.due.ike_end.min(now + overlap);
 }
 
 /// When something with this hard lifetime is over.
@@ -60,6 +77,11 @@ pub fn on_timeout(sa: &mut Established, ctx: &mut Context, now: Nanos) {
         return;
     }
     if sa.due.ike_end <= now {
+        if sa.due.superseded {
+            let ours = sa.part == Role::Initiator;
+            let why = if ours { DownReason::Reauthenticated } else { DownReason::Replaced };
+            return sa.close(ctx, now, why);
+        }
         ctx.counters.lifetimes_over += 1;
         return sa.close(ctx, now, DownReason::LifetimeOver);
     }

@@ -12,7 +12,7 @@ use crate::sa::channel::{Opened, Outgoing};
 use crate::sa::context::Context;
 use crate::sa::established::{self, Established};
 use crate::sa::exchange::{
-    admission, away, create_child, follow_up, hint, mobike, rekey_child, rekey_ike, repair, retired,
+    admission, away, create_child, follow_up, hint, mobike, reauth, rekey_child, rekey_ike, repair, retired,
 };
 use crate::sa::path::{NatHashes, detect};
 use crate::sa::window::{Ask, Outstanding, Standing};
@@ -200,6 +200,7 @@ fn inform(
     }
     if sa.is_in_use(request.spis) {
         sa.requests.widen(window_of(payloads));
+        reauth::on_notify(sa, ctx, now, payloads);
     }
     let mut ended = payloads.has(NotifyType::AUTHENTICATION_FAILED).then_some(DownReason::PeerRefusedAuth);
     for payload in payloads.iter() {

@@ -25,6 +25,7 @@ use crate::sa::Sa;
 use crate::sa::channel::Channel;
 use crate::sa::context::{About, Context};
 use crate::sa::exchange::ppk::Ppk;
+use crate::sa::exchange::reauth::{self, Old};
 use crate::sa::exchange::{auth_initiator, intermediate_initiator, offers, proof};
 use crate::sa::path::{Detected, detect};
 use crate::sa::timers::{Retry, patience};
@@ -52,9 +53,28 @@ pub struct Order {
     pub since: Nanos,
     /// IKE_AUTH was refused because of a NAT; the clock of beginning anew.
     pub anew: Option<Retry>,
+    /// What it takes the place of; then nobody ordered it.
+    pub old: Option<Old>,
 }
 
 impl Order {
+    /// Its name, if it has one.
+    #[must_use]
+    pub fn token(&self) -> Option<Token> {
+        self.old.is_none().then_some(self.token)
+    }
+
+    /// It came to nothing.
+    pub fn fail(&self, ctx: &mut Context, why: ConnectError, tried: Vec<Path>) {
+        match &self.old {
+            Some(old) => reauth::fail(ctx, old, &why),
+            None => {
+                ctx.counters.connects_failed += 1;
+                ctx.events.push_back(Event::ConnectFailed { token: self.token, why, tried });
+            }
+        }
+    }
+
     /// The PPK to use.
     #[must_use]
     pub fn ppk(&self) -> Option<&Ppk> {
@@ -187,9 +207,8 @@ impl Connecting {
 
     /// Over: report it.
     pub fn fail(self, ctx: &mut Context, why: ConnectError) {
-        ctx.counters.connects_failed += 1;
         let tried = self.order.paths[..self.tried].to_vec();
-        ctx.events.push_back(Event::ConnectFailed { token: self.order.token, why, tried });
+        self.order.fail(ctx, why, tried);
     }
 
     fn why_given_up(&mut self, now: Nanos) -> ConnectError {

@@ -9,6 +9,7 @@
 //! create_child     what the peer may have              make_child   a Child SA pair, whatever for
 //! open_child, close_child   one more, one less         rekey_ike, rekey_child   replacing, by either end
 //! expire           the end of what was not replaced in time
+//! reauth           another IKE SA in the place of one whose proof is old
 //! fit              which Child SA of a profile a peer means
 //! retired          what still comes on an IKE SA that was replaced
 //! mobike           UPDATE_SA_ADDRESSES, return routability, address lists
@@ -48,6 +49,7 @@ pub mod offers;
 pub mod open_child;
 pub mod ppk;
 pub mod proof;
+pub mod reauth;
 pub mod rekey_child;
 pub mod rekey_ike;
 pub mod repair;
