@@ -41,6 +41,10 @@ manual = ["{address}"]
 cookie_threshold = 100000
 max_half_open = 100000
 
+[limits.prefix]                 # all clients have one address
+cookie_threshold = 1000000
+max = 1000000
+
 [connections.bench]
 role = "responder"
 local_id = "{identity}"

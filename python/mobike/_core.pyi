@@ -4,7 +4,7 @@ Orders go in as `mobike.commands` and `mobike.dataplane.operations`, facts come 
 Every method may be called from any thread and returns at once, except where it says that it waits.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, final
 
 from mobike.address import ChildId, Ip, Nanos, Path, SaId
@@ -39,7 +39,7 @@ class Core:
         always_encap: bool = True,
         cookie_threshold: int = 1_000,
         max_half_open: int = 50_000,
-        max_half_open_per_source: int = 100,
+        prefix_limits: Mapping[str, int] | None = None,
         half_open_lifetime: int = 30_000_000_000,
         max_sas: int = 1 << 20,
         pin_cpus: Sequence[int] | None = None,
@@ -50,7 +50,9 @@ class Core:
 
         `listen` are addresses; "0.0.0.0" and "::" stand for all of a family. `inner` is "none", "port" or "tun";
         `plane` is "userspace" or "null". `half_open_lifetime` is in nanoseconds, `tun_mtu` in bytes. `seed` (32 bytes)
-        makes chance repeatable and is for tests alone. `store_key` (32 bytes)
+        makes chance repeatable and is for tests alone. `prefix_limits` are what strangers from one prefix may cost:
+        `v4`, `v6`, `network_v4`, `network_v6` (bits), `cookie_threshold`, `max`, `network_times`,
+        `forgiven_per_second`, `failure_costs`, `tracked`. `store_key` (32 bytes)
         seals the IKE SAs that are written down. OSError: the system refused, with the address or device in the
         message. ValueError: settings that make no sense.
         """
@@ -127,7 +129,7 @@ class SimCore:
         always_encap: bool = True,
         cookie_threshold: int = 1_000,
         max_half_open: int = 50_000,
-        max_half_open_per_source: int = 100,
+        prefix_limits: Mapping[str, int] | None = None,
         half_open_lifetime: int = 30_000_000_000,
         max_sas: int = 1 << 20,
         store_key: bytes | None = None,

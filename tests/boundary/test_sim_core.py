@@ -86,3 +86,12 @@ def test_time_is_what_the_caller_says() -> None:
 def test_a_seed_has_32_bytes(seed: bytes) -> None:
     with pytest.raises(ValueError, match="seed: not 32 bytes"):
         _core.SimCore(seed=seed)
+
+
+@pytest.mark.parametrize(
+    ("limits", "problem"),
+    [({"v4": 33}, "prefix_limits: v4 is beyond 32"), ({"v6": 129}, "v6 is beyond 128"), ({"zzz": 1}, "zzz is none")],
+)
+def test_limits_for_prefixes_that_make_no_sense_are_refused(limits: dict[str, int], problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        _core.SimCore(seed=bytes(32), prefix_limits=limits)

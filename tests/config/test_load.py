@@ -258,7 +258,7 @@ def test_a_typo_is_named_with_file_line_key_and_the_key_that_was_meant() -> None
         ("[api]\ntun = 'x'\n", "mobike.toml:2: api.tun: unknown key; it belongs to [dataplane]"),
         (
             "[limits]\nzzz = 1\n",
-            "mobike.toml:2: limits.zzz: unknown key; known are cookie_threshold, max_half_open, max_ike_sas",
+            "mobike.toml:2: limits.zzz: unknown key; known are cookie_threshold, max_half_open, max_ike_sas, prefix",
         ),
         ("[daemon]\n\nike_port = '500'\n", "mobike.toml:3: daemon.ike_port: must be a whole number"),
         ("[daemon]\nike_port = true\n", "mobike.toml:2: daemon.ike_port: must be a whole number"),
@@ -294,6 +294,14 @@ def test_a_typo_is_named_with_file_line_key_and_the_key_that_was_meant() -> None
         (
             "[limits]\ncookie_threshold = 10\nmax_half_open = 5\n",
             "mobike.toml:2: limits.cookie_threshold: is above max_half_open: cookies would never be asked for",
+        ),
+        (
+            "[limits.prefix]\nmax = 5\n",
+            "mobike.toml:1: limits.prefix.cookie_threshold: is above max: cookies would never be asked for",
+        ),
+        (
+            "[limits.prefix]\nv6 = 48\nnetwork_v6 = 56\n",
+            "mobike.toml:3: limits.prefix.network_v6: is longer than v6: a network holds its sites",
         ),
         ("[dataplane]\ntun = 'a/b'\n", "mobike.toml:2: dataplane.tun: must match ^[A-Za-z0-9_.-]{1,15}$"),
         ("a = \n", "mobike.toml:1: Invalid value"),

@@ -14,6 +14,7 @@ from mobike.config.credentials import of_certificates, read_keys, read_own, read
 from mobike.config.eap import of_eap, read_eap, uses_tls
 from mobike.config.inner import handout, of_inner
 from mobike.config.lifetimes import contradictions, limits_of
+from mobike.config.limits import limits
 from mobike.config.locate import Key
 from mobike.config.models import (
     ApiTable,
@@ -37,7 +38,6 @@ from mobike.config.settings import (
     DataplaneSettings,
     HookSettings,
     Inner,
-    LimitSettings,
     LinkSettings,
     LinkSource,
     LogFormat,
@@ -429,15 +429,12 @@ def build_settings(
     """All settings; what contradicts is told to `problem`."""
     daemon = _section(sections, "daemon", DaemonTable)
     links = _section(sections, "links", LinksTable)
-    limits = _section(sections, "limits", LimitsTable)
     if daemon.ike_port == daemon.natt_port:
         problem(("daemon", "natt_port"), "must differ from ike_port (RFC 3948: the marker tells IKE from ESP)")
     if links.source == "manual" and not links.manual:
         problem(("links", "manual"), 'is empty; source = "manual" needs the addresses to use')
     if links.source == "netlink" and links.manual:
         problem(("links", "manual"), 'is used with source = "manual" only')
-    if limits.cookie_threshold > limits.max_half_open:
-        problem(("limits", "cookie_threshold"), "is above max_half_open: cookies would never be asked for")
     rules = _rules(links.rule)
     return Settings(
         daemon=_daemon(daemon, base),
@@ -448,7 +445,7 @@ def build_settings(
             manual=tuple(ManualAddress(each.ip, each.link, each.up) for each in links.manual),
             rules=rules,
         ),
-        limits=LimitSettings(limits.cookie_threshold, limits.max_half_open, limits.max_ike_sas),
+        limits=limits(_section(sections, "limits", LimitsTable), problem),
         connections=tuple(_completed(connection, daemon, rules) for connection in connections),
         store=_store(sections, base, problem, environ),
     )

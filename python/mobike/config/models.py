@@ -108,12 +108,28 @@ class LinksTable(Table):
     rule: list[LinkRuleTable] = []
 
 
+class PrefixTable(Table):
+    """[limits.prefix]"""
+
+    v4: Annotated[int, Field(ge=1, le=32)] = _LIMITS.prefix.v4
+    v6: Annotated[int, Field(ge=1, le=128)] = _LIMITS.prefix.v6
+    network_v4: Annotated[int, Field(ge=1, le=32)] = _LIMITS.prefix.network_v4
+    network_v6: Annotated[int, Field(ge=1, le=128)] = _LIMITS.prefix.network_v6
+    cookie_threshold: Annotated[int, Field(ge=0, le=1 << 20)] = _LIMITS.prefix.cookie_threshold
+    max: Annotated[int, Field(ge=1, le=1 << 20)] = _LIMITS.prefix.max
+    network_times: Annotated[int, Field(ge=1, le=1 << 10)] = _LIMITS.prefix.network_times
+    forgiven_per_second: Annotated[int, Field(ge=1, le=1 << 16)] = _LIMITS.prefix.forgiven_per_second
+    failure_costs: Annotated[int, Field(ge=0, le=1 << 10)] = _LIMITS.prefix.failure_costs
+    tracked: Annotated[int, Field(ge=64, le=1 << 20)] = _LIMITS.prefix.tracked
+
+
 class LimitsTable(Table):
     """[limits]"""
 
     cookie_threshold: Annotated[int, Field(ge=0, le=1 << 24)] = _LIMITS.cookie_threshold
     max_half_open: Annotated[int, Field(ge=1, le=1 << 24)] = _LIMITS.max_half_open
     max_ike_sas: Annotated[int, Field(ge=1, le=1 << 24)] = _LIMITS.max_ike_sas
+    prefix: PrefixTable = PrefixTable()
 
 
 class StoreTable(Table):

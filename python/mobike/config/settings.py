@@ -106,12 +106,34 @@ class LinkSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class PrefixSettings:
+    """What strangers from one prefix may cost: a unit for each IKE_SA_INIT served; who authenticates gives it back."""
+
+    v4: int = 32
+    v6: int = 64
+    network_v4: int = 24
+    network_v6: int = 48
+    cookie_threshold: int = 16
+    """Units from which on a cookie must be returned."""
+    max: int = 256
+    """Units from which on nobody is served."""
+    network_times: int = 8
+    """A network may owe so many times what a site may."""
+    forgiven_per_second: int = 4
+    failure_costs: int = 7
+    """Units that a failed authentication costs besides."""
+    tracked: int = 4096
+    """Prefixes that are remembered."""
+
+
+@dataclass(frozen=True, slots=True)
 class LimitSettings:
     """What strangers may cost."""
 
     cookie_threshold: int = 64
     max_half_open: int = 4096
     max_ike_sas: int = 1 << 20
+    prefix: PrefixSettings = PrefixSettings()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import secrets
 import signal
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
@@ -279,6 +280,7 @@ def _start_core(settings: Settings, store: Store | None) -> _core.Core:
         always_encap=settings.dataplane.always_encap,
         cookie_threshold=settings.limits.cookie_threshold,
         max_half_open=settings.limits.max_half_open,
+        prefix_limits=asdict(settings.limits.prefix),
         max_sas=settings.limits.max_ike_sas,
         store_key=key,
     )

@@ -58,8 +58,8 @@ counters! {
     dropped_init_too_long,
     /// Dropped: IKE_SA_INIT beyond the limit of half-open SAs.
     dropped_half_open_limit,
-    /// Dropped: IKE_SA_INIT beyond the limit of half-open SAs of one source.
-    dropped_source_limit,
+    /// Dropped: IKE_SA_INIT from a prefix that owes too much: too many that nobody authenticated, or that failed.
+    dropped_prefix_limit,
     /// Dropped: IKE_SA_INIT while the table is full.
     dropped_table_full,
     /// Dropped: IKE_SA_INIT when no profile accepts peers.

@@ -1,5 +1,7 @@
 //! What an engine is made with, and what strangers may cost it.
 
+use crate::table::debts::Width;
+
 /// What an engine is made with.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -45,8 +47,8 @@ pub struct HalfOpenLimits {
     pub cookie_threshold: u32,
     /// With so many, new IKE_SA_INIT requests are dropped.
     pub max: u32,
-    /// So many from one source address, once cookies are demanded.
-    pub max_per_source: u32,
+    /// What those from one prefix may cost.
+    pub prefixes: PrefixLimits,
     /// A half-open SA lives for so long.
     pub lifetime: core::time::Duration,
 }
@@ -56,8 +58,65 @@ impl Default for HalfOpenLimits {
         HalfOpenLimits {
             cookie_threshold: 1_000,
             max: 50_000,
-            max_per_source: 100,
+            prefixes: PrefixLimits::default(),
             lifetime: core::time::Duration::from_secs(30),
+        }
+    }
+}
+
+/// What strangers from one prefix may cost: a unit for each IKE_SA_INIT served, given back by who authenticates
+/// ([`debts`](crate::table::debts)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PrefixLimits {
+    /// Bits of IPv4 and IPv6 addresses that name one site.
+    pub site: (u8, u8),
+    /// The same for the network around it.
+    pub network: (u8, u8),
+    /// A site that owes so much must return a COOKIE first.
+    pub cookie_threshold: u32,
+    /// A site that owes so much is not served.
+    pub max: u32,
+    /// A network may owe so many times what a site may.
+    pub network_times: u32,
+    /// So much of a site's debt is forgiven every second, and so many times as much of a network's.
+    pub forgiven_per_second: u32,
+    /// A failed authentication costs so much more.
+    pub failure_costs: u32,
+    /// Sites, and networks, that are remembered; the one that owes least makes room for another.
+    pub tracked: u32,
+}
+
+impl PrefixLimits {
+    /// The limits of a site, and those of a network.
+    #[must_use]
+    pub fn widths(&self) -> [Width; 2] {
+        let site = Width {
+            lengths: self.site,
+            cookie_threshold: self.cookie_threshold,
+            max: self.max,
+            per_second: self.forgiven_per_second,
+        };
+        let network = Width {
+            lengths: self.network,
+            cookie_threshold: self.cookie_threshold.saturating_mul(self.network_times),
+            max: self.max.saturating_mul(self.network_times),
+            per_second: self.forgiven_per_second.saturating_mul(self.network_times),
+        };
+        [site, network]
+    }
+}
+
+impl Default for PrefixLimits {
+    fn default() -> Self {
+        PrefixLimits {
+            site: (32, 64),
+            network: (24, 48),
+            cookie_threshold: 16,
+            max: 256,
+            network_times: 8,
+            forgiven_per_second: 4,
+            failure_costs: 7,
+            tracked: 4_096,
         }
     }
 }

@@ -10,7 +10,7 @@ use mobike_ike::crypto::{KeyKind, SignatureError};
 use mobike_ike::event::{AuthRefusal, Authorise, ConnectError};
 use mobike_ike::profile::ReturnRoutability;
 use mobike_ike::wire::{Header, PayloadType};
-use mobike_ike::{Credential, HalfOpenLimits, LocalProof, Question, QuestionLimits, RemoteProof};
+use mobike_ike::{Credential, HalfOpenLimits, LocalProof, PrefixLimits, Question, QuestionLimits, RemoteProof};
 use stage::keys::{KINDS, Key};
 use stage::{
     CLIENT, Command, Event, ExchangeType, Fate, GATEWAY, HostId, LTE, NattPorts, NotifyType, PROFILE, Pair, Profile,
@@ -350,7 +350,8 @@ fn thousands_may_wait_within_the_limits_and_the_cookie_gate_counts_them() {
     const PEERS: u64 = 2_000;
     const LIMIT: u32 = 1_500;
     let (pair, key) = waiting(1);
-    let half_open = HalfOpenLimits { cookie_threshold: 100, max_per_source: 10_000, ..HalfOpenLimits::default() };
+    let prefixes = PrefixLimits { max: 10_000, ..PrefixLimits::default() };
+    let half_open = HalfOpenLimits { cookie_threshold: 100, prefixes, ..HalfOpenLimits::default() };
     let questions_limit = QuestionLimits { max: LIMIT, ..QuestionLimits::default() };
     let mut pair = pair.settings(|settings| {
         settings.half_open = half_open;

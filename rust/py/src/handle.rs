@@ -1,5 +1,6 @@
 //! The class `Core`.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::os::fd::RawFd;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use mobike_ike::{ChildId, HalfOpenLimits};
 use mobike_io::{ChildCounters, CoreConfig, InnerConfig, Order, PlaneConfig, StartError};
 
 use crate::events::{self, Memory};
+use crate::limits;
 use crate::names::Names;
 use crate::orders::Reader;
 use crate::park;
@@ -34,7 +36,7 @@ impl Core {
     #[new]
     #[pyo3(signature = (
         *, listen, ike_port = 500, natt_port = 4500, shards = 1, inner = "none", tun_name = "mobike%d", tun_mtu = 1400,
-        plane = "userspace", always_encap = true, cookie_threshold = 1_000, max_half_open = 50_000, max_half_open_per_source = 100,
+        plane = "userspace", always_encap = true, cookie_threshold = 1_000, max_half_open = 50_000, prefix_limits = None,
         half_open_lifetime = 30_000_000_000, max_sas = 1 << 20, pin_cpus = None, seed = None, store_key = None
     ))]
     #[expect(clippy::too_many_arguments, reason = "they are keywords")]
@@ -51,7 +53,7 @@ impl Core {
         always_encap: bool,
         cookie_threshold: u32,
         max_half_open: u32,
-        max_half_open_per_source: u32,
+        prefix_limits: Option<HashMap<String, u32>>,
         half_open_lifetime: u64,
         max_sas: u32,
         pin_cpus: Option<Vec<usize>>,
@@ -81,7 +83,7 @@ impl Core {
             half_open: HalfOpenLimits {
                 cookie_threshold,
                 max: max_half_open,
-                max_per_source: max_half_open_per_source,
+                prefixes: limits::prefixes(prefix_limits)?,
                 lifetime: Duration::from_nanos(half_open_lifetime),
             },
             max_sas,

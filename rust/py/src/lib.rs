@@ -17,6 +17,7 @@ mod events;
 mod handle;
 mod handout;
 mod identity;
+mod limits;
 mod names;
 mod orders;
 mod park;

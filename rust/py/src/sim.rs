@@ -1,5 +1,6 @@
 //! The class `SimCore`.
 
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use mobike_io::{Carries, CoreConfig, Order, PlaneConfig, Solo};
 
 use crate::events::{self, Memory};
 use crate::handle::{child_dict, dict};
+use crate::limits;
 use crate::names::Names;
 use crate::orders::Reader;
 use crate::park;
@@ -33,7 +35,7 @@ impl SimCore {
     #[new]
     #[pyo3(signature = (
         *, seed, ike_port = 500, natt_port = 4500, plane = "userspace", always_encap = true, cookie_threshold = 1_000,
-        max_half_open = 50_000, max_half_open_per_source = 100, half_open_lifetime = 30_000_000_000, max_sas = 1 << 20,
+        max_half_open = 50_000, prefix_limits = None, half_open_lifetime = 30_000_000_000, max_sas = 1 << 20,
         store_key = None
     ))]
     #[expect(clippy::too_many_arguments, reason = "they are keywords")]
@@ -45,7 +47,7 @@ impl SimCore {
         always_encap: bool,
         cookie_threshold: u32,
         max_half_open: u32,
-        max_half_open_per_source: u32,
+        prefix_limits: Option<HashMap<String, u32>>,
         half_open_lifetime: u64,
         max_sas: u32,
         store_key: Option<&[u8]>,
@@ -64,7 +66,7 @@ impl SimCore {
             half_open: HalfOpenLimits {
                 cookie_threshold,
                 max: max_half_open,
-                max_per_source: max_half_open_per_source,
+                prefixes: limits::prefixes(prefix_limits)?,
                 lifetime: Duration::from_nanos(half_open_lifetime),
             },
             max_sas,

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use crate::engine::Engine;
-use crate::event::NoticeKind;
 use crate::id::SaId;
 use crate::sa::Sa;
-use crate::sa::context::{About, Context};
+use crate::sa::context::Context;
 use crate::sa::exchange::auth_initiator::Authenticating;
 use crate::sa::exchange::init_responder::{HalfOpen, Placed, Verdict};
 use crate::sa::exchange::{
-    auth_initiator, auth_responder, informational, init_initiator, init_responder, intermediate_initiator,
+    auth_initiator, auth_responder, door, informational, init_initiator, init_responder, intermediate_initiator,
     intermediate_responder,
 };
 use crate::sa::probe;
@@ -75,6 +74,7 @@ impl Engine {
         match half {
             Some(half) => {
                 self.ctx.half_open.add(asker, place);
+                door::serve(&mut self.ctx, now, path.remote.ip());
                 if let Some(sa) = self.table.get_mut(place) {
                     *sa = Sa::AwaitAuth(Box::new(half));
                 }
@@ -93,25 +93,21 @@ impl Engine {
         let cookie = message.payloads.notify(NotifyType::COOKIE).map(|notify| notify.data);
         let stranger = Stranger { spi_i: message.header.initiator_spi, from: path.remote.ip(), nonce, cookie };
         let limits = ctx.settings.half_open;
-        let (counter, limit) = match self.gate.judge(now, &mut ctx.random, &limits, &ctx.half_open, &stranger) {
+        let judged = self.gate.judge(now, &mut ctx.random, &limits, (&ctx.half_open, &ctx.debts), &stranger);
+        match judged {
             Gate::Open => return true,
             Gate::Demand(cookie) => {
                 ctx.counters.cookies_sent += 1;
                 init_responder::refuse(ctx, path, &message.header, NotifyType::COOKIE, &cookie);
-                return false;
             }
             Gate::WrongCookie(cookie) => {
                 ctx.counters.cookies_wrong += 1;
                 ctx.counters.cookies_sent += 1;
                 init_responder::refuse(ctx, path, &message.header, NotifyType::COOKIE, &cookie);
-                return false;
             }
-            Gate::Full => (&mut ctx.counters.dropped_half_open_limit, "half-open SAs"),
-            Gate::SourceFull => (&mut ctx.counters.dropped_source_limit, "half-open SAs of one source"),
-        };
-        *counter += 1;
-        let about = About { path: Some(path), sa: None };
-        ctx.notice(now, about, NoticeKind::Limit, || format!("IKE_SA_INIT dropped: too many {limit}"));
+            Gate::Full => door::turn_away_all(ctx, now, path),
+            Gate::Barred(prefix) => door::turn_away(ctx, now, path, prefix),
+        }
         false
     }
 

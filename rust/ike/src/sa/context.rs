@@ -15,6 +15,7 @@ use crate::sa::channel::Unopened;
 use crate::sa::child::Children;
 use crate::sa::exchange::reauth::Wishes;
 use crate::sa::probe::Budgets;
+use crate::table::debts::Debts;
 use crate::table::half_open::HalfOpenTable;
 use crate::table::identities::Identities;
 use crate::table::parking::Parking;
@@ -61,6 +62,8 @@ pub struct Context {
     pub identities: Identities,
     /// Responder SAs before IKE_AUTH.
     pub half_open: HalfOpenTable,
+    /// What strangers from one prefix owe.
+    pub debts: Debts,
     /// SAs whose peer says that they are dead; the engine looks closer and closes them.
     pub replaced: Vec<u32>,
     /// Reauthentication: what concerns two IKE SAs.
@@ -93,6 +96,7 @@ impl Context {
             pools: Pools::default(),
             identities: Identities::default(),
             half_open: HalfOpenTable::default(),
+            debts: Debts::default(),
             replaced: Vec::new(),
             reauth: Wishes::default(),
             probes: Budgets::default(),

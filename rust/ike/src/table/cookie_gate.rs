@@ -6,6 +6,7 @@ use crate::Nanos;
 use crate::crypto::SeededRandom;
 use crate::crypto::cookie::{COOKIE_LEN, CookieSecrets};
 use crate::settings::HalfOpenLimits;
+use crate::table::debts::{Debts, Prefix, Standing};
 use crate::table::half_open::HalfOpenTable;
 
 /// What to do with an IKE_SA_INIT request from a stranger.
@@ -19,8 +20,8 @@ pub enum Gate {
     WrongCookie([u8; COOKIE_LEN]),
     /// Too many half-open SAs.
     Full,
-    /// Too many from this address, which a cookie has proven.
-    SourceFull,
+    /// This prefix owes too much, and a cookie has proven that the request is from there.
+    Barred(Prefix),
 }
 
 /// What a stranger's request says of itself.
@@ -50,21 +51,25 @@ impl CookieGate {
         now: Nanos,
         random: &mut SeededRandom,
         limits: &HalfOpenLimits,
-        table: &HalfOpenTable,
+        (table, debts): (&HalfOpenTable, &Debts),
         stranger: &Stranger<'_>,
     ) -> Gate {
         let Stranger { spi_i, from, nonce, cookie } = *stranger;
-        if table.len() >= limits.cookie_threshold {
+        let standing = debts.standing(now, &limits.prefixes, from);
+        if table.len() >= limits.cookie_threshold || standing != Standing::Good {
             let secrets = self.secrets.get_or_insert_with(|| CookieSecrets::new(now, random));
             match cookie {
                 None => return Gate::Demand(secrets.make(now, random, nonce, from, spi_i)),
                 Some(cookie) if !secrets.check(now, random, cookie, nonce, from, spi_i) => {
                     return Gate::WrongCookie(secrets.make(now, random, nonce, from, spi_i));
                 }
-                Some(_) if table.from_source(from) >= limits.max_per_source => return Gate::SourceFull,
                 Some(_) => {}
             }
         }
-        if table.len() >= limits.max { Gate::Full } else { Gate::Open }
+        match standing {
+            Standing::Barred { prefix, .. } => Gate::Barred(prefix),
+            Standing::Good | Standing::Suspect if table.len() >= limits.max => Gate::Full,
+            Standing::Good | Standing::Suspect => Gate::Open,
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Responder SAs that no IKE_AUTH completed yet: how many, from whom, and who asked twice.
 
 use core::hash::BuildHasher;
-use core::net::{IpAddr, SocketAddr};
+use core::net::SocketAddr;
 
 use hashbrown::{DefaultHashBuilder, HashMap};
 
@@ -20,7 +20,6 @@ pub struct Asker {
 #[derive(Debug, Default)]
 pub struct HalfOpenTable {
     places: HashMap<Asker, u32>,
-    per_source: HashMap<IpAddr, u32>,
     hasher: DefaultHashBuilder,
 }
 
@@ -43,12 +42,6 @@ impl HalfOpenTable {
         self.places.is_empty()
     }
 
-    /// How many come from this address.
-    #[must_use]
-    pub fn from_source(&self, source: IpAddr) -> u32 {
-        self.per_source.get(&source).copied().unwrap_or(0)
-    }
-
     /// Where the SA sits that answered this asker before.
     #[must_use]
     pub fn find(&self, asker: &Asker) -> Option<u32> {
@@ -57,22 +50,11 @@ impl HalfOpenTable {
 
     /// One more.
     pub fn add(&mut self, asker: Asker, place: u32) {
-        if self.places.insert(asker, place).is_none() {
-            *self.per_source.entry(asker.from.ip()).or_insert(0) += 1;
-        }
+        self.places.insert(asker, place);
     }
 
     /// One less: established or expired.
     pub fn remove(&mut self, asker: &Asker) {
-        if self.places.remove(asker).is_none() {
-            return;
-        }
-        let source = asker.from.ip();
-        if let Some(count) = self.per_source.get_mut(&source) {
-            *count -= 1;
-            if *count == 0 {
-                self.per_source.remove(&source);
-            }
-        }
+        self.places.remove(asker);
     }
 }

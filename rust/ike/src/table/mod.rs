@@ -5,6 +5,7 @@
 //! spi          an SPI names shard and place, so a look-up is an index and one comparison
 //! wheel        one deadline per place; re-arming is unlinking and linking
 //! half_open    responder SAs before IKE_AUTH: limits, and who asked twice
+//! debts        what strangers from one prefix owe, failed authentications included
 //! cookie_gate  who must return a COOKIE before anything is spent on it
 //! parking      questions about peers that wait for the control plane: limits and numbers
 //! room         octets of fragments that all SAs hold together
@@ -13,6 +14,7 @@
 //! ```
 
 pub mod cookie_gate;
+pub mod debts;
 pub mod half_open;
 pub mod identities;
 pub mod parking;

@@ -26,7 +26,7 @@ use crate::sa::exchange::init_responder::{HalfOpen, Secret};
 use crate::sa::exchange::ppk::{self, Said};
 use crate::sa::exchange::proof::{self, Asked, Ours, Parked, Proof};
 use crate::sa::exchange::traffic;
-use crate::sa::exchange::{addresses, admission, eap_responder, expire, init_responder, offers, reauth};
+use crate::sa::exchange::{addresses, admission, door, eap_responder, expire, init_responder, offers, reauth};
 use crate::wire::{
     Authentication, ExchangeType, NotifyType, Payload, Payloads, SaPayload, SkWriter, TsPayload, WireError,
     WireErrorKind,
@@ -176,6 +176,7 @@ pub fn let_in(
 ) {
     if let Sa::AwaitAuth(half) = core::mem::replace(sa, Sa::Ended) {
         ctx.half_open.remove(&half.asker);
+        door::repay(ctx, now, half.asker.from.ip());
         *sa = accept(ctx, now, path, *half, peer, ours, payloads)
             .map_or(Sa::Ended, |established| Sa::Established(Box::new(established)));
     }
@@ -211,6 +212,7 @@ pub fn tell(
     why: &AuthRefusal,
 ) {
     ctx.counters.auth_failed += 1;
+    door::fail(ctx, now, half.asker.from.ip(), why);
     let about = About { path: Some(path), sa: Some(half.id) };
     ctx.notice(now, about, NoticeKind::AuthFailed, || format!("IKE_AUTH of {} refused: {why}", claimed()));
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! init_initiator   IKE_SA_INIT as the one who asks        init_responder   as the one who answers
+//! door             what strangers at a busy gateway are charged, and who is turned away
 //! intermediate_initiator, intermediate_responder           additional key exchanges between those two
 //! auth_initiator   IKE_AUTH as the one who asks           auth_responder   as the one who answers
 //! eap              a conversation inside IKE_AUTH         eap_initiator, eap_responder   who is asked, who asks
@@ -31,6 +32,7 @@ pub mod away;
 pub mod close_child;
 pub mod configuration;
 pub mod create_child;
+pub mod door;
 pub mod eap;
 pub mod eap_initiator;
 pub mod eap_responder;
