@@ -15,8 +15,8 @@ use mobike_ike::{
 };
 use stage::keys::Key;
 use stage::{
-    CLIENT, Command, Event, ExchangeType, Fate, GATEWAY, HostId, Identity, LTE, NotifyType, Pair, Profile, Role, Selector, WAN,
-    WIFI, Which, ms, secs,
+    CLIENT, Command, Event, ExchangeType, Fate, GATEWAY, HostId, Identity, LTE, NotifyType, Pair, Profile, Role,
+    Selector, WAN, WIFI, Which, ms, secs,
 };
 
 const AUTH: ExchangeType = ExchangeType::IKE_AUTH;

@@ -433,7 +433,7 @@ mod tests {
         let leases = Leases { v4: Some(Ipv4Addr::new(10, 9, 0, 1)), ..Leases::default() };
         let told = leases.write(&client(), &asked, |cp| cp.attributes.iter().map(|one| one.kind()).collect::<Vec<_>>());
         assert_eq!(told, [CfgAttribute::INTERNAL_IP4_ADDRESS]);
-        let asks = request(&client(), |cp| cp.attributes.iter().map(|one| one.kind()).collect::<Vec<_>>());
+        let asks = request(&client(), None, |cp| cp.attributes.iter().map(|one| one.kind()).collect::<Vec<_>>());
         assert!(!asks.unwrap().contains(&CfgAttribute::APPLICATION_VERSION));
     }
 }
