@@ -82,13 +82,14 @@ class Daemon:
         self._chronicle = Chronicle(self._journal)
         self._hooks = Hooks({connection.name: connection.hooks for connection in settings.connections})
         self._links = self._make_links()
+        door = self._make_door()
         self._shell = Shell(
             self._core,
             self._links,
             self._make_plane(),
             self._fleet,
             self._watch,
-            door=self._make_door(),
+            door=door,
             authorisers={each.name: each.authoriser for each in settings.connections if each.authoriser is not None},
         )
         self._inner_net = InnerNet(
