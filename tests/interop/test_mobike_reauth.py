@@ -29,11 +29,11 @@ def test_our_client_reauthenticates_by_order_and_no_ping_is_lost(tmp_path: Path)
 
 
 def test_our_client_reauthenticates_again_and_again_by_lifetime(tmp_path: Path) -> None:
-    with Rig() as rig, client_of_strongswan(rig, tmp_path, reauth_lifetime="8s") as (ours, _):
+    with Rig() as rig, client_of_strongswan(rig, tmp_path, reauth_lifetime="3s") as (ours, _):
         ours.wait_up()
         with rig.pinger(rig.client, INNER, interval=0.02) as pinger:
             ours.wait_sa(lambda _: len(ours.events("sa-down")) >= 2, "the third IKE SA")
             result = pinger.stop()
-        told("reauthenticated every eight seconds", result)
+        told("reauthenticated every three seconds", result)
         assert result.lost <= 1
         assert ours.counters()["ike_sas_reauthenticated"] >= 2

@@ -124,7 +124,7 @@ impl Established {
             probing.park(to);
         }
         to.put(presence);
-        to.put(&proof_lasts.as_secs());
+        to.put(&u32::try_from(proof_lasts.as_secs()).unwrap_or(u32::MAX));
         Rekeying::park(rekeying.as_deref(), profile, to);
         Some(())
     }
@@ -158,7 +158,7 @@ impl Established {
         let (leases, extensions) = (from.get()?, from.get()?);
         let probing = from.get::<bool>()?.then(|| Probing::unpark(from, &suite, random, standing)).transpose()?;
         let presence = Presence::resumed(from.get()?, now, &profile);
-        let proof_lasts = Duration::from_secs(from.get()?);
+        let proof_lasts = Duration::from_secs(from.get::<u32>()?.into());
         let rekeying = Rekeying::unpark(from, &profile, random, standing)?;
         let in_doubt = standing == Standing::Doubtful;
         if killed && rekeying.as_ref().is_some_and(|rekeying| rekeying.ike.is_some()) {

@@ -60,7 +60,7 @@ pub fn due_again(now: Nanos, part: Role, profile: &Profile, told: Duration, rand
         return Nanos::NEVER;
     }
     // A tenth earlier than told, and then up to a tenth by chance.
-    let times = [profile.limits.reauth, told * 9 / 10].into_iter().filter(|time| !time.is_zero());
+    let times = [profile.limits.reauth, told / 10 * 9].into_iter().filter(|time| !time.is_zero());
     due(now, times.min().unwrap_or_default(), random)
 }
 
