@@ -4,6 +4,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
+from pydantic.json_schema import SkipJsonSchema
 
 
 def _read_ip(value: object) -> IPv4Address | IPv6Address:
@@ -15,6 +16,9 @@ def _read_ip(value: object) -> IPv4Address | IPv6Address:
     except ValueError:
         raise ValueError("is no IP address") from None
 
+
+Left = SkipJsonSchema[None]
+"""Of a query parameter: it may be left out, but a query has no word for null."""
 
 Ip = Annotated[IPv4Address | IPv6Address, BeforeValidator(_read_ip)]
 
@@ -331,7 +335,7 @@ class IkeSaQuery(Order):
 
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
     """At most so many."""
-    after: Annotated[str, Field(max_length=128)] | None = None
+    after: Annotated[str, Field(max_length=128)] | Left = None
     """From behind here: `after` of the page before."""
-    connection: Annotated[str, Field(max_length=64)] | None = None
+    connection: Annotated[str, Field(max_length=64)] | Left = None
     """Of this connection only."""

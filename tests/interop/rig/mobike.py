@@ -64,6 +64,10 @@ def mobike_gateway(**connection: Toml | None) -> dict[str, Toml]:
     return _config((), usual, connection)
 
 
+START = 60.0
+"""Seconds until a daemon answers at last: in a kernel of its own, on a busy machine, imports take long."""
+
+
 class Mobike:
     """`mobike run` in a namespace. Entering starts it and waits for its API; leaving ends it, and looks at its log."""
 
@@ -174,7 +178,7 @@ class Mobike:
         self._http = httpx.Client(
             transport=httpx.HTTPTransport(uds=self._socket), base_url="http://mobike/api/v1/", timeout=5.0
         )
-        self._program.wait_log('"daemon.up"')  # the API listens by then
+        self._program.wait_log('"daemon.up"', timeout=START)  # the API listens by then
         self._events.start()
 
     def stop(self) -> int:

@@ -59,7 +59,10 @@ class _OfEsp(Rule):
         if isinstance(event, ChildUp):
             self._owners[host.name][event.spi_out] = event.sa
             life = self.lives.get(host, event.sa)
-            for path in [path for spi, path in self._early[host.name] if spi == event.spi_out]:
+            early = self._early[host.name]
+            # Whoever has this SPI next, these packets are none of its own.
+            self._early[host.name] = deque((each for each in early if each[0] != event.spi_out), maxlen=REMEMBERED)
+            for path in [path for spi, path in early if spi == event.spi_out]:
                 if life is not None:
                     self.judge(host, life, path)
 
