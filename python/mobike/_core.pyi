@@ -40,6 +40,8 @@ class Core:
         cookie_threshold: int = 1_000,
         max_half_open: int = 50_000,
         prefix_limits: Mapping[str, int] | None = None,
+        puzzle_limits: Mapping[str, int] | None = None,
+        hardest_solved: int = 20,
         half_open_lifetime: int = 30_000_000_000,
         max_sas: int = 1 << 20,
         pin_cpus: Sequence[int] | None = None,
@@ -52,7 +54,8 @@ class Core:
         `plane` is "userspace" or "null". `half_open_lifetime` is in nanoseconds, `tun_mtu` in bytes. `seed` (32 bytes)
         makes chance repeatable and is for tests alone. `prefix_limits` are what strangers from one prefix may cost:
         `v4`, `v6`, `network_v4`, `network_v6` (bits), `cookie_threshold`, `max`, `network_times`,
-        `forgiven_per_second`, `failure_costs`, `tracked`. `store_key` (32 bytes)
+        `forgiven_per_second`, `failure_costs`, `tracked`; `puzzle_limits` when they must solve puzzles: `threshold`,
+        `easiest`, `hardest`, `unsolved_per_second`. `hardest_solved` is for puzzles put to us. `store_key` (32 bytes)
         seals the IKE SAs that are written down. OSError: the system refused, with the address or device in the
         message. ValueError: settings that make no sense.
         """
@@ -130,6 +133,8 @@ class SimCore:
         cookie_threshold: int = 1_000,
         max_half_open: int = 50_000,
         prefix_limits: Mapping[str, int] | None = None,
+        puzzle_limits: Mapping[str, int] | None = None,
+        hardest_solved: int = 20,
         half_open_lifetime: int = 30_000_000_000,
         max_sas: int = 1 << 20,
         store_key: bytes | None = None,

@@ -258,7 +258,8 @@ def test_a_typo_is_named_with_file_line_key_and_the_key_that_was_meant() -> None
         ("[api]\ntun = 'x'\n", "mobike.toml:2: api.tun: unknown key; it belongs to [dataplane]"),
         (
             "[limits]\nzzz = 1\n",
-            "mobike.toml:2: limits.zzz: unknown key; known are cookie_threshold, max_half_open, max_ike_sas, prefix",
+            "mobike.toml:2: limits.zzz: unknown key; known are cookie_threshold, hardest_solved, max_half_open,"
+            " max_ike_sas, prefix, puzzle",
         ),
         ("[daemon]\n\nike_port = '500'\n", "mobike.toml:3: daemon.ike_port: must be a whole number"),
         ("[daemon]\nike_port = true\n", "mobike.toml:2: daemon.ike_port: must be a whole number"),
@@ -303,6 +304,7 @@ def test_a_typo_is_named_with_file_line_key_and_the_key_that_was_meant() -> None
             "[limits.prefix]\nv6 = 48\nnetwork_v6 = 56\n",
             "mobike.toml:3: limits.prefix.network_v6: is longer than v6: a network holds its sites",
         ),
+        ("[limits.puzzle]\nhardest = 11\n", "mobike.toml:2: limits.puzzle.hardest: is below easiest"),
         ("[dataplane]\ntun = 'a/b'\n", "mobike.toml:2: dataplane.tun: must match ^[A-Za-z0-9_.-]{1,15}$"),
         ("a = \n", "mobike.toml:1: Invalid value"),
         ("[daemon]\na = [1,\n", "mobike.toml:3: Invalid value"),

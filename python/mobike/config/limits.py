@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from mobike.config.locate import Key
 from mobike.config.models import LimitsTable
-from mobike.config.settings import LimitSettings, PrefixSettings
+from mobike.config.settings import LimitSettings, PrefixSettings, PuzzleSettings
 
 __all__ = ["limits"]
 
@@ -19,4 +19,9 @@ def limits(table: LimitsTable, problem: Callable[[Key, str], None]) -> LimitSett
     for family in ("v4", "v6"):
         if getattr(prefix, f"network_{family}") > getattr(prefix, family):
             problem(("limits", "prefix", f"network_{family}"), f"is longer than {family}: a network holds its sites")
-    return LimitSettings(table.cookie_threshold, table.max_half_open, table.max_ike_sas, prefix)
+    puzzle = PuzzleSettings(**table.puzzle.model_dump())
+    if 0 < puzzle.hardest < puzzle.easiest:
+        problem(("limits", "puzzle", "hardest"), "is below easiest")
+    return LimitSettings(
+        table.cookie_threshold, table.max_half_open, table.max_ike_sas, prefix, puzzle, table.hardest_solved
+    )

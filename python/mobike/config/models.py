@@ -123,6 +123,15 @@ class PrefixTable(Table):
     tracked: Annotated[int, Field(ge=64, le=1 << 20)] = _LIMITS.prefix.tracked
 
 
+class PuzzleTable(Table):
+    """[limits.puzzle]"""
+
+    threshold: Annotated[int, Field(ge=0, le=1 << 24)] = _LIMITS.puzzle.threshold
+    easiest: Annotated[int, Field(ge=1, le=32)] = _LIMITS.puzzle.easiest
+    hardest: Annotated[int, Field(ge=0, le=32)] = _LIMITS.puzzle.hardest
+    unsolved_per_second: Annotated[int, Field(ge=0, le=1 << 16)] = _LIMITS.puzzle.unsolved_per_second
+
+
 class LimitsTable(Table):
     """[limits]"""
 
@@ -130,6 +139,8 @@ class LimitsTable(Table):
     max_half_open: Annotated[int, Field(ge=1, le=1 << 24)] = _LIMITS.max_half_open
     max_ike_sas: Annotated[int, Field(ge=1, le=1 << 24)] = _LIMITS.max_ike_sas
     prefix: PrefixTable = PrefixTable()
+    puzzle: PuzzleTable = PuzzleTable()
+    hardest_solved: Annotated[int, Field(ge=0, le=32)] = _LIMITS.hardest_solved
 
 
 class StoreTable(Table):

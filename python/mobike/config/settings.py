@@ -127,6 +127,19 @@ class PrefixSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class PuzzleSettings:
+    """When strangers must solve puzzles (RFC 8019). Difficulties are zero bits."""
+
+    threshold: int = 1024
+    """Half-open IKE SAs from which on everybody must."""
+    easiest: int = 12
+    hardest: int = 18
+    """At the limit; 0: no puzzles."""
+    unsolved_per_second: int = 20
+    """Served each second without: older clients know no puzzles."""
+
+
+@dataclass(frozen=True, slots=True)
 class LimitSettings:
     """What strangers may cost."""
 
@@ -134,6 +147,9 @@ class LimitSettings:
     max_half_open: int = 4096
     max_ike_sas: int = 1 << 20
     prefix: PrefixSettings = PrefixSettings()
+    puzzle: PuzzleSettings = PuzzleSettings()
+    hardest_solved: int = 20
+    """As initiator: puzzles beyond are not solved."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -282,6 +282,8 @@ def _start_core(settings: Settings, store: Store | None) -> _core.Core:
         cookie_threshold=settings.limits.cookie_threshold,
         max_half_open=settings.limits.max_half_open,
         prefix_limits=asdict(settings.limits.prefix),
+        puzzle_limits=asdict(settings.limits.puzzle),
+        hardest_solved=settings.limits.hardest_solved,
         max_sas=settings.limits.max_ike_sas,
         store_key=key,
     )

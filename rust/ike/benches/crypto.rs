@@ -100,7 +100,7 @@ fn first_contact(c: &mut Criterion) {
     let (now, from) = (Nanos(1), "192.0.2.1:500".parse::<std::net::SocketAddr>().unwrap());
     let mut cookies = CookieSecrets::new(now, &mut random);
     c.bench_function("cookie make", |b| {
-        b.iter(|| cookies.make(now, &mut random, black_box(&NONCE), from.ip(), 1));
+        b.iter(|| cookies.make(now, &mut random, None, black_box(&NONCE), from.ip(), 1));
     });
     c.bench_function("NAT detection hash", |b| b.iter(|| nat_detection(SPIS, black_box(from))));
     c.bench_function("negotiate the default proposals", |b| {

@@ -83,6 +83,22 @@ counters! {
     cookies_sent,
     /// IKE_SA_INIT with a wrong or stale cookie.
     cookies_wrong,
+    /// Puzzles put to strangers.
+    puzzles_sent,
+    /// IKE_SA_INIT with the solution of one.
+    puzzles_solved,
+    /// Dropped: IKE_SA_INIT with a solution that is none.
+    puzzles_wrong,
+    /// IKE_SA_INIT without solution, served nevertheless.
+    puzzles_left_out,
+    /// Dropped: IKE_SA_INIT without solution, beyond the share of those.
+    dropped_unsolved,
+    /// Dropped: IKE_SA_INIT with a cookie that was good for another half-open SA.
+    dropped_cookie_again,
+    /// Puzzles of responders that we solved.
+    puzzles_done,
+    /// Puzzles of responders that we did not solve: too hard, or with a PRF that we do not offer.
+    puzzles_refused,
     /// INVALID_KE_PAYLOAD sent.
     invalid_ke_sent,
     /// IKE_SA_INIT refused with NO_PROPOSAL_CHOSEN.

@@ -53,7 +53,7 @@ pub use sa::exchange::ppk::Ppk;
 pub use sa::probe::place::Seen as PairSeen;
 pub use sa::watch::Traffic;
 pub use selector::Selector;
-pub use settings::{HalfOpenLimits, PrefixLimits, QuestionLimits, Settings};
+pub use settings::{HalfOpenLimits, PrefixLimits, PuzzleLimits, QuestionLimits, Settings};
 pub use time::Nanos;
 pub use transmit::Transmit;
 pub use wire::Extensions;

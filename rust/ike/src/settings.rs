@@ -1,6 +1,6 @@
 //! What an engine is made with, and what strangers may cost it.
 
-use crate::table::debts::Width;
+use crate::table::debts::{MOST_PERCENT, Standing, Width};
 
 /// What an engine is made with.
 #[derive(Debug, Clone)]
@@ -19,6 +19,8 @@ pub struct Settings {
     pub questions: QuestionLimits,
     /// IKE SAs this shard may hold, half-open ones included.
     pub max_sas: u32,
+    /// As initiator: the hardest puzzle that is solved, in zero bits.
+    pub hardest_solved: u8,
 }
 
 impl Settings {
@@ -36,6 +38,7 @@ impl Default for Settings {
             half_open: HalfOpenLimits::default(),
             questions: QuestionLimits::default(),
             max_sas: 1 << 20,
+            hardest_solved: 20,
         }
     }
 }
@@ -49,6 +52,8 @@ pub struct HalfOpenLimits {
     pub max: u32,
     /// What those from one prefix may cost.
     pub prefixes: PrefixLimits,
+    /// When those who ask must work for it.
+    pub puzzles: PuzzleLimits,
     /// A half-open SA lives for so long.
     pub lifetime: core::time::Duration,
 }
@@ -59,6 +64,7 @@ impl Default for HalfOpenLimits {
             cookie_threshold: 1_000,
             max: 50_000,
             prefixes: PrefixLimits::default(),
+            puzzles: PuzzleLimits::default(),
             lifetime: core::time::Duration::from_secs(30),
         }
     }
@@ -143,5 +149,48 @@ impl Default for QuestionLimits {
             patience: core::time::Duration::from_secs(10),
             conversation: core::time::Duration::from_secs(60),
         }
+    }
+}
+
+/// When those who ask must solve a puzzle first (RFC 8019): with so many half-open SAs, or from a prefix that owes more than
+/// it may. The difficulty grows with the load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PuzzleLimits {
+    /// With so many half-open SAs, everybody.
+    pub threshold: u32,
+    /// Zero bits where a puzzle is first asked for.
+    pub easiest: u8,
+    /// Zero bits at the limit; 0: no puzzles.
+    pub hardest: u8,
+    /// So many that return the cookie and do not solve the puzzle are served each second: older clients do not know it.
+    pub unsolved_per_second: u32,
+}
+
+impl Default for PuzzleLimits {
+    fn default() -> Self {
+        PuzzleLimits { threshold: 10_000, easiest: 12, hardest: 18, unsolved_per_second: 20 }
+    }
+}
+
+impl PuzzleLimits {
+    /// How hard a puzzle whoever stands so must solve. None: no puzzle.
+    #[must_use]
+    pub fn difficulty(&self, half_open: u32, most: u32, standing: Standing) -> Option<u8> {
+        if self.hardest == 0 {
+            return None;
+        }
+        let load = half_open.checked_sub(self.threshold);
+        let of_load = load.map(|above| self.scaled(above, most.saturating_sub(self.threshold)));
+        let of_prefix = match standing {
+            Standing::Barred { percent, .. } => Some(self.scaled(percent.saturating_sub(100), MOST_PERCENT - 100)),
+            Standing::Good | Standing::Suspect => None,
+        };
+        of_load.max(of_prefix)
+    }
+
+    fn scaled(&self, part: u32, whole: u32) -> u8 {
+        let room = u64::from(self.hardest.saturating_sub(self.easiest));
+        let bits = (room * u64::from(part) / u64::from(whole.max(1))).min(room);
+        self.easiest.saturating_add(u8::try_from(bits).unwrap_or(u8::MAX))
     }
 }

@@ -128,49 +128,71 @@ fn home() -> IpAddr {
 fn a_cookie_comes_back_only_from_where_it_was_sent() {
     let chance = &mut seeded(1);
     let mut secrets = CookieSecrets::new(START, chance);
-    let cookie = secrets.make(START, chance, &NONCE, home(), SPI);
-    assert!(secrets.check(START, chance, &cookie, &NONCE, home(), SPI));
-    assert!(secrets.check(START, chance, &cookie, &NONCE, "::ffff:192.0.2.1".parse().unwrap(), SPI));
+    let cookie = secrets.make(START, chance, None, &NONCE, home(), SPI);
+    assert_eq!(secrets.check(START, chance, cookie.octets(), &NONCE, home(), SPI), Some(None));
+    assert_eq!(
+        secrets.check(START, chance, cookie.octets(), &NONCE, "::ffff:192.0.2.1".parse().unwrap(), SPI),
+        Some(None)
+    );
 
-    assert!(!secrets.check(START, chance, &cookie, &NONCE, "192.0.2.2".parse().unwrap(), SPI));
-    assert!(!secrets.check(START, chance, &cookie, &NONCE, "::192.0.2.1".parse().unwrap(), SPI));
-    assert!(!secrets.check(START, chance, &cookie, &[8; 32], home(), SPI));
-    assert!(!secrets.check(START, chance, &cookie, &NONCE, home(), SPI + 1));
+    assert!(secrets.check(START, chance, cookie.octets(), &NONCE, "192.0.2.2".parse().unwrap(), SPI).is_none());
+    assert!(secrets.check(START, chance, cookie.octets(), &NONCE, "::192.0.2.1".parse().unwrap(), SPI).is_none());
+    assert!(secrets.check(START, chance, cookie.octets(), &[8; 32], home(), SPI).is_none());
+    assert!(secrets.check(START, chance, cookie.octets(), &NONCE, home(), SPI + 1).is_none());
     for bit in 0..8 * COOKIE_LEN {
-        let mut forged = cookie;
+        let mut forged = cookie.octets().to_vec();
         forged[bit / 8] ^= 1 << (bit % 8);
-        assert!(!secrets.check(START, chance, &forged, &NONCE, home(), SPI), "bit {bit}");
+        assert!(secrets.check(START, chance, &forged, &NONCE, home(), SPI).is_none(), "bit {bit}");
     }
     for length in (0..COOKIE_LEN).chain([COOKIE_LEN + 1, 64, 70]) {
-        let mut other = cookie.to_vec();
+        let mut other = cookie.octets().to_vec();
         other.resize(length, 0);
-        assert!(!secrets.check(START, chance, &other, &NONCE, home(), SPI), "{length} octets");
+        assert!(secrets.check(START, chance, &other, &NONCE, home(), SPI).is_none(), "{length} octets");
     }
     let mut strangers = CookieSecrets::new(START, &mut seeded(2));
-    assert!(!strangers.check(START, chance, &cookie, &NONCE, home(), SPI), "another engine's secret");
+    assert!(strangers.check(START, chance, cookie.octets(), &NONCE, home(), SPI).is_none(), "another engine's secret");
+}
+
+#[test]
+fn a_cookie_remembers_its_terms_and_no_others() {
+    let chance = &mut seeded(1);
+    let mut secrets = CookieSecrets::new(START, chance);
+    let terms = [0, 5, 18];
+    let cookie = secrets.make(START, chance, Some(terms), &NONCE, home(), SPI);
+    assert_eq!(secrets.check(START, chance, cookie.octets(), &NONCE, home(), SPI), Some(Some(terms)));
+    for bit in 0..8 * cookie.octets().len() {
+        let mut forged = cookie.octets().to_vec();
+        forged[bit / 8] ^= 1 << (bit % 8);
+        assert!(secrets.check(START, chance, &forged, &NONCE, home(), SPI).is_none(), "bit {bit}");
+    }
+    assert!(secrets.check(START, chance, &cookie.octets()[..COOKIE_LEN], &NONCE, home(), SPI).is_none(), "cut off");
+    let nonce = [&terms[..], &NONCE].concat();
+    let plain = secrets.make(START, chance, None, &nonce, home(), SPI);
+    let clothed = [plain.octets(), &terms].concat();
+    assert!(secrets.check(START, chance, &clothed, &NONCE, home(), SPI).is_none(), "put on");
 }
 
 #[test]
 fn a_cookie_outlives_one_change_of_secret_and_no_second() {
     let chance = &mut seeded(1);
     let mut secrets = CookieSecrets::new(START, chance);
-    let cookie = secrets.make(START, chance, &NONCE, home(), SPI);
+    let cookie = secrets.make(START, chance, None, &NONCE, home(), SPI);
     let later = START + SECRET_LIFETIME;
-    assert!(secrets.check(later, chance, &cookie, &NONCE, home(), SPI));
-    let newer = secrets.make(later, chance, &NONCE, home(), SPI);
+    assert_eq!(secrets.check(later, chance, cookie.octets(), &NONCE, home(), SPI), Some(None));
+    let newer = secrets.make(later, chance, None, &NONCE, home(), SPI);
     assert_ne!(newer, cookie);
     let much_later = later + SECRET_LIFETIME;
-    assert!(!secrets.check(much_later, chance, &cookie, &NONCE, home(), SPI));
-    assert!(secrets.check(much_later, chance, &newer, &NONCE, home(), SPI));
+    assert!(secrets.check(much_later, chance, cookie.octets(), &NONCE, home(), SPI).is_none());
+    assert_eq!(secrets.check(much_later, chance, newer.octets(), &NONCE, home(), SPI), Some(None));
 }
 
 #[test]
 fn a_cookie_is_stale_after_a_long_silence() {
     let chance = &mut seeded(1);
     let mut secrets = CookieSecrets::new(START, chance);
-    let cookie = secrets.make(START, chance, &NONCE, home(), SPI);
+    let cookie = secrets.make(START, chance, None, &NONCE, home(), SPI);
     let next_day = START + Duration::from_secs(86_400);
-    assert!(!secrets.check(next_day, chance, &cookie, &NONCE, home(), SPI));
+    assert!(secrets.check(next_day, chance, cookie.octets(), &NONCE, home(), SPI).is_none());
 }
 
 fn keys() -> (IkeKeys, AuthKeys) {

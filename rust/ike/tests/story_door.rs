@@ -6,13 +6,15 @@ mod crowd;
 use core::time::Duration;
 
 use crowd::{Crowd, Heard, ip};
-use mobike_ike::{HalfOpenLimits, PrefixLimits};
+use mobike_ike::{HalfOpenLimits, PrefixLimits, PuzzleLimits};
 
 const WRONG: &[u8] = b"a guess";
 
 fn limits() -> HalfOpenLimits {
     let prefixes = PrefixLimits { cookie_threshold: 4, max: 20, network_times: 3, ..PrefixLimits::default() };
-    HalfOpenLimits { prefixes, ..HalfOpenLimits::default() }
+    // Without puzzles, which are stories of their own.
+    let puzzles = PuzzleLimits { hardest: 0, ..PuzzleLimits::default() };
+    HalfOpenLimits { prefixes, puzzles, ..HalfOpenLimits::default() }
 }
 
 #[test]

@@ -29,6 +29,8 @@ pub struct CoreConfig {
     pub half_open: HalfOpenLimits,
     /// IKE SAs of all shards together, half-open ones included.
     pub max_sas: u32,
+    /// As initiator: the hardest puzzle that is solved, in zero bits.
+    pub hardest_solved: u8,
     /// Pin shard i to the i-th of these processors; at least as many as shards.
     pub pin_cpus: Option<Vec<usize>>,
     /// Makes every random choice repeatable: for tests alone.
@@ -49,6 +51,7 @@ impl Default for CoreConfig {
             always_encap: true,
             half_open: HalfOpenLimits::default(),
             max_sas: 1 << 20,
+            hardest_solved: 20,
             pin_cpus: None,
             seed: None,
             store_key: None,
@@ -126,6 +129,7 @@ impl CoreConfig {
             natt_port: self.natt_port,
             half_open: self.half_open,
             questions: QuestionLimits::default(),
+            hardest_solved: self.hardest_solved,
             max_sas: self.max_sas.div_ceil(u32::from(self.shards)),
         }
     }

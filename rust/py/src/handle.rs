@@ -36,7 +36,7 @@ impl Core {
     #[new]
     #[pyo3(signature = (
         *, listen, ike_port = 500, natt_port = 4500, shards = 1, inner = "none", tun_name = "mobike%d", tun_mtu = 1400,
-        plane = "userspace", always_encap = true, cookie_threshold = 1_000, max_half_open = 50_000, prefix_limits = None,
+        plane = "userspace", always_encap = true, cookie_threshold = 1_000, max_half_open = 50_000, prefix_limits = None, puzzle_limits = None, hardest_solved = 20,
         half_open_lifetime = 30_000_000_000, max_sas = 1 << 20, pin_cpus = None, seed = None, store_key = None
     ))]
     #[expect(clippy::too_many_arguments, reason = "they are keywords")]
@@ -54,6 +54,8 @@ impl Core {
         cookie_threshold: u32,
         max_half_open: u32,
         prefix_limits: Option<HashMap<String, u32>>,
+        puzzle_limits: Option<HashMap<String, u32>>,
+        hardest_solved: u8,
         half_open_lifetime: u64,
         max_sas: u32,
         pin_cpus: Option<Vec<usize>>,
@@ -84,9 +86,11 @@ impl Core {
                 cookie_threshold,
                 max: max_half_open,
                 prefixes: limits::prefixes(prefix_limits)?,
+                puzzles: limits::puzzles(puzzle_limits)?,
                 lifetime: Duration::from_nanos(half_open_lifetime),
             },
             max_sas,
+            hardest_solved,
             pin_cpus,
             seed: seed.map(|seed| seed.try_into().map_err(|_| wrong("seed", "not 32 bytes"))).transpose()?,
             store_key: store_key.map(SecretBytes::from_slice),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use pyo3::prelude::*;
 
-use mobike_ike::PrefixLimits;
+use mobike_ike::{PrefixLimits, PuzzleLimits};
 
 use crate::read::wrong;
 
@@ -28,6 +28,22 @@ pub(crate) fn prefixes(named: Option<HashMap<String, u32>>) -> PyResult<PrefixLi
             "failure_costs" => limits.failure_costs = value,
             "tracked" => limits.tracked = value,
             _ => return Err(wrong("prefix_limits", format_args!("{name} is none of them"))),
+        }
+    }
+    Ok(limits)
+}
+
+/// The limits for puzzles; those that are not named are as shipped.
+pub(crate) fn puzzles(named: Option<HashMap<String, u32>>) -> PyResult<PuzzleLimits> {
+    let mut limits = PuzzleLimits::default();
+    for (name, value) in named.unwrap_or_default() {
+        let bits = || u8::try_from(value).map_err(|_| wrong("puzzle_limits", format_args!("{name} is beyond 255")));
+        match name.as_str() {
+            "threshold" => limits.threshold = value,
+            "easiest" => limits.easiest = bits()?,
+            "hardest" => limits.hardest = bits()?,
+            "unsolved_per_second" => limits.unsolved_per_second = value,
+            _ => return Err(wrong("puzzle_limits", format_args!("{name} is none of them"))),
         }
     }
     Ok(limits)

@@ -35,7 +35,7 @@ impl SimCore {
     #[new]
     #[pyo3(signature = (
         *, seed, ike_port = 500, natt_port = 4500, plane = "userspace", always_encap = true, cookie_threshold = 1_000,
-        max_half_open = 50_000, prefix_limits = None, half_open_lifetime = 30_000_000_000, max_sas = 1 << 20,
+        max_half_open = 50_000, prefix_limits = None, puzzle_limits = None, hardest_solved = 20, half_open_lifetime = 30_000_000_000, max_sas = 1 << 20,
         store_key = None
     ))]
     #[expect(clippy::too_many_arguments, reason = "they are keywords")]
@@ -48,6 +48,8 @@ impl SimCore {
         cookie_threshold: u32,
         max_half_open: u32,
         prefix_limits: Option<HashMap<String, u32>>,
+        puzzle_limits: Option<HashMap<String, u32>>,
+        hardest_solved: u8,
         half_open_lifetime: u64,
         max_sas: u32,
         store_key: Option<&[u8]>,
@@ -67,9 +69,11 @@ impl SimCore {
                 cookie_threshold,
                 max: max_half_open,
                 prefixes: limits::prefixes(prefix_limits)?,
+                puzzles: limits::puzzles(puzzle_limits)?,
                 lifetime: Duration::from_nanos(half_open_lifetime),
             },
             max_sas,
+            hardest_solved,
             store_key: store_key.map(SecretBytes::from_slice),
             ..CoreConfig::default()
         };

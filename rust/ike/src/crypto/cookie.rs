@@ -39,19 +39,47 @@ impl Secret {
         Secret { version, key: hmac::Key::new(hmac::HMAC_SHA256, &*bytes) }
     }
 
-    fn cookie(&self, nonce: &[u8], from: IpAddr, spi_i: u64) -> [u8; COOKIE_LEN] {
+    fn cookie(&self, terms: Option<Terms>, nonce: &[u8], from: IpAddr, spi_i: u64) -> Cookie {
         let mut mac = hmac::Context::with_key(&self.key);
-        // The nonce is last and the address says its family, so that no two inputs run into the same octets.
+        // The nonce is last and the first octet says what follows it, so that no two inputs run into the same octets.
+        let kind = if terms.is_some() { 0x10 } else { 0 };
         match from.to_canonical() {
-            IpAddr::V4(ip) => [&[4][..], &ip.octets()].iter().for_each(|part| mac.update(part)),
-            IpAddr::V6(ip) => [&[6][..], &ip.octets()].iter().for_each(|part| mac.update(part)),
+            IpAddr::V4(ip) => [&[4 | kind][..], &ip.octets()].iter().for_each(|part| mac.update(part)),
+            IpAddr::V6(ip) => [&[6 | kind][..], &ip.octets()].iter().for_each(|part| mac.update(part)),
+        }
+        let mut cookie = Cookie { octets: [0; MAX_COOKIE_LEN], len: COOKIE_LEN as u8 };
+        let (head, tail) = cookie.octets.split_at_mut(COOKIE_LEN);
+        if let Some(terms) = terms {
+            mac.update(&terms);
+            tail.copy_from_slice(&terms);
+            cookie.len = MAX_COOKIE_LEN as u8;
         }
         mac.update(&spi_i.to_be_bytes());
         mac.update(nonce);
-        let mut cookie = [0; COOKIE_LEN];
-        cookie[..VERSION_LEN].copy_from_slice(&self.version.to_be_bytes());
-        cookie[VERSION_LEN..].copy_from_slice(mac.sign().as_ref());
+        head[..VERSION_LEN].copy_from_slice(&self.version.to_be_bytes());
+        head[VERSION_LEN..].copy_from_slice(mac.sign().as_ref());
         cookie
+    }
+}
+
+/// What a cookie remembers for us: the puzzle that came with it.
+pub type Terms = [u8; 3];
+
+/// Octets of a cookie with terms.
+const MAX_COOKIE_LEN: usize = COOKIE_LEN + 3;
+
+/// A cookie, with or without terms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cookie {
+    octets: [u8; MAX_COOKIE_LEN],
+    len: u8,
+}
+
+impl Cookie {
+    /// Its octets.
+    #[must_use]
+    pub fn octets(&self) -> &[u8] {
+        &self.octets[..usize::from(self.len)]
     }
 }
 
@@ -71,15 +99,16 @@ impl CookieSecrets {
         &mut self,
         now: Nanos,
         random: &mut dyn Random,
+        terms: Option<Terms>,
         nonce: &[u8],
         from: IpAddr,
         spi_i: u64,
-    ) -> [u8; COOKIE_LEN] {
+    ) -> Cookie {
         self.rotate_if_due(now, random);
-        self.current.cookie(nonce, from, spi_i)
+        self.current.cookie(terms, nonce, from, spi_i)
     }
 
-    /// Whether we made this cookie, for this initiator, recently. Constant time in the cookie's secret part.
+    /// If we made this cookie, for this initiator, recently: its terms. Constant time in the cookie's secret part.
     #[must_use]
     pub fn check(
         &mut self,
@@ -89,14 +118,17 @@ impl CookieSecrets {
         nonce: &[u8],
         from: IpAddr,
         spi_i: u64,
-    ) -> bool {
+    ) -> Option<Option<Terms>> {
         self.rotate_if_due(now, random);
-        let Some(version) = cookie.first_chunk().map(|bytes| u32::from_be_bytes(*bytes)) else { return false };
-        [Some(&self.current), self.previous.as_ref()]
-            .into_iter()
-            .flatten()
-            .find(|secret| secret.version == version)
-            .is_some_and(|secret| secret.cookie(nonce, from, spi_i).ct_eq(cookie).into())
+        let version = u32::from_be_bytes(*cookie.first_chunk()?);
+        let terms = match cookie.len() {
+            COOKIE_LEN => None,
+            MAX_COOKIE_LEN => cookie.last_chunk().copied(),
+            _ => return None,
+        };
+        let secrets = [Some(&self.current), self.previous.as_ref()];
+        let secret = secrets.into_iter().flatten().find(|secret| secret.version == version)?;
+        bool::from(secret.cookie(terms, nonce, from, spi_i).octets().ct_eq(cookie)).then_some(terms)
     }
 
     /// After an idle time of more than a lifetime the current secret is too old to be believed as the previous one.

@@ -37,6 +37,7 @@ pub mod natd;
 pub mod negotiate;
 pub mod old_signature;
 pub mod prf;
+pub mod puzzle;
 pub mod random;
 pub mod schedule;
 pub mod secret;

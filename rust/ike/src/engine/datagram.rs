@@ -10,13 +10,13 @@ use crate::sa::exchange::auth_initiator::Authenticating;
 use crate::sa::exchange::init_responder::{HalfOpen, Placed, Verdict};
 use crate::sa::exchange::{
     auth_initiator, auth_responder, door, informational, init_initiator, init_responder, intermediate_initiator,
-    intermediate_responder,
+    intermediate_responder, offers,
 };
 use crate::sa::probe;
 use crate::table::cookie_gate::{Gate, Stranger};
 use crate::table::spi;
 use crate::wire::probe::PATH_PROBE;
-use crate::wire::{ExchangeType, Header, Message, NotifyType, WireErrorKind};
+use crate::wire::{ExchangeType, Header, Message, NotifyType, Payload, WireErrorKind};
 use crate::{Nanos, Path};
 
 /// Octets of the longest IKE_SA_INIT request we take. It is kept until IKE_AUTH, because that signs it, so a stranger
@@ -90,23 +90,20 @@ impl Engine {
             ctx.counters.dropped_malformed += 1;
             return false;
         };
-        let cookie = message.payloads.notify(NotifyType::COOKIE).map(|notify| notify.data);
-        let stranger = Stranger { spi_i: message.header.initiator_spi, from: path.remote.ip(), nonce, cookie };
+        let payloads = &message.payloads;
+        let cookie = payloads.notify(NotifyType::COOKIE).map(|notify| notify.data);
+        let solution = payloads.iter().find_map(|payload| match payload {
+            Payload::PuzzleSolution(solution) => Some(*solution),
+            _ => None,
+        });
+        let spi_i = message.header.initiator_spi;
+        let stranger = Stranger { spi_i, from: path.remote.ip(), nonce, cookie, solution };
         let limits = ctx.settings.half_open;
-        let judged = self.gate.judge(now, &mut ctx.random, &limits, (&ctx.half_open, &ctx.debts), &stranger);
-        match judged {
-            Gate::Open => return true,
-            Gate::Demand(cookie) => {
-                ctx.counters.cookies_sent += 1;
-                init_responder::refuse(ctx, path, &message.header, NotifyType::COOKIE, &cookie);
-            }
-            Gate::WrongCookie(cookie) => {
-                ctx.counters.cookies_wrong += 1;
-                ctx.counters.cookies_sent += 1;
-                init_responder::refuse(ctx, path, &message.header, NotifyType::COOKIE, &cookie);
-            }
-            Gate::Full => door::turn_away_all(ctx, now, path),
-            Gate::Barred(prefix) => door::turn_away(ctx, now, path, prefix),
+        let known = (&ctx.half_open, &ctx.debts);
+        let asked = (&stranger, || payloads.sa().and_then(offers::prf_of));
+        match self.gate.judge(now, &mut ctx.random, &limits, known, asked) {
+            Gate::Demand { cookie, puzzle, wrong } => door::demand(ctx, now, path, message, (&cookie, puzzle, wrong)),
+            judged => return door::let_pass(ctx, now, path, &judged),
         }
         false
     }

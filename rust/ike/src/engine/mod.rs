@@ -26,6 +26,9 @@ use crate::table::slab::Slab;
 use crate::table::wheel::Wheel;
 use crate::transmit::Transmit;
 
+/// Keys of puzzles tried in one `handle_timeout`, whoever solves them: a few milliseconds in which nothing else is done.
+const KEYS_AT_A_TIME: u32 = 4_096;
+
 /// Many IKE SAs, without sockets, threads, clock or OS randomness.
 pub struct Engine {
     table: Slab<Sa>,
@@ -70,6 +73,7 @@ impl Engine {
     /// `poll_timeout` has passed.
     pub fn handle_timeout(&mut self, now: Nanos) {
         let mut due = core::mem::take(&mut self.due);
+        self.ctx.keys_left = KEYS_AT_A_TIME;
         self.wheel.advance(now, &mut due);
         for place in due.drain(..) {
             self.wake(now, place);

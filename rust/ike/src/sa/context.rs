@@ -68,6 +68,8 @@ pub struct Context {
     pub replaced: Vec<u32>,
     /// Reauthentication: what concerns two IKE SAs.
     pub reauth: Wishes,
+    /// Keys of puzzles that may be tried before others have their turn.
+    pub keys_left: u32,
     /// What path probes may cost.
     pub probes: Budgets,
     notices: NoticeBudget,
@@ -99,6 +101,7 @@ impl Context {
             debts: Debts::default(),
             replaced: Vec::new(),
             reauth: Wishes::default(),
+            keys_left: 0,
             probes: Budgets::default(),
             notices: NoticeBudget { until: Nanos(0), left: 0 },
         }

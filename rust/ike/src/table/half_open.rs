@@ -1,8 +1,9 @@
 //! Responder SAs that no IKE_AUTH completed yet: how many, from whom, and who asked twice.
 
 use core::hash::BuildHasher;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 
+use hashbrown::hash_map::Entry;
 use hashbrown::{DefaultHashBuilder, HashMap};
 
 /// What names a repeated IKE_SA_INIT request: the initiator's SPI and where it came from.
@@ -16,10 +17,18 @@ pub struct Asker {
     pub digest: u64,
 }
 
+impl Asker {
+    fn caller(&self) -> (u64, IpAddr) {
+        (self.spi_i, self.from.ip())
+    }
+}
+
 /// The half-open SAs of an engine. Never larger than the limits allow.
 #[derive(Debug, Default)]
 pub struct HalfOpenTable {
     places: HashMap<Asker, u32>,
+    /// How many there are of an SPI and an address.
+    callers: HashMap<(u64, IpAddr), u32>,
     hasher: DefaultHashBuilder,
 }
 
@@ -50,11 +59,27 @@ impl HalfOpenTable {
 
     /// One more.
     pub fn add(&mut self, asker: Asker, place: u32) {
-        self.places.insert(asker, place);
+        if self.places.insert(asker, place).is_none() {
+            *self.callers.entry(asker.caller()).or_insert(0) += 1;
+        }
     }
 
     /// One less: established or expired.
     pub fn remove(&mut self, asker: &Asker) {
-        self.places.remove(asker);
+        if self.places.remove(asker).is_none() {
+            return;
+        }
+        if let Entry::Occupied(mut entry) = self.callers.entry(asker.caller()) {
+            *entry.get_mut() -= 1;
+            if *entry.get() == 0 {
+                entry.remove();
+            }
+        }
+    }
+
+    /// Is one of them of this SPI and address? A cookie or a solved puzzle is good for one.
+    #[must_use]
+    pub fn has_caller(&self, spi_i: u64, from: IpAddr) -> bool {
+        self.callers.contains_key(&(spi_i, from))
     }
 }

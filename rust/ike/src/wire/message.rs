@@ -60,6 +60,8 @@ pub enum Payload<'a> {
     Configuration(Configuration<'a>),
     /// An EAP packet.
     Eap(Eap<'a>),
+    /// The solution of a puzzle (RFC 8019 section 8.2).
+    PuzzleSolution(&'a [u8]),
     /// A payload of a type that we do not know and may skip.
     Unknown {
         /// Its type.
@@ -91,6 +93,7 @@ impl<'a> Payload<'a> {
             Payload::EncryptedFragment(_) => PayloadType::SKF,
             Payload::Configuration(_) => PayloadType::CP,
             Payload::Eap(_) => PayloadType::EAP,
+            Payload::PuzzleSolution(_) => PayloadType::PUZZLE_SOLUTION,
             Payload::Unknown { kind, .. } => *kind,
         }
     }
@@ -120,6 +123,7 @@ impl<'a> Payload<'a> {
             PayloadType::SKF => Payload::EncryptedFragment(EncryptedFragment::read(next, body)?),
             PayloadType::CP => Payload::Configuration(Configuration::read(body)?),
             PayloadType::EAP => Payload::Eap(Eap::read(body)?),
+            PayloadType::PUZZLE_SOLUTION => Payload::PuzzleSolution(body.rest()),
             kind => Payload::Unknown { kind, body: body.rest() },
         })
     }
@@ -140,7 +144,7 @@ impl<'a> Payload<'a> {
             Payload::EncryptedFragment(skf) => skf.write(writer),
             Payload::Configuration(cp) => cp.write(writer),
             Payload::Eap(eap) => eap.write(writer),
-            Payload::Vendor(body) | Payload::Unknown { body, .. } => writer.bytes(body),
+            Payload::Vendor(body) | Payload::PuzzleSolution(body) | Payload::Unknown { body, .. } => writer.bytes(body),
         }
     }
 

@@ -36,6 +36,7 @@ mod notify;
 mod numbers;
 pub mod payload;
 pub mod probe;
+pub mod puzzle;
 pub mod sa;
 mod sequence;
 pub mod sk;

@@ -75,6 +75,7 @@ registry! {
         CP = 47,
         EAP = 48,
         SKF = 53,
+        PUZZLE_SOLUTION = 54,
     }
 }
 

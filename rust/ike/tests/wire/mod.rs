@@ -52,6 +52,7 @@ pub fn payload() -> BoxedStrategy<Payload<'static>> {
         notify().prop_map(Payload::Notify),
         delete().prop_map(Payload::Delete),
         octets(0..64).prop_map(Payload::Vendor),
+        octets(0..64).prop_map(Payload::PuzzleSolution),
         vec(selector(), 1..6).prop_map(|selectors| Payload::TsInitiator(TsPayload::of(lend(selectors)))),
         vec(selector(), 1..6).prop_map(|selectors| Payload::TsResponder(TsPayload::of(lend(selectors)))),
         (any::<u8>(), vec(attribute(), 0..8)).prop_map(|(kind, attributes)| {

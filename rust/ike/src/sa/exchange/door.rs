@@ -2,9 +2,14 @@
 
 use core::net::IpAddr;
 
+use crate::crypto::cookie::Cookie;
 use crate::event::{AuthRefusal, NoticeKind};
 use crate::sa::context::{About, Context};
+use crate::sa::exchange::init_responder::{self, Verdict};
+use crate::table::cookie_gate::Gate;
 use crate::table::debts::Prefix;
+use crate::wire::puzzle::Puzzle;
+use crate::wire::{Message, NotifyType, Payload};
 use crate::{Nanos, Path};
 
 /// An IKE_SA_INIT was answered with a half-open SA.
@@ -25,15 +30,60 @@ pub fn fail(ctx: &mut Context, now: Nanos, from: IpAddr, why: &AuthRefusal) {
     ctx.debts.failed(now, &mut ctx.random, &ctx.settings.half_open.prefixes, from);
 }
 
+/// Ask for a cookie, and for the solution of a puzzle. Whoever must change its key exchange, or has nothing to offer, hears
+/// that first: it would have to solve another one.
+pub fn demand(
+    ctx: &mut Context,
+    now: Nanos,
+    path: Path,
+    message: &Message<'_>,
+    (cookie, puzzle, wrong): (&Cookie, Option<Puzzle>, bool),
+) {
+    ctx.counters.cookies_wrong += u64::from(wrong);
+    let Some(puzzle) = puzzle else {
+        ctx.counters.cookies_sent += 1;
+        return init_responder::refuse(ctx, path, &message.header, NotifyType::COOKIE, cookie.octets());
+    };
+    if let Verdict::Serve(..) = init_responder::judge(ctx, now, path, message) {
+        ctx.counters.cookies_sent += 1;
+        ctx.counters.puzzles_sent += 1;
+        let octets = puzzle.octets();
+        let payloads =
+            [Payload::notify(NotifyType::COOKIE, cookie.octets()), Payload::notify(NotifyType::PUZZLE, &octets)];
+        init_responder::refuse_with(ctx, path, &message.header, &payloads);
+    }
+}
+
+/// Is it served? If not, it is dropped.
+pub fn let_pass(ctx: &mut Context, now: Nanos, path: Path, judged: &Gate) -> bool {
+    match judged {
+        Gate::Open => return true,
+        Gate::Solved => {
+            ctx.counters.puzzles_solved += 1;
+            return true;
+        }
+        Gate::Unsolved => {
+            ctx.counters.puzzles_left_out += 1;
+            return true;
+        }
+        Gate::Full => turn_away_all(ctx, now, path),
+        Gate::Barred(prefix) => turn_away(ctx, now, path, *prefix),
+        Gate::NoShare => ctx.counters.dropped_unsolved += 1,
+        Gate::WrongSolution => ctx.counters.puzzles_wrong += 1,
+        Gate::Again | Gate::Demand { .. } => ctx.counters.dropped_cookie_again += 1,
+    }
+    false
+}
+
 /// No room for anybody.
-pub fn turn_away_all(ctx: &mut Context, now: Nanos, path: Path) {
+fn turn_away_all(ctx: &mut Context, now: Nanos, path: Path) {
     ctx.counters.dropped_half_open_limit += 1;
     let about = About { path: Some(path), sa: None };
     ctx.notice(now, about, NoticeKind::Limit, || "IKE_SA_INIT dropped: too many half-open SAs".into());
 }
 
 /// No room for those from this prefix.
-pub fn turn_away(ctx: &mut Context, now: Nanos, path: Path, prefix: Prefix) {
+fn turn_away(ctx: &mut Context, now: Nanos, path: Path, prefix: Prefix) {
     ctx.counters.dropped_prefix_limit += 1;
     let Some(dropped) = ctx.debts.dropped(now, prefix) else { return };
     let about = About { path: Some(path), sa: None };

@@ -9,6 +9,8 @@
 //! The request goes over each path in turn, with the same bytes (M3.1-1), so it carries a NAT detection hash for every
 //! address it may leave from or go to. Nobody vouches for the answer: what proves nothing is noted, and we keep trying.
 
+mod solving;
+
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::sync::Arc;
@@ -17,6 +19,7 @@ use crate::command::NattPorts;
 use crate::crypto::auth::Intermediate;
 use crate::crypto::natd::nat_detection;
 use crate::crypto::negotiate::Suite;
+use crate::crypto::puzzle::SOLUTION_LEN;
 use crate::crypto::{Ephemeral, Hashes, KeMethod, Nonces, Role, SkeySeed, Spis, kex};
 use crate::event::{ConnectError, Event, NoticeKind};
 use crate::id::{ProfileId, SaId, Token};
@@ -24,12 +27,14 @@ use crate::profile::Profile;
 use crate::sa::Sa;
 use crate::sa::channel::Channel;
 use crate::sa::context::{About, Context};
+use crate::sa::exchange::init_initiator::solving::Solving;
 use crate::sa::exchange::ppk::Ppk;
 use crate::sa::exchange::reauth::{self, Old};
 use crate::sa::exchange::{auth_initiator, intermediate_initiator, offers, proof};
 use crate::sa::path::{Detected, detect};
 use crate::sa::timers::{Retry, patience};
 use crate::table::spi;
+use crate::wire::puzzle::Puzzle;
 use crate::wire::{
     ExchangeType, Flags, Header, KeMethod as KeNumber, KeyExchange, Message, MessageWriter, Nonce, NotifyType, Payload,
     Payloads,
@@ -94,6 +99,9 @@ pub struct Connecting {
     nonce: [u8; 32],
     ephemeral: Ephemeral,
     cookie: Option<Box<[u8]>>,
+    /// Of the puzzle that came with the cookie.
+    solution: Option<[u8; SOLUTION_LEN]>,
+    solving: Option<Box<Solving>>,
     request: Arc<[u8]>,
     retry: Retry,
     /// Index of the path the request last went over.
@@ -179,6 +187,8 @@ fn prepare(
         nonce,
         ephemeral,
         cookie: None,
+        solution: None,
+        solving: None,
         request: Arc::from([]),
         retry,
         path: 0,
@@ -202,7 +212,7 @@ impl Connecting {
     /// When to be woken.
     #[must_use]
     pub fn deadline(&self) -> Nanos {
-        self.retry.next.min(self.give_up)
+        self.solving.as_ref().map_or(self.retry.next, |solving| solving.next()).min(self.give_up)
     }
 
     /// Over: report it.
@@ -221,6 +231,9 @@ impl Connecting {
         let mut writer = MessageWriter::reuse(&header, core::mem::take(&mut ctx.buffer));
         if let Some(cookie) = &self.cookie {
             writer.push(&Payload::notify(NotifyType::COOKIE, cookie));
+        }
+        if let Some(solution) = &self.solution {
+            writer.push(&Payload::PuzzleSolution(solution));
         }
         offers::propose(&self.order.profile.ike_suites, &[], |sa| writer.push(&Payload::Sa(sa)));
         let method = KeNumber(self.ephemeral.method().id());
@@ -270,15 +283,6 @@ impl Connecting {
         Ok(())
     }
 
-    fn on_cookie(&mut self, ctx: &mut Context, now: Nanos, cookie: &[u8]) -> Result<(), ConnectError> {
-        if self.renewals >= MAX_RENEWALS || self.cookie.as_deref() == Some(cookie) {
-            ctx.counters.unproven_answers += 1;
-            return Ok(());
-        }
-        self.cookie = Some(cookie.into());
-        self.renew(ctx, now)
-    }
-
     /// INVALID_KE_PAYLOAD: once, and only to a method of our own list (RFC 7296 section 1.2).
     fn on_other_method(&mut self, ctx: &mut Context, now: Nanos, wanted: Option<KeNumber>) -> Result<(), ConnectError> {
         let ours = |id: KeNumber| self.order.profile.ike_suites.iter().filter_map(Suite::ke).find(|ke| ke.id() == id.0);
@@ -325,6 +329,14 @@ pub fn on_timeout(sa: &mut Sa, ctx: &mut Context, now: Nanos) {
         }
         return;
     }
+    if connecting.solving.is_some() {
+        if let Err(why) = connecting.go_on_solving(ctx, now)
+            && let Sa::AwaitInitAnswer(connecting) = core::mem::replace(sa, Sa::Ended)
+        {
+            connecting.fail(ctx, why);
+        }
+        return;
+    }
     if now < connecting.retry.next {
         return;
     }
@@ -358,7 +370,7 @@ pub fn on_answer(sa: &mut Sa, ctx: &mut Context, now: Nanos, path: Path, bytes: 
     connecting.path = index;
     let payloads = &message.payloads;
     let outcome = match what_came(payloads) {
-        Came::Cookie(cookie) => connecting.on_cookie(ctx, now, cookie),
+        Came::Cookie(cookie, puzzle) => connecting.on_cookie(ctx, now, cookie, puzzle),
         Came::OtherMethod(wanted) => connecting.on_other_method(ctx, now, wanted),
         Came::Error(kind) => {
             connecting.doubt(ctx, now, kind.to_string());
@@ -382,7 +394,7 @@ pub fn on_answer(sa: &mut Sa, ctx: &mut Context, now: Nanos, path: Path, bytes: 
 
 enum Came<'a> {
     Offer,
-    Cookie(&'a [u8]),
+    Cookie(&'a [u8], Option<Puzzle>),
     OtherMethod(Option<KeNumber>),
     Error(NotifyType),
 }
@@ -392,7 +404,7 @@ fn what_came<'a>(payloads: &Payloads<'a>) -> Came<'a> {
         return Came::Offer;
     }
     if let Some(cookie) = payloads.notify(NotifyType::COOKIE).and_then(|notify| notify.cookie()) {
-        return Came::Cookie(cookie);
+        return Came::Cookie(cookie, payloads.notify(NotifyType::PUZZLE).and_then(Puzzle::read));
     }
     match payloads.notifies().find(|notify| notify.kind.is_error()) {
         Some(notify) if notify.kind == NotifyType::INVALID_KE_PAYLOAD => Came::OtherMethod(notify.wanted_group()),

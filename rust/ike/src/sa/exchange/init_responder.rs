@@ -225,10 +225,16 @@ pub fn judge(ctx: &mut Context, now: Nanos, path: Path, message: &Message<'_>) -
 
 /// Answer with one notification and no SA.
 pub fn refuse(ctx: &mut Context, path: Path, asked: &Header, kind: NotifyType, data: &[u8]) {
+    refuse_with(ctx, path, asked, &[Payload::notify(kind, data)]);
+}
+
+/// Answer with these payloads and no SA.
+pub fn refuse_with(ctx: &mut Context, path: Path, asked: &Header, payloads: &[Payload<'_>]) {
     let flags = Flags { initiator: false, version: false, response: true };
     let header = Header::new(asked.initiator_spi, 0, ExchangeType::IKE_SA_INIT, flags, asked.message_id);
-    let writer = MessageWriter::reuse(&header, core::mem::take(&mut ctx.buffer));
-    if let Ok(message) = writer.payload(&Payload::notify(kind, data)).finish() {
+    let mut writer = MessageWriter::reuse(&header, core::mem::take(&mut ctx.buffer));
+    payloads.iter().for_each(|payload| writer.push(payload));
+    if let Ok(message) = writer.finish() {
         let bytes = Arc::from(message.as_slice());
         ctx.buffer = message;
         ctx.send(path, bytes);

@@ -1,6 +1,6 @@
 //! SA payloads against our suites: crypto decides, this file translates.
 
-use crate::crypto::algorithm::Transform as Ours;
+use crate::crypto::algorithm::{Prf, Transform as Ours};
 use crate::crypto::negotiate::{self, Chosen, Offer, Outcome, Suite};
 use crate::wire::sa::{Proposal, SaPayload, Transform};
 use crate::wire::{ProtocolId, Sequence, TransformType};
@@ -8,6 +8,13 @@ use crate::wire::{ProtocolId, Sequence, TransformType};
 /// Choose among the proposals of a peer. `ke_sent` is the method of the KE payload beside them.
 pub fn choose<S: Suite>(ours: &[S], offered: &SaPayload<'_>, ke_sent: Option<u16>) -> Outcome<S> {
     with_offers(offered, |offers| negotiate::choose(ours, offers, ke_sent))
+}
+
+/// A PRF that is offered and that we know: the first.
+#[must_use]
+pub fn prf_of(offered: &SaPayload<'_>) -> Option<Prf> {
+    let mut transforms = offered.proposals.iter().flat_map(|proposal| proposal.transforms.iter());
+    transforms.find_map(|transform| Prf::from_transform(&from_wire(&transform)))
 }
 
 /// Check the answer of a peer to what we proposed, and hand over the SPI in it.
