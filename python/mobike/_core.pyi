@@ -31,6 +31,7 @@ class Core:
         listen: Sequence[str],
         ike_port: int = 500,
         natt_port: int = 4500,
+        tcp: bool = False,
         shards: int = 1,
         inner: str = "none",
         tun_name: str = "mobike%d",

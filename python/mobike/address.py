@@ -1,10 +1,11 @@
 """Addresses, endpoints, pairs and paths: the words everything else is said in.
 
-A *pair* (RFC 4555: "a source and destination address") is what policy chooses between. A *path* is a pair with its UDP
+A *pair* (RFC 4555: "a source and destination address") is what policy chooses between. A *path* is a pair with its
 ports, and is what the engine and the data plane work on.
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import NewType, Self, TypeAlias
 
@@ -45,27 +46,46 @@ class Endpoint:
         return f"[{self.ip}]:{self.port}" if self.ip.version == 6 else f"{self.ip}:{self.port}"
 
 
+class Transport(StrEnum):
+    """What goes between two addresses."""
+
+    UDP = "udp"
+    TCP = "tcp"
+    """A stream (RFC 9329)."""
+
+    @property
+    def suffix(self) -> str:
+        return "" if self is Transport.UDP else " (TCP)"
+
+
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A local and a remote address of one family that could carry an SA."""
+    """A local and a remote address of one family that could carry an SA, in UDP or in TCP."""
 
     local: Ip
     remote: Ip
+    transport: Transport = Transport.UDP
+
+    @property
+    def in_udp(self) -> "Pair":
+        """The same addresses: routes do not depend on what goes there."""
+        return self if self.transport is Transport.UDP else Pair(self.local, self.remote)
 
     def __str__(self) -> str:
-        return f"{self.local} -> {self.remote}"
+        return f"{self.local} -> {self.remote}{self.transport.suffix}"
 
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """A pair with its UDP ports, seen from this host."""
+    """A pair with its ports, seen from this host."""
 
     local: Endpoint
     remote: Endpoint
+    transport: Transport = Transport.UDP
 
     @property
     def pair(self) -> Pair:
-        return Pair(self.local.ip, self.remote.ip)
+        return Pair(self.local.ip, self.remote.ip, self.transport)
 
     def __str__(self) -> str:
-        return f"{self.local} -> {self.remote}"
+        return f"{self.local} -> {self.remote}{self.transport.suffix}"

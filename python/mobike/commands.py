@@ -142,6 +142,10 @@ class Profile:
     """The same of the peer's outer address, as its packets show it."""
     families: tuple[int, ...] = (4, 6)
     """IP versions that may be used outside."""
+    udp: bool = True
+    """Paths may be datagrams."""
+    tcp: bool = False
+    """Paths may be streams (RFC 9329)."""
     detection_floor: int = SECOND // 4
     """Data without echo for so many nanoseconds and three round trips makes an initiator test its path; 0: never."""
     window: int = 1

@@ -8,7 +8,7 @@ from mobike.address import Nanos, Pair
 from mobike.policy.choose import Choice, Keep, NoPair, Pin, Situation, choose, rank
 from mobike.policy.knowledge import Measured, NatCost, PairFact, Reach
 from mobike.policy.links import UNRANKED, LinkRule, rule_for
-from mobike.policy.score import Family, Lifetime, Loss, PeerSide, Pinned, Scope, Score, Standing
+from mobike.policy.score import Carrier, Family, Lifetime, Loss, PeerSide, Pinned, Scope, Score, Standing
 from tests.policy.words import (
     CELLULAR,
     OFFICE,
@@ -241,7 +241,7 @@ def field_of(name: str) -> int:
 
 @pytest.mark.req("A5.3-1")
 def test_the_order_is_what_works_then_the_operator_then_rfc_6724_then_the_peer() -> None:
-    operator = ["standing", "pinned", "loss", "rank", "cost"]
+    operator = ["standing", "pinned", "loss", "rank", "carrier", "cost"]
     probed = ["delay"]
     rfc6724 = ["peer_side", "scope", "lifetime", "family", "nat", "distance"]
     assert [each.name for each in fields(Score)] == [
@@ -256,14 +256,14 @@ def test_the_order_is_what_works_then_the_operator_then_rfc_6724_then_the_peer()
 
 
 PLAIN = Score(
-    Reach.UNTRIED, Nanos(0), Standing.PLAIN, Pinned.YES, Loss.LITTLE, 1, 1, 1, PeerSide.IN_USE, Scope.MATCHING,
-    Lifetime.PREFERRED, Family.V6, NatCost.NONE, 1, 1, (1, 1),
+    Reach.UNTRIED, Nanos(0), Standing.PLAIN, Pinned.YES, Loss.LITTLE, 1, Carrier.UDP, 1, 1, PeerSide.IN_USE,
+    Scope.MATCHING, Lifetime.PREFERRED, Family.V6, NatCost.NONE, 1, 1, (1, 1),
 )  # fmt: skip
 WORSE: dict[str, object] = {
     "reach": Reach.SILENT, "failed_at": Nanos(9), "standing": Standing.OPTIMISTIC, "pinned": Pinned.NO,
-    "loss": Loss.MUCH, "rank": 2, "cost": 2, "delay": 2, "peer_side": PeerSide.OTHER, "scope": Scope.MIXED,
-    "lifetime": Lifetime.DEPRECATED, "family": Family.V4, "nat": NatCost.TRANSLATED, "distance": 2, "peer_order": 2,
-    "tie": (2, 2),
+    "loss": Loss.MUCH, "rank": 2, "carrier": Carrier.TCP, "cost": 2, "delay": 2, "peer_side": PeerSide.OTHER,
+    "scope": Scope.MIXED, "lifetime": Lifetime.DEPRECATED, "family": Family.V4, "nat": NatCost.TRANSLATED,
+    "distance": 2, "peer_order": 2, "tie": (2, 2),
 }  # fmt: skip
 
 

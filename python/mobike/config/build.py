@@ -7,6 +7,7 @@ from os import X_OK, access
 from pathlib import Path
 from typing import Final, TypeVar
 
+from mobike.address import Transport
 from mobike.auth.eap import Orders, TlsOrders
 from mobike.auth.trust import Trust
 from mobike.commands import SECOND, ChildOrders, Credential, Pool, Ppk, Profile, Retransmit
@@ -311,6 +312,13 @@ def _of_responder(table: ConnectionTable) -> Iterator[ConnectionProblem]:
         yield ConnectionProblem(("start",), "only an initiator begins; a responder listens")
 
 
+_TRANSPORTS: Final = {
+    "udp": (Transport.UDP,),
+    "tcp": (Transport.TCP,),
+    "auto": (Transport.UDP, Transport.TCP),
+}
+
+
 def _policy(name: str, table: ConnectionTable, plug: Policy) -> ConnectionPolicy:
     """The part of a connection that the control plane keeps to; `build_settings` puts in what the whole file says."""
     return ConnectionPolicy(
@@ -324,6 +332,7 @@ def _policy(name: str, table: ConnectionTable, plug: Policy) -> ConnectionPolicy
             remote=tuple(map(ip_network, table.allow_remote)),
             families=frozenset(int(family.removeprefix("ipv")) for family in table.families),
         ),
+        transports=_TRANSPORTS[table.transport],
         start=_STARTS[table.start],
         moves=MovePolicy(Switch(table.switch), OnRefusal(table.on_refusal), table.settle),
         reconnect=Reconnect(table.reconnect.initial, table.reconnect.max),
@@ -391,6 +400,8 @@ def _profile(name: str, table: ConnectionTable, proofs: _Proofs) -> Profile:
         allow_remote=tuple(table.allow_remote),
         families=tuple(int(family.removeprefix("ipv")) for family in table.families),
         nat_traversal=table.nat_traversal,
+        udp=table.transport != "tcp",
+        tcp=table.transport != "udp",
         window=table.window,
         away_at_most=table.away_at_most,
         extensions=tuple(table.extensions),

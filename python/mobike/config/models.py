@@ -285,6 +285,7 @@ class ConnectionTable(Table):
     return_routability: Literal["before", "after", "never", "untrusted"] = "before"
     trusted: list[Network] = []
     nat_traversal: bool = True
+    transport: Literal["udp", "tcp", "auto"] = "udp"
     window: Annotated[int, Field(ge=1, le=32)] = 1
     away_at_most: Duration = 24 * 3600 * 1_000_000_000
     extensions: list[Literal["path-probes", "away"]] = ["path-probes", "away"]

@@ -64,7 +64,7 @@ class PairFacts:
         return self._unreachable > 0
 
     def is_unreachable(self, pair: Pair) -> bool:
-        return self.any_unreachable and not self._facts.get(pair, UNTRIED).reach.is_routed
+        return self.any_unreachable and not self._facts.get(pair.in_udp, UNTRIED).reach.is_routed
 
     def is_translated(self, pair: Pair) -> bool | None:
         """Was a NAT seen there? None: nobody has looked."""

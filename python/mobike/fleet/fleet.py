@@ -348,7 +348,7 @@ class Fleet(Orders):
 
     def _on_our_end(self, path: Path) -> Path:
         """The same path, with the one object for our end of it."""
-        return Path(self._sessions.share_local(path.local), path.remote)
+        return Path(self._sessions.share_local(path.local), path.remote, path.transport)
 
     def _peer_addresses(self, event: PeerAddresses, turn: Turn) -> None:
         self._concerns(event, turn)

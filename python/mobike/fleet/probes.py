@@ -8,7 +8,7 @@ responder   is polled, and says nothing; where a direction fails it polls too, s
 from abc import ABC
 from itertools import islice
 
-from mobike.address import Ip, Path, SaId
+from mobike.address import Ip, Path, SaId, Transport
 from mobike.commands import Watch
 from mobike.events import PairSeen, Role
 from mobike.fleet.notes import Datum, Note
@@ -60,8 +60,10 @@ class Probes(Paths, ABC):
     def _pairs_of(self, session: Session, turn: Turn) -> tuple[Path, ...]:
         """The pair in use, and the best of the others that could be."""
         ranked = session.connection.policy.rank(turn.situation(session, current=Current.IN_USE))
-        usable = (turn.path(session, each.pair) for each in ranked if each.usable and each.pair != session.pair)
-        return (session.path, *islice(usable, MOST_WATCHED - 1))
+        others = (each.pair for each in ranked if each.usable and each.pair != session.pair)
+        paths = (session.path, *(turn.path(session, pair) for pair in others))
+        # A poll in a stream would tell how TCP does, and open one for it.
+        return tuple(islice((path for path in paths if path.transport is Transport.UDP), MOST_WATCHED))
 
     def _watches_no_more(self, session: Session) -> None:
         """It is gone: the next one has its turn."""

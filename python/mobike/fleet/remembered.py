@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from mobike.address import Endpoint, Generation, Ip, Nanos, Path
+from mobike.address import Endpoint, Generation, Ip, Nanos, Path, Transport
 from mobike.mobility.session import Session
 from mobike.mobility.states import Away
 from mobike.policy.choose import Pin
@@ -35,7 +35,7 @@ def write_notes(session: Session, now: Nanos) -> bytes:
     pin = session.pin
     return json.dumps(
         {
-            "path": [str(session.path.local), str(session.path.remote)],
+            "path": [str(session.path.local), str(session.path.remote), session.path.transport],
             "told": [str(ip) for ip in session.told],
             "generation": session.generation,
             "pin": None if pin is None else [_text(pin.local), _text(pin.remote)],
@@ -51,10 +51,10 @@ def read_notes(notes: bytes) -> Remembered:
     """As far as they can be read: they are sealed with the SA, but another version may have written them."""
     try:
         facts = json.loads(notes)
-        local, remote = facts["path"]
+        local, remote, *transport = facts["path"]
         pin = facts["pin"]
         return Remembered(
-            path=Path(Endpoint.parse(local), Endpoint.parse(remote)),
+            path=Path(Endpoint.parse(local), Endpoint.parse(remote), *map(Transport, transport)),
             told=tuple(map(ip_address, facts["told"])),
             generation=Generation(facts["generation"]),
             pin=None if pin is None else Pin(*(None if each is None else ip_address(each) for each in pin)),

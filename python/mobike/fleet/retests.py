@@ -7,7 +7,7 @@ each connection, so that a probe never holds up more than the one place that it 
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from mobike.address import Nanos, Pair
+from mobike.address import Nanos, Pair, Transport
 from mobike.policy.choose import RankedPair
 from mobike.policy.knowledge import Knowledge, NatCost, Reach
 from mobike.policy.schedule import RetestRule
@@ -42,8 +42,8 @@ def _due(
 ) -> Iterator[tuple[Nanos, Pair]]:
     in_use = next((each for each in ranked if each.pair == current), None)
     for each in ranked:
-        if not each.usable or each.pair == current:
-            continue
+        if not each.usable or each.pair == current or each.pair.transport is Transport.TCP:
+            continue  # a stream is opened when it is needed
         fact = knowledge.get(each.pair)
         tested = Nanos(0) if fact is None else fact.at
         wanted = in_use is not None and each.score.worth < in_use.score.worth and each.score.reach.is_bad

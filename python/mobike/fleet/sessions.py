@@ -134,10 +134,10 @@ class Sessions:
     def share_path(self, path: Path) -> Path:
         """The one object for a path to a peer that we called: very many SAs may go to few gateways."""
         if len(self._paths) >= MOST_SHARED:
-            return Path(self.share_local(path.local), path.remote)
+            return Path(self.share_local(path.local), path.remote, path.transport)
         known = self._paths.get(path)
         if known is None:
-            known = self._paths[path] = Path(self.share_local(path.local), path.remote)
+            known = self._paths[path] = Path(self.share_local(path.local), path.remote, path.transport)
         return known
 
     def share_word(self, word: str) -> str:

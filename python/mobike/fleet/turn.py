@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from mobike.address import Endpoint, Ip, Nanos, Pair, Path
+from mobike.address import Endpoint, Ip, Nanos, Pair, Path, Transport
 from mobike.commands import Command
 from mobike.dataplane.operations import Operation
 from mobike.events import Nat, Role
@@ -84,6 +84,7 @@ class Turn:
             current=_pair(session, current),
             rules=session.connection.pairs,
             pin=session.pin,
+            transports=(session.connection.transports if session.role is Role.INITIATOR else (session.path.transport,)),
             left_out=session.left_out,
             excluded=excluded,
             now=self.now,
@@ -92,15 +93,21 @@ class Turn:
     def path(self, session: Session, pair: Pair) -> Path:
         """Ports: those in use where the address stays, the usual ones of NAT traversal elsewhere."""
         if _is_alone(session):
-            return Path(self._local(pair, session.path.local.port), session.path.remote)
+            return Path(self._local(pair, session.path.local.port), session.path.remote, pair.transport)
         key = (id(pair), id(session.path))
         known = self._paths.get(key)
         if known is None:
-            local = self._local(pair, session.path.local.port)
+            ports = session.connection.ports
+            streams = pair.transport is Transport.TCP and session.role is Role.INITIATOR
+            local = self._local(pair, ports.local_natt if streams else session.path.local.port)
             remote = session.path.remote
-            if pair.remote != remote.ip:
-                remote = Endpoint(pair.remote, session.connection.ports.remote_natt)
-            self._paths[key] = known = (self._sessions.share_path(Path(local, remote)), pair, session.path)
+            if pair.remote != remote.ip or streams:
+                remote = Endpoint(pair.remote, ports.remote_natt)
+            self._paths[key] = known = (
+                self._sessions.share_path(Path(local, remote, pair.transport)),
+                pair,
+                session.path,
+            )
         return known[0]
 
     def is_translated(self, path: Path) -> bool | None:
@@ -142,8 +149,10 @@ class Turn:
     def retry(self, session: Session, pin: Pin) -> None:
         for candidate in self._book.candidates(session.connection, self.now):
             for remote in remotes_of(session):
-                if pin.holds(Pair(candidate.ip, remote)):
-                    self._facts.forget_bad(Pair(candidate.ip, remote))
+                for transport in session.connection.transports:
+                    pair = Pair(candidate.ip, remote, transport)
+                    if pin.holds(pair):
+                        self._facts.forget_bad(pair)
         self.look_anew()
 
     def look_anew(self) -> None:

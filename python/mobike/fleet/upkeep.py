@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from mobike.address import Endpoint, Ip, Nanos, Pair, Path, Token
+from mobike.address import Endpoint, Ip, Nanos, Pair, Path, Token, Transport
 from mobike.commands import Connect
 from mobike.policy.choose import RankedPair, Situation
-from mobike.policy.connection import ConnectionPolicy, Start
+from mobike.policy.connection import ConnectionPolicy, Ports, Start
 from mobike.policy.knowledge import Knowledge
 from mobike.policy.links import Candidate
 
@@ -99,11 +99,7 @@ class Upkeeps:
     def connect(self, upkeep: Upkeep, ranked: Iterable[RankedPair]) -> Connect | None:
         """Begin, over all usable pairs, best first (RFC 4555 section 3.1); None if there is none."""
         ports = upkeep.policy.ports
-        paths = tuple(
-            Path(Endpoint(each.pair.local, ports.local_ike), Endpoint(each.pair.remote, ports.remote_ike))
-            for each in ranked
-            if each.usable
-        )[:MOST_PATHS]
+        paths = tuple(_first_path(each.pair, ports) for each in ranked if each.usable)[:MOST_PATHS]
         upkeep.retry_at = None
         if not paths:
             return None
@@ -121,9 +117,19 @@ class Upkeeps:
         return upkeep
 
 
+def _first_path(pair: Pair, ports: Ports) -> Path:
+    """Datagrams begin on the port of IKE, streams have one port (RFC 9329 section 2)."""
+    if pair.transport is Transport.TCP:
+        local, remote = ports.local_natt, ports.remote_natt
+    else:
+        local, remote = ports.local_ike, ports.remote_ike
+    return Path(Endpoint(pair.local, local), Endpoint(pair.remote, remote), pair.transport)
+
+
 def situation_of(upkeep: Upkeep, candidates: tuple[Candidate, ...], knowledge: Knowledge, now: Nanos) -> Situation:
     """As for an SA that is nowhere yet."""
-    return Situation(candidates, upkeep.policy.remotes, knowledge, rules=upkeep.policy.pairs, now=now)
+    policy = upkeep.policy
+    return Situation(candidates, policy.remotes, knowledge, rules=policy.pairs, transports=policy.transports, now=now)
 
 
 def pairs_of(upkeep: Upkeep, candidates: tuple[Candidate, ...]) -> Iterator[Pair]:

@@ -273,6 +273,7 @@ def _start_core(settings: Settings, store: Store | None) -> _core.Core:
         listen=[str(ip) for ip in settings.daemon.listen],
         ike_port=settings.daemon.ike_port,
         natt_port=settings.daemon.natt_port,
+        tcp=any(each.profile.accepts and each.profile.tcp for each in settings.connections),
         shards=settings.daemon.shards,
         inner=inner,
         tun_name=settings.dataplane.tun,

@@ -95,7 +95,7 @@ def _speak_from_together(sessions: Sequence[Session], around: Surroundings, loca
     now, addresses, command, operate = around.now, around.addresses, around.command, around.operate
     for session in sessions:
         before = session.path
-        session.path = path = Path(local, before.remote)
+        session.path = path = Path(local, before.remote, before.transport)
         session.generation = generation = Generation(session.generation + 1)
         session.told = addresses
         session.last_move = MoveRecord(now, before, path, why, None)

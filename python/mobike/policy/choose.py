@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
-from mobike.address import Ip, Nanos, Pair
+from mobike.address import Ip, Nanos, Pair, Transport
 from mobike.policy.knowledge import UNTRIED, Knowledge, Measured, Reach
 from mobike.policy.links import Candidate
 from mobike.policy.pairs import ANY_PAIR, PairRules, objection
@@ -47,6 +47,7 @@ class Situation:
     """Pairs that were already tried in the search that goes on now."""
     now: Nanos = Nanos(0)  # noqa: RUF009
     """What is known of pairs ages."""
+    transports: tuple[Transport, ...] = (Transport.UDP,)
     left_out: Ip | None = None
     """An address of the peer that was in use when its list left it out (RFC 4555 section 3.5)."""
 
@@ -141,16 +142,16 @@ def _pairs(situation: Situation) -> Iterator[RankedPair]:
     for candidate in dict.fromkeys(situation.candidates):
         for order, remote in enumerate(dict.fromkeys(situation.remotes)):
             if candidate.ip.version == remote.version:
-                yield _ranked(situation, candidate, remote, order)
+                for transport in situation.transports:
+                    yield _ranked(situation, candidate, Pair(candidate.ip, remote, transport), order)
 
 
-def _ranked(situation: Situation, candidate: Candidate, remote: Ip, order: int) -> RankedPair:
-    pair = Pair(candidate.ip, remote)
+def _ranked(situation: Situation, candidate: Candidate, pair: Pair, order: int) -> RankedPair:
     fact = situation.knowledge.get(pair, UNTRIED)
     pinned = situation.pin is not None and situation.pin.holds(pair)
     place = score(
         candidate,
-        remote,
+        pair,
         fact,
         pinned=pinned,
         current=situation.current,
@@ -158,7 +159,8 @@ def _ranked(situation: Situation, candidate: Candidate, remote: Ip, order: int) 
         peer_order=order,
         now=situation.now,
     )
-    against = _against(situation, candidate, pair, fact.reach)
+    routed = fact if pair.in_udp is pair else situation.knowledge.get(pair.in_udp, UNTRIED)
+    against = _against(situation, candidate, pair, routed.reach)
     return RankedPair(
         pair=pair,
         link=candidate.link,
@@ -243,6 +245,12 @@ def _why_preferred(current: RankedPair, better: RankedPair) -> str:
         return f"{current.pair.local} is not yet proven to be ours alone"
     if better.score.loss < current.score.loss:
         return f"{current.pair} loses much, and {better.pair} does not"
+    return _why_worth_more(current, better)
+
+
+def _why_worth_more(current: RankedPair, better: RankedPair) -> str:
+    if better.score.rank == current.score.rank and better.score.carrier < current.score.carrier:
+        return f"{better.pair} needs no TCP"
     if (better.score.rank, better.score.cost) == (current.score.rank, current.score.cost):
         return f"{current.pair.local} is deprecated"
     return f"{better.link} is preferred to {current.link}"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import Enum
 
-from mobike.address import Ip
+from mobike.address import Ip, Transport
 from mobike.policy.choose import OrderedPolicy, Policy
 from mobike.policy.links import LinkRule
 from mobike.policy.pairs import ANY_PAIR, PairRules
@@ -38,7 +38,8 @@ class OnRefusal(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """UDP ports of both ends: IKE_SA_INIT begins on `ike`, all that follows is on `natt` (RFC 4555 section 3.3)."""
+    """Ports of both ends: IKE_SA_INIT begins on `ike`, all that follows is on `natt` (RFC 4555 section 3.3), and so is
+    everything in TCP (RFC 9329 section 2)."""
 
     local_ike: int = 500
     local_natt: int = 4500
@@ -79,6 +80,8 @@ class ConnectionPolicy:
     """The operator's order of links: the first rule that matches a link's name speaks for it."""
     pairs: PairRules = ANY_PAIR
     """Which addresses and families may be used at all."""
+    transports: tuple[Transport, ...] = (Transport.UDP,)
+    """What may go between the two ends."""
     start: Start = Start.AUTO
     moves: MovePolicy = MovePolicy()
     reconnect: Reconnect = Reconnect()

@@ -9,7 +9,7 @@ in which facts arrived.
 from dataclasses import dataclass
 from enum import IntEnum
 
-from mobike.address import Ip, Nanos, Pair
+from mobike.address import Ip, Nanos, Pair, Transport
 from mobike.policy.knowledge import Measured, NatCost, PairFact, Reach, aged
 from mobike.policy.links import Candidate
 
@@ -57,6 +57,13 @@ class PeerSide(IntEnum):
     """The peer has told a list without it."""
 
 
+class Carrier(IntEnum):
+    """Streams in a stream wait for each other's losses, so TCP (RFC 9329) is for where UDP does not pass."""
+
+    UDP = 0
+    TCP = 1
+
+
 class Scope(IntEnum):
     """RFC 6724 section 5, rules 2 and 6: private talks to private, global to global."""
 
@@ -90,6 +97,7 @@ class Score:
     loss: Loss
     rank: int
     """The operator's order of links."""
+    carrier: Carrier
     cost: int
     delay: int
     """Doublings of the round trip above one millisecond; `UNMEASURED` where nobody has probed."""
@@ -107,9 +115,9 @@ class Score:
     """The addresses as numbers."""
 
     @property
-    def worth(self) -> tuple[Standing, Pinned, Loss, int, int, Lifetime]:
+    def worth(self) -> tuple[Standing, Pinned, Loss, int, Carrier, int, Lifetime]:
         """What an operator would move a working SA for; all else decides only when a choice must be made anyway."""
-        return self.standing, self.pinned, self.loss, self.rank, self.cost, self.lifetime
+        return self.standing, self.pinned, self.loss, self.rank, self.carrier, self.cost, self.lifetime
 
     def __str__(self) -> str:
         said = [self.reach.name.lower().replace("_", " "), f"link rank {self.rank}"]
@@ -117,6 +125,7 @@ class Score:
         said += ["deprecated address"] if self.lifetime is Lifetime.DEPRECATED else []
         said += ["address not yet proven unique"] if self.standing is Standing.OPTIMISTIC else []
         said += ["avoided by the operator"] if self.standing is Standing.AVOIDED else []
+        said += ["in TCP, for where UDP does not pass"] if self.carrier is Carrier.TCP else []
         said += [f"cost {self.cost}"] if self.cost else []
         said += ["loses much"] if self.loss is Loss.MUCH else []
         said += ["behind a NAT"] if self.nat is NatCost.TRANSLATED else []
@@ -128,8 +137,8 @@ class Score:
         """Every field that ranks, in order: for who asks why one pair stands before another."""
         return (
             f"reach={self.reach.name.lower()} standing={self.standing.name.lower()} pinned={self.pinned.name.lower()} "
-            f"loss={self.loss.name.lower()} rank={self.rank} cost={self.cost} delay={self.delay} "
-            f"peer={self.peer_side.name.lower()} scope={self.scope.name.lower()} "
+            f"loss={self.loss.name.lower()} rank={self.rank} carrier={self.carrier.name.lower()} "
+            f"cost={self.cost} delay={self.delay} peer={self.peer_side.name.lower()} scope={self.scope.name.lower()} "
             f"lifetime={self.lifetime.name.lower()} family={self.family.name.lower()} nat={self.nat.name.lower()} "
             f"distance={self.distance} peer-order={self.peer_order}"
         )
@@ -137,7 +146,7 @@ class Score:
 
 def score(
     candidate: Candidate,
-    remote: Ip,
+    pair: Pair,
     fact: PairFact,
     *,
     pinned: bool,
@@ -147,8 +156,8 @@ def score(
     now: Nanos,
 ) -> Score:
     """The place of one legal pair."""
-    local = candidate.ip
-    in_use = current is not None and current.local == local and current.remote == remote
+    local, remote = candidate.ip, pair.remote
+    in_use = pair == current
     reach = aged(fact, now, in_use=in_use)
     measured = fact.measured_lately(now)
     return Score(
@@ -157,6 +166,7 @@ def score(
         standing=_standing(candidate),
         pinned=Pinned.YES if pinned else Pinned.NO,
         rank=candidate.rank,
+        carrier=Carrier.TCP if pair.transport is Transport.TCP else Carrier.UDP,
         cost=candidate.cost,
         loss=_loss(measured, in_use=in_use),
         delay=_delay(measured),

@@ -15,7 +15,7 @@ const BATCH: usize = 512;
 
 fn path() -> OuterPath {
     let (local, remote) = ("192.0.2.1:4500".parse().unwrap(), "198.51.100.1:4500".parse().unwrap());
-    OuterPath { local, remote, encap: true }
+    OuterPath::udp(local, remote)
 }
 
 fn inner(len: usize) -> Vec<u8> {

@@ -50,7 +50,7 @@ fn install(table: &mut EspTable, n: u32) -> Result<(), Box<dyn Error>> {
         sequence: SequenceNumbers::Short,
         limits: Limits::default(),
         replay_window: 64,
-        outer: OuterPath { local: "192.0.2.1:4500".parse()?, remote: "198.51.100.1:4500".parse()?, encap: true },
+        outer: OuterPath::udp("192.0.2.1:4500".parse()?, "198.51.100.1:4500".parse()?),
         local: &[Selector::any_v4()],
         remote: &[Selector::host(client)],
     })?;

@@ -76,7 +76,7 @@ fn answer(table: &mut EspTable, words: &[&str]) -> Answer {
 }
 
 fn outer() -> Result<OuterPath, Box<dyn Error>> {
-    Ok(OuterPath { local: "192.0.2.1:4500".parse()?, remote: "198.51.100.1:4500".parse()?, encap: true })
+    Ok(OuterPath::udp("192.0.2.1:4500".parse()?, "198.51.100.1:4500".parse()?))
 }
 
 /// `128`, `cbc-256-sha1`, `gcm8-128`, `chacha`, each with `-esn` behind it or not.

@@ -5,7 +5,7 @@
 //! One [`EspTable`] holds the Child SAs of one shard. Plain packets go in at [`EspTable::seal_routed`] and come out as
 //! ESP; ESP goes in at [`EspTable::open`] and is decrypted in place. Tunnel mode with the algorithms of [`Suite`]. The
 //! caller sends what comes out: over UDP as it is (RFC 3948), or as IP protocol 50 when
-//! [`OuterPath::encap`] is false.
+//! [`OuterPath::encap`] is [`Encap::None`].
 //!
 //! | file | holds |
 //! |---|---|
@@ -67,7 +67,7 @@ pub use event::EspEvent;
 pub use inner::{Flow, Malformed};
 pub use install::{Install, Keys, SequenceNumbers};
 pub use open::Opened;
-pub use outer::OuterPath;
+pub use outer::{Encap, OuterPath};
 pub use packet::{max_inner, sealed_len};
 pub use pair::{Counters, GroupId, SaPairId};
 pub use park::{Life, ParkedPair, Since};

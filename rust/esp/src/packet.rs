@@ -15,7 +15,7 @@
 //! ```
 
 use crate::suite::Shape;
-use crate::{OuterPath, Suite};
+use crate::{Encap, OuterPath, Suite};
 
 const SEQ: usize = 4;
 /// Where the IV starts.
@@ -108,9 +108,16 @@ pub const fn sealed_len(suite: Suite, inner_len: usize) -> usize {
 #[must_use]
 pub fn max_inner(mtu: usize, outer: &OuterPath, suite: Suite) -> usize {
     const UDP: usize = 8;
+    /// A header with time stamps, and the length of the message (RFC 9329 section 3).
+    const TCP: usize = 32 + 2;
     let shape = suite.shape();
     let ip = if outer.remote.is_ipv4() { 20 } else { 40 };
-    let around = ip + if outer.encap { UDP } else { 0 } + BODY_AT + shape.iv + shape.icv;
+    let carrier = match outer.encap {
+        Encap::None => 0,
+        Encap::Udp => UDP,
+        Encap::Tcp => TCP,
+    };
+    let around = ip + carrier + BODY_AT + shape.iv + shape.icv;
     let body = mtu.saturating_sub(around) / shape.align * shape.align;
     body.saturating_sub(TRAILER_LEN)
 }

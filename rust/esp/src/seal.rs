@@ -165,7 +165,7 @@ mod tests {
                 sequence: SequenceNumbers::Short,
                 limits: Limits::default(),
                 replay_window: 64,
-                outer: OuterPath { local: path, remote: path, encap: true },
+                outer: OuterPath::udp(path, path),
                 local: &any,
                 remote: &any,
             })

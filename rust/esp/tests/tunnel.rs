@@ -5,8 +5,8 @@ mod common;
 
 use common::*;
 use mobike_esp::{
-    Install, Keys, Limits, Malformed, Nanos, OpenError, OuterPath, SaPairId, SealError, Selector, SequenceNumbers,
-    Suite, max_inner, sealed_len,
+    Encap, Install, Keys, Limits, Malformed, Nanos, OpenError, OuterPath, SaPairId, SealError, Selector,
+    SequenceNumbers, Suite, max_inner, sealed_len,
 };
 use proptest::prelude::*;
 
@@ -149,7 +149,7 @@ fn packets_from_elsewhere_do_not_renew_the_sign_of_life() {
 #[test]
 fn ports_say_nothing_about_the_path_without_encapsulation() {
     let mut tunnel = tunnel(SUITES[0], 64);
-    let plain = mobike_esp::OuterPath { encap: false, ..reversed(home()) };
+    let plain = mobike_esp::OuterPath { encap: Encap::None, ..reversed(home()) };
     tunnel.gateway.set_outer(ID, plain).unwrap();
     let (mut other_ports, first, second) = (plain, tunnel.up(&ping()), tunnel.up(&ping()));
     other_ports.remote.set_port(0);
@@ -245,7 +245,7 @@ fn sealing_leaves_out_what_follows_the_inner_packet() {
 #[test]
 fn the_longest_inner_packet_fills_the_mtu() {
     let v6 = path("[2001:db8::1]:4500", "[2001:db8::2]:4500");
-    for (outer, around) in [(home(), 20 + 8), (v6, 40 + 8), (mobike_esp::OuterPath { encap: false, ..v6 }, 40)] {
+    for (outer, around) in [(home(), 20 + 8), (v6, 40 + 8), (mobike_esp::OuterPath { encap: Encap::None, ..v6 }, 40)] {
         for suite in all_suites() {
             for mtu in 1280..1310 {
                 let longest = max_inner(mtu, &outer, suite);

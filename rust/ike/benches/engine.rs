@@ -74,7 +74,7 @@ fn address(n: u32) -> SocketAddr {
 }
 
 fn path(n: u32) -> Path {
-    Path { local: address(n), remote: "203.0.113.1:500".parse().unwrap() }
+    Path::udp(address(n), "203.0.113.1:500".parse().unwrap())
 }
 
 impl Bout {
@@ -181,7 +181,7 @@ fn moves(c: &mut Criterion) {
             bout.gateway_time = Duration::ZERO;
             let sa = bout.client_sa.unwrap();
             for n in 0..rounds as u32 {
-                let path = Path { local: address(n + 2), remote: "203.0.113.1:4500".parse().unwrap() };
+                let path = Path::udp(address(n + 2), "203.0.113.1:4500".parse().unwrap());
                 let generation = Generation(n);
                 bout.client.handle_command(bout.now, Command::Move { sa, path, generation, addresses: None });
                 bout.pass();

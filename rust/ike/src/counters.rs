@@ -31,8 +31,14 @@ counters! {
     sent_octets,
     /// NAT keepalives put out.
     keepalives_sent,
-    /// Requests of ours sent again.
+    /// Requests of ours sent again; those for which an open stream stood in, too.
     retransmissions,
+    /// Streams for IKE SAs of ours that opened.
+    streams_opened,
+    /// Streams of IKE SAs that ended while they were in use.
+    streams_lost,
+    /// A peer went on over a newer stream.
+    streams_adopted,
     /// Repeated requests of peers answered from the cache.
     repeats_answered,
 

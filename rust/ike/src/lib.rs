@@ -44,12 +44,13 @@ pub use event::{Authorise, ChildInstall, EapAsked, Event, IkeSaUp, NatView, Send
 pub use handout::{Handout, Wanted};
 pub use id::{ChildId, Generation, Identity, IdentityPattern, ProfileId, Question, Role, SaId, Token};
 pub use limits::{ChildLimits, Limits, Volume};
-pub use path::Path;
+pub use path::{Path, Transport};
 pub use paths::{PathOrders, Prefix};
 pub use profile::Profile;
 pub use proofs::{Credential, LocalProof, Proofs, RemoteProof};
 pub use sa::exchange::eap::{EapPacket, EapReply};
 pub use sa::exchange::ppk::Ppk;
+pub use sa::exchange::streams::StreamUse;
 pub use sa::probe::place::Seen as PairSeen;
 pub use sa::watch::Traffic;
 pub use selector::Selector;

@@ -3,8 +3,8 @@
 use core::net::IpAddr;
 use core::time::Duration;
 
-use crate::Path;
 use crate::selector::Selector;
+use crate::{Path, Transport};
 
 /// Standing orders about addresses and paths of one connection.
 #[derive(Debug, Clone)]
@@ -20,6 +20,10 @@ pub struct PathOrders {
     /// A peer that moves into one of these need not prove that it receives there
     /// ([`ReturnRoutability::Untrusted`](crate::profile::ReturnRoutability::Untrusted)).
     pub trusted: Vec<Prefix>,
+    /// Paths may be datagrams.
+    pub udp: bool,
+    /// Paths may be streams (RFC 9329).
+    pub tcp: bool,
     /// Go through NATs (RFC 7296 section 2.23). If not, a packet whose addresses were rewritten is refused (RFC 4555
     /// section 3.9).
     pub nat_traversal: bool,
@@ -35,6 +39,8 @@ impl Default for PathOrders {
             v4: true,
             v6: true,
             trusted: Vec::new(),
+            udp: true,
+            tcp: false,
             nat_traversal: true,
             detection_floor: Duration::from_millis(250),
         }
@@ -46,7 +52,13 @@ impl PathOrders {
     pub fn judge(&self, path: Path) -> Result<(), Objection> {
         let family_allowed = if path.remote.is_ipv4() { self.v4 } else { self.v6 };
         let lies_in = |prefixes: &[Prefix], ip| prefixes.is_empty() || prefixes.iter().any(|prefix| prefix.holds(ip));
-        if !family_allowed {
+        let transport_allowed = match path.transport {
+            Transport::Udp => self.udp,
+            Transport::Tcp => self.tcp,
+        };
+        if !transport_allowed {
+            Err(Objection::Transport)
+        } else if !family_allowed {
             Err(Objection::Family)
         } else if !lies_in(&self.remote, path.remote.ip()) {
             Err(Objection::Remote(path.remote.ip()))
@@ -67,6 +79,8 @@ impl PathOrders {
 /// Why a path is not allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Objection {
+    /// Not in UDP, or not in TCP.
+    Transport,
     /// Not this address family.
     Family,
     /// Not this address of the peer.
@@ -78,6 +92,7 @@ pub enum Objection {
 impl core::fmt::Display for Objection {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
+            Objection::Transport => f.write_str("what carries it is not allowed"),
             Objection::Family => f.write_str("the address family is not allowed"),
             Objection::Remote(ip) => write!(f, "{ip} is no address the peer may use"),
             Objection::Local(ip) => write!(f, "{ip} is no address of ours for this connection"),

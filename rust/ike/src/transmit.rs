@@ -15,6 +15,9 @@ pub struct Transmit {
     pub bytes: Arc<[u8]>,
     /// A NAT keepalive: the one octet goes out as it is.
     pub keepalive: bool,
+    /// It went out over this path before. A stream that is open needs it no more: it repeats by itself (RFC 9329 section
+    /// 6.3); where none is open this is a reason to open one.
+    pub again: bool,
 }
 
 impl fmt::Debug for Transmit {

@@ -74,7 +74,7 @@ impl Two {
 
 fn path(pair: u8, port: u16) -> Path {
     let end = |network: u8| SocketAddr::from(([192, 0, 2, network + pair], port));
-    Path { local: end(1), remote: end(101) }
+    Path::udp(end(1), end(101))
 }
 
 // req: A5.4-1

@@ -63,7 +63,7 @@ const NOW: Nanos = Nanos(1_000_000_000);
 fn start() -> (Engine, Path) {
     let mut engine = Engine::new(Settings::default(), [9; 32]);
     engine.handle_command(NOW, Command::SetProfile { id: ProfileId(1), profile: Arc::new(profile()) });
-    let path = Path { local: "203.0.113.1:4500".parse().unwrap(), remote: "192.0.2.7:4500".parse().unwrap() };
+    let path = Path::udp("203.0.113.1:4500".parse().unwrap(), "192.0.2.7:4500".parse().unwrap());
     (engine, path)
 }
 

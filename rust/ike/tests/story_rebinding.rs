@@ -34,7 +34,7 @@ fn rebind(pair: &mut Pair, inside: IpAddr) -> Path {
     let now = pair.now;
     pair.net.nats[0].flush();
     let seen = pair.net.nats[0].seen_as(now, SocketAddr::new(inside, 4500));
-    Path { local: SocketAddr::new(WAN, 4500), remote: seen }
+    Path::udp(SocketAddr::new(WAN, 4500), seen)
 }
 
 fn checks(pair: &Pair) -> usize {

@@ -86,7 +86,7 @@ impl Wire {
     }
 
     fn connect(&mut self) -> Failable {
-        let paths = vec![Path { local: at(PHONE, 500)?, remote: at(GATEWAY, 500)? }];
+        let paths = vec![Path::udp(at(PHONE, 500)?, at(GATEWAY, 500)?)];
         let natt = NattPorts { local: NATT, remote: NATT };
         self.order(A, Command::Connect { token: Token(1), profile: PROFILE, paths, natt })?;
         for end in [A, B] {
@@ -101,7 +101,7 @@ impl Wire {
 
     fn roam(&mut self) -> Failable {
         let sa = self.ends[A].sa.ok_or("no IKE SA to move")?;
-        let path = Path { local: at(PHONE_LATER, NATT)?, remote: at(GATEWAY, NATT)? };
+        let path = Path::udp(at(PHONE_LATER, NATT)?, at(GATEWAY, NATT)?);
         let addresses = Some(Arc::from([PHONE_LATER.parse()?, PHONE.parse()?]));
         self.order(A, Command::Move { sa, path, generation: Generation(1), addresses })
     }
@@ -164,8 +164,8 @@ impl Wire {
         let mut sealed = vec![0; inner.len() + ROOM];
         let out = self.ends[from].esp.seal_routed(now, &inner, &mut sealed)?;
         sealed.truncate(out.len);
-        self.record(Path { local: out.outer.local, remote: out.outer.remote }, &sealed)?;
-        let arrived = OuterPath { local: out.outer.remote, remote: out.outer.local, encap: true };
+        self.record(Path::udp(out.outer.local, out.outer.remote), &sealed)?;
+        let arrived = OuterPath::udp(out.outer.remote, out.outer.local);
         let opened = self.ends[1 - from].esp.open(now, &arrived, &mut sealed)?;
         if sealed[opened.inner] == inner { Ok(()) } else { Err("the packet changed on its way".into()) }
     }
@@ -252,10 +252,10 @@ fn at(ip: &str, port: u16) -> Failable<SocketAddr> {
 
 /// ESP always takes the NAT traversal ports here.
 fn in_udp(path: Path) -> OuterPath {
-    let Path { mut local, mut remote } = path;
+    let Path { mut local, mut remote, .. } = path;
     local.set_port(NATT);
     remote.set_port(NATT);
-    OuterPath { local, remote, encap: true }
+    OuterPath::udp(local, remote)
 }
 
 // --- packets and files -----------------------------------------------------------------------------------------------

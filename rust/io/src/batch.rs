@@ -97,10 +97,8 @@ impl ReceiveBatch {
         if header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0 {
             return None;
         }
-        let path = Path {
-            local: sockaddr::destination(&header.msg_hdr, port)?,
-            remote: sockaddr::read_addr(self.names.get(index)?)?,
-        };
+        let local = sockaddr::destination(&header.msg_hdr, port)?;
+        let path = Path::udp(local, sockaddr::read_addr(self.names.get(index)?)?);
         let length = header.msg_len as usize;
         Some((path, self.bytes.get_mut(index * STRIDE..index * STRIDE + length)?))
     }

@@ -19,6 +19,14 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// Where the IKE SA sits that an IKE message names.
+    pub(crate) fn ike_place(self) -> Option<u32> {
+        match self {
+            Kind::Ike { ours } => ours.map(mobike_ike::table::spi::ike_place),
+            Kind::Esp { .. } | Kind::Keepalive | Kind::Runt => None,
+        }
+    }
+
     /// The shard that minted the SPI.
     pub(crate) fn shard(self) -> Option<u8> {
         match self {

@@ -17,6 +17,8 @@ pub struct CoreConfig {
     pub ike_port: u16,
     /// UDP port of IKE and ESP with NAT traversal (4500).
     pub natt_port: u16,
+    /// Listen for streams on that port, too (RFC 9329). Those that we open need no such thing.
+    pub tcp: bool,
     /// Threads, each with its own SAs: 1 to [`Settings::MAX_SHARDS`].
     pub shards: u8,
     /// Where inner packets go.
@@ -45,6 +47,7 @@ impl Default for CoreConfig {
             listen: vec![IpAddr::from([0; 4]), IpAddr::from([0; 16])],
             ike_port: 500,
             natt_port: 4500,
+            tcp: false,
             shards: 1,
             inner: InnerConfig::None,
             plane: PlaneConfig::Userspace,

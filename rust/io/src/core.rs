@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -24,6 +24,7 @@ use crate::plane::Plane;
 use crate::pool::profile_of_shard;
 use crate::shard::{Letter, Links, Shard, Totals};
 use crate::socket::UdpSocket;
+use crate::streams::Streams;
 use crate::sys;
 use crate::tun::Tun;
 use crate::words::{Event, Operation, Order};
@@ -79,7 +80,8 @@ impl Core {
         };
         // All sockets before the first thread: a port that is taken must not leave half a core running.
         let sockets: Vec<_> = (0..config.shards).map(|_| listen(config)).collect::<Result<_, _>>()?;
-        for (index, sockets) in (0..).zip(sockets) {
+        let streams: Vec<_> = (0..config.shards).map(|_| streams(config)).collect::<Result<_, _>>()?;
+        for (index, sockets) in (0..).zip(sockets.into_iter().zip(streams)) {
             let links =
                 Links { index, mailboxes: Arc::clone(&mailboxes), ring: Arc::clone(&ring), keeper: keeper.clone() };
             let starting = Starting { links, sockets, inner: inner.clone(), seed: entropy::of_shard(seed, index) };
@@ -328,6 +330,15 @@ fn listen(config: &CoreConfig) -> Result<Vec<UdpSocket>, StartError> {
     config.sockets().into_iter().map(bind).collect()
 }
 
+fn streams(config: &CoreConfig) -> Result<Streams, StartError> {
+    let shared = config.shards > 1;
+    let natt = |ip: &IpAddr| SocketAddr::new(*ip, config.natt_port);
+    let listen: Vec<_> = if config.tcp { config.listen.iter().map(natt).collect() } else { Vec::new() };
+    let most = sys::descriptors() / usize::from(config.shards) * 3 / 4;
+    let refused = |error| StartError::Listen(listen.first().copied().unwrap_or_else(|| natt(&config.listen[0])), error);
+    Streams::new(&listen, shared, most).map_err(refused)
+}
+
 /// An order that all shards get, as this one shall have it.
 fn for_shard(order: &Order, shard: usize, shards: usize) -> Order {
     match order {
@@ -342,7 +353,7 @@ fn for_shard(order: &Order, shard: usize, shards: usize) -> Order {
 /// A shard that is about to run.
 struct Starting {
     links: Links,
-    sockets: Vec<UdpSocket>,
+    sockets: (Vec<UdpSocket>, Streams),
     inner: Inner,
     seed: [u8; entropy::SEED_LEN],
 }

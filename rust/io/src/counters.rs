@@ -69,6 +69,28 @@ counters! {
         send_other,
         /// Not sent: no socket listens on the local address and port of the path.
         send_no_socket,
+        /// Not sent: no stream is open for it. The engine sends it when one is.
+        send_no_stream,
+        /// Not sent: ESP, because too much waits in its stream already.
+        send_stream_full,
+        /// Not sent again: an open stream repeats by itself.
+        stream_repeats_spared,
+        /// Streams that others opened.
+        streams_accepted,
+        /// Closed at once: too many, or too many of one site.
+        streams_refused,
+        /// Streams that we opened.
+        streams_opened,
+        /// Streams that we could not open.
+        streams_not_opened,
+        /// Streams that ended, by either end.
+        streams_ended,
+        /// Those of them that carried something else than messages.
+        streams_corrupt,
+        /// Those of them that were of no use any more, or never were.
+        streams_swept,
+        /// Given to the shard that owns the SPI of its first message.
+        streams_handed_over,
         /// Sent after all: the first time the kernel had told of an error of an older datagram instead.
         sent_again,
         /// ICMP errors: what we sent cannot be delivered, somebody says. Unreliable news: a reason to test, at most.

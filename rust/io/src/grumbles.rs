@@ -91,7 +91,7 @@ fn receive(socket: &UdpSocket) -> io::Result<Option<Grumble>> {
         let says = meaning(&sockaddr::extended_error(&message)?)?;
         let local = sockaddr::destination(&message, socket.listens().port())?;
         let remote = sockaddr::read_addr(&name)?;
-        Some(Grumble { says, path: Path { local, remote }, quoted, length: length.min(QUOTED) })
+        Some(Grumble { says, path: Path::udp(local, remote), quoted, length: length.min(QUOTED) })
     };
     Ok(read())
 }

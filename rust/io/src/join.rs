@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use mobike_esp::{OuterPath, SaPairId, SealError, Suite};
-use mobike_ike::{Command, Engine, Nanos, Path, Quoted, Transmit};
+use mobike_esp::{Encap, OuterPath, SaPairId, SealError, Suite};
+use mobike_ike::{Command, Engine, Nanos, Path, Quoted, SaId, Transmit};
 
 use crate::classify::Kind;
-use crate::plane::{Plane, Warning};
+use crate::plane::{self, Plane, Warning};
 use crate::recent::Recent;
 use crate::seen::Seen;
 use crate::words::{Event, Operation};
@@ -31,6 +31,13 @@ pub(crate) enum Stays {
     Refused(SealError),
     /// The Child SA sends ESP without UDP, which nobody here can.
     Plain,
+}
+
+/// A sealed packet: which way it goes, how long it is, whose it is.
+pub(crate) struct Leaving {
+    pub(crate) path: Path,
+    pub(crate) length: usize,
+    pub(crate) sa: SaId,
 }
 
 impl Join {
@@ -118,7 +125,7 @@ impl Join {
     /// reason. `Err`: there is no userspace plane.
     pub(crate) fn open(&mut self, now: Nanos, path: Path, bytes: &mut [u8]) -> Result<Option<Range<usize>>, Stays> {
         let Some(esp) = &mut self.plane.esp else { return Err(Stays::NoPlane) };
-        let from = OuterPath { local: path.local, remote: path.remote, encap: true };
+        let from = plane::outer_from(path);
         let Ok(opened) = esp.open(mobike_esp::Nanos(now.0), &from, bytes) else { return Ok(None) };
         if opened.path_matches {
             self.seen.heard(opened.group);
@@ -144,7 +151,7 @@ impl Join {
         true
     }
 
-    /// An inner packet sealed into `out`: how long it is there, and which way it goes.
+    /// An inner packet sealed into `out`.
     /// `most` says how long an inner packet may be on a path, with a suite.
     pub(crate) fn seal(
         &mut self,
@@ -152,14 +159,14 @@ impl Join {
         packet: &[u8],
         out: &mut [u8],
         most: impl FnOnce(&OuterPath, Suite) -> usize,
-    ) -> Result<(Path, usize), Stays> {
+    ) -> Result<Leaving, Stays> {
         let Some(esp) = &mut self.plane.esp else { return Err(Stays::NoPlane) };
         let sealed = esp.seal_routed_within(mobike_esp::Nanos(now.0), packet, out, most).map_err(Stays::Refused)?;
-        if !sealed.outer.encap {
+        if sealed.outer.encap == Encap::None {
             return Err(Stays::Plain);
         }
         self.seen.sent(sealed.group);
         self.recent.note(out, sealed.group);
-        Ok((Path { local: sealed.outer.local, remote: sealed.outer.remote }, sealed.len))
+        Ok(Leaving { path: plane::path_of(&sealed.outer), length: sealed.len, sa: SaId(sealed.group.0) })
     }
 }

@@ -7,6 +7,7 @@
 //! join        engine and data plane together, without sockets         solo      one such shard alone: for simulations
 //! classify    IKE, ESP or keepalive, and whose                      plane           Child SAs into mobike_esp
 //! socket      UDP sockets     batch   recvmmsg, sendmmsg            sockaddr        what the kernel writes
+//! streams     TCP streams (RFC 9329)
 //! inner       where inner packets go: port, TUN, nowhere            tun, packets
 //! width       how long a packet each path takes                    too_big         who sent a longer one is told so
 //! grumbles    ICMP errors about our datagrams                     recent          whose ESP such an error is about
@@ -46,6 +47,7 @@ mod shard;
 mod sockaddr;
 pub mod socket;
 mod solo;
+pub mod streams;
 mod sys;
 mod too_big;
 pub mod tun;

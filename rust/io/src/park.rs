@@ -11,7 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use mobike_esp::{
-    GroupId, Life, Limits, OuterPath, PortRange, SaPairId, Selector, SequenceNumbers, Since, Suite, Volume,
+    Encap, GroupId, Life, Limits, OuterPath, PortRange, SaPairId, Selector, SequenceNumbers, Since, Suite, Volume,
 };
 use mobike_ike::crypto::EspSuite;
 use mobike_ike::crypto::vault::{KEY_ID_LEN, STORE_KEY_LEN, Vault};
@@ -260,7 +260,7 @@ impl Parked for ParkedPair {
         }
         to.put(local_end);
         to.put(remote_end);
-        to.put(encap);
+        to.put(&number_of(*encap));
         to.put(parked);
         for side in [local, remote] {
             to.put(&(side.len() as u32));
@@ -286,7 +286,7 @@ impl Parked for ParkedPair {
             window: from.each(Reader::get)?,
             limits: Limits { soft: volume(from)?, hard: volume(from)? },
             carried: [volume(from)?, volume(from)?],
-            outer: OuterPath { local: from.get()?, remote: from.get()?, encap: from.get()? },
+            outer: OuterPath { local: from.get()?, remote: from.get()?, encap: unpark_encap(from)? },
             parked: from.get()?,
             local: from.each(unpark_selector)?,
             remote: from.each(unpark_selector)?,
@@ -296,6 +296,24 @@ impl Parked for ParkedPair {
 
 fn volume(from: &mut Reader<'_>) -> Result<Volume, Damage> {
     Ok(Volume { bytes: from.get()?, packets: from.get()? })
+}
+
+/// Before there were streams, this was "in UDP?".
+fn number_of(encap: Encap) -> u8 {
+    match encap {
+        Encap::None => 0,
+        Encap::Udp => 1,
+        Encap::Tcp => 2,
+    }
+}
+
+fn unpark_encap(from: &mut Reader<'_>) -> Result<Encap, Damage> {
+    match from.get()? {
+        0u8 => Ok(Encap::None),
+        1 => Ok(Encap::Udp),
+        2 => Ok(Encap::Tcp),
+        _ => Err(from.damage("encapsulation")),
+    }
 }
 
 /// By its name, which outlives the order of any enum.

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use mobike_esp::{
-    EspEvent, EspTable, GcmIcv, GroupId, Install, InstallError, KeyBits, Keys, Limits, OuterPath, ParkedPair,
+    Encap, EspEvent, EspTable, GcmIcv, GroupId, Install, InstallError, KeyBits, Keys, Limits, OuterPath, ParkedPair,
     PortRange, SaPairId, SequenceNumbers, Suite, Volume,
 };
 use mobike_ike::crypto::{Encr, EspSuite, Integ, Mode};
-use mobike_ike::{ChildId, ChildInstall, ChildLimits, Path, SaId, Selector, Sends};
+use mobike_ike::{ChildId, ChildInstall, ChildLimits, Path, SaId, Selector, Sends, Transport};
 
 use crate::config::{CoreConfig, PlaneConfig};
 use crate::words::ChildUp;
@@ -84,7 +84,7 @@ impl Plane {
             suite: install.suite,
             local_ts: install.local_ts,
             remote_ts: install.remote_ts,
-            encap: outer.encap,
+            encap: outer.encap != Encap::None,
         };
         (up, refusal)
     }
@@ -165,7 +165,7 @@ impl Plane {
             suite: suite_back(pair.suite, pair.sequence)?,
             local_ts: pair.local.iter().map(translate_back).collect(),
             remote_ts: pair.remote.iter().map(translate_back).collect(),
-            encap: pair.outer.encap,
+            encap: pair.outer.encap != Encap::None,
         })
     }
 
@@ -250,7 +250,10 @@ impl Ways {
     /// ESP in UDP always uses the NAT traversal ports, also where IKE stayed on the other one because there is no NAT:
     /// whoever knows NAT traversal takes it there at any time (RFC 7296 section 2.23).
     fn outer(&self, path: Path, encap: bool) -> OuterPath {
-        let Path { mut local, mut remote } = path;
+        if path.is_stream() {
+            return outer_from(path);
+        }
+        let Path { mut local, mut remote, .. } = path;
         let encap = encap || self.always_encap;
         if encap && local.port() != self.natt_port {
             local.set_port(self.natt_port);
@@ -258,13 +261,28 @@ impl Ways {
                 remote.set_port(self.natt_port);
             }
         }
-        OuterPath { local, remote, encap }
+        OuterPath { local, remote, encap: if encap { Encap::Udp } else { Encap::None } }
     }
 }
 
 fn limits(from: ChildLimits) -> Limits {
     let volume = |from: mobike_ike::Volume| Volume { bytes: from.bytes, packets: from.packets };
     Limits { soft: volume(from.soft), hard: volume(from.hard) }
+}
+
+/// Where a packet came from that came over this path.
+pub(crate) fn outer_from(path: Path) -> OuterPath {
+    let encap = match path.transport {
+        Transport::Udp => Encap::Udp,
+        Transport::Tcp => Encap::Tcp,
+    };
+    OuterPath { local: path.local, remote: path.remote, encap }
+}
+
+/// The path that encapsulated packets take.
+pub(crate) fn path_of(outer: &OuterPath) -> Path {
+    let transport = if outer.encap == Encap::Tcp { Transport::Tcp } else { Transport::Udp };
+    Path { local: outer.local, remote: outer.remote, transport }
 }
 
 /// The algorithms of a Child SA as the userspace plane calls them.
@@ -350,14 +368,14 @@ pub fn userspace_knows(suite: EspSuite) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use mobike_esp::SaPairId;
+    use mobike_esp::{Encap, SaPairId};
     use mobike_ike::crypto::{ChildKeys, Ephemeral, IkeSuite, KeMethod, Nonces, Role, SeededRandom, SkeySeed, Spis};
     use mobike_ike::{ChildId, ChildInstall, ChildLimits, SaId, Selector, Sends};
 
     use super::{CoreConfig, Path, Plane, Ways};
 
     fn path(local: &str, remote: &str) -> Path {
-        Path { local: local.parse().unwrap(), remote: remote.parse().unwrap() }
+        Path::udp(local.parse().unwrap(), remote.parse().unwrap())
     }
 
     #[test]
@@ -373,8 +391,8 @@ mod tests {
     #[test]
     fn without_force_the_path_decides() {
         let ways = Ways { always_encap: false, ike_port: 500, natt_port: 4500 };
-        assert!(!ways.outer(path("192.0.2.1:500", "192.0.2.2:500"), false).encap);
-        assert!(ways.outer(path("192.0.2.1:4500", "192.0.2.2:4500"), true).encap);
+        assert_eq!(ways.outer(path("192.0.2.1:500", "192.0.2.2:500"), false).encap, Encap::None);
+        assert_eq!(ways.outer(path("192.0.2.1:4500", "192.0.2.2:4500"), true).encap, Encap::Udp);
     }
 
     fn child(spi: u32, local: &str) -> ChildInstall {

@@ -3,13 +3,14 @@
 //! ```text
 //! wait        poll: mailbox, ring, inner packets, sockets, or the nearest deadline
 //! mail        orders; datagrams and packets that belong here but came in elsewhere
-//! sockets     a batch each: to the engine, to ESP, or to the shard that the SPI names
+//! sockets     a batch each: to the engine, to ESP, or to the shard that the SPI names; streams likewise
 //! inner       a batch: sealed straight into the send buffers
 //! deadlines
 //! settle      events first, so that Child SAs are installed before the answers that announce them leave; then transmits
 //! ```
 
 mod hearsay;
+mod streams;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -24,13 +25,15 @@ use crate::classify::{Kind, MARKER, classify};
 use crate::clock;
 use crate::counters::IoCounters;
 use crate::inner::Inner;
-use crate::join::{Join, Stays};
+use crate::join::{Join, Leaving, Stays};
 use crate::mailbox::{Mailbox, Ring};
 use crate::packets::Packets;
 use crate::park::{Keeper, Record, Verdict};
 use crate::plane::Plane;
 use crate::plug::Plugs;
 use crate::socket::UdpSocket;
+use crate::streams::Streams;
+use crate::streams::one::Stream;
 use crate::sys;
 use crate::too_big::{Teller, may_be_cut};
 use crate::width::{SHORT, Widths};
@@ -62,6 +65,8 @@ pub(crate) enum Letter {
         path: Path,
         quoted: Box<[u8]>,
     },
+    /// A stream whose first message is for an SA here.
+    Stream(Box<Stream>),
     AskTotals(Sender<Totals>),
     /// IKE SAs that changed since they were last told, at most so many.
     AskChanged(usize, Sender<Vec<SaId>>),
@@ -150,6 +155,7 @@ struct Inside {
 /// The tunnel's outside: sockets and what is about to leave by them.
 struct Outside {
     sockets: Vec<UdpSocket>,
+    streams: Streams,
     send: SendBatch,
     plugs: Plugs,
     widths: Widths,
@@ -171,7 +177,7 @@ impl Shard {
         engine: Engine,
         plane: Plane,
         inner: Inner,
-        sockets: Vec<UdpSocket>,
+        (sockets, streams): (Vec<UdpSocket>, Streams),
         natt_port: u16,
     ) -> Shard {
         let mut engine = engine;
@@ -181,6 +187,7 @@ impl Shard {
         let reads_inner = links.index == 0;
         let outside = Outside {
             sockets,
+            streams,
             send: SendBatch::new(),
             plugs: Plugs::default(),
             widths: Widths::default(),
@@ -210,6 +217,9 @@ impl Shard {
             let now = clock::now();
             let next = self.read_mail(now);
             self.read_sockets(now);
+            if self.is_ready(STREAMS_AT) {
+                self.read_streams(now);
+            }
             self.read_inner(now);
             self.meet_deadlines(now);
             self.settle(now);
@@ -226,11 +236,14 @@ impl Shard {
         self.polls.push(sys::readable(room));
         let inner = if self.reads_inner { self.inside.inner.fd() } else { None };
         self.polls.push(sys::readable(inner.unwrap_or(-1)));
+        self.polls.push(sys::readable(self.outside.streams.fd()));
         self.polls.extend(self.outside.sockets.iter().map(|socket| sys::readable(socket.fd())));
     }
 
     fn wait(&mut self) {
-        let deadline = self.inside.join.poll_timeout();
+        let deadline = self.inside.join.poll_timeout().into_iter().chain(self.outside.streams.poll_timeout()).min();
+        // Who may not listen reads no stream: a peer repeats nothing there.
+        self.polls[STREAMS_AT].fd = if self.behind { -1 } else { self.outside.streams.fd() };
         let at_most =
             if self.mail.is_empty() { deadline.map(|at| at.since(clock::now())) } else { Some(Duration::ZERO) };
         sys::wait(&mut self.polls, at_most);
@@ -264,6 +277,7 @@ impl Shard {
             Letter::Datagram { path, kind, mut bytes } => {
                 self.inside.take(now, path, kind, &mut bytes, self.behind, &mut self.outside.counters);
             }
+            Letter::Stream(stream) => self.take_stream(now, *stream),
             Letter::Inner { tried, packet } => self.outside.seal(now, &mut self.inside, &self.links, &packet, tried),
             Letter::Unreachable { tried, path, quoted } => {
                 self.outside.unreachable(now, &mut self.inside, &self.links, path, &quoted, tried);
@@ -337,6 +351,7 @@ impl Shard {
                 // What was ordered before leaves before the cable is pulled.
                 self.settle(now);
                 self.outside.plugs.set(address, up);
+                self.outside.streams.plug(address, up);
             }
         }
     }
@@ -398,6 +413,7 @@ impl Shard {
 
     fn meet_deadlines(&mut self, now: Nanos) {
         self.inside.join.handle_timeout(now);
+        self.sweep_streams(now);
     }
 
     /// Events, then transmits.
@@ -407,10 +423,11 @@ impl Shard {
         self.links.ring.put(&mut join.held);
         self.behind = !join.held.is_empty();
         while let Some(transmit) = join.poll_transmit() {
-            self.outside.transmit(&transmit);
+            self.outside.transmit(now, join, &transmit);
         }
         let Outside { sockets, send, counters, .. } = &mut self.outside;
         send.flush(sockets, counters);
+        self.flush_streams(now);
     }
 
     pub(crate) fn totals(&self) -> Totals {
@@ -422,7 +439,8 @@ impl Shard {
 const MAIL_AT: usize = 0;
 const ROOM_AT: usize = 1;
 const INNER_AT: usize = 2;
-const SOCKETS_AT: usize = 3;
+const STREAMS_AT: usize = 3;
+const SOCKETS_AT: usize = 4;
 
 impl Inside {
     fn take(&mut self, now: Nanos, path: Path, kind: Kind, bytes: &mut [u8], behind: bool, counters: &mut IoCounters) {
@@ -448,11 +466,14 @@ impl Inside {
 }
 
 impl Outside {
-    fn transmit(&mut self, transmit: &mobike_ike::Transmit) {
+    fn transmit(&mut self, now: Nanos, join: &mut Join, transmit: &mobike_ike::Transmit) {
         let path = transmit.path;
         if self.plugs.is_out(path.local.ip()) {
             self.counters.unplugged += 1;
             return;
+        }
+        if path.is_stream() {
+            return self.transmit_in_stream(now, join, transmit);
         }
         let marked = path.local.port() == self.natt_port && !transmit.keepalive;
         let marker: &[u8] = if marked { &MARKER } else { &[] };
@@ -470,7 +491,7 @@ impl Outside {
             let fits = packet.len() <= SHORT || may_be_cut(packet);
             if fits { usize::MAX } else { widths.most_inner(now, outer, suite, counters) }
         };
-        let (path, length) = match inside.join.seal(now, packet, send.buffer(), most) {
+        let Leaving { path, length, sa } = match inside.join.seal(now, packet, send.buffer(), most) {
             Ok(sealed) => sealed,
             Err(Stays::Refused(SealError::TooLong { most, outer })) => {
                 return self.refuse_long(now, inside, packet, most, &outer);
@@ -497,6 +518,9 @@ impl Outside {
             return;
         }
         self.counters.inner_out += 1;
+        if path.is_stream() {
+            return self.push_in_stream(now, inside, (path, sa.slot()), length);
+        }
         self.send.push(&self.sockets, path, length, &mut self.counters);
     }
 

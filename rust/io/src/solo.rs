@@ -14,9 +14,9 @@ use crate::classify::{Kind, MARKER, classify, classify_own};
 use crate::config::CoreConfig;
 use crate::core::Sums;
 use crate::counters::IoCounters;
-use crate::join::{Join, Stays};
+use crate::join::{Join, Leaving, Stays};
 use crate::park::{Keeper, Record, Verdict};
-use crate::plane::Plane;
+use crate::plane::{self, Plane};
 use crate::shard::Totals;
 use crate::words::{Event, Order};
 use crate::{ChildCounters, packets};
@@ -198,7 +198,7 @@ impl Solo {
     /// A plain packet into the tunnels; false where it found no way, which is counted.
     pub fn inner_send(&mut self, now: Nanos, packet: &[u8]) -> bool {
         match self.join.seal(now, packet, &mut self.scratch, |_, _| usize::MAX) {
-            Ok((path, length)) => {
+            Ok(Leaving { path, length, .. }) => {
                 self.counters.inner_out += 1;
                 self.join.tell(now);
                 let bytes = self.scratch.get(..length).unwrap_or_default().to_vec();
@@ -223,7 +223,7 @@ impl Solo {
     /// Where the data plane sends the Child SAs of this IKE SA; `None` if it has none.
     #[must_use]
     pub fn plane_path(&self, sa: SaId) -> Option<Path> {
-        self.join.plane.outer_of(sa).map(|outer| Path { local: outer.local, remote: outer.remote })
+        self.join.plane.outer_of(sa).map(|outer| plane::path_of(&outer))
     }
 
     /// What a Child SA has carried; `None` if there is none, or no userspace plane.

@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     fn outer(local: &str, remote: &str) -> OuterPath {
-        OuterPath { local: local.parse().unwrap(), remote: remote.parse().unwrap(), encap: true }
+        OuterPath::udp(local.parse().unwrap(), remote.parse().unwrap())
     }
 
     fn at(millis: u64) -> Nanos {

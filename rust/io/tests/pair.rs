@@ -90,10 +90,8 @@ impl End {
 }
 
 fn path(from: &End, local: usize, to: &End, remote: usize) -> Path {
-    Path {
-        local: SocketAddr::new(from.addresses[local], from.ports.1),
-        remote: SocketAddr::new(to.addresses[remote], to.ports.1),
-    }
+    let end = |end: &End, address: usize| SocketAddr::new(end.addresses[address], end.ports.1);
+    Path::udp(end(from, local), end(to, remote))
 }
 
 fn profile(name: &str, local: &str, remote: &str) -> Profile {
@@ -141,9 +139,11 @@ impl Tunnel {
         let request_virtual_ip = RequestVip { v4: true, v6: false };
         let wanted = Profile { request_virtual_ip, remote_ts: net(), ..profile("home", "phone", "gw") };
         phone.order(Command::SetProfile { id: ProfileId(0), profile: Arc::new(wanted) });
-        let first = Path {
-            local: SocketAddr::new(phone.addresses[0], phone.ports.0),
-            remote: SocketAddr::new(gateway.addresses[0], gateway.ports.0),
+        let end = |end: &End| SocketAddr::new(end.addresses[0], end.ports.0);
+        let natt = |end: &End| SocketAddr::new(end.addresses[0], end.ports.1);
+        let first = match config.tcp {
+            false => Path::udp(end(&phone), end(&gateway)),
+            true => Path::tcp(natt(&phone), natt(&gateway)),
         };
         let natt = NattPorts { local: phone.ports.1, remote: gateway.ports.1 };
         phone.order(Command::Connect { token: Token(5), profile: ProfileId(0), paths: vec![first], natt });
@@ -357,4 +357,25 @@ fn without_a_data_plane_the_control_plane_still_works() {
     let tunnel = Tunnel::between(47, &config);
     assert!(tunnel.phone.core.child_counters(tunnel.at_phone.1.child).is_none());
     assert_eq!(tunnel.phone.counter("esp_children"), 0);
+}
+
+fn in_streams() -> CoreConfig {
+    CoreConfig { tcp: true, ..with_port() }
+}
+
+fn allow_tcp(profile: &mut Profile) {
+    profile.paths.tcp = true;
+}
+
+#[test]
+fn a_tunnel_is_set_up_over_a_stream_and_carries_traffic_both_ways() {
+    let tunnel = Tunnel::served(61, &in_streams(), allow_tcp);
+    assert!(tunnel.at_phone.0.path.is_stream() && tunnel.at_gateway.0.path.is_stream());
+    tunnel.carries(300);
+    for end in [&tunnel.phone, &tunnel.gateway] {
+        assert_eq!(end.counter("ike_keepalives_sent"), 0);
+        assert_eq!(end.counter("ike_retransmissions"), end.counter("io_stream_repeats_spared"));
+    }
+    assert_eq!(tunnel.gateway.counter("io_streams_accepted"), 1);
+    assert_eq!(tunnel.phone.counter("io_streams_opened"), 1);
 }

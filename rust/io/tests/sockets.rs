@@ -50,7 +50,7 @@ impl Bench {
 
     fn put(&mut self, source: &str, to: &StdSocket, bytes: &[u8]) {
         let local = SocketAddr::new(source.parse().unwrap(), self.port());
-        let path = Path { local, remote: to.local_addr().unwrap() };
+        let path = Path::udp(local, to.local_addr().unwrap());
         send_parts(&mut self.send, &self.sockets, path, &[bytes], &mut self.counters);
     }
 
@@ -116,7 +116,7 @@ fn each_datagram_leaves_from_the_address_that_its_path_names() {
 fn more_than_a_batch_goes_out_and_comes_in_whole_and_in_order() {
     let mut from = Bench::listening_on("127.0.7.1".parse().unwrap());
     let mut to = Bench::listening_on("127.0.7.2".parse().unwrap());
-    let path = Path { local: from.sockets[0].listens(), remote: to.sockets[0].listens() };
+    let path = Path::udp(from.sockets[0].listens(), to.sockets[0].listens());
     let count = 3 * BATCH + 5;
     for number in 0..count {
         let body = vec![number as u8; 1 + number];
@@ -155,7 +155,7 @@ fn a_closed_port_at_the_peer_changes_nothing() {
     let mut bench = Bench::listening_on(ANY_V4);
     let gone = peer("127.0.0.1");
     let here = peer("127.0.0.1");
-    let path = Path { local: (Ipv4Addr::new(127, 0, 5, 1), bench.port()).into(), remote: gone.local_addr().unwrap() };
+    let path = Path::udp((Ipv4Addr::new(127, 0, 5, 1), bench.port()).into(), gone.local_addr().unwrap());
     drop(gone);
     for _ in 0..3 {
         send_parts(&mut bench.send, &bench.sockets, path, &[b"anybody?"], &mut bench.counters);
@@ -176,7 +176,7 @@ fn errors_of_older_datagrams_cost_no_newer_one_on_either_way() {
         let mut bench = Bench::listening_on(any);
         let (gone, here) = (peer(own), peer(own));
         let port = bench.port();
-        let to_gone = Path { local: SocketAddr::new(own.parse().unwrap(), port), remote: gone.local_addr().unwrap() };
+        let to_gone = Path::udp(SocketAddr::new(own.parse().unwrap(), port), gone.local_addr().unwrap());
         drop(gone);
         for number in 0..ROUNDS {
             send_parts(&mut bench.send, &bench.sockets, to_gone, &[b"anybody?"], &mut bench.counters);

@@ -89,6 +89,7 @@ classes! {
     Addresses from "mobike.address" {
         endpoint: "Endpoint",
         path: "Path",
+        transport: "Transport",
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple};
 
-use mobike_ike::{Authorise, EapAsked, IkeSaUp, NatView, Path, Role, Selector};
+use mobike_ike::{Authorise, EapAsked, IkeSaUp, NatView, Path, Role, Selector, Transport};
 use mobike_io::{ChildUp, Event};
 
 use crate::classes::{Addresses, Events, Members};
@@ -241,7 +241,12 @@ impl<'py> Writer<'py, '_> {
 
     pub(crate) fn path(&mut self, path: Path) -> PyResult<Object<'py>> {
         let (local, remote) = (self.endpoint(path.local)?, self.endpoint(path.remote)?);
-        Addresses::get(self.py)?.path.bind(self.py).call1((local, remote))
+        let classes = Addresses::get(self.py)?;
+        let new = classes.path.bind(self.py);
+        match path.transport {
+            Transport::Udp => new.call1((local, remote)),
+            Transport::Tcp => new.call1((local, remote, classes.transport.bind(self.py).call1(("tcp",))?)),
+        }
     }
 
     fn endpoint(&mut self, endpoint: SocketAddr) -> PyResult<Object<'py>> {

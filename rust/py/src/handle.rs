@@ -35,7 +35,7 @@ pub(crate) struct Core {
 impl Core {
     #[new]
     #[pyo3(signature = (
-        *, listen, ike_port = 500, natt_port = 4500, shards = 1, inner = "none", tun_name = "mobike%d", tun_mtu = 1400,
+        *, listen, ike_port = 500, natt_port = 4500, tcp = false, shards = 1, inner = "none", tun_name = "mobike%d", tun_mtu = 1400,
         plane = "userspace", always_encap = true, cookie_threshold = 1_000, max_half_open = 50_000, prefix_limits = None, puzzle_limits = None, hardest_solved = 20,
         half_open_lifetime = 30_000_000_000, max_sas = 1 << 20, pin_cpus = None, seed = None, store_key = None
     ))]
@@ -45,6 +45,7 @@ impl Core {
         listen: Vec<String>,
         ike_port: u16,
         natt_port: u16,
+        tcp: bool,
         shards: u8,
         inner: &str,
         tun_name: &str,
@@ -78,6 +79,7 @@ impl Core {
             listen: listen.iter().map(|text| address(text)).collect::<PyResult<_>>()?,
             ike_port,
             natt_port,
+            tcp,
             shards,
             inner,
             plane,

@@ -142,6 +142,8 @@ fn paths(from: &Bound<'_, PyAny>) -> PyResult<PathOrders> {
         v4: families.contains(&4),
         v6: families.contains(&6),
         trusted: prefixes(intern!(py, "trusted"))?,
+        udp: field(from, intern!(py, "udp"))?,
+        tcp: field(from, intern!(py, "tcp"))?,
         nat_traversal: field(from, intern!(py, "nat_traversal"))?,
         detection_floor: span(from, intern!(py, "detection_floor"))?,
     })

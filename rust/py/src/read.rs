@@ -43,7 +43,12 @@ pub(crate) fn path(object: &Bound<'_, PyAny>) -> PyResult<Path> {
     if local.is_ipv4() != remote.is_ipv4() {
         return Err(wrong("path", format_args!("{local} and {remote} are of different families")));
     }
-    Ok(Path { local, remote })
+    let transport: String = field(object, pyo3::intern!(py, "transport"))?;
+    match transport.as_str() {
+        "udp" => Ok(Path::udp(local, remote)),
+        "tcp" => Ok(Path::tcp(local, remote)),
+        other => Err(wrong("transport", format_args!("{other:?} is neither udp nor tcp"))),
+    }
 }
 
 pub(crate) fn path_field<'py>(object: &Bound<'py, PyAny>, name: &Bound<'py, PyString>) -> PyResult<Path> {

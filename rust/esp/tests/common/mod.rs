@@ -32,7 +32,7 @@ pub fn ip(text: &str) -> IpAddr {
 }
 
 pub fn path(local: &str, remote: &str) -> OuterPath {
-    OuterPath { local: local.parse().unwrap(), remote: remote.parse().unwrap(), encap: true }
+    OuterPath::udp(local.parse().unwrap(), remote.parse().unwrap())
 }
 
 /// As the client sees it.

@@ -56,7 +56,7 @@ pub fn engine(input: &[u8]) {
 /// The engine's view of a path to a gateway.
 fn path(port: u8) -> Path {
     let remote = SocketAddr::from(([192, 0, 2, 1], 500 + u16::from(port)));
-    Path { local: SocketAddr::from(([203, 0, 113, 1], 500)), remote }
+    Path::udp(SocketAddr::from(([203, 0, 113, 1], 500)), remote)
 }
 
 fn laid_over(request: &[u8], octets: &[u8]) -> Vec<u8> {

@@ -4,6 +4,7 @@ mod commands;
 mod datagram;
 pub mod park;
 mod reauth;
+mod streams;
 mod unreachable;
 
 pub use unreachable::Quoted;

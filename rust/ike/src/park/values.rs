@@ -3,9 +3,9 @@
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
-use crate::Path;
 use crate::id::{Generation, Identity, SaId};
 use crate::park::{Damage, Parked, Reader, Writer};
+use crate::{Path, Transport};
 
 macro_rules! number {
     ($($number:ty)+) => {$(
@@ -81,11 +81,16 @@ impl Parked for IpAddr {
     }
 
     fn unpark(from: &mut Reader<'_>) -> Result<Self, Damage> {
-        match from.get()? {
-            4u8 => from.get().map(Ipv4Addr::from_bits).map(IpAddr::V4),
-            6 => from.get().map(Ipv6Addr::from_bits).map(IpAddr::V6),
-            _ => Err(from.damage("address")),
-        }
+        let family = from.get()?;
+        address_of(family, from)
+    }
+}
+
+fn address_of(family: u8, from: &mut Reader<'_>) -> Result<IpAddr, Damage> {
+    match family {
+        4 => from.get().map(Ipv4Addr::from_bits).map(IpAddr::V4),
+        6 => from.get().map(Ipv6Addr::from_bits).map(IpAddr::V6),
+        _ => Err(from.damage("address")),
     }
 }
 
@@ -100,15 +105,27 @@ impl Parked for SocketAddr {
     }
 }
 
+/// Stands in front of a stream's path. One of datagrams begins with the family of its address, as before there were streams.
+const STREAM: u8 = 0x54;
+
 impl Parked for Path {
     fn park(&self, to: &mut Writer) {
-        let Path { local, remote } = self;
+        let Path { local, remote, transport } = self;
+        if *transport == Transport::Tcp {
+            to.put(&STREAM);
+        }
         to.put(local);
         to.put(remote);
     }
 
     fn unpark(from: &mut Reader<'_>) -> Result<Self, Damage> {
-        Ok(Path { local: from.get()?, remote: from.get()? })
+        match from.get()? {
+            STREAM => Ok(Path::tcp(from.get()?, from.get()?)),
+            family => {
+                let local = SocketAddr::new(address_of(family, from)?, from.get()?);
+                Ok(Path::udp(local, from.get()?))
+            }
+        }
     }
 }
 

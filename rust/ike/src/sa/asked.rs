@@ -77,7 +77,8 @@ pub fn agreed_extensions(mobike: bool, profile: &Profile, payloads: &Payloads<'_
 
 /// NO_NATS_ALLOWED for a message that takes this path.
 pub fn push_no_nats(writer: &mut SkWriter, path: Path) {
-    if let Some(ends) = NoNatsAllowed::new(path.local, path.remote) {
+    // Of a stream that we opened we do not know the port.
+    if let Some(ends) = NoNatsAllowed::new(path.local, path.remote).filter(|_| !path.is_stream()) {
         let mut scratch = [0; SCRATCH_LEN];
         writer.push(&Payload::Notify(MobikeNotify::NoNatsAllowed(ends).notify(&mut scratch)));
     }

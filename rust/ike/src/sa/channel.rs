@@ -6,6 +6,7 @@ use core::fmt;
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use crate::Path;
 use crate::crypto::{CryptoError, IkeKeys, IvCounter, Role, Spis};
 use crate::sa::fragments::{self, Collected, Collector};
 use crate::table::room::Room;
@@ -23,6 +24,8 @@ pub struct Channel {
     iv: IvCounter,
     /// Both ends put fragments together (RFC 7383).
     fragments: bool,
+    /// And yet nothing leaves in pieces: the path is a stream.
+    whole: bool,
     /// Pieces of a message of the peer.
     collected: Option<Box<Collector>>,
 }
@@ -127,13 +130,13 @@ impl Channel {
     /// A channel with fresh keys.
     #[must_use]
     pub fn new(spis: Spis, role: Role, keys: IkeKeys) -> Channel {
-        Channel { spis, role, keys, iv: IvCounter::new(), fragments: false, collected: None }
+        Channel { spis, role, keys, iv: IvCounter::new(), fragments: false, whole: false, collected: None }
     }
 
     /// One that takes its place, with what both ends agreed on.
     #[must_use]
     pub fn renewed(&self, spis: Spis, role: Role, keys: IkeKeys) -> Channel {
-        Channel { fragments: self.fragments, ..Channel::new(spis, role, keys) }
+        Channel { fragments: self.fragments, whole: self.whole, ..Channel::new(spis, role, keys) }
     }
 
     /// A key that the ends share otherwise becomes part of the root of further keys (RFC 8784).
@@ -158,6 +161,16 @@ impl Channel {
     /// From now on long messages go in pieces, and those of the peer are put together: both ends said that they can.
     pub fn use_fragments(&mut self) {
         self.fragments = true;
+    }
+
+    /// Messages leave over this path from now on: those over a stream in one piece (RFC 9329 section 7.4).
+    pub fn take(&mut self, path: Path) {
+        self.take_stream(path.is_stream());
+    }
+
+    /// The same; whether it is a stream.
+    pub fn take_stream(&mut self, stream: bool) {
+        self.whole = stream;
     }
 
     /// Check and decrypt `message` in place. A fragment is kept, within what `room` has, until the others are there; the last
@@ -204,7 +217,7 @@ impl Channel {
         let header = Header::new(self.spis.initiator, self.spis.responder, message.exchange, flags, message.id);
         let mut writer = SkWriter::reuse(&header, self.sizes(), core::mem::take(buffer));
         fill(&mut writer);
-        if self.fragments && writer.message_len() > LONGEST_PIECE {
+        if self.fragments && !self.whole && writer.message_len() > LONGEST_PIECE {
             return self.seal_in_pieces(buffer, writer);
         }
         let mut unsealed = writer.finish().map_err(|_| CryptoError::BufferLength)?;

@@ -110,22 +110,32 @@ impl Context {
     /// Put out a message. One in fragments has them one behind the other, each with its header (RFC 7383): so it is kept,
     /// repeated and answered with as one, and only here it becomes datagrams.
     pub fn send(&mut self, path: Path, bytes: Arc<[u8]>) {
+        self.send_pieces(path, bytes, false);
+    }
+
+    /// The same once more over the same path, for there is no answer yet.
+    pub fn send_again(&mut self, path: Path, bytes: Arc<[u8]>) {
+        self.counters.retransmissions += 1;
+        self.send_pieces(path, bytes, true);
+    }
+
+    fn send_pieces(&mut self, path: Path, bytes: Arc<[u8]>, again: bool) {
         let whole = wire::length_of(&bytes).is_none_or(|length| length >= bytes.len());
         if whole {
-            return self.put_out(path, bytes);
+            return self.put_out(path, bytes, again);
         }
         let mut rest = &bytes[..];
         while let Some((piece, behind)) = wire::length_of(rest).and_then(|length| rest.split_at_checked(length)) {
             self.counters.fragments_sent += 1;
-            self.put_out(path, Arc::from(piece));
+            self.put_out(path, Arc::from(piece), again);
             rest = behind;
         }
     }
 
-    fn put_out(&mut self, path: Path, bytes: Arc<[u8]>) {
+    fn put_out(&mut self, path: Path, bytes: Arc<[u8]>, again: bool) {
         self.counters.sent += 1;
         self.counters.sent_octets += bytes.len() as u64;
-        self.transmits.push_back(Transmit { path, bytes, keepalive: false });
+        self.transmits.push_back(Transmit { path, bytes, keepalive: false, again });
     }
 
     /// Say one line to people, unless too much was said already.

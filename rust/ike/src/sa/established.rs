@@ -251,6 +251,7 @@ impl Established {
             closing_until: Nanos::NEVER,
         };
         established.set_nat(setup.now, setup.nat);
+        established.channel.take(established.path);
         established
     }
 
@@ -451,10 +452,12 @@ impl Established {
         self.requests.tidy();
     }
 
-    /// Must the peer prove that it receives at this address?
+    /// Must the peer prove that it receives there? Whoever has opened a stream has done so.
     #[must_use]
-    pub fn wants_proof_of(&self, address: IpAddr) -> bool {
+    pub fn wants_proof_on(&self, path: Path) -> bool {
+        let address = path.remote.ip();
         match self.profile.return_routability {
+            _ if path.is_stream() => false,
             // The certificate is proof enough (D5.5-1).
             _ if self.proven.contains(&address) => false,
             ReturnRoutability::Before | ReturnRoutability::After => true,
@@ -466,7 +469,7 @@ impl Established {
     fn send_request(&mut self, ctx: &mut Context, now: Nanos, id: u32, mut ask: Ask) -> bool {
         if let Ask::Update { cookie, .. } = &mut ask {
             // The answer comes from where it will send us traffic, so let it prove that (M3.7-1).
-            *cookie = self.wants_proof_of(self.path.remote.ip()).then(|| {
+            *cookie = self.wants_proof_on(self.path).then(|| {
                 let mut octets = [0; 16];
                 ctx.random.fill(&mut octets);
                 octets
@@ -488,7 +491,7 @@ impl Established {
             | Ask::FollowIke
             | Ask::FollowChild => (self.path, self.generation),
         };
-        let natted = self.nat.we_are_behind && self.speaks_mobike();
+        let natted = self.nat.we_are_behind && self.speaks_mobike() && !path.is_stream();
         let nat_hashes = self.natt.then(|| NatHashes::of(self.channel.spis, path));
         let exchange = match ask {
             Ask::RekeyIke | Ask::MakeChild => ExchangeType::CREATE_CHILD_SA,
@@ -575,8 +578,12 @@ impl Established {
     fn keep_nat_awake(&mut self, ctx: &mut Context, now: Nanos) {
         if self.keepalive_at <= now {
             self.keepalive_at = now + self.profile.nat_keepalive;
+            if self.path.is_stream() {
+                return; // what keeps a stream open is the stream's business (RFC 9329 section 6.7)
+            }
             ctx.counters.keepalives_sent += 1;
-            ctx.transmits.push_back(Transmit { path: self.path, bytes: Arc::from(KEEPALIVE), keepalive: true });
+            let bytes = Arc::from(KEEPALIVE);
+            ctx.transmits.push_back(Transmit { path: self.path, bytes, keepalive: true, again: false });
         }
     }
 

@@ -51,9 +51,14 @@ pub fn detect(payloads: &Payloads<'_>, spis: Spis, path: Path) -> Option<Detecte
     };
     let first = hashes(NotifyType::NAT_DETECTION_DESTINATION_IP).next()?;
     hashes(NotifyType::NAT_DETECTION_SOURCE_IP).next()?;
-    let nat = NatView {
-        we_are_behind: !matches(NotifyType::NAT_DETECTION_DESTINATION_IP, path.local),
-        peer_is_behind: !matches(NotifyType::NAT_DETECTION_SOURCE_IP, path.remote),
+    // A stream passes NATs, whatever its ports look like on the other side (RFC 9329 section 6.6).
+    let nat = if path.is_stream() {
+        NatView::default()
+    } else {
+        NatView {
+            we_are_behind: !matches(NotifyType::NAT_DETECTION_DESTINATION_IP, path.local),
+            peer_is_behind: !matches(NotifyType::NAT_DETECTION_SOURCE_IP, path.remote),
+        }
     };
     let seen_as = first.data.first_chunk().map_or(0, |octets| u64::from_be_bytes(*octets));
     Some(Detected { nat, seen_as })

@@ -389,8 +389,7 @@ impl Established {
         let farewells = rekeying.retired.iter_mut().filter_map(|retired| retired.farewell.as_mut());
         for delete in farewells.filter(|delete| delete.retry.next <= now) {
             delete.retry.again(now, &self.profile.retransmit, &mut ctx.random);
-            ctx.counters.retransmissions += 1;
-            ctx.send(delete.path, Arc::clone(&delete.bytes));
+            ctx.send_again(delete.path, Arc::clone(&delete.bytes));
         }
         self.tidy_rekeying();
     }

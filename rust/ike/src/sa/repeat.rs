@@ -35,6 +35,7 @@ impl Established {
             self.forget_path();
         }
         self.path = path;
+        self.channel.take(path);
         let (policy, pace) = (self.profile.retransmit, self.search_pace());
         for request in self.requests.outstanding_mut() {
             request.many_paths |= request.path != path;
@@ -73,7 +74,9 @@ impl Established {
     /// the initiator moves.
     fn places_of_peer(&self) -> Vec<SocketAddr> {
         let telling = |request: &Outstanding| matches!(request.ask, Ask::Announce { path: Some(_), .. });
-        if self.part == Role::Initiator || !self.requests.outstanding().iter().any(telling) {
+        // A responder opens no streams.
+        let looks = self.part == Role::Responder && !self.path.is_stream();
+        if !looks || !self.requests.outstanding().iter().any(telling) {
             return Vec::new();
         }
         let port = self.path.remote.port();
@@ -96,6 +99,7 @@ impl Established {
                 return Some(DownReason::PeerSilent(silent_for));
             }
             let unanswered_for = now.since(request.retry.started);
+            let before = request.path;
             if matches!(request.ask, Ask::Probe { .. } | Ask::Repair { .. })
                 && request.path != here
                 && request.retry.tries >= PROBE_TRIES
@@ -110,8 +114,12 @@ impl Established {
                     request.path = next;
                 }
             }
-            ctx.counters.retransmissions += 1;
-            ctx.send(request.path, Arc::clone(&request.bytes));
+            if request.path == before {
+                ctx.send_again(request.path, Arc::clone(&request.bytes));
+            } else {
+                ctx.counters.retransmissions += 1;
+                ctx.send(request.path, Arc::clone(&request.bytes));
+            }
             let speaks = speaks.is_none_or(|first| first == request.id);
             if request.retry.tries >= SILENT_TRIES && unanswered_for >= unsure && !closing && speaks {
                 let (path, generation, tries) = (request.path, request.generation, request.retry.tries);

@@ -63,6 +63,8 @@ pub const QUICK_ELSEWHERE: u8 = 3;
 const QUICK_CHECK: u8 = 2;
 /// Apart so far at least where somebody says that a path is dead, however seldom silence of the data may be asked about.
 const NEWS_PACE: Duration = Duration::from_millis(80);
+/// So many times longer than elsewhere is silence borne on a TCP path: its first repetitions take a second.
+const STREAM_CALM: u32 = 4;
 /// Tests of a stream that goes one way only become this many doublings rarer.
 const MOST_DOUBLINGS: u8 = 2;
 
@@ -153,7 +155,7 @@ impl Established {
         if unheard_since == Nanos::NEVER || !self.hurries() || asking() {
             return Nanos::NEVER;
         }
-        let wait = self.profile.paths.detection_floor + 3 * self.watch.round_trip();
+        let wait = (self.profile.paths.detection_floor + 3 * self.watch.round_trip()) * self.calm();
         unheard_since + wait * (1 << answered.min(MOST_DOUBLINGS))
     }
 
@@ -254,7 +256,12 @@ impl Established {
     }
 
     fn pace(&self) -> Duration {
-        (2 * self.watch.round_trip()).max(self.profile.paths.detection_floor / 3)
+        (2 * self.watch.round_trip()).max(self.profile.paths.detection_floor / 3) * self.calm()
+    }
+
+    /// A stream repeats what is lost, and all behind it waits: nothing is said by a pause of that length.
+    fn calm(&self) -> u32 {
+        if self.path.is_stream() { STREAM_CALM } else { 1 }
     }
 
     /// The control plane believes that the path is silent: it is not.

@@ -445,7 +445,7 @@ mod tests {
             id,
             ask,
             bytes: answer("request"),
-            path: Path { local: end, remote: end },
+            path: Path::udp(end, end),
             generation: Generation(0),
             retry,
             many_paths: false,

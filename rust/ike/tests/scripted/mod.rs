@@ -68,7 +68,7 @@ pub fn profile() -> Profile {
 
 /// The engine's view of a path from a peer at this address.
 pub fn path(peer: &str) -> Path {
-    Path { local: "203.0.113.1:4500".parse().unwrap(), remote: SocketAddr::new(peer.parse().unwrap(), 4500) }
+    Path::udp("203.0.113.1:4500".parse().unwrap(), SocketAddr::new(peer.parse().unwrap(), 4500))
 }
 
 fn drain(engine: &mut Engine, events: &mut Vec<Event>) -> Vec<(Path, Vec<u8>)> {

@@ -220,7 +220,7 @@ impl Net {
 
     /// A message leaves: the copies that travel, or why none does.
     pub fn carry(&mut self, told: &Told) -> Result<Vec<Copy>, &'static str> {
-        let Path { local, remote } = told.path;
+        let Path { local, remote, .. } = told.path;
         if self.unplugged.contains(&local.ip()) {
             return Err("cable pulled at the sender");
         }

@@ -146,12 +146,12 @@ impl Pair {
 
     /// A path of the client before NAT traversal: port 500 on both ends.
     pub fn init_path(local: IpAddr, remote: IpAddr) -> Path {
-        Path { local: SocketAddr::new(local, 500), remote: SocketAddr::new(remote, 500) }
+        Path::udp(SocketAddr::new(local, 500), SocketAddr::new(remote, 500))
     }
 
     /// A path of the client once IKE has floated to port 4500.
     pub fn path(local: IpAddr, remote: IpAddr) -> Path {
-        Path { local: SocketAddr::new(local, 4500), remote: SocketAddr::new(remote, 4500) }
+        Path::udp(SocketAddr::new(local, 4500), SocketAddr::new(remote, 4500))
     }
 
     /// The client sets out to connect over these pairs of addresses.

@@ -251,7 +251,7 @@ impl World {
         }
         // The shell swallows keepalives.
         if let (Ok((id, destination)), false) = (landed, keepalive) {
-            self.hand_over(id, Path { local: destination, remote: copy.source }, copy.bytes);
+            self.hand_over(id, Path::udp(destination, copy.source), copy.bytes);
         }
     }
 

@@ -45,7 +45,7 @@ impl Tunnel {
         for (end, profile) in profiles.into_iter().enumerate() {
             tunnel.order(end, Command::SetProfile { id: ProfileId(0), profile: Arc::new(profile) });
         }
-        let path = Path { local: "192.0.2.1:500".parse().unwrap(), remote: "192.0.2.2:500".parse().unwrap() };
+        let path = Path::udp("192.0.2.1:500".parse().unwrap(), "192.0.2.2:500".parse().unwrap());
         let natt = NattPorts { local: 4500, remote: 4500 };
         tunnel.order(0, Command::Connect { token: Token(1), profile: ProfileId(0), paths: vec![path], natt });
         assert_eq!(tunnel.children(0).len(), 1);

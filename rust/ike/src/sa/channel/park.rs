@@ -13,7 +13,7 @@ const CHANCE: u32 = 48;
 impl Channel {
     /// Write it.
     pub fn park(&self, to: &mut Writer) {
-        let Channel { spis, role, keys, iv, fragments, collected: _ } = self;
+        let Channel { spis, role, keys, iv, fragments, whole: _, collected: _ } = self;
         to.put(spis);
         to.put(role);
         keys.park(to);
@@ -28,6 +28,6 @@ impl Channel {
         let jump = LEAST_JUMP + (random.next_u64() >> (u64::BITS - CHANCE));
         let next = from.get::<u64>()?.checked_add(jump).ok_or_else(|| from.damage("IV that is left"))?;
         let fragments = from.get()?;
-        Ok(Channel { spis, role, keys, iv: IvCounter::starting_at(next), fragments, collected: None })
+        Ok(Channel { spis, role, keys, iv: IvCounter::starting_at(next), fragments, whole: false, collected: None })
     }
 }

@@ -72,8 +72,7 @@ impl Established {
         for (nth, request) in self.requests.outstanding_mut().iter_mut().enumerate() {
             request.retry = request.retry.elsewhere(now, &policy, &mut ctx.random);
             if nth == 0 {
-                ctx.counters.retransmissions += 1;
-                ctx.send(request.path, Arc::clone(&request.bytes));
+                ctx.send_again(request.path, Arc::clone(&request.bytes));
             }
         }
     }

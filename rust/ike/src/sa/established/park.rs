@@ -143,7 +143,7 @@ impl Established {
         let name: Arc<str> = from.get()?;
         let (profile_id, profile) = known(&name).ok_or_else(|| ResumeError::UnknownProfile(name.to_string()))?;
         let suite: IkeSuite = from.get()?;
-        let channel = Channel::unpark(from, &suite, random)?;
+        let mut channel = Channel::unpark(from, &suite, random)?;
         let part = if from.get()? { Role::Initiator } else { Role::Responder };
         let (peer_id, path) = (from.get()?, from.get()?);
         let (generation, settled, nat, natt) = (from.get()?, from.get()?, from.get()?, from.get()?);
@@ -170,6 +170,7 @@ impl Established {
         let proof_due = reauth::due_again(turn, part, &profile, proof_lasts / 4, random);
         let proof_over = reauth::over(turn, part, &profile);
         let (lifetime, ike_end) = (profile.ike_lifetime, expire::hard(turn, profile.limits.ike_hard));
+        channel.take(path);
         let mut established = Established {
             id,
             channel,

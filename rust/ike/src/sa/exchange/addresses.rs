@@ -84,7 +84,7 @@ pub fn next_pair(request: &Outstanding, peers: &[SocketAddr]) -> Option<Path> {
     let pairs = locals.flat_map(|local| {
         let fits = move |remote: &&SocketAddr| remote.is_ipv4() == local.is_ipv4();
         let local = SocketAddr::new(local, first.local.port());
-        peers.iter().filter(fits).map(move |remote| Path { local, remote: *remote })
+        peers.iter().filter(fits).map(move |remote| Path::udp(local, *remote))
     });
     let mut turns = vec![*first];
     turns.extend(pairs.filter(|pair| pair != first).take(MAX_PAIRS - 1));

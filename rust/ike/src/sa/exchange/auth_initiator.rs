@@ -109,7 +109,7 @@ pub struct Authenticating {
     proposed: (Vec<Selector>, Vec<Selector>),
     /// Message id of the request.
     auth_id: u32,
-    request: Arc<[u8]>,
+    pub(super) request: Arc<[u8]>,
     retry: Retry,
     /// The answer came, and the control plane is asked about the peer.
     parked: Option<Box<Parked>>,
@@ -486,8 +486,7 @@ pub fn on_timeout(sa: &mut Sa, ctx: &mut Context, now: Nanos) {
         }
     } else if now >= asking.retry.next {
         asking.retry.again(now, &asking.order.profile.retransmit, &mut ctx.random);
-        ctx.counters.retransmissions += 1;
-        ctx.send(asking.path, Arc::clone(&asking.request));
+        ctx.send_again(asking.path, Arc::clone(&asking.request));
     }
 }
 

@@ -12,7 +12,7 @@ use crate::sa::channel::{Opened, Outgoing};
 use crate::sa::context::Context;
 use crate::sa::established::{self, Established};
 use crate::sa::exchange::{
-    admission, away, create_child, follow_up, hint, mobike, reauth, rekey_child, rekey_ike, repair, retired,
+    admission, away, create_child, follow_up, hint, mobike, reauth, rekey_child, rekey_ike, repair, retired, streams,
 };
 use crate::sa::path::{NatHashes, detect};
 use crate::sa::window::{Ask, Outstanding, Standing};
@@ -82,6 +82,10 @@ fn on_request(
         Ok(payloads) if !sa.is_in_use(spis) => retired::serve(sa, ctx, now, &request, &payloads),
         Ok(payloads) => match serve(sa, ctx, now, &request, &payloads) {
             Some(DownReason::PeerDeleted) if rekey_ike::outlives_delete(sa, ctx, now) => None,
+            None => {
+                streams::on_request(sa, ctx, now, path);
+                None
+            }
             ended => ended,
         },
         Err(error) => {

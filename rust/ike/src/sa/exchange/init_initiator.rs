@@ -300,6 +300,13 @@ impl Connecting {
         }
     }
 
+    /// A stream is open that this path stands for.
+    pub fn go_out(&self, ctx: &mut Context, path: Path) {
+        if self.order.paths.contains(&path) {
+            ctx.send(path, Arc::clone(&self.request));
+        }
+    }
+
     /// Somebody says that the request cannot be delivered over this path: a path that was not tried yet has its turn now.
     /// Nothing else changes, so that news made up by a stranger cost no more than one early round.
     pub fn hasten(&mut self, ctx: &mut Context, now: Nanos, path: Path) {
@@ -342,6 +349,7 @@ pub fn on_timeout(sa: &mut Sa, ctx: &mut Context, now: Nanos) {
     }
     let paths = connecting.order.paths.len();
     connecting.path = (connecting.path + 1) % paths;
+    let again = connecting.tried == paths;
     connecting.tried = (connecting.tried + 1).min(paths);
     // A path tried for the first time gets the short first wait; later rounds get longer and longer ones.
     if connecting.retry.tries as usize >= paths {
@@ -351,8 +359,13 @@ pub fn on_timeout(sa: &mut Sa, ctx: &mut Context, now: Nanos) {
         connecting.retry = Retry::begin(now, &connecting.order.profile.retransmit, &mut ctx.random);
         connecting.retry.tries = tries + 1;
     }
-    ctx.counters.retransmissions += 1;
-    ctx.send(connecting.order.paths[connecting.path], Arc::clone(&connecting.request));
+    let (path, request) = (connecting.order.paths[connecting.path], Arc::clone(&connecting.request));
+    if again {
+        ctx.send_again(path, request);
+    } else {
+        ctx.counters.retransmissions += 1;
+        ctx.send(path, request);
+    }
 }
 
 /// An answer came.
@@ -475,6 +488,7 @@ fn proceed(
     if payloads.has(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED) {
         channel.use_fragments();
     }
+    channel.take(path);
     let detected = detect(payloads, spis, path).filter(|_| connecting.order.profile.paths.nat_traversal);
     let Sa::AwaitInitAnswer(connecting) = core::mem::replace(sa, Sa::Ended) else { return };
     let Connecting { order, id, nonce, request, .. } = *connecting;

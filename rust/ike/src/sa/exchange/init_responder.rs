@@ -57,6 +57,8 @@ pub struct HalfOpen {
     pub mixed: bool,
     /// The peer puts fragments together.
     fragments: bool,
+    /// It came over a stream.
+    pub stream: bool,
     /// How far the key exchange is.
     pub secret: Secret,
     /// How far the additional ones are.
@@ -168,6 +170,7 @@ impl HalfOpen {
         if self.fragments {
             channel.use_fragments();
         }
+        channel.take_stream(self.stream);
         Some((channel, auth))
     }
 }
@@ -295,6 +298,7 @@ pub fn answer(
         ppk,
         mixed: false,
         fragments,
+        stream: path.is_stream(),
         secret: Secret::Pair(pair),
         steps: Steps::default(),
         refusal: None,

@@ -25,9 +25,9 @@ use crate::wire::{ExchangeType, KeMethod as KeNumber, KeyExchange, NotifyType, P
 /// Our IKE_INTERMEDIATE is unanswered.
 #[derive(Debug)]
 pub struct Advancing {
-    agreed: Agreed,
+    pub(super) agreed: Agreed,
     ephemeral: Ephemeral,
-    request: Arc<[u8]>,
+    pub(super) request: Arc<[u8]>,
     /// The request as AUTH covers it.
     intact: Vec<u8>,
     retry: Retry,
@@ -152,7 +152,6 @@ pub fn on_timeout(sa: &mut Sa, ctx: &mut Context, now: Nanos) {
         }
     } else if now >= asking.retry.next {
         asking.retry.again(now, &asking.agreed.order.profile.retransmit, &mut ctx.random);
-        ctx.counters.retransmissions += 1;
-        ctx.send(asking.agreed.path, Arc::clone(&asking.request));
+        ctx.send_again(asking.agreed.path, Arc::clone(&asking.request));
     }
 }

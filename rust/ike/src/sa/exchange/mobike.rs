@@ -101,7 +101,7 @@ fn replace_list(sa: &mut Established, ctx: &mut Context, request: &Request, list
 /// UPDATE_SA_ADDRESSES: the addresses and ports are those of the datagram (M3.5-7).
 fn on_update(sa: &mut Established, ctx: &mut Context, now: Nanos, request: &Request, payloads: &Payloads<'_>) {
     let proven_before = sa.is_proven(request.path, now);
-    let proof_wanted = sa.wants_proof_of(request.path.remote.ip());
+    let proof_wanted = sa.wants_proof_on(request.path);
     let Mobility::Responder { last_update, checking, pace } = &mut sa.mobility else {
         ctx.counters.updates_unexpected += 1;
         return;
@@ -371,7 +371,7 @@ fn tell_older_list_here(sa: &mut Established, ctx: &mut Context, now: Nanos, pat
 
 /// A liveness answer told how the peer sees us; another NAT, or another mapping, is news (M3.8-2).
 pub fn note_nat(sa: &mut Established, ctx: &mut Context, path: Path, request: &Outstanding, payloads: &Payloads<'_>) {
-    if request.many_paths || request.path != sa.path {
+    if request.many_paths || request.path != sa.path || sa.path.is_stream() {
         return;
     }
     let Some(detected) = detected(sa, payloads, path) else { return };

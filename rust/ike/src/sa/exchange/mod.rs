@@ -18,6 +18,7 @@
 //! admission        what of it policy refuses           retrial          what is asked anew after a NAT was seen
 //! away             the initiator vanishes for a while, by agreement
 //! repair           ESP over another path than agreed: asked about first, followed after
+//! streams          an IKE SA on a TCP stream that opens, ends, is followed by another
 //! ppk              a key that both ends share besides
 //! proof            AUTH: what it proves, how ours is made; peers that wait to be judged
 //! offers           SA payloads against our suites         traffic          TS payloads
@@ -57,4 +58,5 @@ pub mod rekey_ike;
 pub mod repair;
 pub mod retired;
 pub mod retrial;
+pub mod streams;
 pub mod traffic;

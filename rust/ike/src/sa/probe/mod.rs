@@ -307,7 +307,9 @@ pub fn order_watch(sa: &mut Established, ctx: &mut Context, now: Nanos, paths: &
         });
         return;
     };
-    probing.watch(now, paths, interval);
+    // A poll of a stream would say how TCP does, after opening one for it.
+    let paths: Vec<Path> = paths.iter().copied().filter(|path| !path.is_stream()).collect();
+    probing.watch(now, &paths, interval);
     sa.probing = Some(probing);
 }
 
