@@ -39,7 +39,7 @@ struct Siege {
 
 fn path(n: u64) -> Path {
     let [.., a, b, c] = n.to_be_bytes();
-    Path { local: "203.0.113.1:500".parse().unwrap(), remote: SocketAddr::from(([10, a, b, c], 500)) }
+    Path::udp("203.0.113.1:500".parse().unwrap(), SocketAddr::from(([10, a, b, c], 500)))
 }
 
 impl Siege {

@@ -42,7 +42,7 @@ pub fn ip(text: &str) -> IpAddr {
 
 pub fn path_from(from: IpAddr) -> Path {
     let gateway = if from.is_ipv4() { ip("203.0.113.1") } else { ip("2001:db8:ffff::1") };
-    Path { local: SocketAddr::new(from, 500), remote: SocketAddr::new(gateway, 500) }
+    Path::udp(SocketAddr::new(from, 500), SocketAddr::new(gateway, 500))
 }
 
 pub fn profile(local: &str, remote: IdentityPattern, secret: &[u8]) -> Profile {
