@@ -19,14 +19,22 @@ CRATE_MAY_USE = {
 }
 """Crates of ours that a crate may depend on."""
 
+VOCABULARY = {
+    "command", "event", "profile", "proofs", "eap", "handout", "children", "paths", "path", "id", "limits", "selector",
+    "time", "crypto", "wire",
+}  # fmt: skip
+"""Modules of the `ike` crate in which orders and facts are said."""
+
 ROOM_MAY_USE = {
     "wire": {"wire"},
     "park": {"park", "path", "id"},
     "crypto": {"crypto", "time", "park"},
     "table": {"table", "time", "path", "id", "selector", "crypto", "wire", "profile", "counters", "settings"},
+    # What engine and control plane say to each other knows nothing of how an SA works.
+    **dict.fromkeys(("command", "event", "profile", "proofs", "eap", "handout", "children", "paths"), VOCABULARY),
     "sa": {
         "sa", "table", "wire", "crypto", "time", "path", "id", "selector", "profile", "children", "handout", "proofs",
-        "event", "command", "counters", "limits", "settings", "transmit", "park",
+        "event", "command", "counters", "limits", "settings", "transmit", "park", "eap",
     },
 }  # fmt: skip
 """Modules of the `ike` crate that a room may import. `engine` is the only door and may use them all."""

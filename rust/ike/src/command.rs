@@ -5,9 +5,9 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use crate::Path;
+use crate::eap::EapReply;
 use crate::id::{ChildId, Generation, Identity, ProfileId, Question, SaId, Token};
 use crate::profile::Profile;
-use crate::sa::exchange::eap::EapReply;
 
 /// UDP ports used once IKE floats to NAT traversal (RFC 7296 section 2.23).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,7 @@
 //! profile   standing orders        paths    which addresses they allow    proofs   how both ends prove who they are
 //! children  which Child SAs a profile wants, and allows
 //! park      an established SA as octets, and back: what survives a restart
-//! handout   what goes with inner addresses
+//! handout   what goes with inner addresses    eap   packets of a method, as they are
 //! id        names of things        selector traffic selectors
 //! table     many SAs: slab, SPIs, timer wheel, half-open defence
 //! sa        one IKE SA: window, timers, path; sa/exchange: one exchange per file
@@ -18,6 +18,7 @@ pub mod children;
 pub mod command;
 pub mod counters;
 pub mod crypto;
+pub mod eap;
 pub mod engine;
 pub mod event;
 pub mod handout;
@@ -39,19 +40,17 @@ pub mod wire;
 pub use children::{ChildOrders, ChildPlan};
 pub use command::{Command, NattPorts, Verdict};
 pub use counters::Counters;
+pub use eap::{EapPacket, EapReply};
 pub use engine::{Engine, Quoted};
-pub use event::{Authorise, ChildInstall, EapAsked, Event, IkeSaUp, NatView, Sends};
+pub use event::{Authorise, ChildInstall, EapAsked, Event, IkeSaUp, NatView, PairSeen, Sends};
 pub use handout::{Handout, Wanted};
 pub use id::{ChildId, Generation, Identity, IdentityPattern, ProfileId, Question, Role, SaId, Token};
 pub use limits::{ChildLimits, Limits, Volume};
 pub use path::{Path, Transport};
 pub use paths::{PathOrders, Prefix};
 pub use profile::Profile;
-pub use proofs::{Credential, LocalProof, Proofs, RemoteProof};
-pub use sa::exchange::eap::{EapPacket, EapReply};
-pub use sa::exchange::ppk::Ppk;
+pub use proofs::{Credential, LocalProof, Ppk, Proofs, RemoteProof};
 pub use sa::exchange::streams::StreamUse;
-pub use sa::probe::place::Seen as PairSeen;
 pub use sa::watch::Traffic;
 pub use selector::Selector;
 pub use settings::{HalfOpenLimits, PrefixLimits, PuzzleLimits, QuestionLimits, Settings};

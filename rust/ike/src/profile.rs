@@ -10,8 +10,7 @@ use crate::handout::{Handout, Wanted};
 use crate::id::{Identity, IdentityPattern};
 use crate::limits::Limits;
 use crate::paths::PathOrders;
-use crate::proofs::Proofs;
-use crate::sa::exchange::ppk::Ppk;
+use crate::proofs::{Ppk, Proofs};
 use crate::selector::Selector;
 use crate::wire::Extensions;
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::crypto::{PublicKey, SigningKey};
+use crate::crypto::{PublicKey, SecretBytes, SigningKey};
 
 /// Both ends' ways.
 #[derive(Debug, Clone, Default)]
@@ -42,6 +42,17 @@ impl Proofs {
             RemoteProof::SharedKey | RemoteProof::Keys(_) | RemoteProof::Eap => &[],
         }
     }
+}
+
+/// A key that both ends share besides (RFC 8784), and its name.
+#[derive(Debug, Clone)]
+pub struct Ppk {
+    /// How the peer knows it by.
+    pub id: Box<[u8]>,
+    /// The key.
+    pub key: SecretBytes,
+    /// Without it there is no IKE SA.
+    pub required: bool,
 }
 
 /// How we prove who we are.

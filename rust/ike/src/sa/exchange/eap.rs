@@ -4,11 +4,10 @@
 //! knows: each one is a parked question ([`Event::Eap`]), answered by [`Command::Eap`](crate::Command::Eap) with the next
 //! packet, with the key that the method agreed on, or with a refusal. Nobody else's word ends a conversation well.
 
-use core::fmt;
-
 use crate::Nanos;
 use crate::crypto::auth::SignedOctets;
 use crate::crypto::{AuthKeys, PrfKey, Role, SecretBytes};
+use crate::eap::{EapPacket, EapReply};
 use crate::event::{AuthRefusal, EapAsked, Event, NoticeKind};
 use crate::id::{Identity, Question};
 use crate::sa::Sa;
@@ -16,49 +15,10 @@ use crate::sa::context::{About, Context};
 use crate::sa::exchange::proof::{Asked, Ours};
 use crate::sa::exchange::{eap_initiator, eap_responder};
 use crate::table::parking::Ticket;
-use crate::wire::{AuthMethod, Authentication, Eap, EapCode};
-
-/// Octets of the longest EAP packet that is taken from a peer. Methods with more to say send pieces (RFC 5216 section 2.1.5);
-/// a RADIUS server takes no more either (RFC 2865 section 3).
-pub const LONGEST_PACKET: usize = 4096;
+use crate::wire::{AuthMethod, Authentication, Eap};
 
 /// Packets of the peer in one conversation: a chain of certificates in small pieces both ways is half of it.
 pub const MOST_ROUNDS: u8 = 100;
-
-/// One EAP packet. `Debug` does not show it: some methods send a password.
-#[derive(Clone, PartialEq, Eq)]
-pub struct EapPacket(Box<[u8]>);
-
-impl EapPacket {
-    /// From octets whose header tells the truth; `None` if it does not.
-    #[must_use]
-    pub fn new(octets: Vec<u8>) -> Option<EapPacket> {
-        Eap::parse(&octets).is_ok().then(|| EapPacket(octets.into_boxed_slice()))
-    }
-
-    /// The octets.
-    #[must_use]
-    pub fn octets(&self) -> &[u8] {
-        &self.0
-    }
-
-    /// As the peer sent it; `None` if it is too long.
-    fn of(eap: &Eap<'_>) -> Option<EapPacket> {
-        let octets = eap.to_octets()?;
-        (octets.len() <= LONGEST_PACKET).then(|| EapPacket(octets.into_boxed_slice()))
-    }
-
-    /// Read it, if it is of this kind.
-    pub(super) fn read(&self, code: EapCode) -> Option<Eap<'_>> {
-        Eap::parse(&self.0).ok().filter(|eap| eap.code == code)
-    }
-}
-
-impl fmt::Debug for EapPacket {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "EapPacket({} octets)", self.0.len())
-    }
-}
 
 /// Where a conversation is.
 #[derive(Debug)]
@@ -181,32 +141,6 @@ impl Talk {
         let given = PrfKey::from_slice(auth.data).ok_or(AuthRefusal::BadAuth)?;
         if wanted == given { Ok(()) } else { Err(AuthRefusal::BadAuth) }
     }
-}
-
-/// What the control plane says to a packet.
-#[derive(Debug, Clone)]
-pub enum EapReply {
-    /// Send this one.
-    Send {
-        /// The next packet.
-        packet: EapPacket,
-        /// Responder: the peer has failed already, for this reason; the packet tells it, and it may say nothing more.
-        refused: Option<std::sync::Arc<str>>,
-    },
-    /// The method has ended well.
-    Agreed {
-        /// The MSK, if the method makes one.
-        key: Option<SecretBytes>,
-        /// Responder: who the peer proved to be.
-        peer: Option<Identity>,
-        /// Responder: inner addresses for it, in place of one of the pool; one of a family at most counts.
-        addresses: Vec<core::net::IpAddr>,
-    },
-    /// It has failed.
-    Failed {
-        /// One line for people.
-        why: std::sync::Arc<str>,
-    },
 }
 
 /// The control plane says what comes next.

@@ -6,13 +6,14 @@
 use crate::Nanos;
 use crate::crypto::auth::SignedOctets;
 use crate::crypto::{AuthKeys, Role};
+use crate::eap::EapReply;
 use crate::event::{AuthRefusal, ConnectError};
 use crate::id::Identity;
 use crate::proofs::{LocalProof, RemoteProof};
 use crate::sa::Sa;
 use crate::sa::context::Context;
 use crate::sa::exchange::auth_initiator::{self, Authenticating, Peer, error_of, id_body, received_id_body};
-use crate::sa::exchange::eap::{EapReply, Talk};
+use crate::sa::exchange::eap::Talk;
 use crate::sa::exchange::ppk;
 use crate::sa::exchange::proof::{Asked, Ours};
 use crate::wire::{EapCode, Payload, Payloads};

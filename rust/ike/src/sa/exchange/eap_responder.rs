@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use crate::crypto::auth::SignedOctets;
 use crate::crypto::{AuthKeys, Role};
+use crate::eap::EapReply;
 use crate::event::AuthRefusal;
 use crate::id::{Identity, ProfileId, Question};
 use crate::profile::Profile;
@@ -26,7 +27,7 @@ use crate::sa::channel::{Opened, Plain};
 use crate::sa::context::Context;
 use crate::sa::exchange::auth_initiator::{id_body, received_id_body, with_id};
 use crate::sa::exchange::auth_responder::{self, LINGER, Peer, deny, prove};
-use crate::sa::exchange::eap::{EapReply, Talk};
+use crate::sa::exchange::eap::Talk;
 use crate::sa::exchange::init_responder::HalfOpen;
 use crate::sa::exchange::ppk::{self, Said};
 use crate::sa::exchange::proof::{self, Asked, Ours};

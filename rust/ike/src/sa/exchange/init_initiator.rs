@@ -24,11 +24,11 @@ use crate::crypto::{Ephemeral, Hashes, KeMethod, Nonces, Role, SkeySeed, Spis, k
 use crate::event::{ConnectError, Event, NoticeKind};
 use crate::id::{ProfileId, SaId, Token};
 use crate::profile::Profile;
+use crate::proofs::Ppk;
 use crate::sa::Sa;
 use crate::sa::channel::Channel;
 use crate::sa::context::{About, Context};
 use crate::sa::exchange::init_initiator::solving::Solving;
-use crate::sa::exchange::ppk::Ppk;
 use crate::sa::exchange::reauth::{self, Old};
 use crate::sa::exchange::{auth_initiator, intermediate_initiator, offers, proof};
 use crate::sa::path::{Detected, detect};

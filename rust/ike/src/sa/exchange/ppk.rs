@@ -9,19 +9,8 @@
 //! With EAP it is the last IKE_AUTH, after the conversation, that names the key; what the gateway proves itself by before
 //! that is made without it.
 
-use crate::crypto::SecretBytes;
+use crate::proofs::Ppk;
 use crate::wire::{Authentication, NotifyType, Payload, Payloads, SkWriter};
-
-/// The key and its name.
-#[derive(Debug, Clone)]
-pub struct Ppk {
-    /// How the peer knows it by.
-    pub id: Box<[u8]>,
-    /// The key.
-    pub key: SecretBytes,
-    /// Without it there is no IKE SA.
-    pub required: bool,
-}
 
 /// PPK_ID_FIXED: a name that both ends were given.
 const FIXED: u8 = 2;

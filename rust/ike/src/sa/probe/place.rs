@@ -11,6 +11,7 @@
 
 use core::time::Duration;
 
+use crate::event::PairSeen;
 use crate::{Nanos, Path};
 
 /// Identifiers of ours that are remembered for each pair.
@@ -64,20 +65,7 @@ pub struct Place {
     backward: Way,
     rtt: RoundTrip,
     losses: Losses,
-    told: Option<(Seen, Nanos)>,
-}
-
-/// What is told of a pair.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Seen {
-    /// What we send there arrives.
-    pub forward: bool,
-    /// What the peer sends from there arrives.
-    pub backward: bool,
-    /// Smoothed; `None` while no echo came back.
-    pub rtt: Option<Duration>,
-    /// Of a thousand polls of late, so many had no echo.
-    pub loss_permille: u16,
+    told: Option<(PairSeen, Nanos)>,
 }
 
 /// An identifier of ours.
@@ -251,18 +239,18 @@ impl Place {
     }
 
     /// What is to be told now, if anything is new.
-    pub fn news(&mut self, now: Nanos) -> Option<Seen> {
+    pub fn news(&mut self, now: Nanos) -> Option<PairSeen> {
         let (Some(forward), Some(backward)) = self.ways() else { return None };
         if self.forward.recovers() || self.backward.recovers() {
             return None;
         }
-        let seen = Seen { forward, backward, rtt: self.rtt.smoothed(), loss_permille: self.losses.permille() };
+        let seen = PairSeen { forward, backward, rtt: self.rtt.smoothed(), loss_permille: self.losses.permille() };
         let worth_it = match self.told {
             // Nobody asked about it, and nothing is wrong.
             None => self.ordered || !(forward && backward),
             Some((told, at)) => {
                 (told.forward, told.backward) != (forward, backward)
-                    || (self.ordered && now >= at + DRIFT_TOLD && (seen.drifted(&told) || now >= at + RETOLD))
+                    || (self.ordered && now >= at + DRIFT_TOLD && (drifted(&seen, &told) || now >= at + RETOLD))
             }
         };
         if worth_it {
@@ -272,19 +260,17 @@ impl Place {
     }
 }
 
-impl Seen {
-    /// Do the numbers differ enough to be worth telling?
-    fn drifted(&self, told: &Seen) -> bool {
-        /// Differences in loss below this are chance.
-        const LOSS: u16 = 100;
-        /// Differences in time below this decide nothing.
-        const TIME: Duration = Duration::from_millis(5);
-        let slower = match (self.rtt, told.rtt) {
-            (Some(now), Some(before)) => now.abs_diff(before) > TIME.max(before / 4),
-            (now, before) => now.is_some() != before.is_some(),
-        };
-        slower || self.loss_permille.abs_diff(told.loss_permille) >= LOSS
-    }
+/// Do the numbers differ enough from what was told to be worth telling?
+fn drifted(seen: &PairSeen, told: &PairSeen) -> bool {
+    /// Differences in loss below this are chance.
+    const LOSS: u16 = 100;
+    /// Differences in time below this decide nothing.
+    const TIME: Duration = Duration::from_millis(5);
+    let slower = match (seen.rtt, told.rtt) {
+        (Some(now), Some(before)) => now.abs_diff(before) > TIME.max(before / 4),
+        (now, before) => now.is_some() != before.is_some(),
+    };
+    slower || seen.loss_permille.abs_diff(told.loss_permille) >= LOSS
 }
 
 /// One direction.
