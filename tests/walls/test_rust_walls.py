@@ -21,7 +21,7 @@ CRATE_MAY_USE = {
 
 VOCABULARY = {
     "command", "event", "profile", "proofs", "eap", "handout", "children", "paths", "path", "id", "limits", "selector",
-    "time", "crypto", "wire",
+    "time", "crypto", "wire", "park",
 }  # fmt: skip
 """Modules of the `ike` crate in which orders and facts are said."""
 
