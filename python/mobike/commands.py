@@ -372,6 +372,58 @@ class EapFail:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class ChildInstalled:
+    """The plane carries this Child SA, and sends on it when its orders say so: the peer may know."""
+
+    child: ChildId
+
+
+@dataclass(frozen=True, slots=True)
+class ChildRefused:
+    """The plane does not carry this Child SA, and has left nothing of it behind: it ends."""
+
+    child: ChildId
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChildWorn:
+    """This Child SA has carried nearly what it may: it is to be replaced."""
+
+    child: ChildId
+
+
+@dataclass(frozen=True, slots=True)
+class ChildSpent:
+    """This Child SA can carry no more, or the plane has lost it: it ends, and another one is asked for."""
+
+    child: ChildId
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What the plane saw of the Child SAs of an IKE SA since it last said so."""
+
+    sa: SaId
+    heard: bool
+    """Authenticated packets came in. Not said where they may have come over another path than the one in use."""
+    sent: bool
+    """Packets went out."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerMapped:
+    """Authenticated packets of this IKE SA came over this path, which is not the one in use. A NAT may have forgotten
+    the peer; nothing follows it unasked."""
+
+    sa: SaId
+    path: Path
+
+
+PlaneWord: TypeAlias = ChildInstalled | ChildRefused | ChildWorn | ChildSpent | Traffic | PeerMapped
+"""What a data plane outside of the core tells it."""
+
 Command: TypeAlias = (
     SetProfile
     | RemoveProfile
@@ -394,4 +446,5 @@ Command: TypeAlias = (
     | EapSend
     | EapDone
     | EapFail
+    | PlaneWord
 )
