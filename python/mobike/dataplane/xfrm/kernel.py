@@ -1,0 +1,333 @@
+"""The one socket: steps out, some dozens in a send; answers in, every one of them. Decides nothing.
+
+The kernel works while it is sent to: when `send` returns, everything is done and all answers wait. Nothing here blocks
+longer than that. Octets that keys were in are overwritten at once.
+"""
+
+import errno
+import os
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Final, Protocol
+
+from mobike.dataplane.operations import SealedKeys
+from mobike.dataplane.xfrm import uapi
+from mobike.dataplane.xfrm.read import Answer, Message, answer_of, keys_of, messages, policy_of, sa_of
+from mobike.dataplane.xfrm.state import SEQUENCE_JUMP, Counters, PolicySeen, Sa, SaName, SaSeen
+from mobike.dataplane.xfrm.steps import (
+    AddSa,
+    Advance,
+    DropPolicy,
+    DropSa,
+    Migrate,
+    MigrateState,
+    PutPolicy,
+    Read,
+    Restore,
+    Retune,
+    Step,
+    Take,
+)
+from mobike.dataplane.xfrm.uapi import Msg
+from mobike.dataplane.xfrm.wire import Batch, Keys, with_sent
+
+STEPS_PER_SEND: Final = 64
+"""More gain nothing, and their answers must fit into the buffer if all are refused."""
+
+ANSWER_BUFFER: Final = 4 << 20
+"""Octets of answers that may wait: those of a send, however long they are, and those of a dump."""
+
+_LONGEST: Final = 1 << 16
+"""Octets of the longest datagram: dumps come in pieces of 32 KiB at most."""
+
+_PATIENCE_S: Final = 2.0
+"""For an answer that should be there already; a kernel that takes longer is not answering at all."""
+
+
+class KernelUnusableError(OSError):
+    """There is no talking to this kernel: the message says why, and what to do."""
+
+
+class AnswersLostError(Exception):
+    """The kernel had more to say than it could keep for us: what is must be asked anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The kernel did not do a step."""
+
+    error: int
+    words: str
+
+    def __str__(self) -> str:
+        return _plain(self.error, self.words)
+
+
+@dataclass(slots=True)
+class Done:
+    """What became of a list of steps: refusals by place in the list, and what was read."""
+
+    refusals: dict[int, Refusal] = field(default_factory=dict)
+    seen: dict[SaName, SaSeen] = field(default_factory=dict)
+
+
+class Runs(Protocol):
+    """Whatever carries out steps: the kernel, or a model of it."""
+
+    def run(self, steps: Sequence[Step], keys: Mapping[int, SealedKeys]) -> Done: ...
+
+
+class Kernel:
+    """A socket of NETLINK_XFRM, in the network namespace that it was opened in."""
+
+    def __init__(self, *, knows_direction: bool = False) -> None:
+        self.knows_direction = knows_direction
+        self._socket = open_socket(ANSWER_BUFFER)
+        self._socket.settimeout(_PATIENCE_S)
+        self._number = 1
+        self._buffer = bytearray(_LONGEST)
+        self._taken: dict[SaName, _Taken] = {}
+
+    def close(self) -> None:
+        """Forget what was taken and not put back, and close."""
+        for taken in self._taken.values():
+            taken.wipe()
+        self._taken.clear()
+        self._socket.close()
+
+    def run(self, steps: Sequence[Step], keys: Mapping[int, SealedKeys]) -> Done:
+        """Carry out `steps` in order; one that is refused stops no other. `keys` by Child SA, of those to add."""
+        done = Done()
+        numbered = iter(enumerate(steps))
+        while chunk := list(islice(numbered, STEPS_PER_SEND)):
+            batch = self._batch()
+            for place, step in chunk:
+                batch.owner = place
+                self._write(batch, step, keys, done)
+            if batch.owners:
+                self._exchange(batch, steps, done)
+        return done
+
+    def ask(self, write: Callable[[Batch], None]) -> Answer:
+        """One message, and its answer; for probes."""
+        batch = self._batch()
+        write(batch)
+        batch.ask_for_answer()
+        last = batch.first + len(batch.owners) - 1
+        self._send(batch)
+        for message in self._incoming():
+            if message.kind == uapi.NLMSG_ERROR and message.sequence == last:
+                return answer_of(message)
+        raise AnswersLostError
+
+    def sas(self) -> list[SaSeen]:
+        """All SAs for ESP in tunnel mode, whoever made them."""
+        return [seen for message in self._dump(Msg.GETSA) if (seen := sa_of(message.body)) is not None]
+
+    def policies(self) -> list[PolicySeen]:
+        """All policies, but for those of sockets."""
+        return [seen for message in self._dump(Msg.GETPOLICY) if (seen := policy_of(message.body)) is not None]
+
+    def _batch(self) -> Batch:
+        return Batch(first=self._number, knows_direction=self.knows_direction)
+
+    def _write(self, batch: Batch, step: Step, keys: Mapping[int, SealedKeys], done: Done) -> None:
+        match step:
+            case AddSa(name, sa):
+                batch.new_sa(sa, _writer(keys[name.child], inbound=name.inbound))
+            case Retune(_, sa):
+                batch.update_sa(sa)
+            case MigrateState(_, was, sa):
+                batch.migrate_state(was, sa)
+            case Migrate(_, was, sa):
+                batch.migrate(was, sa)
+            case Take(_, sa):
+                batch.get_sa(sa)
+                batch.delete_sa(sa)
+            case Restore(name, sa):
+                self._restore(batch, name, sa, done)
+            case Read(_, sa):
+                batch.get_sa(sa)
+            case Advance(name, sa):
+                self._advance(batch, name, sa, done)
+            case DropSa(_, sa):
+                batch.delete_sa(sa)
+            case PutPolicy(policy, fresh):
+                batch.put_policy(policy, fresh=fresh)
+            case DropPolicy(key):
+                batch.delete_policy(key)
+
+    def _restore(self, batch: Batch, name: SaName, sa: Sa, done: Done) -> None:
+        taken = self._taken.pop(name, None)
+        if taken is None:
+            done.refusals[batch.owner] = Refusal(errno.ENOKEY, "")
+            return
+        counters = _ahead(taken.counters, sa)
+        if counters is None:
+            done.refusals[batch.owner] = Refusal(errno.EOVERFLOW, "")
+        else:
+            batch.new_sa(sa, taken.write, counters)
+        taken.wipe()
+
+    def _advance(self, batch: Batch, name: SaName, sa: Sa, done: Done) -> None:
+        taken = self._taken.pop(name, None)
+        counters = None if taken is None else _ahead(taken.counters, sa)
+        if counters is None:
+            done.refusals[batch.owner] = Refusal(errno.EOVERFLOW, "")
+        else:
+            batch.advance(sa, counters)
+
+    def _exchange(self, batch: Batch, steps: Sequence[Step], done: Done) -> None:
+        batch.ask_for_answer()
+        first, owners = batch.first, list(batch.owners)
+        self._send(batch)
+        for message in self._incoming():
+            place = message.sequence - first
+            if not 0 <= place < len(owners):
+                continue  # the answer to something that we no longer wait for
+            owner = owners[place]
+            if message.kind == Msg.NEWSA:
+                self._take(steps[owner], message, done)
+            elif message.kind == uapi.NLMSG_ERROR:
+                answer = answer_of(message)
+                if answer.error:
+                    done.refusals.setdefault(owner, Refusal(answer.error, answer.words))
+                if place == len(owners) - 1:
+                    return
+
+    def _take(self, step: Step, message: Message, done: Done) -> None:
+        seen = sa_of(message.body)
+        if seen is None or not isinstance(step, Take | Read):
+            return
+        done.seen[step.name] = seen
+        keys = keys_of(message.body) if isinstance(step, Take) else (b"", b"")
+        self._taken[step.name] = _Taken(seen.counters, bytearray(keys[0]), bytearray(keys[1]))
+
+    def _dump(self, what: Msg) -> Iterator[Message]:
+        batch = self._batch()
+        batch.dump(what)
+        number = batch.first
+        self._send(batch)
+        for message in self._incoming():
+            if message.sequence != number:
+                continue
+            if message.kind in (uapi.NLMSG_DONE, uapi.NLMSG_ERROR):
+                answer = answer_of(message)
+                if answer.error:
+                    raise KernelUnusableError(answer.error, _plain(answer.error, answer.words))
+                return
+            yield message
+
+    def _send(self, batch: Batch) -> None:
+        self._number = batch.first + len(batch.owners)
+        if self._number > 1 << 31:
+            self._number = 1
+        try:
+            self._socket.send(batch.buffer)
+        except OSError as error:
+            raise KernelUnusableError(error.errno, f"the kernel takes no messages: {error.strerror}") from error
+        finally:
+            batch.wipe()
+
+    def _incoming(self) -> Iterator[Message]:
+        """What comes in. Each datagram is overwritten before the next one, and at the end."""
+        while True:
+            try:
+                size = self._socket.recv_into(self._buffer)
+            except TimeoutError as error:
+                raise AnswersLostError("the kernel did not answer") from error
+            except OSError as error:
+                if error.errno == errno.ENOBUFS:
+                    raise AnswersLostError("answers were lost: the buffer of the socket was full") from error
+                raise
+            try:
+                yield from messages(memoryview(self._buffer)[:size])
+            finally:
+                self._buffer[:size] = bytes(size)
+
+
+class _Taken:
+    """The keys and counters of an SA between two messages."""
+
+    __slots__ = ("_encryption", "_integrity", "counters")
+
+    def __init__(self, counters: Counters, encryption: bytearray, integrity: bytearray) -> None:
+        self.counters = counters
+        self._encryption = encryption
+        self._integrity = integrity
+
+    def write(self, buffer: bytearray, encryption_at: int, integrity_at: int | None, /) -> None:
+        buffer[encryption_at : encryption_at + len(self._encryption)] = self._encryption
+        if integrity_at is not None:
+            buffer[integrity_at : integrity_at + len(self._integrity)] = self._integrity
+
+    def wipe(self) -> None:
+        for key in (self._encryption, self._integrity):
+            key[:] = bytes(len(key))
+
+
+def open_socket(room: int, groups: Sequence[uapi.Group] = ()) -> socket.socket:
+    """A socket of NETLINK_XFRM with this much room for what comes in. KernelUnusableError says why there is none."""
+    try:
+        made = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, uapi.NETLINK_XFRM)
+    except OSError as error:
+        raise KernelUnusableError(error.errno, _plain(error.errno or 0, "")) from error
+    try:
+        made.bind((0, 0))
+        _make_room(made, room)
+        for option in (uapi.NETLINK_CAP_ACK, uapi.NETLINK_EXT_ACK):
+            made.setsockopt(uapi.SOL_NETLINK, option, 1)
+        for group in groups:
+            made.setsockopt(uapi.SOL_NETLINK, uapi.NETLINK_ADD_MEMBERSHIP, group)
+    except OSError as error:
+        made.close()
+        raise KernelUnusableError(error.errno, _plain(error.errno or 0, "")) from error
+    return made
+
+
+_SO_RCVBUFFORCE: Final = 33
+
+
+def _make_room(made: socket.socket, room: int) -> None:
+    try:
+        made.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, room)
+    except PermissionError:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
+
+
+def _writer(keys: SealedKeys, *, inbound: bool) -> Keys:
+    def write(buffer: bytearray, encryption_at: int, integrity_at: int | None, /) -> None:
+        keys.write(buffer, inbound=inbound, encryption_at=encryption_at, integrity_at=integrity_at)
+
+    return write
+
+
+def _ahead(counters: Counters, sa: Sa) -> Counters | None:
+    """The counters to go on with; None: there are no more sequence numbers."""
+    if sa.inbound:
+        return counters
+    try:
+        return with_sent(counters, SEQUENCE_JUMP, esn=sa.suite.esn)
+    except ValueError:
+        return None
+
+
+_PLAIN: Final = {
+    errno.EPERM: "not permitted: the daemon needs CAP_NET_ADMIN for kernel IPsec",
+    errno.EPROTONOSUPPORT: "this kernel has no ESP: load esp4 and esp6, or use the userspace plane",
+    errno.EAFNOSUPPORT: "this kernel has no XFRM: CONFIG_XFRM_USER is missing; use the userspace plane",
+    errno.ENOPROTOOPT: "this kernel was built without it",
+    errno.ENOSYS: "this kernel lacks the algorithm",
+    errno.ENOENT: "it is not there, or this kernel lacks the algorithm",
+    errno.EEXIST: "there is one already, and it is not ours",
+    errno.ESRCH: "it is gone",
+    errno.ENOKEY: "its keys were not read",
+    errno.EOVERFLOW: "no sequence numbers are left",
+}
+
+
+def _plain(error: int, words: str) -> str:
+    said = f" (the kernel says: {words})" if words else ""
+    return f"{_PLAIN.get(error, os.strerror(error))}{said}"

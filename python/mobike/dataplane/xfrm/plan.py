@@ -1,0 +1,194 @@
+"""From what the kernel holds to what it should hold, for one IKE SA at a time. Pure.
+
+A plan is a few waves: a wave is sent at once, and the next one follows if nothing of it was refused. Whatever happens
+between two steps, packets included:
+
+* A selector that is protected before and after is never in the clear: policies are replaced in place, and what sends over
+  an SA that moves blocks meanwhile.
+* A counter of sent packets is carried along exactly, or read once nothing uses it any more, and then jumps ahead.
+
+How an SA moves is the best that the kernel can do (`Means`). Ports alone need nothing of it: XFRM_MSG_UPDSA takes them.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from enum import Flag, auto
+from typing import TypeAlias
+
+from mobike.dataplane.xfrm.state import Action, Policy, PolicyKey, Sa, SaName, priority_of
+from mobike.dataplane.xfrm.steps import (
+    AddSa,
+    Advance,
+    DropPolicy,
+    DropSa,
+    Migrate,
+    MigrateState,
+    PutPolicy,
+    Read,
+    Restore,
+    Retune,
+    Step,
+    Take,
+)
+from mobike.dataplane.xfrm.uapi import Dir
+
+Wave: TypeAlias = tuple[Step, ...]
+
+
+class Means(Flag):
+    """How this kernel can move an SA, best first. `docs/kernel.md` has the table."""
+
+    NONE = 0
+    MIGRATE_STATE = auto()
+    """At once, counters and all, encapsulation on or off."""
+    MIGRATE = auto()
+    """The kernel makes a copy and removes the old one; encapsulation is put on, never off."""
+    TAKE = auto()
+    """Read, removed and made again: the kernel shows keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What is, or should be, in the kernel for one IKE SA."""
+
+    sas: Mapping[SaName, Sa]
+    policies: Mapping[PolicyKey, Policy]
+
+
+class NoWayError(Exception):
+    """This kernel cannot move an SA like this: the Child SA needs new keys instead."""
+
+    def __init__(self, name: SaName) -> None:
+        super().__init__(f"this kernel cannot move SAs of Child SA {name.child}")
+        self.name = name
+
+
+def plan(have: Holding, want: Holding, means: Means) -> list[Wave]:
+    """The waves that lead from one to the other. NoWayError: none does."""
+    moves = _moves(have, want, means)
+    first = (*_blocks(have, moves), *_early(have, want), *_additions(have, want), *_away(moves))
+    second = (*_back(moves), *_outbound(have, want, moves))
+    third = (*_limits(moves), *_removals(have, want))
+    return [wave for wave in (first, second, third) if wave]
+
+
+@dataclass(frozen=True, slots=True)
+class _Move:
+    name: SaName
+    was: Sa
+    sa: Sa
+    by: Means
+    """NONE: it is retuned."""
+
+    @property
+    def limits_follow(self) -> bool:
+        """Copies that the kernel makes keep their limits."""
+        return self.by in (Means.MIGRATE_STATE, Means.MIGRATE) and self.was.volumes != self.sa.volumes
+
+
+def _moves(have: Holding, want: Holding, means: Means) -> list[_Move]:
+    """Oldest Child SA first: of two SAs for the same packets the kernel takes the one that came last."""
+    both = sorted((name for name in have.sas.keys() & want.sas.keys()), key=lambda name: (name.child, name.inbound))
+    return [
+        _Move(name, was, sa, _how(name, was, sa, means))
+        for name in both
+        if (was := have.sas[name]) != (sa := want.sas[name])
+    ]
+
+
+def _how(name: SaName, was: Sa, sa: Sa, means: Means) -> Means:
+    if replace(was, encap=sa.encap, volumes=sa.volumes) == sa and (was.encap is None) == (sa.encap is None):
+        return Means.NONE
+    marks_stay = (was.mark, was.output_mark, was.interface) == (sa.mark, sa.output_mark, sa.interface)
+    if Means.MIGRATE_STATE in means and marks_stay:
+        return Means.MIGRATE_STATE
+    encap_stays_or_comes = was.encap is None or sa.encap is not None
+    if Means.MIGRATE in means and marks_stay and encap_stays_or_comes and was.reqid == sa.reqid:
+        return Means.MIGRATE
+    if Means.TAKE in means:
+        return Means.TAKE
+    raise NoWayError(name)
+
+
+def _blocks(have: Holding, moves: list[_Move]) -> Iterator[Step]:
+    """Nothing is sent over an SA while it moves."""
+    for policy in _behind(have, moves):
+        blocking = Policy(policy.key, Action.BLOCK, priority_of(policy.key.selector, Action.BLOCK))
+        yield PutPolicy(blocking, fresh=False)
+
+
+def _behind(have: Holding, moves: list[_Move]) -> list[Policy]:
+    """The policies that send over SAs that move, from where those are or from where they will be."""
+    both = [sa for move in moves if _leaves(move) for sa in (move.was, move.sa)]
+    ends = {(sa.reqid, sa.source, sa.destination) for sa in both}
+    return [
+        policy
+        for policy in have.policies.values()
+        if policy.key.direction is Dir.OUT
+        and policy.template is not None
+        and (policy.template.reqid, policy.template.source, policy.template.destination) in ends
+    ]
+
+
+def _leaves(move: _Move) -> bool:
+    return not move.name.inbound and move.by is not Means.NONE
+
+
+def _early(have: Holding, want: Holding) -> Iterator[Step]:
+    """What lets packets in, and what blocks: harmless before there are SAs."""
+    for key, policy in want.policies.items():
+        if have.policies.get(key) != policy and (key.direction is not Dir.OUT or policy.action is Action.BLOCK):
+            yield PutPolicy(policy, fresh=key not in have.policies)
+
+
+def _additions(have: Holding, want: Holding) -> Iterator[Step]:
+    """Inbound first: the peer may send as soon as it hears from us."""
+    for name in sorted(want.sas.keys() - have.sas.keys(), key=lambda name: (name.child, not name.inbound)):
+        yield AddSa(name, want.sas[name])
+
+
+def _away(moves: list[_Move]) -> Iterator[Step]:
+    for move in moves:
+        if move.by is Means.NONE:
+            yield Retune(move.name, move.sa)
+        elif move.by is Means.MIGRATE_STATE:
+            yield MigrateState(move.name, move.was, move.sa)
+        elif move.by is Means.TAKE:
+            yield Take(move.name, move.was)
+        else:
+            yield Migrate(move.name, move.was, move.sa)
+            if not move.name.inbound:
+                # The copy may have been made before the last packet left.
+                yield Read(move.name, move.sa)
+
+
+def _back(moves: list[_Move]) -> Iterator[Step]:
+    for move in moves:
+        if move.by is Means.TAKE:
+            yield Restore(move.name, move.sa)
+        elif move.by is Means.MIGRATE and not move.name.inbound:
+            yield Advance(move.name, move.sa)
+
+
+def _outbound(have: Holding, want: Holding, moves: list[_Move]) -> Iterator[Step]:
+    """What sends, once there is something to send over."""
+    blocked = {policy.key for policy in _behind(have, moves)}
+    for key, policy in want.policies.items():
+        if key.direction is not Dir.OUT or policy.action is Action.BLOCK:
+            continue
+        if have.policies.get(key) != policy or key in blocked:
+            yield PutPolicy(policy, fresh=key not in have.policies)
+
+
+def _limits(moves: list[_Move]) -> Iterator[Step]:
+    for move in moves:
+        if move.limits_follow:
+            yield Retune(move.name, move.sa)
+
+
+def _removals(have: Holding, want: Holding) -> Iterator[Step]:
+    """SAs first: while a policy is there, what it is about does not go in the clear."""
+    for name in sorted(have.sas.keys() - want.sas.keys(), key=lambda name: (name.child, name.inbound)):
+        yield DropSa(name, have.sas[name])
+    for key in have.policies.keys() - want.policies.keys():
+        yield DropPolicy(key)

@@ -1,0 +1,141 @@
+"""Traffic selectors as the engine writes them, as selectors of the kernel. Pure.
+
+The engine has ranges of addresses and ports (RFC 7296 section 3.13), the kernel prefixes of both: one selector may
+become several, which together cover just the same.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network, summarize_address_range
+from itertools import product
+from typing import Final, TypeAlias
+
+Network: TypeAlias = IPv4Network | IPv6Network
+
+MOST_SELECTORS: Final = 256
+"""Of one Child SA, as pairs of prefixes: 16 selectors on each side, or a few odd ranges."""
+
+_PROTOCOLS: Final = {"icmp": 1, "tcp": 6, "udp": 17, "gre": 47, "icmpv6": 58, "sctp": 132}
+_WITH_PORTS: Final = frozenset({6, 17, 33, 132, 136})
+"""ICMP is not here: types and codes sit elsewhere in the kernel's selectors than in RFC 7296's."""
+_PORTS: Final = 1 << 16
+_SELECTOR: Final = re.compile(
+    r"^(?P<addresses>[^\[]+)(\[(?P<protocol>[a-z0-9]+)(/(?P<first>\d+)(-(?P<last>\d+))?)?\])?$"
+)
+
+
+class UnfitSelectorsError(ValueError):
+    """The kernel cannot be told these selectors."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """`value` in the bits of `mask`; mask 0: any."""
+
+    value: int = 0
+    mask: int = 0
+
+
+ANY_PORT: Final = Ports()
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """What a policy is about, seen along its packets."""
+
+    source: Network
+    destination: Network
+    protocol: int = 0
+    source_ports: Ports = ANY_PORT
+    destination_ports: Ports = ANY_PORT
+
+    def reversed(self) -> "Selector":
+        """The same of packets that go the other way."""
+        return Selector(self.destination, self.source, self.protocol, self.destination_ports, self.source_ports)
+
+    def overlaps(self, other: "Selector") -> bool:
+        """Is there a packet that both are about?"""
+        return (
+            self.source.version == other.source.version
+            and self.source.overlaps(other.source)
+            and self.destination.overlaps(other.destination)
+            and (not self.protocol or not other.protocol or self.protocol == other.protocol)
+            and _share(self.source_ports, other.source_ports)
+            and _share(self.destination_ports, other.destination_ports)
+        )
+
+    def __str__(self) -> str:
+        upper = f" proto {self.protocol}" if self.protocol else ""
+        for name, ports in (("sport", self.source_ports), ("dport", self.destination_ports)):
+            upper += f" {name} {ports.value}/{ports.mask:#x}" if ports.mask else ""
+        return f"{self.source} -> {self.destination}{upper}"
+
+
+def outbound_selectors(local: Sequence[str], remote: Sequence[str]) -> tuple[Selector, ...]:
+    """Selectors of what leaves through a Child SA with these traffic selectors; UnfitSelectorsError says why none."""
+    found: dict[Selector, None] = {}
+    for ours, theirs in product(_sides(local), _sides(remote)):
+        if ours.network.version != theirs.network.version:
+            continue
+        protocol = _common(ours.protocol, theirs.protocol)
+        if protocol is None:
+            continue
+        found[Selector(ours.network, theirs.network, protocol, ours.ports, theirs.ports)] = None
+        if len(found) > MOST_SELECTORS:
+            raise UnfitSelectorsError(f"more than {MOST_SELECTORS} pairs of prefixes: {local} and {remote}")
+    if not found:
+        raise UnfitSelectorsError(f"no packet fits {', '.join(local)} and {', '.join(remote)}")
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    network: Network
+    protocol: int
+    ports: Ports
+
+
+def _sides(texts: Iterable[str]) -> Iterator[_Side]:
+    for text in texts:
+        matched = _SELECTOR.match(text)
+        if matched is None:
+            raise UnfitSelectorsError(f"{text!r} is no traffic selector")
+        word = matched["protocol"]
+        protocol = 0 if word is None else _PROTOCOLS[word] if word in _PROTOCOLS else int(word)
+        first = int(matched["first"] or 0)
+        last = int(matched["last"] or matched["first"] or _PORTS - 1)
+        if first > last:
+            raise UnfitSelectorsError(f"{text!r}: OPAQUE ports are not carried by a kernel")
+        whole = (first, last) == (0, _PORTS - 1)
+        if not whole and protocol not in _WITH_PORTS:
+            raise UnfitSelectorsError(f"{text!r}: of this protocol the kernel can be told no ports")
+        for network in _networks(matched["addresses"]):
+            for ports in (ANY_PORT,) if whole else tuple(_port_prefixes(first, last)):
+                yield _Side(network, protocol, ports)
+
+
+def _networks(text: str) -> Iterator[Network]:
+    first, dash, last = text.partition("-")
+    if dash:
+        yield from summarize_address_range(ip_address(first), ip_address(last))
+    else:
+        yield ip_network(text)
+
+
+def _port_prefixes(first: int, last: int) -> Iterator[Ports]:
+    """The fewest values with masks that are just these ports."""
+    while first <= last:
+        size = first & -first or _PORTS
+        while size > last - first + 1:
+            size >>= 1
+        yield Ports(first, (_PORTS - 1) ^ (size - 1))
+        first += size
+
+
+def _common(one: int, other: int) -> int | None:
+    return one or other if not (one and other) or one == other else None
+
+
+def _share(one: Ports, other: Ports) -> bool:
+    return (one.value ^ other.value) & one.mask & other.mask == 0

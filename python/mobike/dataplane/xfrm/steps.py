@@ -1,0 +1,100 @@
+"""What the kernel can be told, as values: `plan` makes them, `wire` writes them, `kernel` sends them."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from mobike.dataplane.xfrm.state import Policy, PolicyKey, Sa, SaName
+
+
+@dataclass(frozen=True, slots=True)
+class AddSa:
+    """A new SA, with keys that nobody used yet."""
+
+    name: SaName
+    sa: Sa
+
+
+@dataclass(frozen=True, slots=True)
+class Retune:
+    """Other ports of the encapsulation, other limits; nothing else, and at once (XFRM_MSG_UPDSA)."""
+
+    name: SaName
+    sa: Sa
+
+
+@dataclass(frozen=True, slots=True)
+class MigrateState:
+    """`was` becomes `sa` at once, counters and all (XFRM_MSG_MIGRATE_STATE)."""
+
+    name: SaName
+    was: Sa
+    sa: Sa
+
+
+@dataclass(frozen=True, slots=True)
+class Migrate:
+    """`was` becomes `sa`; what it did in between may be forgotten (XFRM_MSG_MIGRATE)."""
+
+    name: SaName
+    was: Sa
+    sa: Sa
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """Read an SA with its keys and counters, and remove it."""
+
+    name: SaName
+    sa: Sa
+
+
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """Put back what `Take` took, as `sa`; its counter of sent packets jumps ahead."""
+
+    name: SaName
+    sa: Sa
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Read the counters of an SA."""
+
+    name: SaName
+    sa: Sa
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """Let the counter of sent packets jump ahead of what `Read` saw."""
+
+    name: SaName
+    sa: Sa
+
+
+@dataclass(frozen=True, slots=True)
+class DropSa:
+    """Remove an SA."""
+
+    name: SaName
+    sa: Sa
+
+
+@dataclass(frozen=True, slots=True)
+class PutPolicy:
+    """A policy, in the place of the one of the same key if there is one."""
+
+    policy: Policy
+    fresh: bool
+    """There should be none of that key: one that is there is somebody else's, and stays."""
+
+
+@dataclass(frozen=True, slots=True)
+class DropPolicy:
+    """Remove a policy."""
+
+    key: PolicyKey
+
+
+SaStep: TypeAlias = AddSa | Retune | MigrateState | Migrate | Take | Restore | Read | Advance | DropSa
+Step: TypeAlias = SaStep | PutPolicy | DropPolicy
