@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from mobike.address import Ip
 from mobike.dataplane.operations import SealedKeys
-from mobike.dataplane.xfrm.kernel import Done, Refusal
+from mobike.dataplane.xfrm.answers import AnswersLostError, Done, Refusal
 from mobike.dataplane.xfrm.plan import Holding
 from mobike.dataplane.xfrm.selectors import Selector
 from mobike.dataplane.xfrm.state import (
@@ -71,7 +71,8 @@ class ModelKernel:
     watched: tuple[Selector, ...] = ()
     """Selectors that packets are sent for after each step."""
     steps_done: int = 0
-    crash_after: int | None = None
+    lose_answers: set[int] = field(default_factory=set)
+    """Steps before which the answers are lost, of these and of what follows in the same send."""
 
     @classmethod
     def holding(cls, holding: Holding) -> ModelKernel:
@@ -84,14 +85,19 @@ class ModelKernel:
     def run(self, steps: Sequence[Step], keys: Mapping[int, SealedKeys]) -> Done:
         done = Done()
         for place, step in enumerate(steps):
-            if self.crash_after is not None and self.steps_done >= self.crash_after:
-                raise KeyboardInterrupt
+            if self.steps_done in self.lose_answers:
+                self.lose_answers.discard(self.steps_done)
+                raise AnswersLostError("as the test wants it")
             error = self.refuse.get(self.steps_done, 0) or self._do(step, done)
             self.steps_done += 1
             if error:
                 done.refusals[place] = Refusal(error, "as the test wants it" if error else "")
             self._packets()
         return done
+
+    def look(self, wanted: Sequence[tuple[SaName, Sa]]) -> dict[SaName, SaSeen]:
+        there = {seen.sa.key: seen for seen in self.sas()}
+        return {name: there[sa.key] for name, sa in wanted if sa.key in there}
 
     def sas(self) -> list[SaSeen]:
         return [
@@ -103,7 +109,8 @@ class ModelKernel:
         return [PolicySeen(policy, 0) for policy in self.policies_by_key.values()]
 
     def now_holding(self) -> Holding:
-        return Holding({held.key: held.sa for held in self.sas_by_key.values()}, dict(self.policies_by_key))
+        sas = {held.key: held.sa for held in self.sas_by_key.values()}
+        return Holding(sas, dict(self.policies_by_key))
 
     def send(self, selector: Selector) -> str:
         """What becomes of a packet: `clear`, `blocked`, or `sent`."""

@@ -5,15 +5,14 @@ longer than that. Octets that keys were in are overwritten at once.
 """
 
 import errno
-import os
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import islice
-from typing import Final, Protocol
+from typing import Final
 
 from mobike.dataplane.operations import SealedKeys
 from mobike.dataplane.xfrm import uapi
+from mobike.dataplane.xfrm.answers import AnswersLostError, Done, KernelUnusableError, Refusal, plain
 from mobike.dataplane.xfrm.read import Answer, Message, answer_of, keys_of, messages, policy_of, sa_of
 from mobike.dataplane.xfrm.state import SEQUENCE_JUMP, Counters, PolicySeen, Sa, SaName, SaSeen
 from mobike.dataplane.xfrm.steps import (
@@ -46,39 +45,6 @@ _PATIENCE_S: Final = 2.0
 """For an answer that should be there already; a kernel that takes longer is not answering at all."""
 
 
-class KernelUnusableError(OSError):
-    """There is no talking to this kernel: the message says why, and what to do."""
-
-
-class AnswersLostError(Exception):
-    """The kernel had more to say than it could keep for us: what is must be asked anew."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """The kernel did not do a step."""
-
-    error: int
-    words: str
-
-    def __str__(self) -> str:
-        return _plain(self.error, self.words)
-
-
-@dataclass(slots=True)
-class Done:
-    """What became of a list of steps: refusals by place in the list, and what was read."""
-
-    refusals: dict[int, Refusal] = field(default_factory=dict)
-    seen: dict[SaName, SaSeen] = field(default_factory=dict)
-
-
-class Runs(Protocol):
-    """Whatever carries out steps: the kernel, or a model of it."""
-
-    def run(self, steps: Sequence[Step], keys: Mapping[int, SealedKeys]) -> Done: ...
-
-
 class Kernel:
     """A socket of NETLINK_XFRM, in the network namespace that it was opened in."""
 
@@ -97,7 +63,7 @@ class Kernel:
         self._taken.clear()
         self._socket.close()
 
-    def run(self, steps: Sequence[Step], keys: Mapping[int, SealedKeys]) -> Done:
+    def run(self, steps: Sequence[Step], keys: Mapping[int, SealedKeys], /) -> Done:
         """Carry out `steps` in order; one that is refused stops no other. `keys` by Child SA, of those to add."""
         done = Done()
         numbered = iter(enumerate(steps))
@@ -109,6 +75,20 @@ class Kernel:
             if batch.owners:
                 self._exchange(batch, steps, done)
         return done
+
+    def look(self, wanted: Sequence[tuple[SaName, Sa]], /) -> dict[SaName, SaSeen]:
+        """These SAs as they are now; those that are gone are left out."""
+        found: dict[SaName, SaSeen] = {}
+        rest = iter(wanted)
+        while chunk := list(islice(rest, STEPS_PER_SEND)):
+            batch = self._batch()
+            for place, (_, sa) in enumerate(chunk):
+                batch.owner = place
+                batch.get_sa(sa)
+            for owner, message in self._answers(batch):
+                if message.kind == Msg.NEWSA and (seen := sa_of(message.body)) is not None:
+                    found[chunk[owner][0]] = seen
+        return found
 
     def ask(self, write: Callable[[Batch], None]) -> Answer:
         """One message, and its answer; for probes."""
@@ -180,22 +160,26 @@ class Kernel:
             batch.advance(sa, counters)
 
     def _exchange(self, batch: Batch, steps: Sequence[Step], done: Done) -> None:
-        batch.ask_for_answer()
-        first, owners = batch.first, list(batch.owners)
-        self._send(batch)
-        for message in self._incoming():
-            place = message.sequence - first
-            if not 0 <= place < len(owners):
-                continue  # the answer to something that we no longer wait for
-            owner = owners[place]
+        for owner, message in self._answers(batch):
             if message.kind == Msg.NEWSA:
                 self._take(steps[owner], message, done)
             elif message.kind == uapi.NLMSG_ERROR:
                 answer = answer_of(message)
                 if answer.error:
                     done.refusals.setdefault(owner, Refusal(answer.error, answer.words))
-                if place == len(owners) - 1:
-                    return
+
+    def _answers(self, batch: Batch) -> Iterator[tuple[int, Message]]:
+        """All answers to a batch, with what they are for. The last message is always answered."""
+        batch.ask_for_answer()
+        first, owners = batch.first, list(batch.owners)
+        self._send(batch)
+        for message in self._incoming():
+            place = message.sequence - first
+            if not 0 <= place < len(owners):
+                continue  # of a batch whose answers were given up
+            yield owners[place], message
+            if place == len(owners) - 1 and message.kind == uapi.NLMSG_ERROR:
+                return
 
     def _take(self, step: Step, message: Message, done: Done) -> None:
         seen = sa_of(message.body)
@@ -216,7 +200,7 @@ class Kernel:
             if message.kind in (uapi.NLMSG_DONE, uapi.NLMSG_ERROR):
                 answer = answer_of(message)
                 if answer.error:
-                    raise KernelUnusableError(answer.error, _plain(answer.error, answer.words))
+                    raise KernelUnusableError(answer.error, plain(answer.error, answer.words))
                 return
             yield message
 
@@ -273,7 +257,7 @@ def open_socket(room: int, groups: Sequence[uapi.Group] = ()) -> socket.socket:
     try:
         made = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, uapi.NETLINK_XFRM)
     except OSError as error:
-        raise KernelUnusableError(error.errno, _plain(error.errno or 0, "")) from error
+        raise KernelUnusableError(error.errno, plain(error.errno or 0, "")) from error
     try:
         made.bind((0, 0))
         _make_room(made, room)
@@ -283,7 +267,7 @@ def open_socket(room: int, groups: Sequence[uapi.Group] = ()) -> socket.socket:
             made.setsockopt(uapi.SOL_NETLINK, uapi.NETLINK_ADD_MEMBERSHIP, group)
     except OSError as error:
         made.close()
-        raise KernelUnusableError(error.errno, _plain(error.errno or 0, "")) from error
+        raise KernelUnusableError(error.errno, plain(error.errno or 0, "")) from error
     return made
 
 
@@ -312,22 +296,3 @@ def _ahead(counters: Counters, sa: Sa) -> Counters | None:
         return with_sent(counters, SEQUENCE_JUMP, esn=sa.suite.esn)
     except ValueError:
         return None
-
-
-_PLAIN: Final = {
-    errno.EPERM: "not permitted: the daemon needs CAP_NET_ADMIN for kernel IPsec",
-    errno.EPROTONOSUPPORT: "this kernel has no ESP: load esp4 and esp6, or use the userspace plane",
-    errno.EAFNOSUPPORT: "this kernel has no XFRM: CONFIG_XFRM_USER is missing; use the userspace plane",
-    errno.ENOPROTOOPT: "this kernel was built without it",
-    errno.ENOSYS: "this kernel lacks the algorithm",
-    errno.ENOENT: "it is not there, or this kernel lacks the algorithm",
-    errno.EEXIST: "there is one already, and it is not ours",
-    errno.ESRCH: "it is gone",
-    errno.ENOKEY: "its keys were not read",
-    errno.EOVERFLOW: "no sequence numbers are left",
-}
-
-
-def _plain(error: int, words: str) -> str:
-    said = f" (the kernel says: {words})" if words else ""
-    return f"{_PLAIN.get(error, os.strerror(error))}{said}"

@@ -3,8 +3,8 @@
 A plan is a few waves: a wave is sent at once, and the next one follows if nothing of it was refused. Whatever happens
 between two steps, packets included:
 
-* A selector that is protected before and after is never in the clear: policies are replaced in place, and what sends over
-  an SA that moves blocks meanwhile.
+* A selector that is protected before and after is never in the clear: policies are replaced in place, and what sends
+  over an SA that moves blocks meanwhile.
 * A counter of sent packets is carried along exactly, or read once nothing uses it any more, and then jumps ahead.
 
 How an SA moves is the best that the kernel can do (`Means`). Ports alone need nothing of it: XFRM_MSG_UPDSA takes them.
@@ -53,6 +53,8 @@ class Holding:
 
     sas: Mapping[SaName, Sa]
     policies: Mapping[PolicyKey, Policy]
+    doubtful: frozenset[SaName] = frozenset()
+    """Outbound SAs that are copies, and whose counters may be behind those that they were made from."""
 
 
 class NoWayError(Exception):
@@ -66,10 +68,12 @@ class NoWayError(Exception):
 def plan(have: Holding, want: Holding, means: Means) -> list[Wave]:
     """The waves that lead from one to the other. NoWayError: none does."""
     moves = _moves(have, want, means)
-    first = (*_blocks(have, moves), *_early(have, want), *_additions(have, want), *_away(moves))
+    blocked = tuple(_blocks(have, moves))
+    first = (*_early(have, want), *_broken(have, want), *_additions(have, want), *_away(moves))
+    advanced = tuple(Advance(move.name, move.sa) for move in moves if move.to_advance)
     second = (*_back(moves), *_outbound(have, want, moves))
     third = (*_limits(moves), *_removals(have, want))
-    return [wave for wave in (first, second, third) if wave]
+    return [wave for wave in (blocked, first, advanced, second, third) if wave]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,19 @@ class _Move:
     was: Sa
     sa: Sa
     by: Means
-    """NONE: it is retuned."""
+    """NONE: it is retuned, or stays."""
+    doubtful: bool = False
+
+    @property
+    def leaves(self) -> bool:
+        """Nothing may be sent over it meanwhile."""
+        return not self.name.inbound and (self.doubtful or self.by is not Means.NONE)
+
+    @property
+    def to_advance(self) -> bool:
+        """The copy may have been made before the last packet left, by this move or an earlier one."""
+        copied = self.by is Means.MIGRATE or (self.doubtful and self.by is not Means.TAKE)
+        return copied and not self.name.inbound
 
     @property
     def limits_follow(self) -> bool:
@@ -90,9 +106,9 @@ def _moves(have: Holding, want: Holding, means: Means) -> list[_Move]:
     """Oldest Child SA first: of two SAs for the same packets the kernel takes the one that came last."""
     both = sorted((name for name in have.sas.keys() & want.sas.keys()), key=lambda name: (name.child, name.inbound))
     return [
-        _Move(name, was, sa, _how(name, was, sa, means))
+        _Move(name, was, sa, _how(name, was, sa, means), name in have.doubtful)
         for name in both
-        if (was := have.sas[name]) != (sa := want.sas[name])
+        if (was := have.sas[name]) != (sa := want.sas[name]) or name in have.doubtful
     ]
 
 
@@ -119,7 +135,8 @@ def _blocks(have: Holding, moves: list[_Move]) -> Iterator[Step]:
 
 def _behind(have: Holding, moves: list[_Move]) -> list[Policy]:
     """The policies that send over SAs that move, from where those are or from where they will be."""
-    both = [sa for move in moves if _leaves(move) for sa in (move.was, move.sa)]
+    both = [sa for move in moves if move.leaves for sa in (move.was, move.sa)]
+    both += [have.sas[name] for name in have.doubtful]
     ends = {(sa.reqid, sa.source, sa.destination) for sa in both}
     return [
         policy
@@ -130,15 +147,17 @@ def _behind(have: Holding, moves: list[_Move]) -> list[Policy]:
     ]
 
 
-def _leaves(move: _Move) -> bool:
-    return not move.name.inbound and move.by is not Means.NONE
-
-
 def _early(have: Holding, want: Holding) -> Iterator[Step]:
     """What lets packets in, and what blocks: harmless before there are SAs."""
     for key, policy in want.policies.items():
         if have.policies.get(key) != policy and (key.direction is not Dir.OUT or policy.action is Action.BLOCK):
             yield PutPolicy(policy, fresh=key not in have.policies)
+
+
+def _broken(have: Holding, want: Holding) -> Iterator[Step]:
+    """Doubtful copies that are not wanted go before a policy could send over them."""
+    for name in sorted(have.doubtful - want.sas.keys(), key=lambda name: name.child):
+        yield DropSa(name, have.sas[name])
 
 
 def _additions(have: Holding, want: Holding) -> Iterator[Step]:
@@ -149,25 +168,22 @@ def _additions(have: Holding, want: Holding) -> Iterator[Step]:
 
 def _away(moves: list[_Move]) -> Iterator[Step]:
     for move in moves:
-        if move.by is Means.NONE:
+        if move.by is Means.NONE and move.was != move.sa:
             yield Retune(move.name, move.sa)
         elif move.by is Means.MIGRATE_STATE:
             yield MigrateState(move.name, move.was, move.sa)
         elif move.by is Means.TAKE:
             yield Take(move.name, move.was)
-        else:
+        elif move.by is Means.MIGRATE:
             yield Migrate(move.name, move.was, move.sa)
-            if not move.name.inbound:
-                # The copy may have been made before the last packet left.
-                yield Read(move.name, move.sa)
+        if move.to_advance:
+            yield Read(move.name, move.sa)
 
 
 def _back(moves: list[_Move]) -> Iterator[Step]:
     for move in moves:
         if move.by is Means.TAKE:
             yield Restore(move.name, move.sa)
-        elif move.by is Means.MIGRATE and not move.name.inbound:
-            yield Advance(move.name, move.sa)
 
 
 def _outbound(have: Holding, want: Holding, moves: list[_Move]) -> Iterator[Step]:
@@ -188,7 +204,7 @@ def _limits(moves: list[_Move]) -> Iterator[Step]:
 
 def _removals(have: Holding, want: Holding) -> Iterator[Step]:
     """SAs first: while a policy is there, what it is about does not go in the clear."""
-    for name in sorted(have.sas.keys() - want.sas.keys(), key=lambda name: (name.child, name.inbound)):
+    for name in sorted(have.sas.keys() - want.sas.keys() - have.doubtful, key=lambda name: (name.child, name.inbound)):
         yield DropSa(name, have.sas[name])
     for key in have.policies.keys() - want.policies.keys():
         yield DropPolicy(key)

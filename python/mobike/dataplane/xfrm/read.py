@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_network
-from socket import AF_INET, ntohl, ntohs
 from struct import Struct
 from typing import Any, Final, TypeAlias
 
@@ -25,7 +24,7 @@ from mobike.dataplane.xfrm.state import (
     Template,
 )
 from mobike.dataplane.xfrm.suites import Aead, Cipher, Integrity, Suite, suite_named
-from mobike.dataplane.xfrm.uapi import Attr, Dir, Msg
+from mobike.dataplane.xfrm.uapi import Attr, Dir, Msg, be16, be32
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +134,12 @@ def news_of(message: Message) -> News | None:
         case Msg.EXPIRE if len(body) >= uapi.USER_EXPIRE.size:
             info = uapi.USERSA_INFO.unpack_from(body)
             hard = bool(uapi.USER_EXPIRE.unpack_from(body)[1])
-            return Expired(SaKey(ip_of(info[12], info[33]), ntohl(info[13])), info[32], hard)
+            return Expired(SaKey(ip_of(info[12], info[33]), be32(info[13])), info[32], hard)
         case Msg.MAPPING if len(body) >= uapi.USER_MAPPING.size:
             fields = uapi.USER_MAPPING.unpack_from(body)
             destination, spi, net, _, reqid, _, source, _, port = fields
-            key = SaKey(ip_of(destination, net), ntohl(spi))
-            return MappingChanged(key, reqid, ip_of(source, net), ntohs(port))
+            key = SaKey(ip_of(destination, net), be32(spi))
+            return MappingChanged(key, reqid, ip_of(source, net), be16(port))
         case _:
             return None
 
@@ -156,7 +155,7 @@ def keys_of(body: memoryview) -> tuple[memoryview, memoryview]:
 
 def ip_of(octets: bytes, net: int) -> Ip:
     """Of `xfrm_address_t`."""
-    return IPv4Address(octets[:4]) if net == AF_INET else IPv6Address(octets)
+    return IPv4Address(octets[:4]) if net == uapi.AF_INET else IPv6Address(octets)
 
 
 # --- parts ---------------------------------------------------------------------------------------------------------
@@ -194,7 +193,7 @@ def _sa_seen(info: tuple[Any, ...], attributes: Mapping[int, memoryview]) -> SaS
     suite, hidden = _suite_of(attributes, esn=bool(flags & uapi.SaFlag.ESN))
     sa = Sa(
         inbound=window > 1 if direction is None else direction[0] == uapi.SA_DIR_IN,
-        spi=ntohl(spi),
+        spi=be32(spi),
         source=ip_of(from_, net),
         destination=ip_of(to, net),
         reqid=reqid,
@@ -253,7 +252,7 @@ def _encap_of(value: memoryview | None) -> Encap | None:
     if value is None or len(value) < uapi.ENCAP_TMPL.size:
         return None
     kind, source, destination, _ = uapi.ENCAP_TMPL.unpack_from(value)
-    return Encap(ntohs(source), ntohs(destination)) if kind == uapi.UDP_ENCAP_ESPINUDP else None
+    return Encap(be16(source), be16(destination)) if kind == uapi.UDP_ENCAP_ESPINUDP else None
 
 
 def _mark_of(value: memoryview | None) -> Mark | None:
@@ -290,7 +289,7 @@ def _selector_of(fields: tuple[Any, ...]) -> Selector | None:
     except ValueError:
         return None
     return Selector(
-        source, destination, proto, Ports(ntohs(sport), ntohs(sport_mask)), Ports(ntohs(dport), ntohs(dport_mask))
+        source, destination, proto, Ports(be16(sport), be16(sport_mask)), Ports(be16(dport), be16(dport_mask))
     )
 
 

@@ -1,14 +1,17 @@
 """The kernel's own numbers and structures, of linux/xfrm.h and linux/netlink.h, with their sizes asserted.
 
 Layouts are native byte order without implied padding: holes are written out. Ports and SPIs are big endian in the
-kernel and travel through `socket.htons` and `socket.htonl`. Structures are those of a 64 bit kernel: 64 bit fields sit
+kernel and travel through `be16` and `be32`. Structures are those of a 64 bit kernel: 64 bit fields sit
 on 8 octets.
 """
 
+import sys
 from enum import IntEnum, IntFlag
 from struct import Struct
 from typing import Final
 
+AF_INET: Final = 2
+AF_INET6: Final = 10
 NETLINK_XFRM: Final = 6
 SOL_NETLINK: Final = 270
 NETLINK_ADD_MEMBERSHIP: Final = 1
@@ -179,3 +182,13 @@ for _struct, _size in (
 ):  # fmt: skip
     if _struct.size != _size:
         raise AssertionError(f"{_struct.format} has {_struct.size} octets, and the kernel's has {_size}")
+
+
+def be16(value: int) -> int:
+    """A port from our byte order to the network's, or back."""
+    return value >> 8 | (value & 0xFF) << 8 if sys.byteorder == "little" else value
+
+
+def be32(value: int) -> int:
+    """An SPI from our byte order to the network's, or back."""
+    return int.from_bytes(value.to_bytes(4, "big"), sys.byteorder)

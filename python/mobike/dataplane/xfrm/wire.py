@@ -5,7 +5,6 @@ Keys are written by their owner straight into the buffer; whoever sends the buff
 
 from dataclasses import dataclass
 from functools import lru_cache
-from socket import AF_INET, AF_INET6, htonl, htons
 from struct import Struct
 from typing import Final, NamedTuple, Protocol
 
@@ -26,7 +25,7 @@ from mobike.dataplane.xfrm.state import (
     Template,
 )
 from mobike.dataplane.xfrm.suites import Suite
-from mobike.dataplane.xfrm.uapi import Attr, Dir, Msg, SaFlag
+from mobike.dataplane.xfrm.uapi import Attr, Dir, Msg, SaFlag, be16, be32
 
 NOWHERE: Final = bytes(16)
 _REQUEST: Final = uapi.NLM_F_REQUEST
@@ -92,7 +91,7 @@ class Batch:
     def advance(self, sa: Sa, counters: Counters) -> None:
         """XFRM_MSG_NEWAE: other counters."""
         body = uapi.AEVENT_ID.pack(
-            packed(sa.destination), htonl(sa.spi), family(sa.destination), uapi.IPPROTO_ESP, packed(sa.source),
+            packed(sa.destination), be32(sa.spi), family(sa.destination), uapi.IPPROTO_ESP, packed(sa.source),
             uapi.AE_REPLAY, sa.reqid,
         )  # fmt: skip
         attributes = _attribute(Attr.REPLAY_ESN_VAL, _replay(sa.inbound, counters, self._knows_direction))
@@ -102,7 +101,7 @@ class Batch:
         """XFRM_MSG_MIGRATE_STATE: the selector stays empty, as `new_sa` makes it."""
         mark = was.mark or Mark(0, 0)
         body = uapi.MIGRATE_STATE.pack(
-            packed(was.destination), htonl(was.spi), family(was.destination), uapi.IPPROTO_ESP,
+            packed(was.destination), be32(was.spi), family(was.destination), uapi.IPPROTO_ESP,
             packed(sa.destination), packed(sa.source), mark.value, mark.mask, *_NO_SELECTOR,
             sa.reqid, 0, family(sa.destination), 0,
         )  # fmt: skip
@@ -163,7 +162,7 @@ class Batch:
         return self.first + len(self.owners) - 1
 
     def _sa_id(self, what: Msg, sa: Sa) -> None:
-        body = uapi.USERSA_ID.pack(packed(sa.destination), htonl(sa.spi), family(sa.destination), uapi.IPPROTO_ESP)
+        body = uapi.USERSA_ID.pack(packed(sa.destination), be32(sa.spi), family(sa.destination), uapi.IPPROTO_ESP)
         self._append(what, 0, body, _mark(Attr.MARK, sa.mark))
 
     def _sa(self, what: Msg, sa: Sa, keys: Keys, counters: Counters | None) -> None:
@@ -177,11 +176,11 @@ class Batch:
         self.buffer += form.octets
         destination, source = packed(sa.destination), packed(sa.source)
         uapi.NLMSGHDR.pack_into(self.buffer, start, len(form.octets), what, _REQUEST, self._next(), 0)
-        _ADDRESSES.pack_into(self.buffer, start + _ADDRESSES_AT, destination, htonl(sa.spi), uapi.IPPROTO_ESP, source)
+        _ADDRESSES.pack_into(self.buffer, start + _ADDRESSES_AT, destination, be32(sa.spi), uapi.IPPROTO_ESP, source)
         _NAMES.pack_into(self.buffer, start + _NAMES_AT, sa.reqid, family(sa.destination))
         if sa.encap is not None:
             _PORTS.pack_into(
-                self.buffer, start + form.encap_at, htons(sa.encap.source_port), htons(sa.encap.destination_port)
+                self.buffer, start + form.encap_at, be16(sa.encap.source_port), be16(sa.encap.destination_port)
             )
         if counters is not None:
             octets = _replay(sa.inbound, counters, self._knows_direction)
@@ -191,7 +190,7 @@ class Batch:
 
 
 def family(ip: Ip) -> int:
-    return AF_INET if ip.version == 4 else AF_INET6
+    return uapi.AF_INET if ip.version == 4 else uapi.AF_INET6
 
 
 def packed(ip: Ip | None) -> bytes:
@@ -224,7 +223,7 @@ _NAMES_AT: Final = uapi.NLMSGHDR.size + 208
 """reqid and family of `usersa_info`"""
 _PORTS: Final = Struct("=HH")
 _NO_SELECTOR: Final = (NOWHERE, NOWHERE, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
-_ANCHOR_SELECTOR: Final = (ANCHOR + _TWELVE, ANCHOR + _TWELVE, 0, 0, 0, 0, AF_INET, 32, 32, 0, 0, 0)
+_ANCHOR_SELECTOR: Final = (ANCHOR + _TWELVE, ANCHOR + _TWELVE, 0, 0, 0, 0, uapi.AF_INET, 32, 32, 0, 0, 0)
 _NEVER: Final = (uapi.XFRM_INF,) * 4 + (0,) * 4
 _NOTHING_YET: Final = (0, 0, 0, 0)
 
@@ -292,7 +291,7 @@ def _form(shape: _Shape) -> _Form:
 
 def _fill_sa_info(buffer: bytearray, at: int, sa: Sa | None, volumes: Volumes, *, flags: int) -> None:
     where = (NOWHERE, 0, 0, NOWHERE) if sa is None else (
-        packed(sa.destination), htonl(sa.spi), uapi.IPPROTO_ESP, packed(sa.source)
+        packed(sa.destination), be32(sa.spi), uapi.IPPROTO_ESP, packed(sa.source)
     )  # fmt: skip
     reqid, net = (0, 0) if sa is None else (sa.reqid, family(sa.destination))
     limits = (volumes.soft_bytes, volumes.hard_bytes, volumes.soft_packets, volumes.hard_packets)
@@ -322,8 +321,8 @@ def _selector(
     source, destination = selector.source, selector.destination
     to, from_ = selector.destination_ports, selector.source_ports
     return (
-        packed(destination.network_address), packed(source.network_address), htons(to.value), htons(to.mask),
-        htons(from_.value), htons(from_.mask), AF_INET if source.version == 4 else AF_INET6, destination.prefixlen,
+        packed(destination.network_address), packed(source.network_address), be16(to.value), be16(to.mask),
+        be16(from_.value), be16(from_.mask), family(source.network_address), destination.prefixlen,
         source.prefixlen, selector.protocol, 0, 0,
     )  # fmt: skip
 
@@ -348,7 +347,7 @@ def _policy_scope(key: PolicyKey) -> bytes:
 
 def _template(template: Template) -> bytes:
     where = template.destination or template.source
-    net = AF_INET if where is None else family(where)
+    net = uapi.AF_INET if where is None else family(where)
     any_algorithm = uapi.NO_ALGORITHM_LIMIT
     return uapi.USER_TMPL.pack(
         packed(template.destination), 0, uapi.IPPROTO_ESP, net, packed(template.source), template.reqid,
@@ -357,9 +356,7 @@ def _template(template: Template) -> bytes:
 
 
 def _encap(encap: Encap) -> bytes:
-    return uapi.ENCAP_TMPL.pack(
-        uapi.UDP_ENCAP_ESPINUDP, htons(encap.source_port), htons(encap.destination_port), NOWHERE
-    )
+    return uapi.ENCAP_TMPL.pack(uapi.UDP_ENCAP_ESPINUDP, be16(encap.source_port), be16(encap.destination_port), NOWHERE)
 
 
 def _mark(kind: Attr, mark: Mark | None) -> bytes:

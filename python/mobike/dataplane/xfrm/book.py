@@ -1,0 +1,266 @@
+"""Which Child SAs there are, and what follows for the kernel: the goal of each IKE SA. Pure.
+
+Child SAs with the same selectors share a reqid, and so their policies: a rekey changes none, and another IKE SA that
+takes over (reauthentication) is let in before the old one is gone. Of those that send, the last to come is sent over.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+from typing import Final
+
+from mobike.address import ChildId, Path, SaId, Transport
+from mobike.dataplane.operations import InstallChild, Sends
+from mobike.dataplane.xfrm.plan import Holding
+from mobike.dataplane.xfrm.selectors import Selector, outbound_selectors
+from mobike.dataplane.xfrm.state import (
+    OUR_REQIDS,
+    Action,
+    Encap,
+    Policy,
+    PolicyKey,
+    Sa,
+    SaName,
+    Template,
+    priority_of,
+)
+from mobike.dataplane.xfrm.suites import Suite, suite_of
+from mobike.dataplane.xfrm.uapi import Dir
+
+NO_PATH_IN_TCP: Final = "a kernel does not carry ESP in TCP: use the userspace plane for this connection"
+
+
+class BookError(ValueError):
+    """This Child SA cannot be carried; the message says why."""
+
+
+class Sending(Enum):
+    """Whether packets leave through a Child SA."""
+
+    YES = auto()
+    LATER = auto()
+    NEVER = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A Child SA that is to be carried."""
+
+    sa: SaId
+    child: ChildId
+    name: str
+    order: InstallChild
+    suite: Suite
+    reqid: int
+    selectors: tuple[Selector, ...]
+    sending: Sending
+    lost: bool = False
+    """The kernel does not have its SAs any more: its policies stay until the engine has ended it, and block."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """Where the Child SAs of an IKE SA go."""
+
+    path: Path
+    encap: bool
+    parked: bool = False
+
+
+class Book:
+    """Everything that is to be carried."""
+
+    def __init__(self) -> None:
+        self._children: dict[ChildId, Child] = {}
+        self._of: dict[SaId, dict[ChildId, None]] = {}
+        self._ways: dict[SaId, Way] = {}
+        self._claims: dict[Selector, dict[ChildId, None]] = {}
+        self._blocked: dict[Selector, set[str]] = {}
+        self._reqids: dict[tuple[Selector, ...], int] = {}
+        self._users: Counter[int] = Counter()
+        self._later: dict[ChildId, None] = {}
+        self._free: list[int] = []
+        self._next = OUR_REQIDS.start
+
+    def __len__(self) -> int:
+        return len(self._children)
+
+    def __contains__(self, child: ChildId) -> bool:
+        return child in self._children
+
+    def child(self, child: ChildId) -> Child | None:
+        return self._children.get(child)
+
+    def children(self, sa: SaId) -> list[Child]:
+        return [self._children[child] for child in self._of.get(sa, ())]
+
+    def way(self, sa: SaId) -> Way | None:
+        return self._ways.get(sa)
+
+    def install(self, order: InstallChild, *, reqid: int | None = None) -> Child:
+        """Carry one more. BookError says why not. `reqid`: the one that the kernel knows it by, after a restart."""
+        if order.path.transport is Transport.TCP:
+            raise BookError(NO_PATH_IN_TCP)
+        try:
+            selectors = outbound_selectors(order.local_ts, order.remote_ts)
+            suite = suite_of(order.suite)
+        except ValueError as error:
+            raise BookError(str(error)) from error
+        sending = {Sends.AT_ONCE: Sending.YES, Sends.WHEN_USED: Sending.LATER, Sends.NEVER: Sending.NEVER}[order.sends]
+        if sending is Sending.LATER and (order.instead_of is None or order.instead_of not in self._children):
+            # What it was to replace is gone already.
+            sending = Sending.YES
+        bare = replace(order, keys=None)
+        child = Child(
+            order.sa, order.child, order.name, bare, suite, self._reqid_of(selectors, reqid), selectors, sending
+        )
+        self._children[order.child] = child
+        self._users[child.reqid] += 1
+        if sending is Sending.LATER:
+            self._later[order.child] = None
+        self._of.setdefault(order.sa, {})[order.child] = None
+        self._ways.setdefault(order.sa, Way(order.path, order.encap))
+        for selector in selectors:
+            self._claims.setdefault(selector, {})[order.child] = None
+        return child
+
+    def remove(self, child: ChildId) -> Child | None:
+        """Carry one less; what waited for that sends from now on: ask `waiting_for` first."""
+        gone = self._children.pop(child, None)
+        if gone is None:
+            return None
+        siblings = self._of[gone.sa]
+        del siblings[child]
+        if not siblings:
+            del self._of[gone.sa]
+            del self._ways[gone.sa]
+        for selector in gone.selectors:
+            claims = self._claims[selector]
+            del claims[child]
+            if not claims:
+                del self._claims[selector]
+        self._later.pop(child, None)
+        self._users[gone.reqid] -= 1
+        if not self._users[gone.reqid]:
+            del self._users[gone.reqid], self._reqids[gone.selectors]
+            self._free.append(gone.reqid)
+        return gone
+
+    def waiting_for(self, child: ChildId) -> list[ChildId]:
+        """Those that send once this one is gone."""
+        return [each for each in self._later if self._children[each].order.instead_of == child]
+
+    def waiting(self) -> list[Child]:
+        """Those that send once the peer has used them."""
+        return [self._children[child] for child in self._later]
+
+    def send(self, child: ChildId) -> None:
+        """The peer has used it, or has no other any more."""
+        self._later.pop(child, None)
+        self._children[child] = replace(self._children[child], sending=Sending.YES)
+
+    def lose(self, child: ChildId) -> None:
+        """The kernel has its SAs no more, or should not."""
+        self._later.pop(child, None)
+        if child in self._children:
+            self._children[child] = replace(self._children[child], lost=True)
+
+    def move(self, sa: SaId, way: Way) -> None:
+        if sa in self._ways:
+            self._ways[sa] = way
+
+    def block(self, owner: str, selectors: Iterable[Selector]) -> None:
+        """What has these selectors and is not protected is thrown away, until `unblock`."""
+        for selector in selectors:
+            self._blocked.setdefault(selector, set()).add(owner)
+
+    def unblock(self, owner: str) -> tuple[Selector, ...]:
+        """The selectors that nobody blocks any more."""
+        freed = []
+        for selector, owners in list(self._blocked.items()):
+            owners.discard(owner)
+            if not owners:
+                del self._blocked[selector]
+                freed.append(selector)
+        return tuple(freed)
+
+    def goal(self, sa: SaId, selectors: Iterable[Selector] = ()) -> Holding:
+        """What should be in the kernel for an IKE SA: its SAs, and the policies of its selectors and of these."""
+        way = self._ways.get(sa)
+        children = self.children(sa)
+        held = (
+            {}
+            if way is None
+            else {name: each for child in children for name, each in _sas(child, way) if not child.lost}
+        )
+        every = dict.fromkeys((*(selector for child in children for selector in child.selectors), *selectors))
+        return Holding(held, {policy.key: policy for selector in every for policy in self._policies(selector)})
+
+    def _policies(self, selector: Selector) -> Iterator[Policy]:
+        claims = [self._children[child] for child in self._claims.get(selector, ())]
+        if not claims:
+            if selector in self._blocked:
+                yield from (_blocking(key) for key in _keys(selector))
+            return
+        newest = claims[-1]
+        sends = [child for child in claims if child.sending is Sending.YES and not child.lost]
+        out, *inward = _keys(selector)
+        way = self._ways[sends[-1].sa] if sends else None
+        if way is None or way.parked:
+            yield _blocking(out)
+        else:
+            template = Template(sends[-1].reqid, way.path.local.ip, way.path.remote.ip)
+            yield _protecting(out, template)
+        yield from (_protecting(key, Template(newest.reqid)) for key in inward)
+
+    def _reqid_of(self, selectors: tuple[Selector, ...], known: int | None) -> int:
+        if selectors in self._reqids:
+            return self._reqids[selectors]
+        reqid = known
+        if reqid is None:
+            if self._free:
+                reqid = self._free.pop()
+            else:
+                reqid, self._next = self._next, self._next + 1
+        else:
+            self._next = max(self._next, reqid + 1)
+        if reqid not in OUR_REQIDS:
+            raise BookError("no reqid is left")
+        self._reqids[selectors] = reqid
+        return reqid
+
+
+def _keys(selector: Selector) -> tuple[PolicyKey, PolicyKey, PolicyKey]:
+    """Outbound, inbound to us, inbound to those behind us."""
+    back = selector.reversed()
+    return PolicyKey(Dir.OUT, selector), PolicyKey(Dir.IN, back), PolicyKey(Dir.FWD, back)
+
+
+def _blocking(key: PolicyKey) -> Policy:
+    return Policy(key, Action.BLOCK, priority_of(key.selector, Action.BLOCK))
+
+
+def _protecting(key: PolicyKey, template: Template) -> Policy:
+    return Policy(key, Action.PROTECT, priority_of(key.selector, Action.PROTECT), template)
+
+
+def _sas(child: Child, way: Way) -> Iterator[tuple[SaName, Sa]]:
+    local, remote = way.path.local, way.path.remote
+    inbound = Encap(remote.port, local.port) if way.encap else None
+    outbound = Encap(local.port, remote.port) if way.encap else None
+    volumes = child.order.volumes
+    yield (
+        SaName(child.child, inbound=True),
+        Sa(True, child.order.spi_in, remote.ip, local.ip, child.reqid, child.suite, inbound, volumes),
+    )
+    if child.sending is Sending.YES:
+        yield (
+            SaName(child.child, inbound=False),
+            Sa(False, child.order.spi_out, local.ip, remote.ip, child.reqid, child.suite, outbound, volumes),
+        )
+
+
+def overlapping(selectors: Sequence[Selector], others: Iterable[Selector]) -> list[Selector]:
+    """Those of `others` that take packets of `selectors`."""
+    return [other for other in others if any(other.overlaps(selector) for selector in selectors)]

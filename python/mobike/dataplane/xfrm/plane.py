@@ -1,0 +1,491 @@
+"""The kernel as a data plane: orders in, the kernel brought to where it should be, words out.
+
+What is decided is decided in `book`, `plan`, `mend` and `watch`; this joins them to a kernel, which answers at once.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol, Self
+
+import structlog
+
+from mobike.address import ChildId, Endpoint, Nanos, Path, SaId, Transport
+from mobike.commands import ChildInstalled, ChildRefused, ChildSpent, ChildWorn, PeerMapped, PlaneWord
+from mobike.dataplane.operations import ChildOrder, InstallChild, MoveSa, Operation, Park, SealedKeys
+from mobike.dataplane.xfrm import adopt
+from mobike.dataplane.xfrm.answers import AnswersLostError, Carries, KernelUnusableError
+from mobike.dataplane.xfrm.book import NO_PATH_IN_TCP, Book, BookError, Child, Sending, Way, overlapping
+from mobike.dataplane.xfrm.kernel import Kernel
+from mobike.dataplane.xfrm.mend import Ended, Strand
+from mobike.dataplane.xfrm.monitor import Monitor
+from mobike.dataplane.xfrm.plan import Holding, Means
+from mobike.dataplane.xfrm.probe import KernelCan, probe
+from mobike.dataplane.xfrm.read import Acquire, Expired, MappingChanged, News
+from mobike.dataplane.xfrm.selectors import Selector, outbound_selectors
+from mobike.dataplane.xfrm.state import Policy, PolicyKey, Sa, SaKey, SaName, SaSeen
+from mobike.dataplane.xfrm.steps import Step
+from mobike.dataplane.xfrm.uapi import Dir
+from mobike.dataplane.xfrm.watch import CALM, EAGER, SOON, Watch
+from mobike.events import PlaneEvent, PlaneRefused, Role, SaMoved
+
+log = structlog.get_logger()
+
+STRANDS_AT_ONCE: Final = 16
+"""IKE SAs that are moved together: more would be blocked for longer, fewer would send more often."""
+
+ORPHANS_AFTER: Final = 30_000_000_000
+"""Nanoseconds after which what an earlier process left behind and nobody adopted is removed."""
+
+
+class TellsNews(Protocol):
+    """What the kernel tells unasked."""
+
+    def fileno(self) -> int: ...
+
+    def take(self) -> tuple[list[News], bool]: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """How IKE paths become those of ESP."""
+
+    ike: int = 500
+    natt: int = 4500
+    always_encap: bool = False
+
+    def way(self, path: Path, encap: bool) -> Way:
+        """ESP in UDP uses the ports of NAT traversal, also where IKE stayed on its own (RFC 7296 section 2.23)."""
+        encap = encap or self.always_encap
+        local, remote = path.local, path.remote
+        if encap and local.port != self.natt:
+            local = Endpoint(local.ip, self.natt)
+            remote = Endpoint(remote.ip, self.natt) if remote.port == self.ike else remote
+        return Way(Path(local, remote, path.transport), encap)
+
+
+@dataclass(slots=True)
+class _Task:
+    """An IKE SA that is being brought to its goal, and who waits for that."""
+
+    sa: SaId
+    strand: Strand
+    move: MoveSa | None = None
+    old_way: Way | None = None
+    installs: list[ChildId] = field(default_factory=list)
+
+
+class XfrmPlane:
+    """Carries Child SAs in the kernel."""
+
+    def __init__(self, kernel: Carries, news: TellsNews, means: Means, ports: Ports) -> None:
+        """`kernel` is looked at once: what is ours in it is there to be adopted."""
+        self._kernel = kernel
+        self._news = news
+        self._means = means
+        self._ports = ports
+        self._book = Book()
+        self._watch = Watch()
+        self._keys: dict[int, SealedKeys] = {}
+        self._sas: dict[SaId, dict[SaName, Sa]] = {}
+        self._doubtful: set[SaName] = set()
+        self._policies: dict[PolicyKey, Policy] = {}
+        self._names: dict[SaKey, SaName] = {}
+        self._words: list[PlaneWord] = []
+        self._events: list[PlaneEvent] = []
+        self._now = Nanos(0)
+        self._orphans_due: Nanos | None = None
+        self._left = adopt.Left.of(kernel.sas(), kernel.policies())
+        self._policies.update(self._left.policies)
+        self.acquired = 0
+        """Packets that found a policy and no SA."""
+
+    @classmethod
+    def open(cls, *, always_encap: bool, ike_port: int, natt_port: int) -> Self:
+        """OSError says why there is no kernel plane here, and what to do about it."""
+        kernel = Kernel()
+        can = probe(kernel)
+        if not can.usable:
+            kernel.close()
+            raise KernelUnusableError(can.why_not)
+        kernel.knows_direction = can.knows_direction
+        for line in can.lines():
+            log.info("kernel.can", line=line)
+        return cls(kernel, Monitor(), can.means, Ports(ike_port, natt_port, always_encap))
+
+    def fds(self) -> tuple[int, ...]:
+        """Readable while the kernel has news."""
+        return (self._news.fileno(),)
+
+    def close(self, *, keep: bool) -> None:
+        """Let go of the kernel. `keep`: what is in it stays, for a process that comes after."""
+        if not keep:
+            steps = adopt.removals(
+                {name: sa for sas in self._sas.values() for name, sa in sas.items()}, self._left, self._policies
+            )
+            self._kernel.run(steps, {})
+        self._keys.clear()
+        self._news.close()
+        if isinstance(self._kernel, Kernel):
+            self._kernel.close()
+
+    # --- what a turn calls ---
+
+    def wake(self, now: Nanos) -> None:
+        """Take news, look at counters that are due."""
+        self._now = now
+        if self._orphans_due is None:
+            self._orphans_due = Nanos(now + ORPHANS_AFTER)
+        elif now >= self._orphans_due:
+            self.remove_orphans()
+        news, lost = self._news.take()
+        for each in news:
+            self._hear(each)
+        due = dict.fromkeys(self._watch.due(now))
+        if lost:
+            due.update(dict.fromkeys(child for sa in self._sas for child in self._children_of(sa)))
+        if due:
+            self._look(list(due))
+
+    def poll_deadline(self) -> Nanos | None:
+        waits = [self._watch.next_due()]
+        if self._left and self._orphans_due is not None:
+            waits.append(self._orphans_due)
+        return min((at for at in waits if at is not None), default=None)
+
+    def carry(self, orders: Sequence[ChildOrder]) -> None:
+        """Child SAs in and out. Those of one IKE SA are brought in before others are taken out."""
+        touched: dict[SaId, _Touched] = {}
+        for order in orders:
+            each = touched.setdefault(order.sa, _Touched())
+            if isinstance(order, InstallChild):
+                self._install(order, each)
+            else:
+                self._remove(order.child, each)
+        self._settle({sa: each for sa, each in touched.items() if each.changed})
+
+    def apply(self, operations: Sequence[Operation]) -> None:
+        """Moves, each answered by an event."""
+        touched: dict[SaId, _Touched] = {}
+        for operation in operations:
+            old = self._book.way(operation.sa)
+            if isinstance(operation, Park):
+                if old is not None:
+                    self._book.move(operation.sa, Way(old.path, old.encap, parked=True))
+                    touched.setdefault(operation.sa, _Touched()).changed = True
+            elif operation.path.transport is Transport.TCP:
+                self._events.append(PlaneRefused(operation.sa, NO_PATH_IN_TCP))
+            elif old is None:
+                self._events.append(SaMoved(operation.sa, operation.path))
+            else:
+                self._book.move(operation.sa, self._ports.way(operation.path, operation.encap))
+                each = touched.setdefault(operation.sa, _Touched())
+                each.changed, each.move, each.old_way = True, operation, each.old_way or old
+        self._settle(touched)
+
+    def words(self) -> list[PlaneWord]:
+        words, self._words = self._words, []
+        return words
+
+    def take(self) -> list[PlaneEvent]:
+        events, self._events = self._events, []
+        return events
+
+    def carried(self, child: ChildId) -> dict[str, int] | None:
+        """As the kernel counts now."""
+        wanted = self._names_of(child)
+        if not wanted:
+            return None
+        seen = self._kernel.look(wanted)
+        counted = {"packets_in": 0, "bytes_in": 0, "packets_out": 0, "bytes_out": 0}
+        for name, each in seen.items():
+            way = "in" if name.inbound else "out"
+            counted[f"packets_{way}"], counted[f"bytes_{way}"] = each.packets, each.octets
+        return counted
+
+    # --- what is thrown away while no tunnel is up ---
+
+    def block(self, owner: str, local_ts: Sequence[str], remote_ts: Sequence[str]) -> None:
+        """Packets of these selectors leave protected or not at all, from now until `unblock`."""
+        selectors = outbound_selectors(local_ts, remote_ts)
+        self._book.block(owner, selectors)
+        self._settle({}, selectors)
+
+    def unblock(self, owner: str) -> None:
+        self._settle({}, self._book.unblock(owner))
+
+    # --- what was there before us ---
+
+    def remove_orphans(self) -> tuple[str, ...]:
+        """What is ours and nobody adopted goes; one line for each."""
+        wanted = {key for sa in self._sas for key in self._book.goal(sa).policies}
+        orphans = {key: policy for key, policy in self._left.policies.items() if key not in wanted}
+        lines = tuple(self._left.lines(orphans))
+        for line in lines:
+            log.warning("kernel.orphan", what=line)
+        self._kernel.run(adopt.removals({}, self._left, orphans), {})
+        for key in orphans:
+            self._policies.pop(key, None)
+        self._left = adopt.Left({}, {}, self._left.foreign)
+        return lines
+
+    # --- Child SAs ---
+
+    def _install(self, order: InstallChild, touched: "_Touched") -> None:
+        found: Mapping[SaName, SaSeen] = {}
+        if order.keys is None:
+            found = self._left.take(order)
+            if not found:
+                self._words.append(ChildRefused(order.child, "the kernel does not have it any more"))
+                return
+        try:
+            child = self._book.install(order, reqid=adopt.reqid_of(found))
+        except BookError as error:
+            self._words.append(ChildRefused(order.child, str(error)))
+            return
+        for name, seen in found.items():
+            self._sas.setdefault(order.sa, {})[name] = seen.sa
+        self._doubtful |= adopt.doubtful_of({name: seen.sa for name, seen in found.items()}, self._policies)
+        if order.keys is not None:
+            self._keys[order.child] = order.keys
+        elif child.sending is Sending.LATER:
+            self._book.send(order.child)
+        for other in overlapping(child.selectors, self._left.foreign_before_ours()):
+            log.warning(
+                "kernel.foreign_policy", selector=str(other), why="it is asked before ours and may take packets"
+            )
+        touched.changed = True
+        touched.installs.append(order.child)
+
+    def _remove(self, child: ChildId, touched: "_Touched") -> None:
+        for waiting in self._book.waiting_for(child):
+            self._book.send(waiting)
+            self._watch_child(waiting)
+        gone = self._book.remove(child)
+        self._watch.remove(child)
+        if (keys := self._keys.pop(child, None)) is not None:
+            keys.wipe()
+        if child in touched.installs:
+            touched.installs.remove(child)
+        if gone is not None:
+            touched.changed = True
+            touched.selectors.update(dict.fromkeys(gone.selectors))
+
+    def _watch_child(self, child: ChildId) -> None:
+        known = self._book.child(child)
+        if known is not None:
+            eager = EAGER if known.order.role is Role.INITIATOR else CALM
+            self._watch.add(child, known.sa, SOON if known.sending is Sending.LATER else eager, self._now)
+
+    # --- bringing the kernel there ---
+
+    def _settle(self, touched: Mapping[SaId, "_Touched"], selectors: Sequence[Selector] = ()) -> None:
+        """Bring these IKE SAs, and the policies of these selectors, to where they should be."""
+        tasks = [self._task(sa, each) for sa, each in touched.items()]
+        if selectors:
+            want = self._book.goal(SaId(-1), selectors)
+            tasks.append(_Task(SaId(-1), Strand.begin(self._have(SaId(-1), want, selectors), want, self._means)))
+        chunk: list[_Task] = []
+        busy: set[PolicyKey] = set()
+        for task in tasks:
+            keys = task.strand.have.policies.keys() | task.strand.want.policies.keys()
+            if len(chunk) == STRANDS_AT_ONCE or keys & busy:
+                self._run(chunk)
+                chunk, busy = [], set()
+                task = self._again(task, touched, selectors)  # noqa: PLW2901 - what it begins from may have changed
+            chunk.append(task)
+            busy |= keys
+        self._run(chunk)
+
+    def _task(self, sa: SaId, touched: "_Touched") -> _Task:
+        selectors = tuple(touched.selectors)
+        want = self._book.goal(sa, selectors)
+        strand = Strand.begin(self._have(sa, want, selectors), want, self._means)
+        return _Task(sa, strand, touched.move, touched.old_way, list(touched.installs))
+
+    def _again(self, task: _Task, touched: Mapping[SaId, "_Touched"], selectors: Sequence[Selector]) -> _Task:
+        if task.sa in touched:
+            return self._task(task.sa, touched[task.sa])
+        want = self._book.goal(task.sa, selectors)
+        return _Task(task.sa, Strand.begin(self._have(task.sa, want, selectors), want, self._means))
+
+    def _have(self, sa: SaId, want: Holding, selectors: Iterable[Selector]) -> Holding:
+        keys = set(want.policies)
+        for selector in selectors:
+            back = selector.reversed()
+            keys |= {PolicyKey(Dir.OUT, selector), PolicyKey(Dir.IN, back), PolicyKey(Dir.FWD, back)}
+        held = {key: self._policies[key] for key in keys if key in self._policies}
+        sas = dict(self._sas.get(sa, {}))
+        return Holding(sas, held, frozenset(self._doubtful & sas.keys()))
+
+    def _run(self, tasks: Sequence[_Task]) -> None:
+        try:
+            self._waves(tasks)
+        except (AnswersLostError, KernelUnusableError) as error:
+            log.error("kernel.unanswered", why=str(error))
+            self._resync(tasks, str(error))
+        for task in tasks:
+            self._finish(task)
+
+    def _waves(self, tasks: Sequence[_Task]) -> None:
+        while moving := [task for task in tasks if task.strand.next_wave()]:
+            steps: list[Step] = []
+            places = []
+            for task in moving:
+                wave = task.strand.next_wave()
+                places.append((task.strand, range(len(steps), len(steps) + len(wave))))
+                steps += wave
+            done = self._kernel.run(steps, self._keys)
+            for strand, span in places:
+                refused = {place - span.start: done.refusals[place] for place in span if place in done.refusals}
+                strand.answered(refused)
+
+    def _finish(self, task: _Task) -> None:
+        """Write down what the kernel holds now, and tell who waits."""
+        strand = task.strand
+        keys = strand.want.policies.keys() | strand.have.policies.keys() | strand.before.policies.keys()
+        for key in keys:
+            self._policies.pop(key, None)
+        self._policies.update(strand.have.policies)
+        for sa in self._sas.pop(task.sa, {}).values():
+            self._names.pop(sa.key, None)
+        self._doubtful -= strand.before.sas.keys() | strand.have.sas.keys()
+        self._doubtful |= strand.have.doubtful
+        if strand.have.sas:
+            self._sas[task.sa] = dict(strand.have.sas)
+            self._names.update({sa.key: name for name, sa in strand.have.sas.items()})
+        for child, why in strand.lost.items():
+            self._lose(ChildId(child), why, refused=child in task.installs)
+        for child in task.installs:
+            if child not in strand.lost:
+                self._words.append(ChildInstalled(child))
+                self._watch_child(child)
+                self._forget_keys(child)
+        if task.move is not None:
+            self._tell_move(task, task.move)
+
+    def _tell_move(self, task: _Task, move: MoveSa) -> None:
+        if task.strand.ended is Ended.DONE:
+            self._events.append(SaMoved(move.sa, move.path))
+        else:
+            if task.old_way is not None:
+                self._book.move(move.sa, task.old_way)
+            self._events.append(PlaneRefused(move.sa, task.strand.why or "the kernel did not take it"))
+        for child in self._children_of(move.sa):
+            self._watch.moved(child)
+
+    def _lose(self, child: ChildId, why: str, *, refused: bool) -> None:
+        known = self._book.child(child)
+        if known is None or known.lost:
+            return
+        log.warning("kernel.lost", child=child, why=why)
+        self._watch.remove(child)
+        self._book.lose(child)
+        self._forget_keys(child, at_once=True)
+        self._words.append(ChildRefused(child, why) if refused else ChildSpent(child))
+
+    def _forget_keys(self, child: ChildId, *, at_once: bool = False) -> None:
+        known = self._book.child(child)
+        if at_once or known is None or known.sending is not Sending.LATER:
+            keys = self._keys.pop(child, None)
+            if keys is not None:
+                keys.wipe()
+
+    def _resync(self, tasks: Sequence[_Task], why: str) -> None:
+        """Answers were lost: see what is there, and begin anew from that, once."""
+        try:
+            sas = {seen.sa.key: seen.sa for seen in self._kernel.sas() if seen.ours}
+            policies = {seen.policy.key: seen.policy for seen in self._kernel.policies() if seen.ours}
+        except (AnswersLostError, KernelUnusableError):
+            for task in tasks:
+                task.strand.stop(why)
+            return
+        for task in tasks:
+            task.strand.begin_again(adopt.what_is_there(task.strand, sas, policies))
+        try:
+            self._waves(tasks)
+        except (AnswersLostError, KernelUnusableError) as error:
+            for task in tasks:
+                task.strand.stop(str(error))
+
+    # --- what the kernel tells ---
+
+    def _hear(self, news: News) -> None:
+        match news:
+            case Acquire():
+                self.acquired += 1
+            case Expired(key, _, hard):
+                name = self._names.get(key)
+                if name is not None and hard:
+                    self._gone(name)
+                elif name is not None:
+                    self._words.append(ChildWorn(ChildId(name.child)))
+            case MappingChanged(key, _, source, port):
+                name = self._names.get(key)
+                known = None if name is None else self._book.child(ChildId(name.child))
+                way = None if known is None else self._book.way(known.sa)
+                if known is not None and way is not None:
+                    self._words.append(PeerMapped(known.sa, Path(way.path.local, Endpoint(source, port))))
+
+    def _gone(self, name: SaName) -> None:
+        """An SA is not in the kernel any more, and not by our hand."""
+        child = self._book.child(ChildId(name.child))
+        if child is None:
+            return
+        held = self._sas.get(child.sa, {})
+        if (sa := held.pop(name, None)) is not None:
+            self._names.pop(sa.key, None)
+        self._lose(child.child, "the kernel does not have its SA any more", refused=False)
+        self._settle({child.sa: _Touched(changed=True)})
+
+    def _look(self, children: Sequence[ChildId]) -> None:
+        wanted = [pair for child in children for pair in self._names_of(child)]
+        try:
+            seen = self._kernel.look(wanted)
+        except (AnswersLostError, KernelUnusableError) as error:
+            log.warning("kernel.unanswered", why=str(error))
+            return
+        for child in children:
+            names = self._names_of(child)
+            missing = [name for name, _ in names if name not in seen]
+            if missing:
+                self._gone(missing[0])
+                continue
+            counted = {name.inbound: seen[name].packets for name, _ in names}
+            self._used(child, counted.get(True, 0))
+            word = self._watch.saw(child, counted.get(True, 0), counted.get(False, 0))
+            if word is not None:
+                self._words.append(word)
+
+    def _used(self, child: ChildId, packets: int) -> None:
+        """The peer sends on a new pair: so do we."""
+        known = self._book.child(child)
+        if known is not None and known.sending is Sending.LATER and packets:
+            self._book.send(child)
+            self._settle({known.sa: _Touched(changed=True)})
+            self._watch_child(child)
+            self._forget_keys(child)
+
+    def _names_of(self, child: ChildId) -> list[tuple[SaName, Sa]]:
+        known = self._book.child(child)
+        held = {} if known is None else self._sas.get(known.sa, {})
+        return [(name, held[name]) for name in (SaName(child, True), SaName(child, False)) if name in held]
+
+    def _children_of(self, sa: SaId) -> list[ChildId]:
+        return [child.child for child in self._book.children(sa)]
+
+
+@dataclass(slots=True)
+class _Touched:
+    """What orders changed of one IKE SA."""
+
+    changed: bool = False
+    selectors: dict[Selector, None] = field(default_factory=dict)
+    """Of Child SAs that went."""
+    installs: list[ChildId] = field(default_factory=list)
+    move: MoveSa | None = None
+    old_way: Way | None = None
+
+
+__all__ = ["Child", "KernelCan", "Ports", "XfrmPlane"]

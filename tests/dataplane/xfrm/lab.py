@@ -1,0 +1,241 @@
+"""Two hosts in a kernel with ESP: SAs made by hand, streams of numbered packets, and what the kernel counted."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from typing import TypeVar
+
+from mobike.address import Ip
+from mobike.dataplane.xfrm.kernel import Kernel
+from mobike.dataplane.xfrm.plan import Holding
+from mobike.dataplane.xfrm.selectors import Selector
+from mobike.dataplane.xfrm.state import (
+    OUR_REQIDS,
+    UNLIMITED,
+    Action,
+    Encap,
+    Policy,
+    PolicyKey,
+    Sa,
+    SaName,
+    Template,
+    priority_of,
+)
+from mobike.dataplane.xfrm.suites import suite_of
+from mobike.dataplane.xfrm.uapi import Dir
+
+T = TypeVar("T")
+CLONE_NEWNET = 0x4000_0000
+UDP_ENCAP = 100
+
+INNER_A, INNER_B = ip_address("10.10.0.1"), ip_address("10.20.0.1")
+OUTSIDE: dict[str, tuple[Ip, Ip]] = {
+    "first": (ip_address("192.0.2.1"), ip_address("192.0.2.2")),
+    "second": (ip_address("198.51.100.1"), ip_address("198.51.100.2")),
+    "six": (ip_address("2001:db8::1"), ip_address("2001:db8::2")),
+}
+"""Addresses of a and b by link."""
+
+
+class SameKeys:
+    """Keys that are no secret."""
+
+    def __init__(self, lengths: tuple[int, int]) -> None:
+        self._lengths = lengths
+
+    def lengths(self) -> tuple[int, int]:
+        return self._lengths
+
+    def write(
+        self, buffer: bytearray, /, *, inbound: bool, encryption_at: int, integrity_at: int | None = None
+    ) -> None:
+        encryption, integrity = self._lengths
+        buffer[encryption_at : encryption_at + encryption] = bytes(range(encryption))
+        if integrity_at is not None:
+            buffer[integrity_at : integrity_at + integrity] = bytes(range(integrity))
+
+    def wipe(self) -> None:
+        """There is nothing to hide."""
+
+
+@dataclass
+class Host:
+    """One namespace."""
+
+    name: str
+    kernel: Kernel
+
+    def run(self, command: str) -> str:
+        return subprocess.run(
+            ["ip", "netns", "exec", self.name, *command.split()], check=True, capture_output=True, text=True
+        ).stdout
+
+    def ip(self, command: str) -> None:
+        subprocess.run(["ip", "-n", self.name, *command.split()], check=True, capture_output=True)
+
+    def statistics(self) -> dict[str, int]:
+        """What XFRM threw away, by reason."""
+        lines = (line.split() for line in self.run("cat /proc/net/xfrm_stat").splitlines())
+        return {name: int(number) for name, number in lines if number != "0"}
+
+    def inside(self, do: Callable[[], T]) -> T:
+        return in_namespace(self.name, do)
+
+
+def in_namespace(name: str, do: Callable[[], T]) -> T:
+    """Sockets stay in the namespace in which they were made."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    with Path("/proc/self/ns/net").open("rb") as here, Path(f"/run/netns/{name}").open("rb") as there:
+        try:
+            if libc.setns(there.fileno(), CLONE_NEWNET) != 0:
+                raise OSError(ctypes.get_errno(), "setns")
+            return do()
+        finally:
+            libc.setns(here.fileno(), CLONE_NEWNET)
+
+
+@contextmanager
+def two_hosts() -> Iterator[tuple[Host, Host]]:
+    """`a` and `b`, with two links in IPv4 and one in IPv6 between them, and a socket for ESP in UDP in each."""
+    names = [f"{side}{os.getpid()}" for side in "ab"]
+    sockets: list[socket.socket] = []
+    hosts: list[Host] = []
+    try:
+        for name in names:
+            subprocess.run(["ip", "netns", "add", name], check=True)
+        for link, ends in OUTSIDE.items():
+            words = f"link add {link} netns {names[0]} type veth peer name {link} netns {names[1]}"
+            subprocess.run(["ip", *words.split()], check=True)
+            for name, end in zip(names, ends, strict=True):
+                nodad = " nodad" if end.version == 6 else ""
+                for command in (f"addr add {end}/{64 if nodad else 24} dev {link}{nodad}", f"link set {link} up"):
+                    subprocess.run(["ip", "-n", name, *command.split()], check=True)
+        hosts = [Host(name, in_namespace(name, Kernel)) for name in names]
+        for host, inner, peer in zip(hosts, (INNER_A, INNER_B), (INNER_B, INNER_A), strict=True):
+            host.ip("link set lo up")
+            host.ip(f"addr add {inner}/32 dev lo")
+            # Where to is all the same: the policy takes the packets.
+            host.ip(f"route add {peer} dev first src {inner}")
+            sockets += [host.inside(lambda port=port: encapsulating(port)) for port in (4500, 4501)]  # type: ignore[misc]
+        yield hosts[0], hosts[1]
+    finally:
+        for each in sockets:
+            each.close()
+        for host in hosts:
+            host.kernel.close()
+        for name in names:
+            subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
+
+
+def encapsulating(port: int) -> socket.socket:
+    """A socket on which the kernel opens ESP in UDP."""
+    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    made.bind(("0.0.0.0", port))
+    made.setsockopt(socket.IPPROTO_UDP, UDP_ENCAP, 2)
+    return made
+
+
+SUITE = suite_of("aes128gcm16")
+REQID = OUR_REQIDS.start
+KEYS = {1: SameKeys(SUITE.lengths)}
+SPI_AB, SPI_BA = 0x1001, 0x2002
+SELECTOR = Selector(ip_network(f"{INNER_A}/32"), ip_network(f"{INNER_B}/32"))
+
+
+def holding(here: str, link: str, encap: tuple[int, int] | None = None) -> Holding:
+    """What host `here` ("a" or "b") should hold for a tunnel over `link`; `encap`: ports of a and b."""
+    a, b = OUTSIDE[link]
+    ports = None if encap is None else Encap(*encap)
+    back = None if encap is None else Encap(*reversed(encap))
+    forth = Sa(here == "b", SPI_AB, a, b, REQID, SUITE, ports, UNLIMITED)
+    home = Sa(here == "a", SPI_BA, b, a, REQID, SUITE, back, UNLIMITED)
+    sas = {SaName(1, sa.inbound): sa for sa in (forth, home)}
+    leaving = SELECTOR if here == "a" else SELECTOR.reversed()
+    ends = (a, b) if here == "a" else (b, a)
+    priority = priority_of(leaving, Action.PROTECT)
+    policies = [Policy(PolicyKey(Dir.OUT, leaving), Action.PROTECT, priority, Template(REQID, *ends))]
+    policies += [
+        Policy(PolicyKey(direction, leaving.reversed()), Action.PROTECT, priority, Template(REQID))
+        for direction in (Dir.IN, Dir.FWD)
+    ]
+    return Holding(sas, {policy.key: policy for policy in policies})
+
+
+SENDER = """
+import socket, sys, time
+here, there, count, gap = sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind((here, 0))
+refused, began = 0, time.monotonic()
+print(began, flush=True)
+for number in range(count):
+    while time.monotonic() < began + number * gap: time.sleep(max(0, began + number * gap - time.monotonic()))
+    try: s.sendto(number.to_bytes(4, "big"), (there, 9))
+    except OSError: refused += 1
+print(refused)
+"""
+RECEIVER = """
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind((sys.argv[1], 9))
+s.setsockopt(socket.SOL_SOCKET, 33, 16 << 20)
+print("ready", flush=True)
+seen = []
+s.settimeout(20)
+try:
+    while True:
+        seen.append(int.from_bytes(s.recv(64), "big"))
+        s.settimeout(2)
+except TimeoutError: pass
+print(len(seen), *sorted(set(range(int(sys.argv[2]))) - set(seen)))
+"""
+
+
+@dataclass
+class Stream:
+    """Numbered packets from one host to the other, so many a second."""
+
+    sender: subprocess.Popen[str]
+    receiver: subprocess.Popen[str]
+    count: int
+    rate: int
+    began: float
+
+    @classmethod
+    def start(cls, source: Host, target: Host, ends: tuple[Ip, Ip], count: int, rate: int = 1000) -> Stream:
+        receiver, ready = cls._python(target, RECEIVER, str(ends[1]), str(count))
+        assert ready == "ready"
+        sender, began = cls._python(source, SENDER, str(ends[0]), str(ends[1]), str(count), str(1 / rate))
+        return cls(sender, receiver, count, rate, float(began))
+
+    @staticmethod
+    def _python(host: Host, code: str, *words: str) -> tuple[subprocess.Popen[str], str]:
+        argv = ["ip", "netns", "exec", host.name, sys.executable, "-I", "-S", "-c", code, *words]
+        process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        return process, process.stdout.readline().strip()
+
+    def number_now(self) -> int:
+        """Of the packet that leaves now."""
+        return int((time.monotonic() - self.began) * self.rate)
+
+    def lost(self) -> list[int]:
+        """Once it is over: the numbers that did not arrive. None comes twice."""
+        refused, _ = self.sender.communicate(timeout=60)
+        print(f"{refused.strip()} refused on sending")
+        out, _ = self.receiver.communicate(timeout=60)
+        got, *missing = map(int, out.split())
+        assert got + len(missing) == self.count, "a packet was delivered twice"
+        return missing
+
+
+def settle(seconds: float = 0.3) -> None:
+    time.sleep(seconds)
