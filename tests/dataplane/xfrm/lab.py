@@ -239,3 +239,21 @@ class Stream:
 
 def settle(seconds: float = 0.3) -> None:
     time.sleep(seconds)
+
+
+@contextmanager
+def own_namespace() -> Iterator[None]:
+    """This thread alone is in a network namespace of its own."""
+    name = f"own{os.getpid()}"
+    subprocess.run(["ip", "netns", "add", name], check=True)
+    libc = ctypes.CDLL(None, use_errno=True)
+    try:
+        with Path("/proc/self/ns/net").open("rb") as here, Path(f"/run/netns/{name}").open("rb") as there:
+            try:
+                if libc.setns(there.fileno(), CLONE_NEWNET) != 0:
+                    raise OSError(ctypes.get_errno(), "setns")
+                yield
+            finally:
+                libc.setns(here.fileno(), CLONE_NEWNET)
+    finally:
+        subprocess.run(["ip", "netns", "del", name], check=True)
