@@ -301,6 +301,13 @@ class RekeyOrder(Order):
     """Each of its Child SAs instead of the IKE SA itself."""
 
 
+class RedirectOrder(Order):
+    """Go on to another gateway."""
+
+    to: Annotated[tuple[Annotated[str, Field(min_length=1, max_length=253)], ...], Field(min_length=1, max_length=8)]
+    """Addresses or host names; the first of the family in use is told, or a name."""
+
+
 class ChildOrder(Order):
     """Open a Child SA."""
 

@@ -152,6 +152,10 @@ class Profile:
     """Requests of the peer served at a time, 1 to 32 (SET_WINDOW_SIZE, RFC 7296 section 2.3)."""
     away_at_most: int = 24 * 3600 * SECOND
     """The longest a peer may be away (docs/extensions/away.md); 0: none may."""
+    follow_redirects: bool = False
+    """Initiator: tell the gateway that it may send us on to another one (RFC 5685)."""
+    redirect: tuple[str, ...] = ()
+    """Responder: send each peer that has proved who it is on to one of these gateways, by address or name."""
     extensions: tuple[str, ...] = ()
     """Private extensions offered to peers that know them: `path-probes`, `away` (docs/extensions/)."""
     nat_traversal: bool = True
@@ -223,6 +227,8 @@ class Connect:
     connection: str
     paths: tuple[Path, ...]
     remote_natt_port: int
+    redirected_from: Ip | None = None
+    """The gateway that sent us on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +291,27 @@ class Reauth:
     """Initiator: set up another IKE SA in its place, with new proofs (RFC 7296 section 2.8.3)."""
 
     sa: SaId
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """Responder: send the peer of an IKE SA on to one of these gateways (RFC 5685 section 5); the IKE SA ends within a
+    minute."""
+
+    sa: SaId
+    to: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TurnAway:
+    """Responder: send who asks for an IKE SA on to one of these gateways (RFC 5685 section 4), while there are so many
+    already, or more. Nowhere: serve everybody."""
+
+    to: tuple[str, ...]
+    at: int
+
+
+SERVE_ALL = TurnAway((), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -437,6 +464,8 @@ Command: TypeAlias = (
     | Away
     | Rekey
     | Reauth
+    | Redirect
+    | TurnAway
     | RekeyChild
     | Close
     | OpenChild

@@ -132,12 +132,22 @@ class IkeSaRekeyed:
 
 
 @dataclass(frozen=True, slots=True)
+class Redirected:
+    """The gateway asks us to go to another one (RFC 5685 section 5). The SA stays until it is closed."""
+
+    sa: SaId
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
 class ConnectFailed:
     """A `Connect` gave up."""
 
     token: Token
     why: str
     tried: tuple[Path, ...]
+    redirected_to: str | None = None
+    """The gateway at the last of these paths sends us on to this one (RFC 5685)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -416,6 +426,21 @@ class OperatorReauth:
 
 
 @dataclass(frozen=True, slots=True)
+class OperatorRedirect:
+    """Send the peer of this SA on to one of these gateways."""
+
+    sa: SaId
+    to: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorDrain:
+    """Send all peers on to one of these gateways, those that ask and those that have an SA; nowhere: serve them."""
+
+    to: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class OperatorOpenChild:
     """Open a Child SA of this SA that its connection names."""
 
@@ -466,6 +491,7 @@ CoreEvent: TypeAlias = (
     | IkeSaResumed
     | IkeSaDown
     | IkeSaRekeyed
+    | Redirected
     | ConnectFailed
     | ChildUp
     | ChildFailed
@@ -493,6 +519,8 @@ OperatorEvent: TypeAlias = (
     | OperatorMove
     | OperatorRekey
     | OperatorReauth
+    | OperatorRedirect
+    | OperatorDrain
     | OperatorOpenChild
     | OperatorCloseChild
     | OperatorUnpin

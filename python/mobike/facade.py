@@ -1,6 +1,6 @@
 """What the API may see of the gateway: one Protocol and frozen views. Nothing here is mutable, nothing leaks a key."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -241,6 +241,14 @@ class Facade(Protocol):
 
     def reauth(self, sa: str) -> None:
         """Set up another IKE SA in the place of this one, or NotFound, or Refused."""
+        ...
+
+    def redirect(self, sa: str, to: Sequence[str]) -> None:
+        """Send the peer of this SA on to one of these gateways, or NotFound, or Refused."""
+        ...
+
+    def drain(self, to: Sequence[str]) -> None:
+        """Send all peers on to one of these gateways; nowhere: serve them again. Refused if that is no gateway."""
         ...
 
     def open_child(self, sa: str, name: str) -> None:

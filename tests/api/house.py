@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -190,6 +190,13 @@ class House:
         view = self._sa(sa)
         self.sas[f"{sa}0"] = replace(view, id=f"{sa}0")
         self.orders.append(f"reauth {sa}")
+
+    def redirect(self, sa: str, to: Sequence[str]) -> None:
+        self._sa(sa)
+        self.orders.append(f"redirect {sa} {' '.join(to)}")
+
+    def drain(self, to: Sequence[str]) -> None:
+        self.orders.append(f"drain {' '.join(to)}")
 
     def open_child(self, sa: str, name: str) -> None:
         if name not in self.known[self._sa(sa).connection].children:

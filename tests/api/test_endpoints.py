@@ -146,6 +146,13 @@ async def test_a_move_is_ordered_and_seen(api: httpx.AsyncClient, house: House) 
         ("POST ike-sas/1/rekey", {}, "rekey 1 ike"),
         ("POST ike-sas/1/rekey", {"children": True}, "rekey 1 children"),
         ("POST ike-sas/1/reauth", None, "reauth 1"),
+        (
+            "POST ike-sas/1/redirect",
+            {"to": ["203.0.113.2", "gw2.example.net"]},
+            "redirect 1 203.0.113.2 gw2.example.net",
+        ),
+        ("PUT drain", {"to": ["203.0.113.2"]}, "drain 203.0.113.2"),
+        ("DELETE drain", None, "drain "),
         ("POST ike-sas/1/children", {"name": "voice"}, "open 1 voice"),
         ("DELETE ike-sas/1/children/1.1", None, "close 1 1.1"),
         ("PUT links/wwan0", {"avoid": True}, "avoid wwan0"),
@@ -326,7 +333,7 @@ async def test_nothing_but_the_probes_is_open(house: House) -> None:
     async with _client(house) as api:
         schema = (await api.get("/api/v1/openapi.json")).json()
     paths = [path.format(id="1", name="office", ip="192.0.2.10", child="1.1") for path in schema["paths"]]
-    assert len(paths) == 22
+    assert len(paths) == 24
     async with _client(house, token=None) as stranger:
         for path in [*paths, "/", "/api/v1/openapi.json", "/docs", "/nothing", "/livez/", "//livez"]:
             for method in ("GET", "POST", "PUT", "DELETE"):

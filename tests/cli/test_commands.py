@@ -150,6 +150,15 @@ def test_rekey_says_what_is_new(mobike: Run, daemon: Running) -> None:
     assert daemon.house.orders == ["rekey 1 ike", "rekey 1 children", "rekey 1 ike"]
 
 
+def test_drain_sends_all_peers_on_until_it_is_lifted(mobike: Run, daemon: Running) -> None:
+    told = mobike("--socket", daemon.socket, "drain", "--to", "203.0.113.2", "--to", "2001:db8::2")
+    assert told.out == "peers are sent on to 203.0.113.2, 2001:db8::2\n"
+    assert mobike("--socket", daemon.socket, "drain", "--lift").out == "peers are served here again\n"
+    assert daemon.house.orders == ["drain 203.0.113.2 2001:db8::2", "drain "]
+    for wrong in (("drain",), ("drain", "--lift", "--to", "203.0.113.2")):
+        assert mobike("--socket", daemon.socket, *wrong).code == 2
+
+
 def test_reauth_says_what_takes_its_place(mobike: Run, daemon: Running) -> None:
     told = mobike("--socket", daemon.socket, "reauth", "1")
     assert (told.code, told.out) == (0, "10 takes the place of 1\n")
@@ -312,6 +321,7 @@ def test_help_tells_of_every_command_and_the_exit_codes(mobike: Run) -> None:
         "down",
         "move",
         "reauth",
+        "drain",
         "rekey",
         "child",
         "explain",

@@ -15,6 +15,7 @@ from mobike_api.schemas import (
     IkeSaPage,
     IkeSaQuery,
     MoveOrder,
+    RedirectOrder,
     RekeyOrder,
 )
 
@@ -70,6 +71,13 @@ async def reauthenticate_ike_sa(facade: FacadeDep, sa: SaPath) -> Accepted:
     """Set up another IKE SA, with new proofs of both ends and Child SAs of its own; then this one ends."""
     facade.reauth(sa)
     return Accepted(order="reauth", target=sa)
+
+
+@router.post("/{id}/redirect", status_code=202, summary="Send the peer of an IKE SA on to another gateway")
+async def redirect_ike_sa(facade: FacadeDep, sa: SaPath, order: RedirectOrder) -> Accepted:
+    """The peer sets up an IKE SA there and ends this one; if it has not after a minute, we do (RFC 5685)."""
+    facade.redirect(sa, order.to)
+    return Accepted(order="redirect", target=sa)
 
 
 @router.post("/{id}/children", status_code=202, summary="Open a Child SA")

@@ -197,6 +197,22 @@ def reauth(
 
 
 @app.command()
+def drain(
+    context: typer.Context,
+    to: Annotated[
+        list[str] | None,
+        typer.Option("--to", metavar="GATEWAY", help="Its address or host name; once for each family."),
+    ] = None,
+    lift: Annotated[bool, typer.Option("--lift", help="Serve peers here again.")] = False,
+) -> None:
+    """Send all peers on to another gateway (RFC 5685): those that ask, and those that have an IKE SA."""
+    if bool(to) is lift:
+        raise Failure("say where to with --to, or --lift", code=ExitCode.USAGE)
+    with _api(context) as api:
+        print(plain(order.drain(api, to or [], lift=lift)))
+
+
+@app.command()
 def rekey(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="ID|NAME", help="An IKE SA, or a connection that has one.")],

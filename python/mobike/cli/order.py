@@ -1,7 +1,7 @@
 """Orders to a daemon. It takes them at once; who gave one wants to know what came of it, so we look until it shows."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 from urllib.parse import quote
 
@@ -144,6 +144,15 @@ def reauth(api: Api, name: str, wait_s: float) -> str:
     if new is None:
         raise Failure(f"nothing has taken the place of {sa} after {wait_s:g} s", hint=_GOES_ON)
     return f"{new} takes the place of {sa}"
+
+
+def drain(api: Api, to: Sequence[str], *, lift: bool) -> str:
+    """Send all peers on to another gateway, or serve them again."""
+    if lift:
+        api.delete("drain")
+        return "peers are served here again"
+    api.put("drain", {"to": list(to)})
+    return f"peers are sent on to {', '.join(to)}"
 
 
 def rekey(api: Api, name: str, *, children: bool, wait_s: float) -> str:

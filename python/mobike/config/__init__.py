@@ -7,6 +7,7 @@
     credentials certificates and private keys from files
     secrets     pre-shared keys from text, file or environment
     build       tables -> settings, and the rules about more than one key
+    redirects   on to other gateways: rules, and what becomes of them
     load        all of it in order
     settings    what comes out
 

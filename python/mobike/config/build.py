@@ -26,11 +26,13 @@ from mobike.config.models import (
     LimitsTable,
     LinkRuleTable,
     LinksTable,
+    RedirectTable,
     RetransmitTable,
     StoreTable,
     Table,
 )
 from mobike.config.plug import Plugs, read_plugs
+from mobike.config.redirects import follow_rule, of_redirects, turn_away
 from mobike.config.secrets import SecretError, read_ppk, read_psk
 from mobike.config.settings import (
     ApiSettings,
@@ -178,6 +180,7 @@ def _contradictions(name: str, table: ConnectionTable) -> Iterator[ConnectionPro
         yield ConnectionProblem(("trusted",), 'is used with return_routability = "untrusted" only')
     yield from _of_children(table, name)
     yield from (ConnectionProblem((key,), message) for key, message in contradictions(table))
+    yield from (ConnectionProblem((key,), message) for key, message in of_redirects(table))
     yield from _of_hooks(table)
     if table.retransmit.give_up_responder < _RESPONDER_FLOOR:
         yield ConnectionProblem(
@@ -345,6 +348,7 @@ def _policy(name: str, table: ConnectionTable, plug: Policy) -> ConnectionPolicy
         ),
         retest=RetestRule(table.retest.wanted, table.retest.others, table.retest.translated),
         probe_interval=table.probe_interval,
+        redirects=follow_rule(table),
         policy=plug,
         children=(name, *(child.name for child in table.child)),
     )
@@ -404,6 +408,8 @@ def _profile(name: str, table: ConnectionTable, proofs: _Proofs) -> Profile:
         tcp=table.transport != "udp",
         window=table.window,
         away_at_most=table.away_at_most,
+        follow_redirects=follow_rule(table).follows,
+        redirect=tuple(table.redirect),
         extensions=tuple(table.extensions),
     )
 
@@ -457,6 +463,7 @@ def build_settings(
             rules=rules,
         ),
         limits=limits(_section(sections, "limits", LimitsTable), problem),
+        redirect=turn_away(_section(sections, "redirect", RedirectTable), problem),
         connections=tuple(_completed(connection, daemon, rules) for connection in connections),
         store=_store(sections, base, problem, environ),
     )

@@ -145,6 +145,11 @@ def read_domain(text: str) -> str:
     return name.lower()
 
 
+def read_gateway(text: str) -> str:
+    """An address, or a host name as the other end writes it."""
+    return read_domain(text) if _HOST_NAME.fullmatch(text) else str(read_address(text))
+
+
 def read_anchor(text: str) -> str:
     """A domain and its DS record: `corp.example 43547 8 2 B6225AB2..`."""
     words = text.split()
@@ -159,6 +164,7 @@ def read_anchor(text: str) -> str:
 Address: TypeAlias = Annotated[Ip, _text(read_address)]
 Network: TypeAlias = Annotated[str, _text(read_network)]
 TrafficSelector: TypeAlias = Annotated[str, _text(read_selector)]
+Gateway: TypeAlias = Annotated[str, _text(read_gateway)]
 DomainName: TypeAlias = Annotated[str, _text(read_domain)]
 TrustAnchor: TypeAlias = Annotated[str, _text(read_anchor)]
 PoolRange: TypeAlias = Annotated[Pool, _text(read_pool)]

@@ -10,6 +10,7 @@ from mobike.config.fields import (
     DomainName,
     Duration,
     EspProposal,
+    Gateway,
     HookCommand,
     IdentityText,
     IkeProposal,
@@ -141,6 +142,14 @@ class LimitsTable(Table):
     prefix: PrefixTable = PrefixTable()
     puzzle: PuzzleTable = PuzzleTable()
     hardest_solved: Annotated[int, Field(ge=0, le=32)] = _LIMITS.hardest_solved
+
+
+class RedirectTable(Table):
+    """[redirect]"""
+
+    when: Literal["never", "always", "load"] = "never"
+    to: Annotated[list[Gateway], Field(max_length=8)] = []
+    at: Annotated[int, Field(ge=1, le=1 << 24)] = 50_000
 
 
 class StoreTable(Table):
@@ -291,6 +300,9 @@ class ConnectionTable(Table):
     extensions: list[Literal["path-probes", "away"]] = ["path-probes", "away"]
     probe_interval: Duration = 1_000_000_000
     start: Literal["auto", "manual"] = "auto"
+    redirect: Annotated[list[Gateway], Field(max_length=8)] = []
+    follow_redirects: list[Network] = []
+    redirect_names: dict[DomainName, Annotated[list[Address], Field(min_length=1, max_length=8)]] = {}
     addresses: list[Address] = []
     link: list[LinkRuleTable] = []
     families: Annotated[list[Literal["ipv4", "ipv6"]], Field(min_length=1)] = ["ipv4", "ipv6"]
@@ -325,5 +337,6 @@ SECTIONS: dict[str, type[Table]] = {
     "dataplane": DataplaneTable,
     "links": LinksTable,
     "limits": LimitsTable,
+    "redirect": RedirectTable,
     "store": StoreTable,
 }

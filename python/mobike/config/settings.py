@@ -9,7 +9,7 @@ from mobike.address import Ip
 from mobike.auth.eap import Orders
 from mobike.auth.trust import Trust
 from mobike.auth.visitors import Authoriser
-from mobike.commands import Profile
+from mobike.commands import SERVE_ALL, Profile, TurnAway
 from mobike.policy.connection import ConnectionPolicy
 from mobike.policy.links import LinkRule
 
@@ -222,5 +222,7 @@ class Settings:
     links: LinkSettings
     limits: LimitSettings
     connections: tuple[Connection, ...] = ()
+    redirect: TurnAway = SERVE_ALL
+    """Who is sent on to another gateway."""
     store: StoreSettings | None = None
     """None: IKE SAs end with the process."""

@@ -6,14 +6,14 @@ changed; where a tunnel would swallow the way to its own peer, that peer's addre
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network, summarize_address_range
 from typing import TypeAlias
 
 from mobike.address import ChildId, Ip, SaId
 from mobike.commands import Pool, Profile
-from mobike.events import ChildDown, ChildUp, Event, IkeSaDown, IkeSaResumed, IkeSaUp, PeerAddresses, Role
+from mobike.events import ChildDown, ChildUp, Event, IkeSaDown, IkeSaResumed, IkeSaUp, PeerAddresses, Redirected, Role
 
 Network: TypeAlias = IPv4Network | IPv6Network
 
@@ -58,15 +58,23 @@ class _Tunnel:
     role: Role
     virtual_ips: tuple[Ip, ...]
     outer: tuple[Ip, ...]
+    connection: str
     children: dict[ChildId, tuple[Network, ...]] = field(default_factory=dict)
 
 
 class InnerNet:
     """The wanted state, counted: two tunnels may need the same route, and the last one takes it away."""
 
-    def __init__(self, profiles: Iterable[Profile], remotes: Mapping[str, Sequence[Ip]] | None = None) -> None:
-        """`remotes`: by connection, where its peer may be as well."""
+    def __init__(
+        self,
+        profiles: Iterable[Profile],
+        remotes: Mapping[str, Sequence[Ip]] | None = None,
+        redirects: Mapping[str, Callable[[str], tuple[Ip, ...]]] | None = None,
+    ) -> None:
+        """By connection. `remotes`: where its peer may be as well. `redirects`: where a gateway is that it may be sent
+        on to."""
         self._remotes = remotes or {}
+        self._redirects = redirects or {}
         self._tunnels: dict[SaId, _Tunnel] = {}
         self._wanted: Counter[InnerFact] = Counter()
         self._pools = tuple(
@@ -86,7 +94,7 @@ class InnerNet:
                 case IkeSaUp():
                     known = (event.path.remote.ip, *self._remotes.get(event.connection, ()), *event.peer_addresses)
                     outer = tuple(dict.fromkeys(known))
-                    self._tunnels[event.sa] = _Tunnel(event.role, event.virtual_ips, outer)
+                    self._tunnels[event.sa] = _Tunnel(event.role, event.virtual_ips, outer, event.connection)
                 case ChildUp() if (tunnel := self._tunnels.get(event.sa)) is not None:
                     before = tuple(self._facts(tunnel))
                     tunnel.children[event.child] = tuple(_networks_of(event.remote_ts))
@@ -99,6 +107,11 @@ class InnerNet:
                     before = tuple(self._facts(tunnel))
                     # Addresses once announced stay exempt: the one in use may not be listed (RFC 4555 section 3.6).
                     tunnel.outer = tuple(dict.fromkeys((*tunnel.outer, event.source, *event.addresses)))
+                    changes += self._replace(before, tuple(self._facts(tunnel)))
+                case Redirected() if (tunnel := self._tunnels.get(event.sa)) is not None:
+                    before = tuple(self._facts(tunnel))
+                    known = self._redirects[tunnel.connection](event.to) if tunnel.connection in self._redirects else ()
+                    tunnel.outer = tuple(dict.fromkeys((*tunnel.outer, *known)))
                     changes += self._replace(before, tuple(self._facts(tunnel)))
                 case IkeSaDown() if (tunnel := self._tunnels.pop(event.sa, None)) is not None:
                     changes += self._replace(tuple(self._facts(tunnel)), ())

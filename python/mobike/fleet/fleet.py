@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any, Final, TypeAlias
 
 from mobike.address import Ip, Nanos, Path, SaId
-from mobike.commands import Close, Command
+from mobike.commands import SERVE_ALL, Close, Command, TurnAway
 from mobike.dataplane.operations import Operation, Park
 from mobike.events import (
     AddressAdded,
@@ -32,9 +32,11 @@ from mobike.events import (
     OperatorClose,
     OperatorCloseChild,
     OperatorDown,
+    OperatorDrain,
     OperatorMove,
     OperatorOpenChild,
     OperatorReauth,
+    OperatorRedirect,
     OperatorRekey,
     OperatorUnpin,
     OperatorUp,
@@ -46,6 +48,7 @@ from mobike.events import (
     PeerAway,
     PeerMoved,
     PlaneRefused,
+    Redirected,
     Role,
     RouteAnswer,
     RoutesChanged,
@@ -55,7 +58,7 @@ from mobike.events import (
 from mobike.fleet.addresses import UNKNOWN_LINK
 from mobike.fleet.links import RouteQuestion
 from mobike.fleet.notes import NO_DATA, Datum, Note
-from mobike.fleet.orders import Orders
+from mobike.fleet.redirects import Redirects
 from mobike.fleet.refusals import Refusals
 from mobike.fleet.remembered import read_notes, write_notes
 from mobike.fleet.turn import Turn
@@ -112,15 +115,24 @@ class Decided:
     questions: Sequence[RouteQuestion]
 
 
-class Fleet(Orders):
+class Fleet(Redirects):
     """All sessions and all connections of this host."""
 
-    def __init__(self, connections: Iterable[ConnectionPolicy], *, public: Iterable[Ip] = (), seed: int = 0) -> None:
+    def __init__(
+        self,
+        connections: Iterable[ConnectionPolicy],
+        *,
+        public: Iterable[Ip] = (),
+        seed: int = 0,
+        turn_away: TurnAway = SERVE_ALL,
+    ) -> None:
         """`public`: addresses to announce though no link has them (RFC 4555 section 3.4: a static NAT before us).
+
+        `turn_away`: who is sent on to another gateway; the core knows it already.
 
         `seed`: all chance comes from it; the same seed and the same events lead to the same decisions.
         """
-        super().__init__(tuple(connections), tuple(public), seed)
+        super().__init__(tuple(connections), tuple(public), seed, turn_away)
         self._refusals = Refusals()
         self._expected = 0
         """Sessions of an earlier process that the core has, and will tell of."""
@@ -149,6 +161,7 @@ class Fleet(Orders):
         self._tell_planes_again(turn)
         self._retest(turn)
         self._watch(turn)
+        self._send_on(turn)
         self._connect(turn)
         turn.finish()
         return Decided(turn.commands, turn.operations, turn.notes, self._questions())
@@ -163,6 +176,7 @@ class Fleet(Orders):
         named = (
             (self._look_at, "sessions look at what has changed"),
             (self._wake_at, "sessions look round after a restart"),
+            (self._send_at, "peers are sent on to another gateway"),
             (self._tests[0][0] if self._tests else None, "a test of a pair has had its time"),
             (self._scouts.next_due(), "one more SA looks for a way round a silent pair"),
             (self._refusals.next_due(), "a data plane that refused is told again"),
@@ -188,6 +202,7 @@ class Fleet(Orders):
         turn.notes.append(Note("sa-up", "IKE SA with {} is up on {}", up_on, event.sa, event.connection))
         if event.role is Role.INITIATOR:
             self._initiated(session, event, upkeep, turn)
+        self._send_if_draining(session, turn)
         local = self._addresses.get(event.path.local.ip)
         if local is None:
             self._addresses.add(event.path.local.ip, UNKNOWN_LINK, turn.now)
@@ -212,6 +227,7 @@ class Fleet(Orders):
         if upkeep is None:
             turn.command(Close(up.sa, "its connection is not configured any more"))
             return
+        self._remember_detour(upkeep, up)
         session = self._new_session(up, upkeep.policy, turn)
         if not event.agreed and known.path is not None:
             session.path = self._on_our_end(known.path)
@@ -276,6 +292,8 @@ class Fleet(Orders):
             return
         self._watch_spares(session, turn)
         self._upkeeps.settle(upkeep)
+        if event.token is not None:
+            self._arrived(upkeep, turn)
         self._note_peer_list(upkeep, session.peer_addresses)
 
     def _ike_sa_down(self, event: IkeSaDown, turn: Turn) -> None:
@@ -308,7 +326,10 @@ class Fleet(Orders):
     def _renew(self, session: Session, why: str, lived: Nanos, turn: Turn) -> None:
         """A wanted connection comes back: at once if it had lived, else with patience."""
         upkeep = self._upkeeps.get(session.connection.name)
-        if upkeep is None or not upkeep.wanted or upkeep.token is not None or self._sessions.count(upkeep.policy.name):
+        if upkeep is None or upkeep.token is not None or self._sessions.count(upkeep.policy.name):
+            return
+        upkeep.go_home()
+        if not upkeep.wanted:
             return
         upkeep.last_error = why
         if lived >= upkeep.policy.reconnect.initial:
@@ -429,6 +450,8 @@ class Fleet(Orders):
                 self._ask_routes(upkeep)
                 continue
             decision = upkeep.policy.policy.choose(situation)
+            if upkeep.go_home() and not self._sessions.count(upkeep.policy.name):
+                self._upkeeps.want(upkeep, turn.now)
             upkeep.last_error = decision.why
             turn.notes.append(Note("connect-failed", "Cannot connect: {}", (decision.why,), None, upkeep.policy.name))
 
@@ -437,6 +460,10 @@ class Fleet(Orders):
         if upkeep is None:
             return
         upkeep.last_error = event.why
+        to = event.redirected_to
+        if upkeep.wanted and to is not None and self._sent_on_while_connecting(upkeep, event, to, turn):
+            return
+        upkeep.go_home()
         again = ""
         if upkeep.wanted and not self._sessions.count(upkeep.policy.name):
             again = f"; trying again in {self._upkeeps.retry(upkeep, turn.now) / 1e9:.1f} s"
@@ -464,6 +491,7 @@ _HANDLERS: Final[Mapping[type[Event], Callable[[Fleet, Any, Turn], None]]] = {
     IkeSaResumed: Fleet._ike_sa_resumed,
     IkeSaDown: Fleet._ike_sa_down,
     IkeSaRekeyed: Fleet._ike_sa_rekeyed,
+    Redirected: Fleet._redirected,
     ConnectFailed: Fleet._connect_failed,
     ChildUp: Fleet._child_up,
     ChildFailed: Fleet._child_failed,
@@ -489,6 +517,8 @@ _HANDLERS: Final[Mapping[type[Event], Callable[[Fleet, Any, Turn], None]]] = {
     OperatorMove: Fleet._concerns,
     OperatorRekey: Fleet._operator_rekey,
     OperatorReauth: Fleet._operator_reauth,
+    OperatorRedirect: Fleet._operator_redirect,
+    OperatorDrain: Fleet._operator_drain,
     OperatorOpenChild: Fleet._operator_open_child,
     OperatorCloseChild: Fleet._operator_close_child,
     OperatorUnpin: Fleet._operator_unpin,

@@ -1,14 +1,16 @@
 """Keeping up what should be up: which connections are wanted, what was tried, and when to try again."""
 
+from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from mobike.address import Endpoint, Ip, Nanos, Pair, Path, Token, Transport
+from mobike.address import Endpoint, Ip, Nanos, Pair, Path, SaId, Token, Transport
 from mobike.commands import Connect
 from mobike.policy.choose import RankedPair, Situation
 from mobike.policy.connection import ConnectionPolicy, Ports, Start
 from mobike.policy.knowledge import Knowledge
 from mobike.policy.links import Candidate
+from mobike.policy.redirects import MOST
 
 MOST_PATHS = 16
 """Paths given to one `Connect`: four of our addresses with four of the peer's."""
@@ -31,7 +33,30 @@ class Upkeep:
     """When to try again; None: not before something changes."""
     last_error: str | None = None
     peer_listed: dict[Ip, None] = field(default_factory=dict)
+    home: ConnectionPolicy = field(init=False)
+    """As configured: `policy`, unless a gateway has sent us on."""
+    sent_by: Ip | None = None
+    """That gateway."""
+    leaving: SaId | None = None
+    """The SA with that gateway, until there is one with the other."""
+    followed: deque[Nanos] = field(default_factory=lambda: deque(maxlen=MOST))
+    """When gateways sent us on."""
     """Addresses that peers of this connection listed: routes to them are worth knowing."""
+
+    def __post_init__(self) -> None:
+        self.home = self.policy
+
+    def detour(self, remotes: tuple[Ip, ...], sent_by: Ip, now: Nanos) -> None:
+        """From now on the peer is there."""
+        self.policy = replace(self.home, remotes=remotes)
+        self.sent_by = sent_by
+        self.followed.append(now)
+
+    def go_home(self) -> bool:
+        """The peer is where it is configured to be. True if we were sent elsewhere."""
+        was_sent = self.policy is not self.home
+        self.policy, self.sent_by, self.leaving = self.home, None, None
+        return was_sent
 
 
 class Upkeeps:
@@ -107,7 +132,7 @@ class Upkeeps:
         self._last_token += 1
         upkeep.token = Token(self._last_token)
         self._by_token[upkeep.token] = upkeep
-        return Connect(upkeep.token, upkeep.policy.name, paths, ports.remote_natt)
+        return Connect(upkeep.token, upkeep.policy.name, paths, ports.remote_natt, upkeep.sent_by)
 
     def take_token(self, token: Token | None) -> Upkeep | None:
         """Whose `Connect` this was; it is over."""

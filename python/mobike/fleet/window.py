@@ -123,6 +123,13 @@ class Window:
             return "only the initiator of an IKE SA can reauthenticate"
         return None
 
+    def objection_to_redirect(self, sa: SaId) -> str | None:
+        """Why `OperatorRedirect` would do nothing, in a sentence; None if it would, if the peer follows."""
+        session = self._sessions.get(sa)
+        if session is None:
+            return "There is no such SA"
+        return None if session.role is Role.RESPONDER else "only a gateway sends its peers on"
+
     def objection_to_unpin(self, sa: SaId) -> str | None:
         """Why `OperatorUnpin` would change nothing, in a sentence; None if it would."""
         session = self._sessions.get(sa)

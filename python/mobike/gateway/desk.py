@@ -7,6 +7,7 @@ from ipaddress import ip_address
 from typing import NoReturn, Protocol
 
 from mobike.address import ChildId, Ip, Nanos, SaId
+from mobike.config.fields import read_gateway
 from mobike.events import (
     OperatorAvoid,
     OperatorAway,
@@ -14,10 +15,12 @@ from mobike.events import (
     OperatorClose,
     OperatorCloseChild,
     OperatorDown,
+    OperatorDrain,
     OperatorEvent,
     OperatorMove,
     OperatorOpenChild,
     OperatorReauth,
+    OperatorRedirect,
     OperatorRekey,
     OperatorUnpin,
     OperatorUp,
@@ -42,6 +45,9 @@ from mobike.gateway.journal import Journal
 
 LONGEST_AWAY_S = 365 * 86_400
 """Far beyond any policy of a peer; its answer says what it grants."""
+
+MOST_GATEWAYS = 8
+"""Named in one order; one of each family is used."""
 
 MOST_ROWS = 1000
 """Rows of one page: a few milliseconds of the gateway's loop."""
@@ -193,6 +199,18 @@ class Desk:
         if objection is not None:
             raise Refused(objection)
         self._order(OperatorReauth(known))
+
+    def redirect(self, sa: str, to: Sequence[str]) -> None:
+        known = self._known(sa)
+        objection = self._fleet.objection_to_redirect(known)
+        if objection is not None:
+            raise Refused(objection, hint="order it at the gateway")
+        if not to:
+            raise Refused("nothing is said of where to", field="to", hint="give addresses or host names of gateways")
+        self._order(OperatorRedirect(known, _gateways(to)))
+
+    def drain(self, to: Sequence[str]) -> None:
+        self._order(OperatorDrain(_gateways(to)))
 
     def open_child(self, sa: str, name: str) -> None:
         known = self._known(sa)
@@ -351,6 +369,15 @@ def _ip(text: str | None, field: str) -> Ip | None:
         return ip_address(text)
     except ValueError:
         raise Refused(f"{text!r} is no IP address", field=field, hint="like 192.0.2.7 or 2001:db8::7") from None
+
+
+def _gateways(to: Sequence[str]) -> tuple[str, ...]:
+    if len(to) > MOST_GATEWAYS:
+        raise Refused(f"{len(to)} gateways are named", field="to", hint=f"at most {MOST_GATEWAYS}")
+    try:
+        return tuple(map(read_gateway, to))
+    except ValueError as problem:
+        raise Refused(str(problem), field="to", hint="like 192.0.2.7 or gw2.example.net") from None
 
 
 def _no_sa(sa: str) -> NoReturn:

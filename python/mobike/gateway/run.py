@@ -75,6 +75,7 @@ class Daemon:
             (connection.policy for connection in settings.connections),
             public=dict.fromkeys(ip for connection in settings.connections for ip in connection.addresses),
             seed=secrets.randbits(64),
+            turn_away=settings.redirect,
         )
         self._keeper = self._make_keeper()
         self._keeping: asyncio.Task[None] | None = None
@@ -95,6 +96,7 @@ class Daemon:
         self._inner_net = InnerNet(
             (connection.profile for connection in settings.connections),
             {connection.policy.name: connection.policy.remotes for connection in settings.connections},
+            {connection.policy.name: connection.policy.redirects.addresses_of for connection in settings.connections},
         )
         self._tun = None if (name := self._core.tun_name()) is None else _tun_network(name)
         self._virtual_ip: asyncio.Future[Ip] = asyncio.get_running_loop().create_future()
@@ -113,6 +115,7 @@ class Daemon:
         loop = asyncio.get_running_loop()
         self._stack.callback(self._core.stop)
         self._core.submit([SetProfile(connection.profile) for connection in self.settings.connections])
+        self._core.submit([self.settings.redirect])
         if self._tun is not None:
             await self._tun.start()
             self._stack.push_async_callback(self._close_tun)
@@ -226,6 +229,8 @@ class Daemon:
             troubles.append(f"{self._shell.failed_turns} turns failed: see the log, and restart the daemon")
         if self.stopping.is_set():
             troubles.append("the daemon is ending")
+        if self._fleet.draining:
+            troubles.append(f"peers are sent on to {', '.join(self._fleet.draining)}")
         if not any(available for _, _, available in self._links.addresses()):
             troubles.append("no local address can be used")
         return troubles

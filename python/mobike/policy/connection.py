@@ -7,6 +7,7 @@ from mobike.address import Ip, Transport
 from mobike.policy.choose import OrderedPolicy, Policy
 from mobike.policy.links import LinkRule
 from mobike.policy.pairs import ANY_PAIR, PairRules
+from mobike.policy.redirects import NOWHERE, FollowRule
 from mobike.policy.schedule import MILLISECOND, RETEST, SEARCH, RetestRule, SearchRule
 
 
@@ -89,6 +90,8 @@ class ConnectionPolicy:
     retest: RetestRule = RETEST
     probe_interval: int = 1_000 * MILLISECOND
     """How often path probes poll each pair, in nanoseconds, where both ends know them; 0: never."""
+    redirects: FollowRule = NOWHERE
+    """Where its gateways may send us on to."""
     children: tuple[str, ...] = ()
     """Names of its Child SAs, the first one's first. Empty: it has one, called as the connection."""
     policy: Policy = field(default_factory=OrderedPolicy)

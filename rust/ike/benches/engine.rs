@@ -137,7 +137,7 @@ impl Bout {
         let paths = vec![path(self.count)];
         self.client.handle_command(
             self.now,
-            Command::Connect { token: Token(self.count.into()), profile: PROFILE, paths, natt },
+            Command::Connect { token: Token(self.count.into()), profile: PROFILE, paths, natt, redirected_from: None },
         );
         self.pass();
     }

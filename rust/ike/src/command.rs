@@ -8,6 +8,8 @@ use crate::Path;
 use crate::eap::EapReply;
 use crate::id::{ChildId, Generation, Identity, ProfileId, Question, SaId, Token};
 use crate::profile::Profile;
+use crate::redirect::TurnAway;
+use crate::wire::Gateway;
 
 /// UDP ports used once IKE floats to NAT traversal (RFC 7296 section 2.23).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +62,8 @@ pub enum Command {
         paths: Vec<Path>,
         /// Ports for IKE_AUTH and after.
         natt: NattPorts,
+        /// The gateway that sent us on (RFC 5685 section 3).
+        redirected_from: Option<IpAddr>,
     },
     /// Initiator: put the IKE SA on another path and tell the peer (RFC 4555 section 3.5).
     Move {
@@ -118,6 +122,19 @@ pub enum Command {
     Reauth {
         /// Which.
         sa: SaId,
+    },
+    /// Responder: send those who ask for an IKE SA on to another gateway (RFC 5685 section 4), from now on; `None`: nobody.
+    TurnAway {
+        /// Where to, and how many are served before.
+        orders: Option<Arc<TurnAway>>,
+    },
+    /// Responder: send an established peer on to another gateway (RFC 5685 section 5). The peer ends the IKE SA; if it does
+    /// not within a minute, we do.
+    Redirect {
+        /// Which.
+        sa: SaId,
+        /// Where to: one of them, of the family of the path in use.
+        to: Arc<[Gateway]>,
     },
     /// Replace a Child SA pair by a new one now.
     RekeyChild {

@@ -126,6 +126,10 @@ counters! {
     children_up,
     /// Child SA pairs ended.
     children_down,
+    /// Peers sent on to another gateway: in IKE_SA_INIT, in IKE_AUTH, or established.
+    redirects_sent,
+    /// Gateways that sent us on, believed or not.
+    redirects_heard,
     /// Ordered connections that failed.
     connects_failed,
     /// Peers refused with AUTHENTICATION_FAILED.

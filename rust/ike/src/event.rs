@@ -17,7 +17,7 @@ use crate::crypto::IkeSuite;
 use crate::eap::EapPacket;
 use crate::handout::Handout;
 use crate::id::{ChildId, Generation, Identity, ProfileId, Question, Role, SaId, Token};
-use crate::wire::Extensions;
+use crate::wire::{Extensions, Gateway};
 
 /// One fact.
 #[derive(Debug)]
@@ -78,6 +78,13 @@ pub enum Event {
         why: ConnectError,
         /// The paths that a request was sent over.
         tried: Vec<Path>,
+    },
+    /// The peer, a gateway, asks us to go to another one. The IKE SA stays until it is closed.
+    Redirected {
+        /// Which.
+        sa: SaId,
+        /// Where to.
+        to: Gateway,
     },
     /// The IKE SA has new keys and SPIs; name, path and Child SAs are the same.
     IkeSaRekeyed {

@@ -11,6 +11,7 @@ use crate::id::{Identity, IdentityPattern};
 use crate::limits::Limits;
 use crate::paths::PathOrders;
 use crate::proofs::{Ppk, Proofs};
+use crate::redirect::Redirect;
 use crate::selector::Selector;
 use crate::wire::Extensions;
 
@@ -81,6 +82,8 @@ pub struct Profile {
     pub extensions: Extensions,
     /// Which addresses may be used, and how.
     pub paths: PathOrders,
+    /// Going on to another gateway.
+    pub redirect: Redirect,
 }
 
 impl Profile {
@@ -120,6 +123,7 @@ impl Profile {
             away_at_most: Duration::from_secs(86_400),
             extensions: Extensions::NONE,
             paths: PathOrders::default(),
+            redirect: Redirect::default(),
         }
     }
 }

@@ -88,7 +88,7 @@ impl Wire {
     fn connect(&mut self) -> Failable {
         let paths = vec![Path::udp(at(PHONE, 500)?, at(GATEWAY, 500)?)];
         let natt = NattPorts { local: NATT, remote: NATT };
-        self.order(A, Command::Connect { token: Token(1), profile: PROFILE, paths, natt })?;
+        self.order(A, Command::Connect { token: Token(1), profile: PROFILE, paths, natt, redirected_from: None })?;
         for end in [A, B] {
             let sa = self.ends[end].sa.ok_or("no IKE SA came up")?;
             let line = self.ends[end].engine.export_keys(sa).ok_or("no keys")?;

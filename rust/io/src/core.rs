@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 
 use mobike_esp::Counters as ChildCounters;
 use mobike_ike::crypto::{CryptoError, SecretBytes};
-use mobike_ike::{ChildId, Command, Counters, Engine, SaId};
+use mobike_ike::{ChildId, Command, Counters, Engine, SaId, TurnAway};
 
 use crate::config::{CoreConfig, InnerConfig, StartError};
 use crate::counters::IoCounters;
@@ -122,6 +122,7 @@ impl Core {
                 Command::SetProfile { .. }
                 | Command::RemoveProfile { .. }
                 | Command::Remember { .. }
+                | Command::TurnAway { .. }
                 | Command::SetLocalAddresses { .. } => {
                     return None;
                 }
@@ -135,6 +136,7 @@ impl Core {
                 | Command::Away { sa, .. }
                 | Command::Rekey { sa }
                 | Command::Reauth { sa }
+                | Command::Redirect { sa, .. }
                 | Command::OpenChild { sa, .. }
                 | Command::Close { sa, .. } => sa.shard().into(),
                 Command::CloseChild { child } | Command::RekeyChild { child } => child.shard().into(),
@@ -345,6 +347,11 @@ fn for_shard(order: &Order, shard: usize, shards: usize) -> Order {
         Order::Engine(Command::SetProfile { id, profile }) => {
             let profile = profile_of_shard(profile, shard as u8, shards as u8);
             Order::Engine(Command::SetProfile { id: *id, profile })
+        }
+        Order::Engine(Command::TurnAway { orders: Some(orders) }) => {
+            // Peers come to all shards alike.
+            let (to, from) = (Arc::clone(&orders.to), orders.from.div_ceil(shards as u32));
+            Order::Engine(Command::TurnAway { orders: Some(Arc::new(TurnAway { to, from })) })
         }
         other => other.clone(),
     }

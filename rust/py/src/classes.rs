@@ -46,6 +46,8 @@ classes! {
         close_child: "CloseChild",
         rekey: "Rekey",
         reauth: "Reauth",
+        redirect: "Redirect",
+        turn_away: "TurnAway",
         rekey_child: "RekeyChild",
     }
     /// `mobike.dataplane.operations`.
@@ -59,6 +61,7 @@ classes! {
         ike_sa_resumed: "IkeSaResumed",
         ike_sa_down: "IkeSaDown",
         ike_sa_rekeyed: "IkeSaRekeyed",
+        redirected: "Redirected",
         connect_failed: "ConnectFailed",
         child_up: "ChildUp",
         child_down: "ChildDown",

@@ -9,6 +9,7 @@ use std::time::Duration;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple};
 
+use mobike_ike::event::ConnectError;
 use mobike_ike::{Authorise, EapAsked, IkeSaUp, NatView, Path, Role, Selector, Transport};
 use mobike_io::{ChildUp, Event};
 
@@ -113,8 +114,13 @@ impl<'py> Writer<'py, '_> {
             }
             Ike::ConnectFailed { token, why, tried } => {
                 let tried = tried.into_iter().map(|path| self.path(path)).collect::<PyResult<Vec<_>>>()?;
-                classes.connect_failed.bind(py).call1((token.0, why.to_string(), PyTuple::new(py, tried)?))
+                let to = match &why {
+                    ConnectError::Redirected(to) => Some(to.to_string()),
+                    _ => None,
+                };
+                classes.connect_failed.bind(py).call1((token.0, why.to_string(), PyTuple::new(py, tried)?, to))
             }
+            Ike::Redirected { sa, to } => classes.redirected.bind(py).call1((sa.0, to.to_string())),
             Ike::Moved { sa, path, generation, nat, rtt } => {
                 let args = (sa.0, self.path(path)?, generation.0, self.nat(nat), nanos(rtt));
                 classes.moved.bind(py).call1(args)

@@ -7,14 +7,16 @@ use pyo3::intern;
 use pyo3::prelude::*;
 
 use mobike_ike::crypto::SecretBytes;
-use mobike_ike::{ChildId, Command, EapPacket, EapReply, Generation, NattPorts, Question, SaId, Token, Verdict};
+use mobike_ike::{
+    ChildId, Command, EapPacket, EapReply, Generation, NattPorts, Question, SaId, Token, TurnAway, Verdict,
+};
 use mobike_io::{Operation, Order};
 
 use crate::classes::{Commands, Operations};
 use crate::identity;
 use crate::names::Names;
 use crate::profile::{self, Plane};
-use crate::read::{addresses, field, optional, path, path_field, span, wrong};
+use crate::read::{addresses, field, gateways, optional, path, path_field, span, wrong};
 
 /// What translating takes.
 pub(crate) struct Reader<'a> {
@@ -85,6 +87,11 @@ impl Reader<'_> {
             Command::Rekey { sa: sa(from)? }
         } else if class.is(&commands.reauth) {
             Command::Reauth { sa: sa(from)? }
+        } else if class.is(&commands.redirect) {
+            Command::Redirect { sa: sa(from)?, to: gateways(from, intern!(py, "to"))? }
+        } else if class.is(&commands.turn_away) {
+            let (to, from) = (gateways(from, intern!(py, "to"))?, field(from, intern!(py, "at"))?);
+            Command::TurnAway { orders: (!to.is_empty()).then(|| Arc::new(TurnAway { to, from })) }
         } else if class.is(&commands.rekey_child) {
             Command::RekeyChild { child: ChildId(field(from, intern!(py, "child"))?) }
         } else if class.is(&commands.set_local_addresses) {
@@ -119,6 +126,7 @@ impl Reader<'_> {
             profile: self.names.id(py, &connection),
             paths: paths.try_iter()?.map(|item| path(&item?)).collect::<PyResult<_>>()?,
             natt: NattPorts { local: self.natt_port, remote: field(from, intern!(py, "remote_natt_port"))? },
+            redirected_from: field(from, intern!(py, "redirected_from"))?,
         })
     }
 }

@@ -11,11 +11,11 @@ use mobike_ike::children::MOST_OTHERS;
 use mobike_ike::crypto::{PublicKey, SigningKey};
 use mobike_ike::profile::{Install, Pool, Profile, PskSecret, RequestVip, Retransmit, ReturnRoutability, Unique};
 use mobike_ike::{
-    ChildOrders, ChildPlan, Credential, Extensions, Limits, LocalProof, PathOrders, Ppk, Prefix, Proofs, RemoteProof,
-    Selector, Volume,
+    ChildOrders, ChildPlan, Credential, Extensions, Limits, LocalProof, PathOrders, Ppk, Prefix, Proofs, Redirect,
+    RemoteProof, Selector, Volume,
 };
 
-use crate::read::{each, field, optional, span, wrong};
+use crate::read::{each, field, gateways, optional, span, wrong};
 use crate::{handout, identity};
 
 /// What the core's settings add to every profile.
@@ -73,6 +73,10 @@ fn read(from: &Bound<'_, PyAny>, name: &str, plane: Plane) -> PyResult<Profile> 
         away_at_most: span(from, intern!(from.py(), "away_at_most"))?,
         extensions: extensions(from)?,
         paths: paths(from)?,
+        redirect: Redirect {
+            follow: flag(intern!(py, "follow_redirects"))?,
+            to: gateways(from, intern!(py, "redirect"))?,
+        },
     })
 }
 

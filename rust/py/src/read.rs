@@ -8,7 +8,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use mobike_ike::Path;
+use mobike_ike::{Gateway, Path};
 
 /// A ValueError that names the field.
 pub(crate) fn wrong(field: &str, why: impl std::fmt::Display) -> PyErr {
@@ -68,6 +68,15 @@ pub(crate) fn optional<'py, T>(
 pub(crate) fn addresses(object: &Bound<'_, PyAny>) -> PyResult<Arc<[IpAddr]>> {
     let all: Vec<IpAddr> = object.extract().map_err(|error| wrong("addresses", error))?;
     Ok(all.into())
+}
+
+/// Gateways to go on to, by address or name.
+pub(crate) fn gateways<'py>(object: &Bound<'py, PyAny>, name: &Bound<'py, PyString>) -> PyResult<Arc<[Gateway]>> {
+    let read = |item: &Bound<'_, PyAny>| {
+        let text: String = item.extract().map_err(|error: PyErr| error.to_string())?;
+        text.parse().map_err(str::to_owned)
+    };
+    each(object, name, read).map(Arc::from)
 }
 
 /// Each element of a tuple, its place part of the field's name in errors.

@@ -103,6 +103,10 @@ class Mobike:
         """POST under /api/v1."""
         self._client.post(path, json=body).raise_for_status()
 
+    def put(self, path: str, body: Mapping[str, Any]) -> None:
+        """PUT under /api/v1."""
+        self._client.put(path, json=body).raise_for_status()
+
     def ike_sas(self) -> list[IkeSaDetail]:
         """All IKE SAs, in detail; one that ended meanwhile is left out."""
         found = []

@@ -10,7 +10,8 @@ use crate::sa::context::Context;
 use crate::sa::established::Established;
 use crate::sa::exchange::init_initiator::{self, MAX_PATHS, Order};
 use crate::sa::exchange::{
-    auth_initiator, auth_responder, away, close_child, eap, expire, mobike, open_child, reauth, rekey_child, rekey_ike,
+    auth_initiator, auth_responder, away, close_child, eap, expire, mobike, open_child, reauth, redirect, rekey_child,
+    rekey_ike,
 };
 use crate::sa::probe;
 use crate::sa::window::Ask;
@@ -36,7 +37,7 @@ impl Engine {
                 }
             }
             Command::SetLocalAddresses { addresses } => self.ctx.local_addresses = addresses,
-            Command::Connect { token, profile, paths, natt } => {
+            Command::Connect { token, profile, paths, natt, redirected_from } => {
                 let order = self.ctx.profiles.get(&profile).ok_or(ConnectError::UnknownProfile).cloned();
                 let order = order.map(|orders| Order {
                     token,
@@ -47,6 +48,7 @@ impl Engine {
                     since: now,
                     anew: None,
                     old: None,
+                    redirected_from,
                 });
                 if let Err(why) = order.and_then(|order| self.connect(now, order)) {
                     self.ctx.counters.connects_failed += 1;
@@ -72,6 +74,8 @@ impl Engine {
             }
             Command::Rekey { sa } => self.with(now, sa, |sa, ctx| rekey_ike::order(sa, ctx, now)),
             Command::Reauth { sa } => self.with(now, sa, |sa, ctx| reauth::order(sa, ctx, now)),
+            Command::TurnAway { orders } => self.ctx.turn_away = orders,
+            Command::Redirect { sa, to } => self.with(now, sa, |sa, ctx| redirect::order(sa, ctx, now, &to)),
             Command::RekeyChild { child } => self.rekey_child(now, child),
             Command::Close { sa, why } => self.close(now, sa, why),
             Command::Verdict { sa, question, verdict } => {

@@ -10,7 +10,7 @@ use crate::sa::exchange::auth_initiator::Authenticating;
 use crate::sa::exchange::init_responder::{HalfOpen, Placed, Verdict};
 use crate::sa::exchange::{
     auth_initiator, auth_responder, door, informational, init_initiator, init_responder, intermediate_initiator,
-    intermediate_responder, offers,
+    intermediate_responder, offers, redirect,
 };
 use crate::sa::probe;
 use crate::table::cookie_gate::{Gate, Stranger};
@@ -59,7 +59,8 @@ impl Engine {
             self.ctx.counters.dropped_malformed += 1;
             return;
         };
-        if !self.passes_gate(now, path, &message) {
+        let taken = self.table.len();
+        if redirect::turn_away(&mut self.ctx, path, &message, taken) || !self.passes_gate(now, path, &message) {
             return;
         }
         let Verdict::Serve(chosen, method) = init_responder::judge(&mut self.ctx, now, path, &message) else { return };

@@ -79,6 +79,7 @@ fn order_for(sa: &Established, now: Nanos) -> Order {
         natt: NattPorts { local: path.local.port(), remote: path.remote.port() },
         since: now,
         anew: None,
+        redirected_from: None,
         old: Some(Old { sa: sa.id, leases: sa.leases().clone() }),
     }
 }

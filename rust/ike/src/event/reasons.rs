@@ -5,6 +5,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use crate::crypto::SignatureError;
+use crate::wire::Gateway;
 
 /// Why an SA ended, with whose fault it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub enum DownReason {
     WithIkeSa,
     /// A Child SA that another one replaced.
     Rekeyed,
+    /// Its peer was sent on to another gateway, and did not end it in time.
+    SentOn,
     /// The peer broke the protocol.
     PeerMisbehaved(&'static str),
 }
@@ -110,6 +113,7 @@ impl fmt::Display for DownReason {
             DownReason::Reauthenticated => f.write_str("reauthenticated: another one took its place"),
             DownReason::ProofTooOld => f.write_str("peer did not reauthenticate in time"),
             DownReason::LifetimeOver => f.write_str("its hard lifetime was over before it was replaced"),
+            DownReason::SentOn => f.write_str("sent on to another gateway, and the peer did not end it"),
             DownReason::Rekeyed => f.write_str("replaced by a new one"),
             DownReason::WithIkeSa => f.write_str("its IKE SA went down"),
             DownReason::PeerMisbehaved(how) => write!(f, "peer broke the protocol: {how}"),
@@ -168,6 +172,8 @@ pub enum ConnectError {
     PeerError(String),
     /// We were told to stop.
     Ordered(Arc<str>),
+    /// The gateway sends us on to another one.
+    Redirected(Gateway),
 }
 
 impl fmt::Display for ConnectError {
@@ -186,6 +192,7 @@ impl fmt::Display for ConnectError {
             ConnectError::Refused(refusal) => refusal.fmt(f),
             ConnectError::PeerError(what) => write!(f, "peer answered {what}"),
             ConnectError::Ordered(why) => write!(f, "stopped by us: {why}"),
+            ConnectError::Redirected(to) => write!(f, "the gateway sends us on to {to}"),
         }
     }
 }

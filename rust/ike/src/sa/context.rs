@@ -11,6 +11,7 @@ use crate::event::{Event, NoticeKind};
 use crate::id::{ProfileId, SaId};
 use crate::profile::Profile;
 use crate::proofs::Authority;
+use crate::redirect::TurnAway;
 use crate::sa::channel::Unopened;
 use crate::sa::child::Children;
 use crate::sa::exchange::reauth::Wishes;
@@ -68,6 +69,8 @@ pub struct Context {
     pub replaced: Vec<u32>,
     /// Reauthentication: what concerns two IKE SAs.
     pub reauth: Wishes,
+    /// Those who ask for an IKE SA are sent on to another gateway.
+    pub turn_away: Option<Arc<TurnAway>>,
     /// Keys of puzzles that may be tried before others have their turn.
     pub keys_left: u32,
     /// What path probes may cost.
@@ -101,6 +104,7 @@ impl Context {
             debts: Debts::default(),
             replaced: Vec::new(),
             reauth: Wishes::default(),
+            turn_away: None,
             keys_left: 0,
             probes: Budgets::default(),
             notices: NoticeBudget { until: Nanos(0), left: 0 },

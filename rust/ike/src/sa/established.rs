@@ -23,7 +23,7 @@ use crate::sa::exchange::mobike;
 use crate::sa::exchange::repair::Strays;
 use crate::sa::exchange::retrial::{self, Retrial};
 use crate::sa::exchange::traffic;
-use crate::sa::exchange::{expire, make_child, open_child, reauth, rekey_child, rekey_ike};
+use crate::sa::exchange::{expire, make_child, open_child, reauth, redirect, rekey_child, rekey_ike};
 use crate::sa::pace::Pace;
 use crate::sa::path::NatHashes;
 use crate::sa::probe::{self, Probing};
@@ -79,6 +79,8 @@ pub struct Established {
     pub mobility: Mobility,
     /// Private extensions that both ends offered.
     pub extensions: Extensions,
+    /// The peer follows when it is sent on to another gateway.
+    pub redirects: bool,
     /// Message id of the newest list of addresses the peer sent.
     pub last_list: Option<u32>,
     /// The peer's other addresses.
@@ -178,6 +180,8 @@ pub struct Setup {
     pub mobility: Mobility,
     /// Private extensions that both ends offered.
     pub extensions: Extensions,
+    /// The peer follows when it is sent on to another gateway.
+    pub redirects: bool,
     /// The peer's other addresses.
     pub peer_addresses: Vec<IpAddr>,
     /// Inner addresses.
@@ -228,6 +232,7 @@ impl Established {
             answers: Answers::new(theirs, window),
             mobility: setup.mobility,
             extensions: setup.extensions,
+            redirects: setup.redirects,
             last_list: None,
             peer_addresses: setup.peer_addresses.into_boxed_slice(),
             proven: setup.proven,
@@ -484,6 +489,7 @@ impl Established {
             Ask::Liveness
             | Ask::Check { .. }
             | Ask::Away { .. }
+            | Ask::Redirect { .. }
             | Ask::DeleteIke
             | Ask::DeleteChild { .. }
             | Ask::RekeyIke
@@ -525,6 +531,7 @@ impl Established {
             | Ask::Probe { .. }
             | Ask::Announce { .. }
             | Ask::Away { .. }
+            | Ask::Redirect { .. }
             | Ask::DeleteIke
             | Ask::DeleteChild { .. }
             | Ask::RekeyIke
@@ -569,6 +576,7 @@ impl Established {
         rekey_child::on_timeout(self, ctx, now);
         expire::on_timeout(self, ctx, now);
         reauth::on_timeout(self, ctx, now);
+        redirect::on_timeout(self, ctx, now);
         retrial::on_timeout(self, ctx, now);
         mobike::on_timeout(self, ctx, now);
         self.keep_nat_awake(ctx, now);

@@ -194,6 +194,8 @@ pub struct Lifetimes {
     pub reauth: Nanos,
     /// The peer has not done so in time.
     pub proof_over: Nanos,
+    /// The peer was sent on to another gateway, and has ended it by then.
+    pub sent_on: Nanos,
     /// But nothing ends before then.
     pub spared_until: Nanos,
     /// Another IKE SA has taken its place, so its end is near.
@@ -209,6 +211,7 @@ impl Lifetimes {
         children_end: Nanos::NEVER,
         reauth: Nanos::NEVER,
         proof_over: Nanos::NEVER,
+        sent_on: Nanos::NEVER,
         spared_until: Nanos(0),
         superseded: false,
     };
@@ -378,6 +381,7 @@ impl Established {
     pub fn rekeying_at(&self) -> Nanos {
         let left_over = self.rekeying.as_ref().map_or(Nanos::NEVER, |rekeying| rekeying.deadline());
         let due = self.due.ike.min(self.due.children).min(self.due.end()).min(self.due.reauth).min(self.due.proof_over);
+        let due = due.min(self.due.sent_on);
         let due = if self.is_closing() { Nanos::NEVER } else { due };
         left_over.min(due)
     }

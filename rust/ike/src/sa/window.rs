@@ -70,6 +70,11 @@ pub enum Ask {
     FollowIke,
     /// The next key exchange of that Child SA.
     FollowChild,
+    /// REDIRECT to another gateway: what the notification says.
+    Redirect {
+        /// Its data.
+        octets: Arc<[u8]>,
+    },
     /// The end of a Child SA.
     DeleteChild {
         /// Our inbound SPI.

@@ -37,6 +37,7 @@ mod numbers;
 pub mod payload;
 pub mod probe;
 pub mod puzzle;
+mod redirect;
 pub mod sa;
 mod sequence;
 pub mod sk;
@@ -62,6 +63,7 @@ pub use numbers::{
     KeMethod, NotifyType, PayloadType, PrfId, ProtocolId, SequenceNumbers, TransformType, TsType,
 };
 pub use payload::MAX_PAYLOADS;
+pub use redirect::Gateway;
 pub use sa::{Proposal, SaPayload, Transform};
 pub use sequence::Sequence;
 pub use sk::{Encrypted, EncryptedFragment, Fragment, SkLayout, SkParts, SkSizes, SkWriter};

@@ -159,7 +159,7 @@ impl Pair {
     pub fn connect_over(&mut self, pairs: &[(IpAddr, IpAddr)]) {
         let paths = pairs.iter().map(|(local, remote)| Pair::init_path(*local, *remote)).collect();
         let natt = NattPorts { local: 4500, remote: 4500 };
-        self.order(CLIENT, Command::Connect { token: Token(7), profile: PROFILE, paths, natt });
+        self.order(CLIENT, Command::Connect { token: Token(7), profile: PROFILE, paths, natt, redirected_from: None });
     }
 
     /// The client connects from wifi to wan, and everything settles, whatever comes of it.

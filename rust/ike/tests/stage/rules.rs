@@ -152,6 +152,7 @@ impl Rules {
             Event::Away { sa, .. } => (*sa, "Away"),
             Event::AwayRefused { sa, .. } => (*sa, "AwayRefused"),
             Event::PeerAway { sa, .. } => (*sa, "PeerAway"),
+            Event::Redirected { sa, .. } => (*sa, "Redirected"),
             Event::ConnectFailed { .. } | Event::Notice { .. } | Event::Authorise(_) | Event::Eap(_) => return,
         };
         let Some(life) = self.lives.get_mut(&(host.id, sa)).filter(|life| !life.over) else {

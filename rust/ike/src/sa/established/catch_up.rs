@@ -54,6 +54,7 @@ impl Established {
                 | Ask::Check { .. }
                 | Ask::Repair { .. }
                 | Ask::Away { .. }
+                | Ask::Redirect { .. }
                 | Ask::DeleteIke => {
                     // Full only if so much waits that the newest of it says the same.
                     let _waits = self.requests.enqueue(ask);

@@ -69,6 +69,7 @@ impl Established {
             proven,
             leases,
             extensions,
+            redirects,
             family: _,
             rekeying,
             due: _,
@@ -115,6 +116,7 @@ impl Established {
         to.each(proven.iter());
         to.put(leases);
         to.put(extensions);
+        to.put(redirects);
         // An SA that has not probed yet with these keys may do so before it is read again: its numbers must not begin anew.
         let used = probing.as_deref().filter(|probing| probing.is_of(self));
         let unused = if used.is_none() { Probing::unused(self) } else { None };
@@ -155,7 +157,7 @@ impl Established {
         let (mobility, last_list) = (from.get()?, from.get()?);
         let peer_addresses = from.each(Reader::get)?.into_boxed_slice();
         let proven = from.each(Reader::get)?.into_boxed_slice();
-        let (leases, extensions) = (from.get()?, from.get()?);
+        let (leases, extensions, redirects) = (from.get()?, from.get()?, from.get()?);
         let probing = from.get::<bool>()?.then(|| Probing::unpark(from, &suite, random, standing)).transpose()?;
         let presence = Presence::resumed(from.get()?, now, &profile);
         let proof_lasts = Duration::from_secs(from.get::<u32>()?.into());
@@ -196,6 +198,7 @@ impl Established {
             proven,
             leases,
             extensions,
+            redirects,
             family: Family::default(),
             rekeying,
             // Its Child SAs are not back yet; they get their time then.

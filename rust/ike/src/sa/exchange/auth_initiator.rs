@@ -32,7 +32,7 @@ use crate::sa::exchange::init_initiator::Order;
 use crate::sa::exchange::proof::{self, Asked, Ours, Parked, Proof};
 use crate::sa::exchange::reauth::{self, Old};
 use crate::sa::exchange::traffic;
-use crate::sa::exchange::{addresses, eap_initiator, expire, init_initiator, offers, ppk};
+use crate::sa::exchange::{addresses, eap_initiator, expire, init_initiator, offers, ppk, redirect};
 use crate::sa::path::Detected;
 use crate::sa::timers::{Retry, patience};
 use crate::sa::window::Ask;
@@ -577,6 +577,9 @@ fn believe(
 
 /// Both have shown who they are. `payloads` are of the last answer.
 pub fn settle(ctx: &mut Context, now: Nanos, asking: Authenticating, peer: Peer, payloads: &Payloads<'_>) -> Sa {
+    if let Some(to) = redirect::in_auth(&asking.order, payloads) {
+        return redirect::leave(ctx, asking, to);
+    }
     Sa::Established(Box::new(establish(ctx, now, asking, peer, payloads)))
 }
 
@@ -659,6 +662,7 @@ fn establish(
         round_trip,
         mobility: if mobike { Mobility::Initiator } else { Mobility::Off },
         extensions,
+        redirects: false,
         peer_addresses,
         leases,
         family,

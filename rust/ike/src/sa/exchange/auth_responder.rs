@@ -26,7 +26,7 @@ use crate::sa::exchange::init_responder::{HalfOpen, Secret};
 use crate::sa::exchange::ppk::{self, Said};
 use crate::sa::exchange::proof::{self, Asked, Ours, Parked, Proof};
 use crate::sa::exchange::traffic;
-use crate::sa::exchange::{addresses, admission, door, eap_responder, expire, init_responder, offers, reauth};
+use crate::sa::exchange::{addresses, admission, door, eap_responder, expire, init_responder, offers, reauth, redirect};
 use crate::wire::{
     Authentication, ExchangeType, NotifyType, Payload, Payloads, SaPayload, SkWriter, TsPayload, WireError,
     WireErrorKind,
@@ -387,12 +387,16 @@ fn accept(
     payloads: &Payloads<'_>,
 ) -> Option<Established> {
     let Peer { id: peer_id, profile_id, profile, proven, granted, answer_to, introduced } = peer;
-    let wants_address = payloads.configuration().filter(|cp| configuration::asks_for_address(cp));
+    let sent_on = redirect::of_peer(&half, &profile, path);
+    let wants_address = payloads.configuration().filter(|cp| sent_on.is_none() && configuration::asks_for_address(cp));
     let tenant = Tenant { profile_id, profile: &profile, who: &peer_id };
     let replaces = is_successor(&profile, payloads);
     let claim = Claim { succeeds: replaces, granted: &granted };
     let leases = wants_address.map(|cp| Leases::take(ctx, now, &tenant, cp, &claim));
-    let child = offer_child(ctx, &half, path, &tenant, (leases.as_ref(), &granted), payloads);
+    let child = match &sent_on {
+        Some(_) => Ok(None),
+        None => offer_child(ctx, &half, path, &tenant, (leases.as_ref(), &granted), payloads),
+    };
     let mut leases = leases.unwrap_or_default();
     let mobike = profile.mobike && payloads.has(NotifyType::MOBIKE_SUPPORTED);
     let extensions = agreed_extensions(mobike, &profile, payloads);
@@ -400,7 +404,7 @@ fn accept(
         core::mem::take(&mut leases).give_back(ctx, &tenant);
     }
     let local_addresses = Arc::clone(&ctx.local_addresses);
-    let (message, mixed) = (half.answer_header(), half.mixed);
+    let (message, mixed, redirects) = (half.answer_header(), half.mixed, half.redirects);
     let HalfOpen { id, suite, nat, natt, spis, auth_id, secret: Secret::Keys(keys), .. } = half else { return None };
     let (mut channel, _) = *keys;
     let sealed = channel.seal(&mut ctx.buffer, message, |writer| {
@@ -420,6 +424,7 @@ fn accept(
             Ok(None) => {}
             Err(refusal) => writer.push(&Payload::notify(refusal.kind(), &[])),
         }
+        redirect::write(writer, sent_on.as_ref());
         push_window(writer, &profile);
         reauth::write(writer, &profile);
         if mobike {
@@ -473,6 +478,7 @@ fn accept(
         round_trip: None,
         mobility: if mobike { Mobility::responder() } else { Mobility::Off },
         extensions,
+        redirects,
         peer_addresses,
         leases,
         family,
@@ -481,6 +487,7 @@ fn accept(
     established.requests.widen(window_of(payloads));
     established.answered(now, spis, auth_id, bytes);
     established.begin_lifetimes(ctx, now);
+    redirect::begin(&mut established, ctx, now, sent_on.as_ref());
     established.enter(ctx, replaces);
     Some(established)
 }

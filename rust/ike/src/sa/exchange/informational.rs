@@ -12,7 +12,7 @@ use crate::sa::channel::{Opened, Outgoing};
 use crate::sa::context::Context;
 use crate::sa::established::{self, Established};
 use crate::sa::exchange::{
-    admission, away, create_child, follow_up, hint, mobike, reauth, rekey_child, rekey_ike, repair, retired, streams,
+    admission, away, create_child, follow_up, hint, mobike, reauth, redirect, rekey_child, rekey_ike, repair, retired, streams,
 };
 use crate::sa::path::{NatHashes, detect};
 use crate::sa::window::{Ask, Outstanding, Standing};
@@ -205,6 +205,7 @@ fn inform(
     if sa.is_in_use(request.spis) {
         sa.requests.widen(window_of(payloads));
         reauth::on_notify(sa, ctx, now, payloads);
+        redirect::on_notify(sa, ctx, now, payloads);
     }
     let mut ended = payloads.has(NotifyType::AUTHENTICATION_FAILED).then_some(DownReason::PeerRefusedAuth);
     for payload in payloads.iter() {
@@ -384,6 +385,7 @@ fn settle(
             return repair::on_answer(sa, ctx, now, path, &request, same, payloads);
         }
         Ask::Away { .. } => away::on_answer(sa, ctx, now, payloads),
+        Ask::Redirect { .. } => {}
         Ask::DeleteIke => return Some(DownReason::PeerDeleted),
         Ask::DeleteChild { spi_in, .. } => rekey_child::on_delete_answer(sa, ctx, now, *spi_in),
         Ask::RekeyIke => rekey_ike::on_answer(sa, ctx, now, payloads),

@@ -11,7 +11,7 @@
 
 mod solving;
 
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 use std::sync::Arc;
 
@@ -30,14 +30,14 @@ use crate::sa::channel::Channel;
 use crate::sa::context::{About, Context};
 use crate::sa::exchange::init_initiator::solving::Solving;
 use crate::sa::exchange::reauth::{self, Old};
-use crate::sa::exchange::{auth_initiator, intermediate_initiator, offers, proof};
+use crate::sa::exchange::{auth_initiator, intermediate_initiator, offers, proof, redirect};
 use crate::sa::path::{Detected, detect};
 use crate::sa::timers::{Retry, patience};
 use crate::table::spi;
 use crate::wire::puzzle::Puzzle;
 use crate::wire::{
-    ExchangeType, Flags, Header, KeMethod as KeNumber, KeyExchange, Message, MessageWriter, Nonce, NotifyType, Payload,
-    Payloads,
+    ExchangeType, Flags, Gateway, Header, KeMethod as KeNumber, KeyExchange, Message, MessageWriter, Nonce, NotifyType,
+    Payload, Payloads,
 };
 use crate::{Nanos, Path};
 
@@ -60,6 +60,8 @@ pub struct Order {
     pub anew: Option<Retry>,
     /// What it takes the place of; then nobody ordered it.
     pub old: Option<Old>,
+    /// The gateway that sent us on.
+    pub redirected_from: Option<IpAddr>,
 }
 
 impl Order {
@@ -256,6 +258,7 @@ impl Connecting {
         if self.order.ppk().is_some() {
             writer.push(&Payload::notify(NotifyType::USE_PPK, &[]));
         }
+        redirect::offer(&self.order, |payload| writer.push(payload));
         ctx.buffer = writer.finish().map_err(|_| ConnectError::BadOrder("IKE_SA_INIT does not fit a datagram"))?;
         self.request = Arc::from(ctx.buffer.as_slice());
         Ok(())
@@ -382,13 +385,15 @@ pub fn on_answer(sa: &mut Sa, ctx: &mut Context, now: Nanos, path: Path, bytes: 
     };
     connecting.path = index;
     let payloads = &message.payloads;
-    let outcome = match what_came(payloads) {
+    let sent_on = redirect::in_init(ctx, &connecting.order, &connecting.nonce, payloads);
+    let outcome = match sent_on.map_or_else(|| what_came(payloads), Came::Redirect) {
         Came::Cookie(cookie, puzzle) => connecting.on_cookie(ctx, now, cookie, puzzle),
         Came::OtherMethod(wanted) => connecting.on_other_method(ctx, now, wanted),
         Came::Error(kind) => {
             connecting.doubt(ctx, now, kind.to_string());
             Ok(())
         }
+        Came::Redirect(to) => Err(ConnectError::Redirected(to)),
         Came::Offer => match accept(connecting, &message) {
             Ok(accepted) => return proceed(sa, ctx, now, path, bytes, payloads, accepted),
             Err(heard) => {
@@ -409,6 +414,7 @@ enum Came<'a> {
     Offer,
     Cookie(&'a [u8], Option<Puzzle>),
     OtherMethod(Option<KeNumber>),
+    Redirect(Gateway),
     Error(NotifyType),
 }
 

@@ -17,7 +17,7 @@ use crate::sa::context::{About, Context};
 use crate::sa::exchange::auth_responder::Waiting;
 use crate::sa::exchange::eap_responder::Conversation;
 use crate::sa::exchange::intermediate_responder::Steps;
-use crate::sa::exchange::{offers, proof};
+use crate::sa::exchange::{offers, proof, redirect};
 use crate::sa::path::{NatHashes, detect};
 use crate::table::half_open::Asker;
 use crate::wire::{
@@ -57,6 +57,8 @@ pub struct HalfOpen {
     pub mixed: bool,
     /// The peer puts fragments together.
     fragments: bool,
+    /// The peer follows when it is sent on to another gateway.
+    pub redirects: bool,
     /// It came over a stream.
     pub stream: bool,
     /// How far the key exchange is.
@@ -298,6 +300,7 @@ pub fn answer(
         ppk,
         mixed: false,
         fragments,
+        redirects: redirect::is_known(payloads),
         stream: path.is_stream(),
         secret: Secret::Pair(pair),
         steps: Steps::default(),

@@ -11,6 +11,7 @@
 //! open_child, close_child   one more, one less         rekey_ike, rekey_child   replacing, by either end
 //! expire           the end of what was not replaced in time
 //! reauth           another IKE SA in the place of one whose proof is old
+//! redirect         on to another gateway: who is sent, who follows
 //! fit              which Child SA of a profile a peer means
 //! retired          what still comes on an IKE SA that was replaced
 //! mobike           UPDATE_SA_ADDRESSES, return routability, address lists
@@ -53,6 +54,7 @@ pub mod open_child;
 pub mod ppk;
 pub mod proof;
 pub mod reauth;
+pub mod redirect;
 pub mod rekey_child;
 pub mod rekey_ike;
 pub mod repair;

@@ -464,6 +464,7 @@ fn anew(ctx: &mut Context, unanswered: Vec<Ask>) -> Vec<Ask> {
             | Ask::Update { .. }
             | Ask::Announce { .. }
             | Ask::Away { .. }
+            | Ask::Redirect { .. }
             | Ask::DeleteIke
             | Ask::DeleteChild { .. }
             | Ask::MakeChild => {}

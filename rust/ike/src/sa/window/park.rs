@@ -43,6 +43,10 @@ impl Parked for Ask {
                 to.put(&8u8);
                 to.put(seconds);
             }
+            Ask::Redirect { octets } => {
+                to.put(&11u8);
+                to.counted(octets);
+            }
             Ask::DeleteIke => to.put(&5u8),
             Ask::DeleteChild { spi_in, spi_out } => {
                 to.put(&6u8);
@@ -69,6 +73,7 @@ impl Parked for Ask {
             8 => Ask::Away { seconds: from.get()? },
             9 => Ask::RekeyIke,
             10 => Ask::FollowIke,
+            11 => Ask::Redirect { octets: Arc::from(from.counted("gateway")?) },
             _ => return Err(from.damage("request")),
         })
     }
