@@ -31,7 +31,9 @@ ROOM_MAY_USE = {
     "crypto": {"crypto", "time", "park"},
     "table": {"table", "time", "path", "id", "selector", "crypto", "wire", "profile", "counters", "settings"},
     # What engine and control plane say to each other knows nothing of how an SA works.
-    **dict.fromkeys(("command", "event", "profile", "proofs", "redirect", "eap", "handout", "children", "paths"), VOCABULARY),
+    **dict.fromkeys(
+        ("command", "event", "profile", "proofs", "redirect", "eap", "handout", "children", "paths"), VOCABULARY
+    ),
     "sa": {
         "sa", "table", "wire", "crypto", "time", "path", "id", "selector", "profile", "children", "handout", "proofs",
         "event", "command", "counters", "limits", "settings", "transmit", "park", "eap", "redirect",
