@@ -7,7 +7,7 @@ import pytest
 from mobike.address import ChildId, Endpoint, Ip, Path, SaId
 from mobike.commands import Pool, Profile
 from mobike.dataplane.inner_net import Change, InnerAddress, InnerNet, InnerRoute, OuterExemption
-from mobike.events import ChildDown, ChildUp, IkeSaDown, IkeSaUp, Nat, PeerAddresses, Role
+from mobike.events import ChildDown, ChildUp, IkeSaDown, IkeSaUp, Nat, PeerAddresses, Redirected, Role
 
 GATEWAY = ip_address("203.0.113.1")
 VIRTUAL = ip_address("10.99.0.5")
@@ -90,3 +90,28 @@ def test_a_second_child_adds_what_it_brings_and_takes_it_along() -> None:
     assert net.handle([child_up(1, 2, "10.78.0.8-10.78.0.10[tcp/80]")]) == range_route
     gone = net.handle([ChildDown(SaId(1), ChildId(2), "closed")])
     assert {change.fact for change in gone} == {change.fact for change in range_route}
+
+
+def test_of_two_tunnels_to_one_prefix_the_one_that_stays_keeps_its_route() -> None:
+    """A new IKE SA may come with another inner address than the one before it (RFC 5685, RFC 7296 section 2.8.3)."""
+    there, other = ip_network("10.77.0.0/24"), ip_address("10.98.0.5")
+    net = InnerNet([profile()])
+    net.handle([ike_sa_up(1, Role.INITIATOR), child_up(1, 1, str(there))])
+    assert net.handle([ike_sa_up(2, Role.INITIATOR, (other,)), child_up(2, 2, str(there))]) == [
+        Change(InnerAddress(other), wanted=True),
+        Change(InnerRoute(there, other), wanted=True),
+    ]
+    assert net.handle([IkeSaDown(SaId(1), "closed")]) == [
+        Change(InnerRoute(there, VIRTUAL), wanted=False),
+        Change(InnerRoute(there, other), wanted=True),
+        Change(InnerAddress(VIRTUAL), wanted=False),
+    ]
+
+
+def test_the_way_to_a_gateway_that_we_are_sent_on_to_stays_outside_if_we_may_go_there() -> None:
+    allowed = ip_address("203.0.113.2")
+    net = InnerNet([profile()], None, {"office": lambda to: (allowed,) if to == str(allowed) else ()})
+    net.handle([ike_sa_up(1, Role.INITIATOR), child_up(1, 1, "0.0.0.0/0")])
+    assert net.handle([Redirected(SaId(1), "198.51.100.66")]) == []
+    assert net.handle([Redirected(SaId(1), str(allowed))]) == [Change(OuterExemption(allowed), wanted=True)]
+    assert net.handle([Redirected(SaId(2), str(allowed))]) == []

@@ -84,19 +84,6 @@ def test_a_strongswan_client_is_sent_on_in_ike_sa_init(tmp_path: Path) -> None:
         assert (counters["ike_redirects_sent"], counters["ike_init_answered"]) == (1, 0)
 
 
-def test_a_strongswan_client_is_sent_on_in_ike_auth(tmp_path: Path) -> None:
-    with (
-        Rig(gateway_links=2) as rig,
-        two_gateways(rig, tmp_path, redirect=[GW2.address]) as (one, other),
-        strongswan(rig, tmp_path) as charon,
-    ):
-        charon.wait_sa(lambda sa: sa.remote_host == GW2.address, "the client is with the second gateway")
-        other.wait_up()
-        assert rig.ping(rig.client, INNER, count=10, interval=0.02).lost == 0
-        assert "deleted by the peer" in one.wait_event("sa-down").text
-        assert one.events("child-up") == []
-
-
 def test_a_strongswan_client_goes_when_its_gateway_is_drained(tmp_path: Path) -> None:
     with Rig(gateway_links=2) as rig, two_gateways(rig, tmp_path) as (one, other), strongswan(rig, tmp_path) as charon:
         one.wait_up()

@@ -160,7 +160,14 @@ class InnerNet:
                 if self._wanted[fact] == 0:
                     del self._wanted[fact]
                     changes.append(Change(fact, wanted=False))
+                    changes += self._still_routed(fact)
         return changes
+
+    def _still_routed(self, gone: InnerFact) -> Iterator[Change]:
+        """A host has one route to a prefix. Another tunnel may want it from another source: its turn comes now."""
+        if isinstance(gone, InnerRoute):
+            others = (fact for fact in self._wanted if isinstance(fact, InnerRoute) and fact.network == gone.network)
+            yield from (Change(other, wanted=True) for other in others)
 
 
 def _networks_of_pool(pool: Pool) -> Iterator[Network]:

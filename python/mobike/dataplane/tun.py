@@ -77,6 +77,8 @@ class TunNetwork:
                 await self._quietly("addr", do, index=self._index, address=str(ip), prefixlen=bits, **flags)
             case InnerRoute(network, source):
                 preferred = {} if source is None else {"prefsrc": str(source)}
+                # Of two tunnels to one prefix the newer has the route; that of the older differs in its source.
+                do = "replace" if change.wanted else "del"
                 await self._quietly("route", do, dst=str(network), oif=self._index, table=TUNNEL_TABLE, **preferred)
             case OuterExemption(ip):
                 family = AF_INET if ip.version == 4 else AF_INET6

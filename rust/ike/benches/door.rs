@@ -49,7 +49,10 @@ impl Siege {
         let orders = Arc::new(profile("client.example.net", "gateway.example.net"));
         client.handle_command(now, Command::SetProfile { id: PROFILE, profile: orders });
         let (natt, paths) = (NattPorts { local: 4500, remote: 4500 }, vec![path(1).reversed()]);
-        client.handle_command(now, Command::Connect { token: Token(1), profile: PROFILE, paths, natt, redirected_from: None });
+        client.handle_command(
+            now,
+            Command::Connect { token: Token(1), profile: PROFILE, paths, natt, redirected_from: None },
+        );
         let request = client.poll_transmit().unwrap().bytes.to_vec();
         let mut gateway = Engine::new(Settings { half_open, ..Settings::default() }, [2; 32]);
         let orders = Arc::new(profile("gateway.example.net", "client.example.net"));

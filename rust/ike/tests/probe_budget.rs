@@ -37,7 +37,8 @@ impl Two {
     fn connect(&mut self, token: u64) {
         let natt = NattPorts { local: 4500, remote: 4500 };
         let paths = vec![path(0, 500)];
-        let command = Command::Connect { token: Token(token), profile: ProfileId(1), paths, natt, redirected_from: None };
+        let command =
+            Command::Connect { token: Token(token), profile: ProfileId(1), paths, natt, redirected_from: None };
         self.client.handle_command(self.now, command);
         self.drain();
     }

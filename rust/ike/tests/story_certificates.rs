@@ -360,7 +360,10 @@ fn thousands_may_wait_within_the_limits_and_the_cookie_gate_counts_them() {
     for token in 0..PEERS {
         let natt = NattPorts { local: 4500, remote: 4500 };
         let paths = vec![Pair::init_path(WIFI, WAN)];
-        pair.order(CLIENT, Command::Connect { token: Token(token), profile: PROFILE, paths, natt, redirected_from: None });
+        pair.order(
+            CLIENT,
+            Command::Connect { token: Token(token), profile: PROFILE, paths, natt, redirected_from: None },
+        );
     }
     pair.run_for(ms(200));
     assert_eq!(pair.gateway().count("questions_asked"), LIMIT.into());

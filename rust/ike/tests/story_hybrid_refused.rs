@@ -114,7 +114,8 @@ impl Play {
     fn answering(suite: &str, promises: bool) -> Result<Play, Box<Engine>> {
         let (mut engine, path) = start();
         let natt = NattPorts { local: 4500, remote: 4500 };
-        let order = Command::Connect { token: Token(1), profile: ProfileId(1), paths: vec![path], natt, redirected_from: None };
+        let order =
+            Command::Connect { token: Token(1), profile: ProfileId(1), paths: vec![path], natt, redirected_from: None };
         engine.handle_command(NOW, order);
         let sent = drain(&mut engine);
         let request = Message::parse(&sent[0]).unwrap();

@@ -120,7 +120,8 @@ fn a_redirect_without_our_nonce_is_from_somebody_who_guesses() {
     for nonce in [&[0u8; 32][..], &[], &[7; 33]] {
         let mut pair = pair(8);
         pair.connect_over(&[(WIFI, WAN)]);
-        let spi = pair.said(|told| told.asks(ExchangeType::IKE_SA_INIT)).next().unwrap().header().unwrap().initiator_spi;
+        let spi =
+            pair.said(|told| told.asks(ExchangeType::IKE_SA_INIT)).next().unwrap().header().unwrap().initiator_spi;
         let flags = Flags { initiator: false, version: false, response: true };
         let header = Header::new(spi, 0, ExchangeType::IKE_SA_INIT, flags, 0);
         let mut writer = MessageWriter::new(&header);

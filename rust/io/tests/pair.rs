@@ -146,7 +146,13 @@ impl Tunnel {
             true => Path::tcp(natt(&phone), natt(&gateway)),
         };
         let natt = NattPorts { local: phone.ports.1, remote: gateway.ports.1 };
-        phone.order(Command::Connect { token: Token(5), profile: ProfileId(0), paths: vec![first], natt, redirected_from: None });
+        phone.order(Command::Connect {
+            token: Token(5),
+            profile: ProfileId(0),
+            paths: vec![first],
+            natt,
+            redirected_from: None,
+        });
         let (at_phone, at_gateway) = (phone.up(), gateway.up());
         Tunnel { phone, gateway, at_phone, at_gateway }
     }

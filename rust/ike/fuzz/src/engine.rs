@@ -24,7 +24,10 @@ pub fn engine(input: &[u8]) {
     let mut client = made(now, false);
     let paths = vec![path(0).reversed()];
     let natt = NattPorts { local: 4500, remote: 4500 };
-    client.handle_command(now, Command::Connect { token: Token(1), profile: ProfileId(1), paths, natt, redirected_from: None });
+    client.handle_command(
+        now,
+        Command::Connect { token: Token(1), profile: ProfileId(1), paths, natt, redirected_from: None },
+    );
     let request = client.poll_transmit().map(|sent| sent.bytes.to_vec()).unwrap_or_default();
     let mut rest = input;
     let mut datagrams = 0;

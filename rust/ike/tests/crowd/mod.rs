@@ -63,7 +63,10 @@ pub fn client(number: u32, secret: &[u8], now: Nanos, from: IpAddr, change: impl
     client.handle_command(now, Command::SetProfile { id: PROFILE, profile: Arc::new(orders) });
     let natt = NattPorts { local: 4500, remote: 4500 };
     let paths = vec![path_from(from)];
-    client.handle_command(now, Command::Connect { token: Token(1), profile: PROFILE, paths, natt, redirected_from: None });
+    client.handle_command(
+        now,
+        Command::Connect { token: Token(1), profile: PROFILE, paths, natt, redirected_from: None },
+    );
     client
 }
 

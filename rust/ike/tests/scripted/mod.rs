@@ -191,7 +191,8 @@ impl Script {
         let (mut engine, now) = engine();
         let path = path("192.0.2.7");
         let natt = NattPorts { local: 4500, remote: 4500 };
-        let order = Command::Connect { token: Token(1), profile: ProfileId(1), paths: vec![path], natt, redirected_from: None };
+        let order =
+            Command::Connect { token: Token(1), profile: ProfileId(1), paths: vec![path], natt, redirected_from: None };
         engine.handle_command(now, order);
         let mut events = Vec::new();
         let sent = drain(&mut engine, &mut events);

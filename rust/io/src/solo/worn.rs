@@ -47,7 +47,10 @@ impl Tunnel {
         }
         let path = Path::udp("192.0.2.1:500".parse().unwrap(), "192.0.2.2:500".parse().unwrap());
         let natt = NattPorts { local: 4500, remote: 4500 };
-        tunnel.order(0, Command::Connect { token: Token(1), profile: ProfileId(0), paths: vec![path], natt, redirected_from: None });
+        tunnel.order(
+            0,
+            Command::Connect { token: Token(1), profile: ProfileId(0), paths: vec![path], natt, redirected_from: None },
+        );
         assert_eq!(tunnel.children(0).len(), 1);
         tunnel
     }

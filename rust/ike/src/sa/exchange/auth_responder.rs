@@ -26,7 +26,9 @@ use crate::sa::exchange::init_responder::{HalfOpen, Secret};
 use crate::sa::exchange::ppk::{self, Said};
 use crate::sa::exchange::proof::{self, Asked, Ours, Parked, Proof};
 use crate::sa::exchange::traffic;
-use crate::sa::exchange::{addresses, admission, door, eap_responder, expire, init_responder, offers, reauth, redirect};
+use crate::sa::exchange::{
+    addresses, admission, door, eap_responder, expire, init_responder, offers, reauth, redirect,
+};
 use crate::wire::{
     Authentication, ExchangeType, NotifyType, Payload, Payloads, SaPayload, SkWriter, TsPayload, WireError,
     WireErrorKind,

@@ -12,7 +12,8 @@ use crate::sa::channel::{Opened, Outgoing};
 use crate::sa::context::Context;
 use crate::sa::established::{self, Established};
 use crate::sa::exchange::{
-    admission, away, create_child, follow_up, hint, mobike, reauth, redirect, rekey_child, rekey_ike, repair, retired, streams,
+    admission, away, create_child, follow_up, hint, mobike, reauth, redirect, rekey_child, rekey_ike, repair, retired,
+    streams,
 };
 use crate::sa::path::{NatHashes, detect};
 use crate::sa::window::{Ask, Outstanding, Standing};
