@@ -317,7 +317,11 @@ def test_one_problem_is_one_line(text: str, problem: str) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "problem"),
     [
-        ('"initiator"', '"iniator"', "2: connections.office.role: must be 'initiator' or 'responder'"),
+        (
+            '"initiator"',
+            '"iniator"',
+            "2: connections.office.role: must be 'initiator' or 'responder'; did you mean initiator?",
+        ),
         (
             '["203.0.113.1", "2001:db8::1"]',
             '["vpn.example.net"]',

@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-DOCS = ("docs/ikev2.md", "docs/authentication.md", "docs/algorithms.md", "docs/examples/README.md")
+DOCS = (
+    "docs/ikev2.md",
+    "docs/configuration.md",
+    "docs/authentication.md",
+    "docs/algorithms.md",
+    "docs/examples/README.md",
+)
 PROOFS = ("tests", "proved by")
 """Headings of columns whose cells name tests."""
 

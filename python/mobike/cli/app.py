@@ -34,7 +34,10 @@ class Output(Enum):
     JSON = "json"
 
 
-Config = Annotated[Path, typer.Option("--config", "-c", help="The configuration file.", dir_okay=False)]
+Config = Annotated[
+    Path,
+    typer.Option("--config", "-c", help="The configuration: a file, or the folder of mobike.toml; and its conf.d."),
+]
 Wait = Annotated[float, typer.Option(min=0, help="Seconds to wait for what comes of it; 0 does not wait.")]
 
 

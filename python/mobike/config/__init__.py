@@ -8,6 +8,8 @@
     secrets     pre-shared keys from text, file or environment
     build       tables -> settings, and the rules about more than one key
     redirects   on to other gateways: rules, and what becomes of them
+    files       mobike.toml and conf.d, put together
+    tables      what the files say, checked
     load        all of it in order
     settings    what comes out
 

@@ -32,6 +32,7 @@ from mobike.config.models import (
     Table,
 )
 from mobike.config.plug import Plugs, read_plugs
+from mobike.config.problems import nearest
 from mobike.config.redirects import follow_rule, of_redirects, turn_away
 from mobike.config.secrets import SecretError, read_ppk, read_psk
 from mobike.config.settings import (
@@ -480,7 +481,8 @@ def _store(
     if table.key_file is not None and table.key_env is not None:
         problem(("store", "key_env"), "is a second key; give one of key_file, key_env")
     if table.key_env is not None and table.key_env not in environ:
-        problem(("store", "key_env"), f"the environment has no variable {table.key_env!r}")
+        meant = nearest(table.key_env, environ)
+        problem(("store", "key_env"), f"the environment has no variable {table.key_env!r}{meant}")
     if table.every < _LEAST_BEAT:
         problem(("store", "every"), "must be 100ms or more: each time is a write to the disk")
     if _section(sections, "dataplane", DataplaneTable).kind == "null":

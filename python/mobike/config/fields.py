@@ -4,22 +4,28 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from pathlib import Path
 from typing import Annotated, Any, Final, TypeAlias
 
-from pydantic import Field, PlainValidator, ValidationInfo
+from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, ValidationInfo
 
 from mobike.address import Ip
 from mobike.commands import Pool
 from mobike.config.checks import Checks
-from mobike.config.durations import parse_duration
+from mobike.config.durations import format_duration, parse_duration
 from mobike.config.lifetimes import MOST
-from mobike.config.octets import parse_octets
+from mobike.config.octets import format_octets, parse_octets
 from mobike.config.selectors import split_selector
 
 MAX_POOL: Final = 1 << 24
 """Addresses of a pool that are used; as many as a shard can hold SAs."""
 
 
+CREDENTIALS: Final = "CREDENTIALS_DIRECTORY"
+"""The variable in which systemd tells a service where its credentials are (systemd.exec(5))."""
+
+_CREDENTIAL: Final = "credential:"
+_CREDENTIAL_NAME: Final = re.compile(r"(?!\.)[!-.0-~]{1,255}")
 _HOST_NAME: Final = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9.-]+")
 
 
@@ -28,17 +34,19 @@ class Context:
     """What validation needs from outside."""
 
     checks: Checks
+    credentials: Path | None = None
+    """Where systemd puts the credentials of the service."""
 
 
-def _text(read: Callable[[str], object]) -> PlainValidator:
-    """A validator of strings: `read` makes the value or raises ValueError."""
+def _text(read: Callable[[str], object], pattern: str | None = None) -> PlainValidator:
+    """A validator of strings: `read` makes the value or raises ValueError; `pattern` tells editors of JSON Schema."""
 
     def validate(value: Any) -> object:  # noqa: ANN401 - whatever TOML holds
         if not isinstance(value, str):
             raise ValueError("must be a string")  # noqa: TRY004 - pydantic collects ValueErrors only
         return read(value)
 
-    return PlainValidator(validate)
+    return PlainValidator(validate, json_schema_input_type=Annotated[str, Field(pattern=pattern)])
 
 
 def _judged(check: Callable[[Checks, str], object]) -> PlainValidator:
@@ -52,7 +60,21 @@ def _judged(check: Callable[[Checks, str], object]) -> PlainValidator:
         check(info.context.checks, value)
         return value
 
-    return PlainValidator(validate)
+    return PlainValidator(validate, json_schema_input_type=Annotated[str, Field(min_length=1)])
+
+
+def _read_file_name(text: str, info: ValidationInfo) -> str:
+    """A path, or `credential:NAME` for one that systemd hands over."""
+    if not text.startswith(_CREDENTIAL):
+        return text
+    name = text.removeprefix(_CREDENTIAL)
+    if not _CREDENTIAL_NAME.fullmatch(name):
+        raise ValueError("a credential has a name without slashes: credential:NAME, as in LoadCredential=NAME:PATH")
+    if not isinstance(info.context, Context):
+        raise TypeError("validated without a Context")
+    if info.context.credentials is None:
+        raise ValueError(f"there are no credentials: systemd sets {CREDENTIALS} for a service with LoadCredential=")
+    return str(info.context.credentials / name)
 
 
 def read_address(text: str) -> Ip:
@@ -161,20 +183,39 @@ def read_anchor(text: str) -> str:
     return " ".join((read_domain(words[0]), *words[1:]))
 
 
-Address: TypeAlias = Annotated[Ip, _text(read_address)]
+def _as(write: Callable[[Any], object]) -> PlainSerializer:
+    """How the value is written in a file."""
+    return PlainSerializer(write, when_used="json-unless-none")
+
+
+def _write_pool(pool: Pool) -> str:
+    return f"{pool.first}-{pool.first + (pool.count - 1)}"
+
+
+def _write_tcp(place: tuple[str, int]) -> str:
+    return f"[{place[0]}]:{place[1]}" if ":" in place[0] else f"{place[0]}:{place[1]}"
+
+
+_DURATION: Final = r"^(0|([0-9]{1,9}(ms|s|m|h))+)$"
+_OCTETS: Final = r"^(0|[0-9]{1,9}([kMGT]?B|[KMGT]iB))$"
+
+Address: TypeAlias = Annotated[Ip, _text(read_address), _as(str)]
 Network: TypeAlias = Annotated[str, _text(read_network)]
 TrafficSelector: TypeAlias = Annotated[str, _text(read_selector)]
 Gateway: TypeAlias = Annotated[str, _text(read_gateway)]
 DomainName: TypeAlias = Annotated[str, _text(read_domain)]
 TrustAnchor: TypeAlias = Annotated[str, _text(read_anchor)]
-PoolRange: TypeAlias = Annotated[Pool, _text(read_pool)]
-Duration: TypeAlias = Annotated[int, _text(parse_duration)]
-Octets: TypeAlias = Annotated[int, _text(parse_octets)]
+PoolRange: TypeAlias = Annotated[Pool, _text(read_pool), _as(_write_pool)]
+Duration: TypeAlias = Annotated[int, _text(parse_duration, _DURATION), _as(format_duration)]
+Octets: TypeAlias = Annotated[int, _text(parse_octets, _OCTETS), _as(format_octets)]
 Packets: TypeAlias = Annotated[int, Field(ge=0, le=MOST)]
-TcpAddress: TypeAlias = Annotated[tuple[str, int] | None, _text(_read_tcp)]
+TcpAddress: TypeAlias = Annotated[tuple[str, int] | None, _text(_read_tcp), _as(_write_tcp)]
 IkeProposal: TypeAlias = Annotated[str, _judged(lambda checks, text: checks.check_ike_proposal(text))]
 EspProposal: TypeAlias = Annotated[str, _judged(lambda checks, text: checks.check_esp_proposal(text))]
 IdentityText: TypeAlias = Annotated[str, _judged(lambda checks, text: checks.check_identity(text))]
 PatternText: TypeAlias = Annotated[str, _judged(lambda checks, text: checks.check_identity_pattern(text))]
-HookCommand: TypeAlias = Annotated[tuple[str, ...], PlainValidator(_read_command)]
+HookCommand: TypeAlias = Annotated[
+    tuple[str, ...], PlainValidator(_read_command, json_schema_input_type=list[str]), _as(list)
+]
+FileName: TypeAlias = Annotated[str, Field(min_length=1), AfterValidator(_read_file_name)]
 Port: TypeAlias = Annotated[int, Field(ge=1, le=0xFFFF)]

@@ -1,9 +1,8 @@
-"""From a file to settings, or to all that is wrong with it."""
+"""From files to settings, or to all that is wrong with them."""
 
 import os
 import re
-import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -12,22 +11,18 @@ from pydantic import ValidationError
 
 from mobike.config.build import ConnectionProblem, build_connection, build_settings
 from mobike.config.checks import Checks
-from mobike.config.fields import Context
-from mobike.config.locate import Key, KeyLines
+from mobike.config.fields import CREDENTIALS, Context
+from mobike.config.files import MAIN, Places, Source, put_together, read_files
+from mobike.config.locate import Key
 from mobike.config.messages import Complaint, complaints
 from mobike.config.models import SECTIONS, ConnectionTable, PoolTable, Table
 from mobike.config.pools import pools_apart, with_orders, with_ranges
 from mobike.config.problems import ConfigError, Problem, dotted, unknown_key
-from mobike.config.secrets import exposure
 from mobike.config.settings import Connection, Settings
-
-_MAX_FILE: Final = 64 << 20
-"""Octets of a configuration that are read; a hundred thousand connections fit."""
+from mobike.config.tables import SECRET_KEYS, Tables
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 """Names of connections stand in URLs, logs and commands."""
-
-_AT_LINE: Final = re.compile(r" \(at line (\d+), column \d+\)$")
 
 _T = TypeVar("_T", bound=Table)
 
@@ -38,68 +33,51 @@ class Loaded:
 
     settings: Settings
     warnings: tuple[Problem, ...]
+    tables: Tables
+    """What the files say, before anything is made of it."""
 
 
 def load(path: Path, checks: Checks, *, environ: Mapping[str, str] | None = None) -> Loaded:
-    """Read a file; ConfigError holds everything that is wrong with it."""
-    try:
-        with path.open("rb") as file:
-            exposed_to = exposure(os.fstat(file.fileno()).st_mode)
-            content = file.read(_MAX_FILE + 1)
-    except OSError as problem:
-        raise ConfigError([Problem(str(path), None, "", problem.strerror or "cannot be read")]) from None
-    if len(content) > _MAX_FILE:
-        raise ConfigError([Problem(str(path), None, "", "is too long for a configuration")])
-    try:
-        text = content.decode()
-    except UnicodeDecodeError as problem:
-        line = content.count(b"\n", 0, problem.start) + 1
-        raise ConfigError([Problem(str(path), line, "", "is not UTF-8")]) from None
-    return parse(text, checks, file=str(path), base=path.parent, environ=environ, exposed_to=exposed_to)
+    """Read a file, or the `mobike.toml` of a folder, and what is in `conf.d` beside it; ConfigError holds everything
+    that is wrong with it."""
+    sources, base = read_files(path)
+    return _loaded(sources, checks, base, os.environ if environ is None else environ)
 
 
 def parse(
     text: str,
     checks: Checks,
     *,
-    file: str = "mobike.toml",
+    file: str = MAIN,
     base: Path = Path(),
     environ: Mapping[str, str] | None = None,
-    exposed_to: str | None = None,
 ) -> Loaded:
     """Read a text; relative paths in it begin at `base`."""
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as problem:
-        raise ConfigError([_syntax_problem(file, text, str(problem))]) from None
-    lines = KeyLines(text.replace("\r\n", "\n"))
-    reader = _Reader(file, lines, Context(checks), base, os.environ if environ is None else environ)
-    loaded = reader.read(document)
-    if exposed_to is None:
-        return loaded
-    message = f"a key stands in a file that can be read by {exposed_to}; chmod 600 it, or use psk_file"
-    return replace(
-        loaded,
-        warnings=(*loaded.warnings, *(Problem(file, lines[key], dotted(key), message) for key in _inline_keys(lines))),
-    )
+    return _loaded([Source(file, text)], checks, base, os.environ if environ is None else environ)
 
 
-def _inline_keys(lines: KeyLines) -> list[Key]:
-    return [key for key in lines.known() if len(key) == 3 and key[0] == "connections" and key[2] == "psk"]
+def _loaded(sources: Sequence[Source], checks: Checks, base: Path, environ: Mapping[str, str]) -> Loaded:
+    document = put_together(sources)
+    folder = environ.get(CREDENTIALS)
+    context = Context(checks, None if folder is None else Path(folder))
+    loaded = _Reader(document.places, context, base, environ).read(document.values)
+    exposed = {source.file: source.exposed_to for source in sources if source.exposed_to}
+    return replace(loaded, warnings=(*loaded.warnings, *_exposed_keys(document.places, exposed)))
 
 
-def _syntax_problem(file: str, text: str, message: str) -> Problem:
-    at = _AT_LINE.search(message)
-    line = int(at[1]) if at else text.count("\n") + 1
-    return Problem(file, line, "", _AT_LINE.sub("", message).removesuffix(" (at end of document)"))
+def _exposed_keys(places: Places, exposed: Mapping[str, str]) -> Iterator[Problem]:
+    """Secrets in files that others can read."""
+    for file, key in places.written() if exposed else ():
+        if file in exposed and key[-1] in SECRET_KEYS and key[0] == "connections" and len(key) > 2:
+            message = f"a key stands in a file that can be read by {exposed[file]}; chmod 600 it, or use {key[-1]}_file"
+            yield Problem(file, places[key].line, dotted(key), message)
 
 
 class _Reader:
     """Reads every table even where others are wrong, so that one run shows all problems."""
 
-    def __init__(self, file: str, lines: KeyLines, context: Context, base: Path, environ: Mapping[str, str]) -> None:
-        self._file = file
-        self._lines = lines
+    def __init__(self, places: Places, context: Context, base: Path, environ: Mapping[str, str]) -> None:
+        self._places = places
         self._context = context
         self._base = base
         self._environ = environ
@@ -111,17 +89,24 @@ class _Reader:
             self._problem((name,), unknown_key(name, [*SECTIONS, "connections", "pools"]))
         sections = {name: self._table((name,), model, document.get(name, {})) for name, model in SECTIONS.items()}
         pools = dict(self._pools(document.get("pools", {})))
-        connections = tuple(self._connections(document.get("connections", {}), pools))
+        tables = dict(self._named("connections", ConnectionTable, document.get("connections", {})))
+        connections = tuple(self._connections(tables, pools))
         pools_apart(connections, pools, self._problem)
-        if None in sections.values():
-            raise ConfigError(self._problems)
+        good = {name: table for name, table in sections.items() if table is not None}
+        if len(good) < len(sections):
+            raise self._wrong()
         settings = build_settings(sections, connections, self._base, self._problem, self._environ)
         if self._problems:
-            raise ConfigError(self._problems)
-        return Loaded(settings, tuple(self._warnings))
+            raise self._wrong()
+        return Loaded(settings, tuple(self._warnings), Tables(good, pools, tables, self._places))
 
-    def _connections(self, tables: object, pools: Mapping[str, PoolTable]) -> Iterator[Connection]:
-        for name, table in self._named("connections", ConnectionTable, tables):
+    def _wrong(self) -> ConfigError:
+        return ConfigError(self._problems, self._places.files)
+
+    def _connections(
+        self, tables: Mapping[str, ConnectionTable], pools: Mapping[str, PoolTable]
+    ) -> Iterator[Connection]:
+        for name, table in tables.items():
             whole = with_ranges(name, table, pools, self._problem)
             connection = build_connection(name, whole, self._base, self._environ)
             for found in connection.problems:
@@ -140,6 +125,9 @@ class _Reader:
             self._problem((section,), f"must hold tables: [{section}.NAME]")
             return
         for name, values in tables.items():
+            if name in model.model_fields and not isinstance(values, dict):
+                self._problem((section, name), f"belongs into a table with a name: [{section}.NAME]")
+                continue
             if not _NAME.fullmatch(name):
                 self._problem((section, name), "a name is made of letters, digits, '.', '_' and '-', at most 64")
             table = self._table((section, name), model, values)
@@ -165,4 +153,5 @@ class _Reader:
         self._problems.append(self._at(key, message))
 
     def _at(self, key: Key, message: str) -> Problem:
-        return Problem(self._file, self._lines[key], dotted(key), message)
+        place = self._places[key]
+        return Problem(place.file, place.line, dotted(key), message)

@@ -35,9 +35,23 @@ class KeyLines:
             key = key[:-1]
         return self._lines.get(key, 1)
 
+    def of(self, key: Key) -> int | None:
+        """The line of a key itself; None: it is not written down."""
+        return self._lines.get(key)
+
     def known(self) -> dict[Key, int]:
         """Everything that was found."""
         return dict(self._lines)
+
+
+def first_repetition(text: str, line: int) -> tuple[Key, int, int] | None:
+    """The first key that is said again in a text up to a line, if `tomllib` accepts the text but for that."""
+    scanner = _Scanner("".join(text.splitlines(keepends=True)[:line]))
+    try:
+        scanner.scan()
+    except (ValueError, tomllib.TOMLDecodeError):
+        return None
+    return scanner.repeated[0] if scanner.repeated else None
 
 
 class _Scanner:
@@ -48,6 +62,9 @@ class _Scanner:
         self._lines: dict[Key, int] = {}
         self._tables: dict[Key, int] = {}
         """How many `[[headers]]` each array of tables has had so far."""
+        self._written: set[Key] = set()
+        self.repeated: list[tuple[Key, int, int]] = []
+        """Keys and tables that are said again, with the line of each."""
 
     def scan(self) -> dict[Key, int]:
         table: Key = ()
@@ -70,8 +87,18 @@ class _Scanner:
         for name in self._names():
             table = self._inside(table, name)
             self._lines.setdefault(table, line)
+        if table[-1] == self._tables.get(table[:-1], 0) - 1:
+            # `[[a]]` and then `[a]`.
+            self.repeated.append((table[:-1], self._lines[table[:-1]], line))
+        self._write_down(table, line)
         self._expect("]")
         return table
+
+    def _write_down(self, key: Key, line: int) -> None:
+        """A table or a value, which may stand once."""
+        if key in self._written:
+            self.repeated.append((key, self._lines[key], line))
+        self._written.add(key)
 
     def _array_header(self) -> Key:
         line = self._line()
@@ -100,6 +127,7 @@ class _Scanner:
         for name in self._names():
             key = (*key, name)
             self._lines.setdefault(key, line)
+        self._write_down(key, line)
         self._expect("=")
         self._value(key)
 
@@ -116,16 +144,21 @@ class _Scanner:
         position = 0
         self._skip(_BLANK)
         while not self._take("]"):
+            self._not_at_end()
             self._lines[(*key, position)] = self._line()
+            begin = self._at
             self._value((*key, position))
             position += 1
             self._skip(_BLANK)
             self._take(",")
             self._skip(_BLANK)
+            if self._at == begin:
+                raise ValueError(f"no value in line {self._line()}")
 
     def _inline_table(self, key: Key) -> None:
         self._skip(_BLANK)
         while not self._take("}"):
+            self._not_at_end()
             self._key_and_value(key)
             self._skip(_BLANK)
             self._take(",")
@@ -173,6 +206,10 @@ class _Scanner:
             return False
         self._at += len(token)
         return True
+
+    def _not_at_end(self) -> None:
+        if self._at >= len(self._text):
+            raise ValueError(f"the text ends in line {self._line()}, within a value")
 
     def _expect(self, token: str) -> None:
         if not self._take(token):

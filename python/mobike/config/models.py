@@ -10,6 +10,7 @@ from mobike.config.fields import (
     DomainName,
     Duration,
     EspProposal,
+    FileName,
     Gateway,
     HookCommand,
     IdentityText,
@@ -39,8 +40,6 @@ _RECONNECT = Reconnect()
 
 MOST_CHILDREN = 63
 """Child SAs of a connection beside the first; as many as the core takes."""
-
-FileName = Annotated[str, Field(min_length=1)]
 
 
 class Table(BaseModel):
@@ -156,7 +155,7 @@ class StoreTable(Table):
     """[store]"""
 
     file: Annotated[str, Field(min_length=1)] | None = None
-    key_file: Annotated[str, Field(min_length=1)] | None = None
+    key_file: FileName | None = None
     key_env: Annotated[str, Field(min_length=1)] | None = None
     every: Duration = 1_000_000_000
     max_age: Duration = 3600 * 1_000_000_000

@@ -25,3 +25,11 @@ def parse_octets(text: str) -> int:
     if match is None or match[2] not in _UNITS:
         raise ValueError(f"{text!r} is no amount of data; write for example 500MB, 20GB or 1TiB")
     return int(match[1]) * _UNITS[match[2]]
+
+
+def format_octets(octets: int) -> str:
+    """The shortest text that `parse_octets` reads as `octets`."""
+    if octets == 0:
+        return "0"
+    whole = [(octets // size, unit) for unit, size in _UNITS.items() if octets % size == 0]
+    return "{}{}".format(*min(whole))

@@ -7,6 +7,7 @@ from itertools import pairwise
 from mobike.commands import Pool
 from mobike.config.locate import Key
 from mobike.config.models import ConnectionTable, PoolTable
+from mobike.config.problems import nearest
 from mobike.config.settings import Connection
 
 
@@ -19,7 +20,7 @@ def with_ranges(
     key = ("connections", name, "pool_from")
     pool = pools.get(table.pool_from)
     if pool is None:
-        problem(key, f"there is no [pools.{table.pool_from}]")
+        problem(key, f"there is no [pools.{table.pool_from}]{nearest(table.pool_from, pools)}")
         return table
     if table.pool:
         problem(key, "is a second pool; give one of pool, pool_from")

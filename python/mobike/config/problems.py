@@ -2,9 +2,9 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 from typing import Final
 
 from mobike.config.locate import Key
@@ -28,10 +28,14 @@ class Problem:
 
 
 class ConfigError(Exception):
-    """A configuration that cannot be used. All its problems at once, in the order of the file."""
+    """A configuration that cannot be used. All its problems at once, in the order of the files and of their lines."""
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(sorted(problems, key=lambda problem: (problem.line or 0, problem.key, problem.message)))
+    def __init__(self, problems: Iterable[Problem], files: Sequence[str] = ()) -> None:
+        def order(problem: Problem) -> tuple[int, int, str, str]:
+            file = files.index(problem.file) if problem.file in files else len(files)
+            return file, problem.line or 0, problem.key, problem.message
+
+        self.problems = tuple(sorted(problems, key=order))
         super().__init__("\n".join(map(str, self.problems)))
 
 
@@ -51,10 +55,18 @@ def dotted(key: Key) -> str:
 def unknown_key(name: str, valid: Iterable[str], elsewhere: Iterable[str] = ()) -> str:
     """What to say of a key that does not exist: the nearest one that does, or its table, or all there are."""
     names = sorted(valid)
-    near = get_close_matches(name, names, n=1, cutoff=0.6)
-    if near:
-        return f"unknown key; did you mean {near[0]}?"
+    meant = nearest(name, names)
+    if meant:
+        return f"unknown key{meant}"
     tables = sorted(elsewhere)
     if tables:
         return f"unknown key; it belongs to {' or '.join(f'[{table}]' for table in tables)}"
     return f"unknown key; known are {', '.join(names)}"
+
+
+def nearest(written: str, valid: Iterable[str]) -> str:
+    """The end of a message: which of the valid words was meant, if one is nearest; else nothing."""
+    near = get_close_matches(written, sorted(valid), n=2, cutoff=0.6)
+    if len(near) == 2 and len({SequenceMatcher(None, word, written).ratio() for word in near}) == 1:
+        return ""
+    return f"; did you mean {near[0]}?" if near else ""

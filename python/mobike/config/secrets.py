@@ -12,6 +12,7 @@ from typing import Final
 from pydantic import SecretStr
 
 from mobike.config.models import ConnectionTable
+from mobike.config.problems import nearest
 
 WEAK_BELOW: Final = 16
 """Octets. A shared secret must hold as much chance as the strongest key made from it (RFC 7296 section 2.15)."""
@@ -21,6 +22,9 @@ PPK_WEAK_BELOW: Final = 32
 
 _MAX_FILE: Final = 64 * 1024
 """Octets of a file with a secret that are looked at."""
+
+_SYSTEMD: Final = Path("/run/credentials")
+"""Credentials of services, each in a folder of its own that only it can enter; their group bits are masks of ACLs."""
 
 _WRITE_OCTETS: Final = "; write octets as 0x... or 0s..."
 _WEAK_PSK: Final = "the pre-shared key has {has} octets; anything below {wants} can be guessed offline"
@@ -88,7 +92,7 @@ def read_text(sources: Sources, base: Path, environ: Mapping[str, str]) -> tuple
         return of_file, text, warnings
     name = variable or ""
     if name not in environ:
-        raise SecretError(of_variable, f"the environment has no variable {name!r}")
+        raise SecretError(of_variable, f"the environment has no variable {name!r}{nearest(name, environ)}")
     return of_variable, environ[name], ()
 
 
@@ -98,11 +102,21 @@ def read_limited(key: str, path: Path, most: int) -> tuple[bytes, int]:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
             content = file.read(most + 1)
+    except FileNotFoundError as problem:
+        raise SecretError(key, f"cannot read {path}: {problem.strerror}{_neighbour(path)}") from None
     except OSError as problem:
         raise SecretError(key, f"cannot read {path}: {problem.strerror}") from None
     if len(content) > most:
         raise SecretError(key, f"{path} is too long")
     return content, mode
+
+
+def _neighbour(path: Path) -> str:
+    """The file beside it whose name is nearest."""
+    try:
+        return nearest(path.name, os.listdir(path.parent))  # noqa: PTH208 - names are all that is wanted
+    except OSError:
+        return ""
 
 
 def _read_file(path: Path, key: str, otherwise: str) -> tuple[str, tuple[str, ...]]:
@@ -116,6 +130,8 @@ def _read_file(path: Path, key: str, otherwise: str) -> tuple[str, tuple[str, ..
 
 def exposed(path: Path, mode: int) -> tuple[str, ...]:
     """What is unwise about a file with a secret in it: who besides its owner can read it."""
+    if path.is_relative_to(_SYSTEMD):
+        return ()
     exposed_to = exposure(mode)
     return (f"{path} can be read by {exposed_to}; chmod 600 it",) if exposed_to else ()
 
