@@ -4,6 +4,7 @@
     api         the daemon's API, asked over its Unix socket or over TCP
     order       up, down, move: give an order, and wait for what comes of it
     status      what is shown of a daemon: taken in one go, drawn in `draw`
+    configuration   `mobike config`: schema, show, diff
     start       check and run: a configuration file in, a daemon out
     demo/       `mobike demo`
 

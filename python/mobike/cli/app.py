@@ -9,7 +9,7 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 
-from mobike.cli import order
+from mobike.cli import configuration, order
 from mobike.cli.api import Api, Target
 from mobike.cli.draw import draw_explanation, draw_sa, draw_snapshot
 from mobike.cli.failure import ExitCode, Failure
@@ -285,6 +285,8 @@ def child_down(context: typer.Context, name: Owner, child: ChildName, wait: Wait
     with _api(context) as api:
         print(plain(order.close_child(api, name, child, wait)))
 
+
+app.add_typer(configuration.app, name="config")
 
 simulate = typer.Typer(help="Watch engine and fleet in a simulated network, held to their rules.", no_args_is_help=True)
 app.add_typer(simulate, name="sim")

@@ -12,6 +12,8 @@
     tables      what the files say, checked
     load        all of it in order
     settings    what comes out
+    toml, schema, show      a value as TOML; the JSON Schema; what is obeyed, and where it comes from
+    diff, effects           two configurations compared; what a changed key means for SAs that live
 
 `docs/mobike.example.toml` shows every key. Config knows no core: what only the core can judge is asked through
 `Checks`.

@@ -1,0 +1,109 @@
+"""`mobike config`: what a configuration says, what of it is obeyed, and what an edit would change."""
+
+import json
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mobike.cli.plain import plain
+
+if TYPE_CHECKING:
+    from mobike.config.diff import Change, Difference
+
+app = typer.Typer(
+    help="Look into configurations: their schema, what is obeyed, what an edit changes.", no_args_is_help=True
+)
+
+_FILE_HELP = "A file, or the folder of mobike.toml; with its conf.d."
+
+
+class Shape(Enum):
+    """For whom."""
+
+    TOML = "toml"
+    JSON = "json"
+
+
+class Output(Enum):
+    """For whom."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of mobike.toml, for editors and generators."""
+    from mobike.config.schema import schema as made  # noqa: PLC0415 - pydantic takes longer to import than help to show
+
+    print(json.dumps(made(), indent=2))
+
+
+@app.command()
+def show(
+    config: Annotated[Path, typer.Option("--config", "-c", help=_FILE_HELP)],
+    written: Annotated[bool, typer.Option("--written", help="Only what is written, no defaults.")] = False,
+    output: Annotated[Shape, typer.Option("--output", "-o", help="For people or for programs.")] = Shape.TOML,
+) -> None:
+    """Print every key with its value and where it comes from: file and line, a default, or what follows from others.
+
+    Secrets are masked.
+    """
+    from mobike.cli import start  # noqa: PLC0415
+    from mobike.config.show import as_toml, shown  # noqa: PLC0415
+
+    keys = (each for each in shown(start.check(config)) if each.place is not None or not written)
+    match output:
+        case Shape.JSON:
+            print(json.dumps([each.as_json() for each in keys], indent=2))
+        case Shape.TOML:
+            for line in as_toml(keys):
+                print(plain(line))
+
+
+@app.command()
+def diff(
+    old: Annotated[Path, typer.Argument(help=_FILE_HELP)],
+    new: Annotated[Path, typer.Argument(help="The same, edited.")],
+    output: Annotated[Output, typer.Option("--output", "-o", help="For people or for programs.")] = Output.TEXT,
+) -> None:
+    """Say which connections an edit adds, removes and changes, by which keys, and what that means for SAs that live.
+
+    Ends with 0 whether or not they differ, with 2 if one of them is wrong.
+    """
+    from mobike.cli import start  # noqa: PLC0415
+    from mobike.config.diff import difference  # noqa: PLC0415
+
+    found = difference(start.check(old).tables, start.check(new).tables)
+    match output:
+        case Output.JSON:
+            print(json.dumps(found.as_json(), indent=2))
+        case Output.TEXT:
+            print(plain("\n".join(_lines(found))))
+
+
+def _lines(found: "Difference") -> list[str]:
+    if found.empty:
+        return ["They say the same."]
+    lines = [f"+ connections.{name}: new" for name in found.added]
+    lines += [f"- connections.{name}: gone, its IKE SAs end" for name in found.removed]
+    for name, changes in found.changed.items():
+        lines.append(f"~ connections.{name}: {found.effect(name).words}")
+        lines += [_line(change, skip=2) for change in changes]
+    if found.rest:
+        lines += ["~ the rest", *(_line(change, skip=0) for change in found.rest)]
+    return lines
+
+
+def _line(change: "Change", *, skip: int) -> str:
+    from mobike.config.problems import dotted  # noqa: PLC0415
+
+    values = f"{_value(change.old)} -> {_value(change.new)}"
+    origin = "now the default" if change.place is None else str(change.place)
+    return f"    {dotted(change.key[skip:])}: {values}\n        {change.effect.words} ({origin})"
+
+
+def _value(value: object) -> str:
+    return "none" if value is None else json.dumps(value, ensure_ascii=False)
