@@ -246,7 +246,8 @@ class XfrmPlane:
             return
         for name, seen in found.items():
             self._sas.setdefault(order.sa, {})[name] = seen.sa
-        self._doubtful |= adopt.doubtful_of({name: seen.sa for name, seen in found.items()}, self._policies)
+        if found:
+            self._doubtful |= adopt.doubtful_of({name: seen.sa for name, seen in found.items()}, self._policies)
         if order.keys is not None:
             self._keys[order.child] = order.keys
         elif child.sending is Sending.LATER:

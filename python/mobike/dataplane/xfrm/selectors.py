@@ -6,7 +6,7 @@ become several, which together cover just the same.
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network, summarize_address_range
 from itertools import product
 from typing import Final, TypeAlias
@@ -49,6 +49,16 @@ class Selector:
     protocol: int = 0
     source_ports: Ports = ANY_PORT
     destination_ports: Ports = ANY_PORT
+    _hash: int = field(init=False, compare=False, repr=False)
+    """Made once: that of an address is slow, and selectors are keys of everything here."""
+
+    def __post_init__(self) -> None:
+        ends = (int(self.source.network_address), int(self.destination.network_address))
+        bits = (self.source.prefixlen, self.destination.prefixlen, self.protocol)
+        object.__setattr__(self, "_hash", hash((ends, bits, self.source_ports, self.destination_ports)))
+
+    def __hash__(self) -> int:
+        return self._hash
 
     def reversed(self) -> "Selector":
         """The same of packets that go the other way."""

@@ -60,6 +60,9 @@ class SaKey:
     destination: Ip
     spi: int
 
+    def __hash__(self) -> int:
+        return self.spi
+
 
 @dataclass(frozen=True, slots=True)
 class SaName:
@@ -67,6 +70,9 @@ class SaName:
 
     child: int
     inbound: bool
+
+    def __hash__(self) -> int:
+        return 2 * self.child + self.inbound
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +134,9 @@ class PolicyKey:
     selector: Selector
     interface: int = 0
     mark: Mark | None = None
+
+    def __hash__(self) -> int:
+        return hash(self.selector) + self.direction
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,9 @@ class Suite:
     integrity: Integrity | None
     esn: bool
 
+    def __hash__(self) -> int:
+        return hash(self.text)
+
     @property
     def lengths(self) -> tuple[int, int]:
         """Octets of key for one direction: encryption with its salt, and integrity."""
