@@ -20,16 +20,17 @@ from pathlib import Path as File
 
 from mobike.address import ChildId, Endpoint, Nanos, Path, SaId
 from mobike.commands import ChildInstalled
-from mobike.dataplane.operations import InstallChild, MoveSa, RemoveChild, Sends, Volumes
+from mobike.dataplane.operations import InstallChild, MoveSa, RemoveChild, SealedKeys, Sends, Volumes
 from mobike.dataplane.xfrm import uapi
 from mobike.dataplane.xfrm.answers import Done
+from mobike.dataplane.xfrm.book import Book
 from mobike.dataplane.xfrm.kernel import Kernel
 from mobike.dataplane.xfrm.plan import Means
 from mobike.dataplane.xfrm.plane import Ports, XfrmPlane
 from mobike.dataplane.xfrm.read import News
 from mobike.dataplane.xfrm.selectors import outbound_selectors
 from mobike.dataplane.xfrm.state import OUR_REQIDS, Action, Policy, PolicyKey, Sa, Template, priority_of
-from mobike.dataplane.xfrm.steps import DropPolicy, PutPolicy
+from mobike.dataplane.xfrm.steps import AddSa, DropPolicy, PutPolicy, Step
 from mobike.dataplane.xfrm.suites import suite_of
 from mobike.dataplane.xfrm.uapi import Dir, Msg
 from mobike.dataplane.xfrm.wire import Batch
@@ -161,6 +162,26 @@ def _say(what: str, sas: int, seconds: float, kernel: float) -> None:
     )
 
 
+def steps_alone(count: int) -> None:
+    """Without a plane: SAs to octets, and answers read."""
+    kernel = Kernel()
+    kernel._socket.close()
+    kernel._socket = Obeys()  # type: ignore[assignment]
+    book = Book()
+    keys: dict[int, SealedKeys] = {}
+    steps: list[Step] = []
+    for number in range(count):
+        each = order(number)
+        book.install(each)
+        keys[number] = SameKeys((20, 0))
+        steps += [AddSa(name, sa) for name, sa in book.goal(each.sa).sas.items()]
+    gc.collect()
+    began = time.process_time()
+    assert not kernel.run(steps, keys).refusals
+    seconds = time.process_time() - began
+    print(f"  octets alone: {len(steps)} SAs in {seconds:.2f} s = {len(steps) / seconds:,.0f} SAs/s a core")
+
+
 def memory(count: int) -> None:
     kernel = Kernel()
     kernel._socket.close()
@@ -217,6 +238,7 @@ def here(count: int) -> None:
         kernel.policies = lambda: []  # type: ignore[method-assign]
         print(f" moves by {means}")
         measure(kernel, timed, means, count)
+    steps_alone(count)
     memory(min(count, 2_000))
     if os.geteuid() == 0:
         print("this machine's kernel:")

@@ -172,16 +172,22 @@ def holding(here: str, link: str, encap: tuple[int, int] | None = None) -> Holdi
 
 
 SENDER = """
-import socket, sys, time
-here, there, count, gap = sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
+import signal, socket, sys, time
+here, there, gap = sys.argv[1], sys.argv[2], float(sys.argv[3])
+going = True
+def stop(*_):
+    global going
+    going = False
+signal.signal(signal.SIGTERM, stop)
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind((here, 0))
-refused, began = 0, time.monotonic()
+number, began = 0, time.monotonic()
 print(began, flush=True)
-for number in range(count):
+while going:
     while time.monotonic() < began + number * gap: time.sleep(max(0, began + number * gap - time.monotonic()))
     try: s.sendto(number.to_bytes(4, "big"), (there, 9))
-    except OSError: refused += 1
-print(refused)
+    except OSError: pass
+    number += 1
+print(number)
 """
 RECEIVER = """
 import socket, sys
@@ -189,32 +195,32 @@ s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind((sys.argv[1], 9))
 s.setsockopt(socket.SOL_SOCKET, 33, 16 << 20)
 print("ready", flush=True)
 seen = []
-s.settimeout(20)
+s.settimeout(30)
 try:
     while True:
         seen.append(int.from_bytes(s.recv(64), "big"))
         s.settimeout(2)
 except TimeoutError: pass
-print(len(seen), *sorted(set(range(int(sys.argv[2]))) - set(seen)))
+print(len(seen), *sorted(set(range(max(seen, default=-1) + 1)) - set(seen)))
 """
 
 
 @dataclass
 class Stream:
-    """Numbered packets from one host to the other, so many a second."""
+    """Numbered packets from one host to the other, so many a second, until it is stopped."""
 
     sender: subprocess.Popen[str]
     receiver: subprocess.Popen[str]
-    count: int
     rate: int
     began: float
+    count: int = 0
 
     @classmethod
-    def start(cls, source: Host, target: Host, ends: tuple[Ip, Ip], count: int, rate: int = 1000) -> Stream:
-        receiver, ready = cls._python(target, RECEIVER, str(ends[1]), str(count))
+    def start(cls, source: Host, target: Host, ends: tuple[Ip, Ip], rate: int = 1000) -> Stream:
+        receiver, ready = cls._python(target, RECEIVER, str(ends[1]))
         assert ready == "ready"
-        sender, began = cls._python(source, SENDER, str(ends[0]), str(ends[1]), str(count), str(1 / rate))
-        return cls(sender, receiver, count, rate, float(began))
+        sender, began = cls._python(source, SENDER, str(ends[0]), str(ends[1]), str(1 / rate))
+        return cls(sender, receiver, rate, float(began))
 
     @staticmethod
     def _python(host: Host, code: str, *words: str) -> tuple[subprocess.Popen[str], str]:
@@ -227,14 +233,25 @@ class Stream:
         """Of the packet that leaves now."""
         return int((time.monotonic() - self.began) * self.rate)
 
+    def stop(self) -> None:
+        self.sender.terminate()
+        out, _ = self.sender.communicate(timeout=30)
+        self.count = int(out)
+
     def lost(self) -> list[int]:
-        """Once it is over: the numbers that did not arrive. None comes twice."""
-        refused, _ = self.sender.communicate(timeout=60)
-        print(f"{refused.strip()} refused on sending")
+        """Once it was stopped: the numbers that did not arrive. None comes twice."""
         out, _ = self.receiver.communicate(timeout=60)
         got, *missing = map(int, out.split())
+        missing += range(got + len(missing), self.count)
         assert got + len(missing) == self.count, "a packet was delivered twice"
         return missing
+
+
+def stopped(*streams: Stream) -> list[list[int]]:
+    """What each of them lost."""
+    for stream in streams:
+        stream.stop()
+    return [stream.lost() for stream in streams]
 
 
 def settle(seconds: float = 0.3) -> None:

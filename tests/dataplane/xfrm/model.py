@@ -200,7 +200,7 @@ class ModelKernel:
     def _migrate(self, was: Sa, sa: Sa, *, exact: bool) -> int:
         held = self.sas_by_key.get(was.key)
         if held is None:
-            return errno.ESRCH
+            return errno.ESRCH if exact else 0
         if not exact and was.encap is not None and sa.encap is None:
             return errno.EINVAL
         if sa.key != was.key and sa.key in self.sas_by_key:

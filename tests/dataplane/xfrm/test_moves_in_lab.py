@@ -7,7 +7,7 @@ import pytest
 from mobike.dataplane.xfrm.plan import Holding, Means, plan
 from mobike.dataplane.xfrm.state import SaName
 
-from .lab import INNER_A, INNER_B, KEYS, Host, Stream, holding, settle, two_hosts
+from .lab import INNER_A, INNER_B, KEYS, Host, Stream, holding, settle, stopped, two_hosts
 
 pytestmark = [pytest.mark.kernel_ipsec, pytest.mark.interop]
 
@@ -45,13 +45,12 @@ def sent(host: Host) -> int:
 @pytest.mark.parametrize("means", [Means.MIGRATE | Means.TAKE, Means.TAKE], ids=["migrate", "take"])
 def test_a_stream_goes_on_over_every_kind_of_move(means: Means) -> None:
     link: tuple[str, tuple[int, int] | None] = ("first", None)
-    count = int(1000 * (2.0 + (len(JOURNEY) + 1) * 2 * PAUSE_S))
     with two_hosts() as (a, b):
         sides = ((a, "a"), (b, "b"))
         for host, side in sides:
             put(host, EMPTY, holding(side, *link), means)
             assert held(host) == holding(side, *link)
-        streams = [Stream.start(a, b, (INNER_A, INNER_B), count), Stream.start(b, a, (INNER_B, INNER_A), count)]
+        streams = [Stream.start(a, b, (INNER_A, INNER_B)), Stream.start(b, a, (INNER_B, INNER_A))]
         moments = []
         for name, to, ports in JOURNEY:
             settle(PAUSE_S)
@@ -65,8 +64,9 @@ def test_a_stream_goes_on_over_every_kind_of_move(means: Means) -> None:
                 assert held(host) == holding(side, to, ports), "the kernel holds just what it should"
             link = (to, ports)
         settle(PAUSE_S)
-        lost = [stream.lost() for stream in streams]
-        for (name, at), later in zip(moments, [*(at for _, at in moments[1:]), [count, count]], strict=True):
+        lost = stopped(*streams)
+        ends = [*(at for _, at in moments[1:]), [stream.count for stream in streams]]
+        for (name, at), later in zip(moments, ends, strict=True):
             each = [sum(b <= n < e for n in m) for b, e, m in zip(at, later, lost, strict=True)]
             print(f"{means}: {name}: lost {each[0]} and {each[1]}")
         for host, side in sides:
@@ -74,5 +74,5 @@ def test_a_stream_goes_on_over_every_kind_of_move(means: Means) -> None:
             put(host, holding(side, *link), EMPTY, means)
             assert held(host) == EMPTY
         # Both hosts move, one after the other: packets in between are for an SA that is elsewhere.
-        print(f"{means}: {list(map(len, lost))} of {count}; {a.statistics()} {b.statistics()}")
+        print(f"{means}: {list(map(len, lost))} of {streams[0].count}; {a.statistics()} {b.statistics()}")
         assert max(map(len, lost)) < 50 * len(JOURNEY)

@@ -37,10 +37,11 @@ from mobike.dataplane.xfrm.state import (
     PolicyKey,
     Sa,
     SaKey,
+    SaName,
     Template,
     priority_of,
 )
-from mobike.dataplane.xfrm.steps import DropPolicy, PutPolicy
+from mobike.dataplane.xfrm.steps import DropPolicy, Migrate, PutPolicy, Read
 from mobike.dataplane.xfrm.suites import EVERY_AEAD, EVERY_PAIR, suite_of
 from mobike.dataplane.xfrm.uapi import Attr, Dir, Msg
 from mobike.dataplane.xfrm.wire import Batch, no_keys
@@ -243,6 +244,24 @@ def test_iproute2_and_we_read_each_others_policies(kernel: Kernel) -> None:
     foreign = next(seen for seen in kernel.policies() if not seen.ours)
     assert foreign.policy.action is Action.BLOCK
     assert str(foreign.policy.key.selector) == "10.9.0.0/16 -> 10.8.0.0/16"
+
+
+@needs_root
+def test_the_policy_that_a_migration_needs_is_found_behind_ours(kernel: Kernel) -> None:
+    """Kernels look for it by its selector, or, since 6.12, by a packet that would fit it: and ours fit all packets."""
+    (everything,) = outbound_selectors(["0.0.0.0/0"], ["0.0.0.0/0"])
+    blocks = [
+        PutPolicy(Policy(PolicyKey(direction, everything), Action.BLOCK, priority_of(everything, Action.BLOCK)), True)
+        for direction in Dir
+    ]
+    assert kernel.run(blocks, {}).refusals == {}
+    for inbound in (False, True):
+        was = Sa(inbound, 0x1000, FOUR[0], FOUR[1], REQID, suite_of("aes128gcm16"), None)
+        moved = Sa(inbound, 0x1000, FOUR[1], FOUR[0], REQID, suite_of("aes128gcm16"), Encap(4500, 4500))
+        assert kernel.run([Migrate(SaName(1, inbound), was, moved)], {}).refusals == {}
+        absent = kernel.run([Read(SaName(1, inbound), moved)], {}).refusals
+        assert absent[0].error == errno.ESRCH, "nothing was there, and the kernel was content"
+    assert len(kernel.policies()) == len(blocks), "it is gone again"
 
 
 @needs_root

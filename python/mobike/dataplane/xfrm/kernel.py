@@ -186,6 +186,8 @@ class Kernel:
         if seen is None or not isinstance(step, Take | Read):
             return
         done.seen[step.name] = seen
+        if isinstance(step, Read) and step.name.inbound:
+            return
         keys = keys_of(message.body) if isinstance(step, Take) else (b"", b"")
         self._taken[step.name] = _Taken(seen.counters, bytearray(keys[0]), bytearray(keys[1]))
 

@@ -176,7 +176,8 @@ def _away(moves: list[_Move]) -> Iterator[Step]:
             yield Take(move.name, move.was)
         elif move.by is Means.MIGRATE:
             yield Migrate(move.name, move.was, move.sa)
-        if move.to_advance:
+        if move.to_advance or move.by is Means.MIGRATE:
+            # Of an SA that is not there, XFRM_MSG_MIGRATE makes no copy, and is content.
             yield Read(move.name, move.sa)
 
 

@@ -7,6 +7,7 @@ become several, which together cover just the same.
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network, summarize_address_range
 from itertools import product
 from typing import Final, TypeAlias
@@ -106,23 +107,26 @@ class _Side:
     ports: Ports
 
 
-def _sides(texts: Iterable[str]) -> Iterator[_Side]:
-    for text in texts:
-        matched = _SELECTOR.match(text)
-        if matched is None:
-            raise UnfitSelectorsError(f"{text!r} is no traffic selector")
-        word = matched["protocol"]
-        protocol = 0 if word is None else _PROTOCOLS[word] if word in _PROTOCOLS else int(word)
-        first = int(matched["first"] or 0)
-        last = int(matched["last"] or matched["first"] or _PORTS - 1)
-        if first > last:
-            raise UnfitSelectorsError(f"{text!r}: OPAQUE ports are not carried by a kernel")
-        whole = (first, last) == (0, _PORTS - 1)
-        if not whole and protocol not in _WITH_PORTS:
-            raise UnfitSelectorsError(f"{text!r}: of this protocol the kernel can be told no ports")
-        for network in _networks(matched["addresses"]):
-            for ports in (ANY_PORT,) if whole else tuple(_port_prefixes(first, last)):
-                yield _Side(network, protocol, ports)
+def _sides(texts: Iterable[str]) -> list[_Side]:
+    return [side for text in texts for side in _sides_of(text)]
+
+
+@lru_cache(maxsize=1024)
+def _sides_of(text: str) -> tuple[_Side, ...]:
+    matched = _SELECTOR.match(text)
+    if matched is None:
+        raise UnfitSelectorsError(f"{text!r} is no traffic selector")
+    word = matched["protocol"]
+    protocol = 0 if word is None else _PROTOCOLS[word] if word in _PROTOCOLS else int(word)
+    first = int(matched["first"] or 0)
+    last = int(matched["last"] or matched["first"] or _PORTS - 1)
+    if first > last:
+        raise UnfitSelectorsError(f"{text!r}: OPAQUE ports are not carried by a kernel")
+    whole = (first, last) == (0, _PORTS - 1)
+    if not whole and protocol not in _WITH_PORTS:
+        raise UnfitSelectorsError(f"{text!r}: of this protocol the kernel can be told no ports")
+    ports = (ANY_PORT,) if whole else tuple(_port_prefixes(first, last))
+    return tuple(_Side(network, protocol, each) for network in _networks(matched["addresses"]) for each in ports)
 
 
 def _networks(text: str) -> Iterator[Network]:

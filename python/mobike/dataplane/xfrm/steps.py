@@ -58,7 +58,7 @@ class Restore:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Read the counters of an SA."""
+    """Is it there? The counter of an outbound one is kept for `Advance`."""
 
     name: SaName
     sa: Sa
