@@ -102,6 +102,10 @@ bench-decisions: $(STAMP)  ## the control plane alone: 100,000 SAs lose an addre
 	@$(BIN)/python -m benches.fleet_decision
 	@$(BIN)/python -m benches.draft_arithmetic
 
+.PHONY: bench-xfrm
+bench-xfrm: $(STAMP)  ## the kernel's data plane in bulk; ARGS=--lab with real SAs
+	@$(BIN)/python -m benches.xfrm $(ARGS)
+
 .PHONY: bench-recovery
 bench-recovery: $(STAMP)  ## time to recover and packets sent in the shipped scenarios; writes benches/results/recovery.md
 	@$(BIN)/python -m benches.recovery $(ARGS)

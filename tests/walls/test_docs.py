@@ -12,6 +12,7 @@ DOCS = (
     "docs/configuration.md",
     "docs/authentication.md",
     "docs/algorithms.md",
+    "docs/kernel.md",
     "docs/examples/README.md",
 )
 PROOFS = ("tests", "proved by")

@@ -6,6 +6,7 @@
     status      what is shown of a daemon: taken in one go, drawn in `draw`
     configuration   `mobike config`: schema, show, diff
     start       check and run: a configuration file in, a daemon out
+    doctor      what this host's kernel can
     demo/       `mobike demo`
 
 Exit codes: 0 done, 1 refused or failed, 2 wrong usage or configuration, 3 the daemon cannot be reached.

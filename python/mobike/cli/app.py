@@ -11,6 +11,7 @@ from rich.console import Console
 
 from mobike.cli import configuration, order
 from mobike.cli.api import Api, Target
+from mobike.cli.doctor import examine, lines
 from mobike.cli.draw import draw_explanation, draw_sa, draw_snapshot
 from mobike.cli.failure import ExitCode, Failure
 from mobike.cli.plain import plain
@@ -92,6 +93,13 @@ def status(
             print(json.dumps(as_json, indent=2))
         case Output.TABLE:
             Console(highlight=False).print(drawn)
+
+
+@app.command()
+def doctor() -> None:
+    """Say what this host's kernel can do for IPsec, and what stands in the way. Changes nothing."""
+    for line in lines(examine()):
+        print(plain(line))
 
 
 @app.command()

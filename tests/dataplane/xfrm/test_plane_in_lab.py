@@ -112,6 +112,7 @@ def test_set_up_rekey_moves_and_removal_leave_what_they_should() -> None:
         for link, encap in (("second", False), ("first", True), ("six", False)):
             for end in (b, a):
                 end.plane.apply([MoveSa(SA, end.path(link), encap)])
+            for end in (b, a):
                 assert end.plane.take() == [SaMoved(SA, end.path(link))]
                 assert end.lines() == 2 + 3
             settle(0.4)

@@ -5,7 +5,7 @@ removed: its SPI is one of those that are reserved (RFC 4303 section 2.1), from 
 """
 
 import errno
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final, Protocol
@@ -151,11 +151,3 @@ def _knows_direction(kernel: Asks) -> bool:
     body = uapi.USERSA_ID.pack(sa.destination.packed + bytes(12), 0, 2, uapi.IPPROTO_ESP)
     odd = uapi.NLATTR.pack(uapi.NLATTR.size + 1, Attr.SA_DIR) + b"\x09\0\0\0"
     return kernel.ask(lambda batch: batch.raw(Msg.GETSA, 0, body, odd)).error in (errno.ERANGE, errno.EINVAL)
-
-
-SYSCTLS: Final[Sequence[tuple[str, str, str]]] = (
-    ("net/ipv4/conf/all/disable_xfrm", "0", "no packet is encrypted while it is 1"),
-    ("net/ipv4/conf/all/disable_policy", "0", "packets that came in the clear are taken while it is 1"),
-    ("net/ipv4/ip_no_pmtu_disc", "0", "large packets vanish in tunnels while path MTUs are not discovered"),
-)
-"""Read by `mobike doctor`, and never set: path under /proc/sys, what it should be, and why."""

@@ -1,0 +1,116 @@
+"""What a kernel can is found out by asking, and said in words."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from mobike.dataplane.xfrm.health import findings
+from mobike.dataplane.xfrm.kernel import Kernel
+from mobike.dataplane.xfrm.plan import Means
+from mobike.dataplane.xfrm.probe import USUAL_SUITES, KernelCan, best_of, probe
+from mobike.dataplane.xfrm.read import Answer, messages, sa_of
+from mobike.dataplane.xfrm.state import SaSeen
+from mobike.dataplane.xfrm.uapi import Msg
+from mobike.dataplane.xfrm.wire import Batch
+
+from .lab import own_namespace
+
+
+class Older:
+    """A kernel that answers as it is told."""
+
+    def __init__(self, errors: dict[int, int], *, shows: bool = True) -> None:
+        self._errors = errors
+        self._shows = shows
+        self._sas: list[SaSeen] = []
+
+    def ask(self, write: Callable[[Batch], None]) -> Answer:
+        batch = Batch(knows_direction=False)
+        write(batch)
+        (message,) = messages(bytes(batch.buffer))
+        error = self._errors.get(message.kind, 0)
+        if message.kind == Msg.NEWSA and not error and (seen := sa_of(message.body)) is not None:
+            self._sas = [SaSeen(seen.sa, seen.counters, 0, 0, 0, not self._shows)]
+        return Answer(message.sequence, error, "")
+
+    def sas(self) -> list[SaSeen]:
+        return self._sas
+
+
+ESRCH, EINVAL, NO_OPTION = errno.ESRCH, errno.EINVAL, errno.ENOPROTOOPT
+
+
+@pytest.mark.parametrize(
+    ("errors", "shows", "means"),
+    [
+        ({Msg.MIGRATE_STATE: ESRCH, Msg.MIGRATE: errno.ENOENT}, True, Means.MIGRATE_STATE),
+        ({Msg.MIGRATE_STATE: EINVAL, Msg.MIGRATE: errno.ENOENT}, True, Means.MIGRATE),
+        ({Msg.MIGRATE_STATE: NO_OPTION, Msg.MIGRATE: NO_OPTION}, True, Means.TAKE),
+        ({Msg.MIGRATE_STATE: NO_OPTION, Msg.MIGRATE: NO_OPTION}, False, Means.NONE),
+    ],
+)
+def test_the_best_way_to_move_is_found(errors: dict[int, int], shows: bool, means: Means) -> None:
+    can = probe(Older(errors | {Msg.GETSA: ESRCH}, shows=shows))
+    assert can.usable
+    assert best_of(can.means) is means
+    assert len(list(can.lines())) == (3 if shows else 4)
+
+
+def test_a_kernel_without_esp_says_so_with_the_fix() -> None:
+    can = probe(Older({Msg.NEWSA: errno.EPROTONOSUPPORT, Msg.GETSA: ESRCH}))
+    assert not can.usable
+    assert list(can.lines()) == ["this kernel has no ESP: load esp4 and esp6, or use the userspace plane"]
+
+
+def test_who_may_not_hears_what_is_missing() -> None:
+    can = probe(Older({Msg.GETSA: errno.EPERM}))
+    assert not can.usable
+    assert "CAP_NET_ADMIN" in can.why_not
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="asks as root")
+def test_this_kernel_is_left_as_it_was() -> None:
+    with own_namespace():
+        kernel = Kernel()
+        can = probe(kernel)
+        assert can.permitted
+        assert kernel.sas() == [] and kernel.policies() == []
+        kernel.close()
+    assert best_of(can.means) in Means
+
+
+@pytest.mark.kernel_ipsec
+def test_a_kernel_with_esp_has_every_algorithm_of_ours() -> None:
+    with own_namespace():
+        kernel = Kernel()
+        can = probe(kernel)
+        assert kernel.sas() == [] and kernel.policies() == []
+        kernel.close()
+    assert can.esp == can.encap == {4, 6}
+    assert can.suites == set(USUAL_SUITES)
+    assert Means.TAKE in can.means
+    assert can.shows_keys
+
+
+GOOD = KernelCan(True, frozenset({4}), frozenset({4}), frozenset({"aes128gcm16"}), Means.TAKE, False, True)
+
+
+def test_settings_that_stand_in_the_way_are_told_with_the_fix_and_not_changed() -> None:
+    values = {"net.ipv4.conf.all.disable_xfrm": "1\n", "net.ipv4.ip_forward": "0\n", "net.ipv4.ip_no_pmtu_disc": "0\n"}
+    bad = [each for each in findings(GOOD, values.get) if not each.good]
+    assert [each.fix for each in bad] == [
+        "sysctl -w net.ipv4.conf.all.disable_xfrm=0",
+        "sysctl -w net.ipv4.ip_forward=1",
+    ]
+    assert "nothing is encrypted" in bad[0].text
+
+
+def test_the_doctor_speaks() -> None:
+    done = subprocess.run([sys.executable, "-m", "mobike.cli", "doctor"], check=True, capture_output=True, text=True)
+    assert "kernel" in done.stdout
