@@ -11,7 +11,7 @@ from mobike.address import ChildId, Endpoint, Nanos, Path, SaId, Transport
 from mobike.commands import ChildInstalled, ChildRefused, ChildSpent, ChildWorn, PeerMapped, PlaneWord, Traffic
 from mobike.dataplane.operations import InstallChild, MoveSa, Park, RemoveChild, Sends, Volumes
 from mobike.dataplane.xfrm.plan import Means
-from mobike.dataplane.xfrm.plane import Ports, XfrmPlane
+from mobike.dataplane.xfrm.plane import LINGER, Ports, XfrmPlane
 from mobike.dataplane.xfrm.read import Expired, MappingChanged, News
 from mobike.dataplane.xfrm.selectors import Selector
 from mobike.dataplane.xfrm.state import Action, Policy, PolicyKey, SaKey, SaName
@@ -182,9 +182,32 @@ def test_a_rekeyed_pair_sends_when_the_old_one_goes_without_a_gap() -> None:
     sent = len(rig.kernel.used)
     steps = rig.kernel.steps_done
     rig.plane.carry([RemoveChild(SA, ChildId(1))])
-    assert {held.key for held in rig.kernel.sas_by_key.values()} == {SaName(2, True), SaName(2, False)}
+    pair = {SaName(2, True), SaName(2, False)}
+    assert {held.key for held in rig.kernel.sas_by_key.values()} == pair | {SaName(1, True)}, (
+        "some are still on the way"
+    )
     assert rig.kernel.policies_by_key == before, "policies do not change with keys"
     assert len(rig.kernel.used) - sent == rig.kernel.steps_done - steps, "a packet went out after each step"
+    rig.plane.carry([RemoveChild(SA, ChildId(1))])
+    rig.plane.wake(Nanos(LINGER))
+    assert {held.key for held in rig.kernel.sas_by_key.values()} == pair
+
+
+def test_with_the_last_pair_those_that_were_replaced_go_as_well() -> None:
+    rig = Rig().established()
+    rig.install(2)
+    rig.plane.carry([RemoveChild(SA, ChildId(1))])
+    rig.kernel.watched = ()
+    rig.plane.carry([RemoveChild(SA, ChildId(2))])
+    assert rig.kernel.now_holding().sas == {}
+    assert rig.kernel.policies_by_key == {}
+
+
+def test_many_ike_sas_for_the_same_selectors_come_in_one_batch() -> None:
+    """Policies that one of them has put are not taken for somebody else's by the next."""
+    rig = Rig()
+    rig.plane.carry([order(number, sa=SaId(number)) for number in range(40)])
+    assert rig.plane.words() == [ChildInstalled(ChildId(number)) for number in range(40)]
 
 
 def test_a_rekeyed_pair_sends_when_the_peer_has_used_it() -> None:
@@ -240,6 +263,7 @@ def test_worn_spent_and_mapped_are_told_to_the_core() -> None:
     key = SaKey(HERE.ip, 0x1001)
     rig.news.news = [
         Expired(key, 0, hard=False),
+        Expired(SaKey(THERE.ip, 0x2001), 0, hard=False),
         MappingChanged(key, 0, OTHER.ip, 77),
         Expired(SaKey(HERE.ip, 0xBAD), 0, hard=True),
     ]

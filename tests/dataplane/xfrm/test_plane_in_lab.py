@@ -105,6 +105,8 @@ def test_set_up_rekey_moves_and_removal_leave_what_they_should() -> None:
         settle(0.3)
         for end in (a, b):
             end.plane.carry([RemoveChild(SA, ChildId(1))])
+            assert end.lines() == 3 + 3, "what is on its way is taken for a while"
+            end.wake(2_000)
             assert end.lines() == 2 + 3
         settle(0.3)
         rekeyed = [stream.number_now() for stream in streams]

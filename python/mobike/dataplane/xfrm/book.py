@@ -57,6 +57,8 @@ class Child:
     sending: Sending
     lost: bool = False
     """The kernel does not have its SAs any more: its policies stay until the engine has ended it, and block."""
+    leaving: bool = False
+    """Another one took its place: what is still on its way is taken for a little while."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,19 @@ class Book:
             del self._users[gone.reqid], self._reqids[gone.selectors]
             self._free.append(gone.reqid)
         return gone
+
+    def is_replaced(self, child: ChildId) -> bool:
+        """Is there another one of its IKE SA for the same selectors?"""
+        gone = self._children.get(child)
+        return gone is not None and any(
+            each.reqid == gone.reqid and each.child != child and not (each.lost or each.leaving)
+            for each in self.children(gone.sa)
+        )
+
+    def retire(self, child: ChildId) -> None:
+        """Another one took its place: it only receives from now on."""
+        self._later.pop(child, None)
+        self._children[child] = replace(self._children[child], sending=Sending.NEVER, leaving=True)
 
     def waiting_for(self, child: ChildId) -> list[ChildId]:
         """Those that send once this one is gone."""

@@ -36,6 +36,12 @@ STRANDS_AT_ONCE: Final = 16
 ORPHANS_AFTER: Final = 30_000_000_000
 """Nanoseconds after which what an earlier process left behind and nobody adopted is removed."""
 
+LINGER: Final = 2_000_000_000
+"""Nanoseconds that a replaced Child SA still receives: longer than packets are on their way."""
+
+NOBODY: Final = SaId(-1)
+"""The IKE SA of policies that block what no tunnel carries."""
+
 
 class TellsNews(Protocol):
     """What the kernel tells unasked."""
@@ -75,6 +81,11 @@ class _Task:
     old_way: Way | None = None
     installs: list[ChildId] = field(default_factory=list)
 
+    @property
+    def keys(self) -> set[PolicyKey]:
+        """Of policies that it may change."""
+        return self.strand.have.policies.keys() | self.strand.want.policies.keys()
+
 
 class XfrmPlane:
     """Carries Child SAs in the kernel."""
@@ -87,6 +98,8 @@ class XfrmPlane:
         self._ports = ports
         self._book = Book()
         self._watch = Watch()
+        self._leaving: dict[ChildId, Nanos] = {}
+        self._worn: set[ChildId] = set()
         self._keys: dict[int, SealedKeys] = {}
         self._sas: dict[SaId, dict[SaName, Sa]] = {}
         self._doubtful: set[SaName] = set()
@@ -139,6 +152,7 @@ class XfrmPlane:
             self._orphans_due = Nanos(now + ORPHANS_AFTER)
         elif now >= self._orphans_due:
             self.remove_orphans()
+        self._let_go([child for child, at in self._leaving.items() if at <= now])
         news, lost = self._news.take()
         for each in news:
             self._hear(each)
@@ -149,7 +163,7 @@ class XfrmPlane:
             self._look(list(due))
 
     def poll_deadline(self) -> Nanos | None:
-        waits = [self._watch.next_due()]
+        waits = [self._watch.next_due(), next(iter(self._leaving.values()), None)]
         if self._left and self._orphans_due is not None:
             waits.append(self._orphans_due)
         return min((at for at in waits if at is not None), default=None)
@@ -210,10 +224,10 @@ class XfrmPlane:
         """Packets of these selectors leave protected or not at all, from now until `unblock`."""
         selectors = outbound_selectors(local_ts, remote_ts)
         self._book.block(owner, selectors)
-        self._settle({}, selectors)
+        self._settle({NOBODY: _Touched(changed=True, selectors=dict.fromkeys(selectors))})
 
     def unblock(self, owner: str) -> None:
-        self._settle({}, self._book.unblock(owner))
+        self._settle({NOBODY: _Touched(changed=True, selectors=dict.fromkeys(self._book.unblock(owner)))})
 
     # --- what was there before us ---
 
@@ -260,18 +274,43 @@ class XfrmPlane:
         touched.installs.append(order.child)
 
     def _remove(self, child: ChildId, touched: "_Touched") -> None:
+        known = self._book.child(child)
+        if known is None or known.leaving:
+            return
         for waiting in self._book.waiting_for(child):
             self._book.send(waiting)
             self._watch_child(waiting)
-        gone = self._book.remove(child)
         self._watch.remove(child)
-        if (keys := self._keys.pop(child, None)) is not None:
-            keys.wipe()
+        self._worn.discard(child)
+        self._forget_keys(child, at_once=True)
         if child in touched.installs:
             touched.installs.remove(child)
+        touched.changed = True
+        if self._book.is_replaced(child) and not known.lost:
+            self._book.retire(child)
+            self._leaving[child] = Nanos(self._now + LINGER)
+            return
+        self._forget(child, touched)
+        rest = self._book.children(known.sa)
+        if all(each.leaving for each in rest):
+            for each in rest:
+                self._forget(each.child, touched)
+
+    def _forget(self, child: ChildId, touched: "_Touched") -> None:
+        self._leaving.pop(child, None)
+        gone = self._book.remove(child)
         if gone is not None:
             touched.changed = True
             touched.selectors.update(dict.fromkeys(gone.selectors))
+
+    def _let_go(self, children: Sequence[ChildId]) -> None:
+        """Those that were replaced a while ago."""
+        touched: dict[SaId, _Touched] = {}
+        for child in children:
+            known = self._book.child(child)
+            if known is not None:
+                self._forget(child, touched.setdefault(known.sa, _Touched()))
+        self._settle(touched)
 
     def _watch_child(self, child: ChildId) -> None:
         known = self._book.child(child)
@@ -281,22 +320,18 @@ class XfrmPlane:
 
     # --- bringing the kernel there ---
 
-    def _settle(self, touched: Mapping[SaId, "_Touched"], selectors: Sequence[Selector] = ()) -> None:
-        """Bring these IKE SAs, and the policies of these selectors, to where they should be."""
-        tasks = [self._task(sa, each) for sa, each in touched.items()]
-        if selectors:
-            want = self._book.goal(SaId(-1), selectors)
-            tasks.append(_Task(SaId(-1), Strand.begin(self._have(SaId(-1), want, selectors), want, self._means)))
+    def _settle(self, touched: Mapping[SaId, "_Touched"]) -> None:
+        """Bring these IKE SAs to where they should be."""
         chunk: list[_Task] = []
         busy: set[PolicyKey] = set()
-        for task in tasks:
-            keys = task.strand.have.policies.keys() | task.strand.want.policies.keys()
-            if len(chunk) == STRANDS_AT_ONCE or keys & busy:
+        for sa, each in touched.items():
+            task = self._task(sa, each)
+            if len(chunk) == STRANDS_AT_ONCE or task.keys & busy:
                 self._run(chunk)
                 chunk, busy = [], set()
-                task = self._again(task, touched, selectors)  # noqa: PLW2901 - what it begins from may have changed
+                task = self._task(sa, each)  # what it begins from may have changed
             chunk.append(task)
-            busy |= keys
+            busy |= task.keys
         self._run(chunk)
 
     def _task(self, sa: SaId, touched: "_Touched") -> _Task:
@@ -304,12 +339,6 @@ class XfrmPlane:
         want = self._book.goal(sa, selectors)
         strand = Strand.begin(self._have(sa, want, selectors), want, self._means)
         return _Task(sa, strand, touched.move, touched.old_way, list(touched.installs))
-
-    def _again(self, task: _Task, touched: Mapping[SaId, "_Touched"], selectors: Sequence[Selector]) -> _Task:
-        if task.sa in touched:
-            return self._task(task.sa, touched[task.sa])
-        want = self._book.goal(task.sa, selectors)
-        return _Task(task.sa, Strand.begin(self._have(task.sa, want, selectors), want, self._means))
 
     def _have(self, sa: SaId, want: Holding, selectors: Iterable[Selector]) -> Holding:
         keys = set(want.policies)
@@ -421,13 +450,20 @@ class XfrmPlane:
                 if name is not None and hard:
                     self._gone(name)
                 elif name is not None:
-                    self._words.append(ChildWorn(ChildId(name.child)))
+                    self._wear(ChildId(name.child))
             case MappingChanged(key, _, source, port):
                 name = self._names.get(key)
                 known = None if name is None else self._book.child(ChildId(name.child))
                 way = None if known is None else self._book.way(known.sa)
                 if known is not None and way is not None:
                     self._words.append(PeerMapped(known.sa, Path(way.path.local, Endpoint(source, port))))
+
+    def _wear(self, child: ChildId) -> None:
+        """Both directions come near their limit one after the other; once is enough."""
+        known = self._book.child(child)
+        if known is not None and not known.leaving and child not in self._worn:
+            self._worn.add(child)
+            self._words.append(ChildWorn(child))
 
     def _gone(self, name: SaName) -> None:
         """An SA is not in the kernel any more, and not by our hand."""
@@ -437,6 +473,9 @@ class XfrmPlane:
         held = self._sas.get(child.sa, {})
         if (sa := held.pop(name, None)) is not None:
             self._names.pop(sa.key, None)
+        if child.leaving:
+            self._let_go([child.child])
+            return
         self._lose(child.child, "the kernel does not have its SA any more", refused=False)
         self._settle({child.sa: _Touched(changed=True)})
 
