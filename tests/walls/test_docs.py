@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[2]
 DOCS = (
     "docs/ikev2.md",
     "docs/configuration.md",
+    "docs/import-swanctl.md",
     "docs/authentication.md",
     "docs/algorithms.md",
     "docs/kernel.md",

@@ -5,6 +5,7 @@
     order       up, down, move: give an order, and wait for what comes of it
     status      what is shown of a daemon: taken in one go, drawn in `draw`
     configuration   `mobike config`: schema, show, diff
+    importing   `mobike import swanctl`
     start       check and run: a configuration file in, a daemon out
     doctor      what this host's kernel can
     demo/       `mobike demo`

@@ -12,6 +12,7 @@ from mobike.config import load as read
 from mobike.facade import Facade
 
 if TYPE_CHECKING:
+    from mobike.swanctl.mapping import Imported
     from mobike_api import ApiServer
 
 
@@ -29,6 +30,22 @@ def check(path: Path) -> Loaded:
     for warning in loaded.warnings:
         print(f"{warning} (warning)", file=sys.stderr)
     return loaded
+
+
+def read_quietly(path: Path) -> Loaded:
+    """Read a configuration; ConfigError says what is wrong with it."""
+    from mobike import _core  # noqa: PLC0415
+
+    return read(path, _core)
+
+
+def import_swanctl(path: Path) -> "Imported":
+    """A configuration of strongSwan in our tables; SwanctlError if it cannot be read."""
+    from mobike import _core  # noqa: PLC0415
+    from mobike.swanctl.files import read_folder  # noqa: PLC0415
+    from mobike.swanctl.mapping import map_tree  # noqa: PLC0415
+
+    return map_tree(*read_folder(path), _core)
 
 
 def load(path: Path) -> Settings:

@@ -1,0 +1,1 @@
+"""Configurations of strongSwan, read and said in ours."""
