@@ -152,6 +152,8 @@ def test_a_value_is_said_in_our_words(folder: Path, over: Settings, key: str, va
         ({"remote": {"id": "C=CH, CN=peer"}}, "connections.gw.remote.id"),
         ({"children": {"net": {"mode": "transport"}}}, "there is tunnel mode only"),
         ({"children": {"net": {"ah_proposals": "sha256"}}}, "there is no AH"),
+        ({"children": {"net": {"mark_in": "42"}}}, "marks and interface ids of the kernel's IPsec are not set here"),
+        ({"if_id_out": "7"}, "connections.gw.if_id_out: marks and interface ids"),
         ({"remote_addrs": "peer.example.net"}, "holds a name or a range"),
         ({"pools": "radius"}, "there is no pool radius in the file"),
     ],
@@ -173,8 +175,9 @@ def test_what_guards_a_connection_and_cannot_be_said_keeps_it_out(folder: Path, 
         ),
         ({"dscp": "101110"}, "connections.gw.dscp: IKE packets are not marked"),
         (
-            {"children": {"net": {"mark_in": "42"}}},
-            "connections.gw.children.net.mark_in: marks and interface ids of the kernel's IPsec are not set here",
+            {"children": {"net": {"updown": "/usr/local/bin/updown"}}},
+            "connections.gw.children.net.updown: scripts get other variables here: see on_up and on_down in"
+            " docs/hooks.md",
         ),
         (
             {"nonsense": {"a": "b"}},
@@ -186,6 +189,17 @@ def test_what_is_lost_is_told_and_the_rest_is_imported(folder: Path, over: Setti
     made = _make(folder, _with(over))
     assert list(made.imported.connections) == ["gw"]
     assert [told.split(": ", 1)[1] for told in _lost(made.imported)] == [line]
+
+
+def test_a_further_child_says_its_own_proposals_and_has_the_lifetimes_of_the_first(folder: Path) -> None:
+    more: Settings = {"voice": {"local_ts": "10.7.0.0/16", "rekey_time": "30m", "start_action": "none"}}
+    made = _make(folder, _with({"children": {"net": {"remote_ts": "dynamic"}, **more}}))
+    (voice,) = made.table()["child"]
+    assert (voice["name"], voice["local_ts"]) == ("voice", ["10.7.0.0/16"])
+    # Nothing is said of its algorithms, so they are the usual ones, not those of the first.
+    assert (made.table()["esp"], "aes256gcm16" in voice["esp"]) == (["aes128gcm16"], True)
+    (told,) = [each for each in made.imported.findings if each.key == "connections.gw.children.voice.rekey_time"]
+    assert (told.kind, told.reason) == (Kind.CHANGED, "lifetimes are those of the first Child SA")
 
 
 def test_a_secret_for_one_peer_lets_in_that_one_alone(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from typing import Final
 
 from mobike.config.fields import read_selector
+from mobike.config.models import ConnectionTable
 from mobike.config.octets import format_octets
 from mobike.swanctl.connection import Context, Table, proposals, span
 from mobike.swanctl.findings import Taker
@@ -12,9 +13,11 @@ from mobike.swanctl.words import time, words
 _TIMES: Final = {"rekey_time": "esp_lifetime", "life_time": "esp_lifetime_hard"}
 _OCTETS: Final = {"rekey_bytes": "esp_lifetime_bytes", "life_bytes": "esp_lifetime_bytes_hard"}
 _PACKETS: Final = {"rekey_packets": "esp_lifetime_packets", "life_packets": "esp_lifetime_packets_hard"}
+DEFAULT_ESP: Final[list[str]] = ConnectionTable.model_fields["esp"].get_default()
 _DRAWN: Final = ("rand_time", "rand_bytes", "rand_packets")
-_GUARDS: Final = ("mode", "ah_proposals", "label", "policies", "sha256_96")
-"""Keys that change what is protected, and how: a Child SA that says other than usual is not imported."""
+_MARKS: Final = ("mark_in", "mark_out", "if_id_in", "if_id_out", "interface")
+_GUARDS: Final = ("mode", "ah_proposals", "label", "policies", "sha256_96", *_MARKS)
+"""Keys that change which traffic is protected, and how: a connection that says other than usual is not imported."""
 
 
 def map_children(name: str, table: Table, taker: Taker, context: Context, *, initiates: bool) -> None:
@@ -63,10 +66,13 @@ def _further(name: str, inner: Table, first: Table, taker: Taker) -> Table:
     for key in ("local_ts", "remote_ts"):
         if key not in own and key in first:
             raise taker.refuse(key, "is the inner address for this Child SA, and here it would be that of the first")
-    for key in (*_TIMES.values(), *_OCTETS.values(), *_PACKETS.values()):
-        if inner.get(key) != first.get(key):
-            taker.changed("", key, "lifetimes are those of the first Child SA")
-            break
+    if "esp" not in own and "esp" in first:
+        own["esp"] = list(DEFAULT_ESP)
+    for theirs, ours in {**_TIMES, **_OCTETS, **_PACKETS}.items():
+        if inner.get(ours) != first.get(ours):
+            full = f"{taker.path}.{theirs}"
+            taker.findings[:] = [each for each in taker.findings if each.key != full]
+            taker.changed(theirs, ours, "lifetimes are those of the first Child SA")
     return {"name": name, **own}
 
 

@@ -42,6 +42,10 @@ def map_connection(name: str, taker: Taker, context: Context) -> Table:
     from mobike.swanctl.proofs import map_proofs  # noqa: PLC0415
 
     _version(taker)
+    for key in ("if_id_in", "if_id_out"):
+        neutral, reason = CONNECTION[key]
+        if taker.peek(key).lower() not in neutral:
+            raise taker.refuse(key, reason)
     initiates = _initiates(taker)
     table: Table = {"role": "initiator" if initiates else "responder"}
     _addresses(table, taker, initiates=initiates)
