@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import functools
 import os
+import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
 
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 
 from mobike.dataplane.operations import Volumes
 from mobike.dataplane.xfrm import uapi
+from mobike.dataplane.xfrm.answers import AnswersLostError
 from mobike.dataplane.xfrm.kernel import Kernel
 from mobike.dataplane.xfrm.read import (
     Acquire,
@@ -244,6 +247,31 @@ def test_iproute2_and_we_read_each_others_policies(kernel: Kernel) -> None:
     foreign = next(seen for seen in kernel.policies() if not seen.ours)
     assert foreign.policy.action is Action.BLOCK
     assert str(foreign.policy.key.selector) == "10.9.0.0/16 -> 10.8.0.0/16"
+
+
+@needs_root
+def test_an_overflow_of_answers_is_noticed_and_the_next_ones_are_read_in_order(kernel: Kernel) -> None:
+    policy = PutPolicy(Policy(SIX, Action.BLOCK, 46_000), fresh=True)
+    assert kernel.run([policy], {}).refusals == {}
+    kernel._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+    with pytest.raises(AnswersLostError, match="buffer"):
+        kernel.run([policy] * 64, {})
+    kernel._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+    for _ in range(3):
+        assert kernel.run([policy], {}).refusals[0].error == errno.EEXIST
+    assert kernel.run([DropPolicy(SIX)], {}).refusals == {}
+
+
+def test_who_may_not_hears_it_in_words_from_the_kernel() -> None:
+    code = (
+        "from mobike.dataplane.xfrm.kernel import Kernel; from mobike.dataplane.xfrm.probe import probe;"
+        "print(probe(Kernel()).why_not)"
+    )
+    argv = [sys.executable, "-c", code]
+    if os.geteuid() == 0:
+        argv = ["setpriv", "--bounding-set", "-net_admin", "--inh-caps", "-net_admin", *argv]
+    done = subprocess.run(argv, check=False, capture_output=True, text=True)
+    assert "CAP_NET_ADMIN" in done.stdout + done.stderr
 
 
 @needs_root

@@ -113,10 +113,8 @@ class Book:
         if sending is Sending.LATER and (order.instead_of is None or order.instead_of not in self._children):
             # What it was to replace is gone already.
             sending = Sending.YES
-        bare = replace(order, keys=None)
-        child = Child(
-            order.sa, order.child, order.name, bare, suite, self._reqid_of(selectors, reqid), selectors, sending
-        )
+        reqid = self._reqid_of(selectors, reqid)
+        child = Child(order.sa, order.child, order.name, order, suite, reqid, selectors, sending)
         self._children[order.child] = child
         self._users[child.reqid] += 1
         if sending is Sending.LATER:

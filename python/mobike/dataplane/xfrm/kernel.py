@@ -226,12 +226,30 @@ class Kernel:
                 raise AnswersLostError("the kernel did not answer") from error
             except OSError as error:
                 if error.errno == errno.ENOBUFS:
+                    self._drain()
                     raise AnswersLostError("answers were lost: the buffer of the socket was full") from error
                 raise
             try:
                 yield from messages(memoryview(self._buffer)[:size])
             finally:
                 self._buffer[:size] = bytes(size)
+
+    def _drain(self) -> None:
+        """After an overflow the kernel keeps silent until nothing waits any more."""
+        self._socket.setblocking(False)
+        try:
+            while True:
+                try:
+                    size = self._socket.recv_into(self._buffer)
+                except BlockingIOError:
+                    return
+                except OSError as error:
+                    if error.errno != errno.ENOBUFS:
+                        raise
+                else:
+                    self._buffer[:size] = bytes(size)
+        finally:
+            self._socket.settimeout(_PATIENCE_S)
 
 
 class _Taken:

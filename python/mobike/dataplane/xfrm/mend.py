@@ -60,6 +60,8 @@ class Strand:
     """By Child SA: why it cannot be carried any longer."""
     why: str = ""
     """Why it turned back."""
+    _obeyed: list[Wave] = field(default_factory=list)
+    """Waves of which nothing was refused, and which are not in `have` yet."""
 
     @classmethod
     def begin(cls, have: Holding, want: Holding, means: Means) -> "Strand":
@@ -74,7 +76,15 @@ class Strand:
     def answered(self, refusals: Mapping[int, Refusal]) -> None:
         """What became of the wave: refusals by place in it."""
         wave = self.waves.pop(0)
+        self._obeyed.append(wave)
+        if not refusals:
+            if not self.waves:
+                self.have, self.ended = self.want, Ended.BACK if self.backing else Ended.DONE
+            return
+        for each in self._obeyed[:-1]:
+            self.have = after(self.have, each, {})
         self.have = after(self.have, wave, refusals)
+        self._obeyed.clear()
         unmoved = _unmoved(wave, refusals)
         serious = [
             (step, why)
@@ -89,12 +99,16 @@ class Strand:
     def begin_again(self, have: Holding) -> None:
         """Answers were lost: this is what is there."""
         self.have = have
+        self._obeyed.clear()
         self.ended = None
         self._count_losses()
         _go(self)
 
     def stop(self, why: str) -> None:
         """There is no talking to the kernel: whoever waits is told so."""
+        for each in self._obeyed:
+            self.have = after(self.have, each, {})
+        self._obeyed.clear()
         self.why = why
         self.ended = Ended.STUCK
         self.lost |= dict.fromkeys({name.child for name in self.want.sas.keys() - self.have.sas.keys()}, why)

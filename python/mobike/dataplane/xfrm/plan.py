@@ -104,6 +104,8 @@ class _Move:
 
 def _moves(have: Holding, want: Holding, means: Means) -> list[_Move]:
     """Oldest Child SA first: of two SAs for the same packets the kernel takes the one that came last."""
+    if not have.sas:
+        return []
     both = sorted((name for name in have.sas.keys() & want.sas.keys()), key=lambda name: (name.child, name.inbound))
     return [
         _Move(name, was, sa, _how(name, was, sa, means), name in have.doubtful)
@@ -135,6 +137,8 @@ def _blocks(have: Holding, moves: list[_Move]) -> Iterator[Step]:
 
 def _behind(have: Holding, moves: list[_Move]) -> list[Policy]:
     """The policies that send over SAs that move, from where those are or from where they will be."""
+    if not moves and not have.doubtful:
+        return []
     both = [sa for move in moves if move.leaves for sa in (move.was, move.sa)]
     both += [have.sas[name] for name in have.doubtful]
     ends = {(sa.reqid, sa.source, sa.destination) for sa in both}
