@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from dataclasses import dataclass
 
-from hypothesis import given, settings
+from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 from mobike.address import ChildId, Nanos, SaId
@@ -122,6 +122,7 @@ class Story:
 @given(st.lists(deeds, max_size=14), st.sampled_from([EVERY, Means.MIGRATE | Means.TAKE, Means.TAKE]))
 @settings(max_examples=300, deadline=None)
 def test_whatever_happens_nothing_leaks_repeats_or_stays(story: list[object], means: Means) -> None:
+    note(f"{means}: {story}")
     told = Story(means)
     told.rig.plane.block("net", ["10.1.0.0/16"], ["10.2.0.0/16"])
     told.rig.kernel.watched = (SELECTOR,)
@@ -133,7 +134,8 @@ def test_whatever_happens_nothing_leaks_repeats_or_stays(story: list[object], me
     told.rig.kernel.lose_answers.clear()
     for child, sa in list(told.alive.items()):
         told.rig.plane.carry([RemoveChild(SaId(sa), ChildId(child))])
-    told.rig.plane.wake(Nanos(told.now + 60_000_000_000))
+    for seconds in (60, 70):
+        told.rig.plane.wake(Nanos(told.now + seconds * 1_000_000_000))
     told.rig.kernel.watched = ()
     told.rig.plane.unblock("net")
     assert told.rig.kernel.now_holding().sas == {}

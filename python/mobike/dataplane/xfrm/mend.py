@@ -131,8 +131,10 @@ class Strand:
                 self._without(Means.MIGRATE, name, why)
             case PutPolicy(policy, fresh) if fresh and why.error == EEXIST:
                 self._turn_back(f"a policy that is not ours is in the way: {policy.key.selector}")
-            case PutPolicy() | DropPolicy() | DropSa():
+            case PutPolicy():
                 self._turn_back(str(why))
+            case DropPolicy() | DropSa():
+                self.why = str(why)  # it is tried again, and later once more
 
     def _without(self, means: Means, name: SaName, why: Refusal) -> None:
         self.means &= ~means

@@ -39,6 +39,12 @@ ORPHANS_AFTER: Final = 30_000_000_000
 LINGER: Final = 2_000_000_000
 """Nanoseconds that a replaced Child SA still receives: longer than packets are on their way."""
 
+MOST_RESYNCS: Final = 3
+"""Times that lost answers are made good by looking, before whoever waits is told that it did not come about."""
+
+STUCK_FOR: Final = 1_000_000_000
+"""Nanoseconds until an IKE SA that the kernel did not bring where it should be is tried again."""
+
 NOBODY: Final = SaId(-1)
 """The IKE SA of policies that block what no tunnel carries."""
 
@@ -80,6 +86,7 @@ class _Task:
     move: MoveSa | None = None
     old_way: Way | None = None
     installs: list[ChildId] = field(default_factory=list)
+    selectors: dict[Selector, None] = field(default_factory=dict)
 
     @property
     def keys(self) -> set[PolicyKey]:
@@ -99,6 +106,7 @@ class XfrmPlane:
         self._book = Book()
         self._watch = Watch()
         self._leaving: dict[ChildId, Nanos] = {}
+        self._stuck: dict[SaId, tuple[Nanos, dict[Selector, None]]] = {}
         self._worn: set[ChildId] = set()
         self._keys: dict[int, SealedKeys] = {}
         self._sas: dict[SaId, dict[SaName, Sa]] = {}
@@ -153,6 +161,8 @@ class XfrmPlane:
         elif now >= self._orphans_due:
             self.remove_orphans()
         self._let_go([child for child, at in self._leaving.items() if at <= now])
+        again = {sa: _Touched(changed=True, selectors=each) for sa, (at, each) in self._stuck.items() if at <= now}
+        self._settle(again)
         news, lost = self._news.take()
         for each in news:
             self._hear(each)
@@ -163,7 +173,8 @@ class XfrmPlane:
             self._look(list(due))
 
     def poll_deadline(self) -> Nanos | None:
-        waits = [self._watch.next_due(), next(iter(self._leaving.values()), None)]
+        waits = [self._watch.next_due(), min(self._leaving.values(), default=None)]
+        waits += [at for at, _ in self._stuck.values()]
         if self._left and self._orphans_due is not None:
             waits.append(self._orphans_due)
         return min((at for at in waits if at is not None), default=None)
@@ -338,7 +349,7 @@ class XfrmPlane:
         selectors = tuple(touched.selectors)
         want = self._book.goal(sa, selectors)
         strand = Strand.begin(self._have(sa, want, selectors), want, self._means)
-        return _Task(sa, strand, touched.move, touched.old_way, list(touched.installs))
+        return _Task(sa, strand, touched.move, touched.old_way, list(touched.installs), touched.selectors)
 
     def _have(self, sa: SaId, want: Holding, selectors: Iterable[Selector]) -> Holding:
         keys = set(want.policies)
@@ -394,6 +405,10 @@ class XfrmPlane:
                 self._forget_keys(child)
         if task.move is not None:
             self._tell_move(task, task.move)
+        earlier = self._stuck.pop(task.sa, None)
+        if strand.ended is not Ended.DONE:
+            selectors = task.selectors | (earlier[1] if earlier else {})
+            self._stuck[task.sa] = (Nanos(self._now + STUCK_FOR), selectors)
 
     def _tell_move(self, task: _Task, move: MoveSa) -> None:
         if task.strand.ended is Ended.DONE:
@@ -413,7 +428,10 @@ class XfrmPlane:
         self._watch.remove(child)
         self._book.lose(child)
         self._forget_keys(child, at_once=True)
-        self._words.append(ChildRefused(child, why) if refused else ChildSpent(child))
+        if known.leaving:
+            self._leaving[child] = self._now  # the core has forgotten it already
+        else:
+            self._words.append(ChildRefused(child, why) if refused else ChildSpent(child))
 
     def _forget_keys(self, child: ChildId, *, at_once: bool = False) -> None:
         known = self._book.child(child)
@@ -423,21 +441,30 @@ class XfrmPlane:
                 keys.wipe()
 
     def _resync(self, tasks: Sequence[_Task], why: str) -> None:
-        """Answers were lost: see what is there, and begin anew from that, once."""
+        """Answers were lost: see what is there, and begin anew from that."""
+        for _ in range(MOST_RESYNCS):
+            if not self._see(tasks):
+                break
+            try:
+                self._waves(tasks)
+            except (AnswersLostError, KernelUnusableError) as error:
+                why = str(error)
+            else:
+                return
+        self._see(tasks)
+        for task in tasks:
+            task.strand.stop(why)
+
+    def _see(self, tasks: Sequence[_Task]) -> bool:
+        """Let them begin from what the kernel shows; False: it shows nothing."""
         try:
             sas = {seen.sa.key: seen.sa for seen in self._kernel.sas() if seen.ours}
             policies = {seen.policy.key: seen.policy for seen in self._kernel.policies() if seen.ours}
         except (AnswersLostError, KernelUnusableError):
-            for task in tasks:
-                task.strand.stop(why)
-            return
+            return False
         for task in tasks:
             task.strand.begin_again(adopt.what_is_there(task.strand, sas, policies))
-        try:
-            self._waves(tasks)
-        except (AnswersLostError, KernelUnusableError) as error:
-            for task in tasks:
-                task.strand.stop(str(error))
+        return True
 
     # --- what the kernel tells ---
 
