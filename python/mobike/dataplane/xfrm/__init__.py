@@ -6,6 +6,7 @@
                                           kernel    the one socket: batches out, answers in
                                           mend      what a refusal means: another way, back, or new keys       pure
                                           plane     turns all of it, and answers the core and the fleet
+                                          tasks     what orders changed, and who waits                        pure
     what the kernel tells unasked     ->  monitor   acquire, expire, mapping: a socket of its own
 
 Read `state` first: its words are used everywhere. `uapi` has the kernel's structures, drawn once; `suites` and

@@ -4,7 +4,6 @@ What is decided is decided in `book`, `plan`, `mend` and `watch`; this joins the
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final, Protocol, Self
 
 import structlog
@@ -14,16 +13,17 @@ from mobike.commands import ChildInstalled, ChildRefused, ChildSpent, ChildWorn,
 from mobike.dataplane.operations import ChildOrder, InstallChild, MoveSa, Operation, Park, SealedKeys
 from mobike.dataplane.xfrm import adopt
 from mobike.dataplane.xfrm.answers import AnswersLostError, Carries, KernelUnusableError
-from mobike.dataplane.xfrm.book import NO_PATH_IN_TCP, Book, BookError, Child, Sending, Way, overlapping
+from mobike.dataplane.xfrm.book import NO_PATH_IN_TCP, Book, BookError, Sending, Way, overlapping
 from mobike.dataplane.xfrm.kernel import Kernel
 from mobike.dataplane.xfrm.mend import Ended, Strand
 from mobike.dataplane.xfrm.monitor import Monitor
 from mobike.dataplane.xfrm.plan import Holding, Means
-from mobike.dataplane.xfrm.probe import KernelCan, probe
+from mobike.dataplane.xfrm.probe import probe
 from mobike.dataplane.xfrm.read import Acquire, Expired, MappingChanged, News
 from mobike.dataplane.xfrm.selectors import Selector, outbound_selectors
 from mobike.dataplane.xfrm.state import Policy, PolicyKey, Sa, SaKey, SaName, SaSeen
 from mobike.dataplane.xfrm.steps import Step
+from mobike.dataplane.xfrm.tasks import Ports, Task, Touched
 from mobike.dataplane.xfrm.uapi import Dir
 from mobike.dataplane.xfrm.watch import CALM, EAGER, SOON, Watch
 from mobike.events import PlaneEvent, PlaneRefused, Role, SaMoved
@@ -57,41 +57,6 @@ class TellsNews(Protocol):
     def take(self) -> tuple[list[News], bool]: ...
 
     def close(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """How IKE paths become those of ESP."""
-
-    ike: int = 500
-    natt: int = 4500
-    always_encap: bool = False
-
-    def way(self, path: Path, encap: bool) -> Way:
-        """ESP in UDP uses the ports of NAT traversal, also where IKE stayed on its own (RFC 7296 section 2.23)."""
-        encap = encap or self.always_encap
-        local, remote = path.local, path.remote
-        if encap and local.port != self.natt:
-            local = Endpoint(local.ip, self.natt)
-            remote = Endpoint(remote.ip, self.natt) if remote.port == self.ike else remote
-        return Way(Path(local, remote, path.transport), encap)
-
-
-@dataclass(slots=True)
-class _Task:
-    """An IKE SA that is being brought to its goal, and who waits for that."""
-
-    sa: SaId
-    strand: Strand
-    move: MoveSa | None = None
-    old_way: Way | None = None
-    installs: list[ChildId] = field(default_factory=list)
-    selectors: dict[Selector, None] = field(default_factory=dict)
-
-    @property
-    def keys(self) -> set[PolicyKey]:
-        """Of policies that it may change."""
-        return self.strand.have.policies.keys() | self.strand.want.policies.keys()
 
 
 class XfrmPlane:
@@ -161,7 +126,7 @@ class XfrmPlane:
         elif now >= self._orphans_due:
             self.remove_orphans()
         self._let_go([child for child, at in self._leaving.items() if at <= now])
-        again = {sa: _Touched(changed=True, selectors=each) for sa, (at, each) in self._stuck.items() if at <= now}
+        again = {sa: Touched(changed=True, selectors=each) for sa, (at, each) in self._stuck.items() if at <= now}
         self._settle(again)
         news, lost = self._news.take()
         for each in news:
@@ -181,9 +146,9 @@ class XfrmPlane:
 
     def carry(self, orders: Sequence[ChildOrder]) -> None:
         """Child SAs in and out. Those of one IKE SA are brought in before others are taken out."""
-        touched: dict[SaId, _Touched] = {}
+        touched: dict[SaId, Touched] = {}
         for order in orders:
-            each = touched.setdefault(order.sa, _Touched())
+            each = touched.setdefault(order.sa, Touched())
             if isinstance(order, InstallChild):
                 self._install(order, each)
             else:
@@ -192,20 +157,20 @@ class XfrmPlane:
 
     def apply(self, operations: Sequence[Operation]) -> None:
         """Moves, each answered by an event."""
-        touched: dict[SaId, _Touched] = {}
+        touched: dict[SaId, Touched] = {}
         for operation in operations:
             old = self._book.way(operation.sa)
             if isinstance(operation, Park):
                 if old is not None:
                     self._book.move(operation.sa, Way(old.path, old.encap, parked=True))
-                    touched.setdefault(operation.sa, _Touched()).changed = True
+                    touched.setdefault(operation.sa, Touched()).changed = True
             elif operation.path.transport is Transport.TCP:
                 self._events.append(PlaneRefused(operation.sa, NO_PATH_IN_TCP))
             elif old is None:
                 self._events.append(SaMoved(operation.sa, operation.path))
             else:
                 self._book.move(operation.sa, self._ports.way(operation.path, operation.encap))
-                each = touched.setdefault(operation.sa, _Touched())
+                each = touched.setdefault(operation.sa, Touched())
                 each.changed, each.move, each.old_way = True, operation, each.old_way or old
         self._settle(touched)
 
@@ -235,10 +200,10 @@ class XfrmPlane:
         """Packets of these selectors leave protected or not at all, from now until `unblock`."""
         selectors = outbound_selectors(local_ts, remote_ts)
         self._book.block(owner, selectors)
-        self._settle({NOBODY: _Touched(changed=True, selectors=dict.fromkeys(selectors))})
+        self._settle({NOBODY: Touched(changed=True, selectors=dict.fromkeys(selectors))})
 
     def unblock(self, owner: str) -> None:
-        self._settle({NOBODY: _Touched(changed=True, selectors=dict.fromkeys(self._book.unblock(owner)))})
+        self._settle({NOBODY: Touched(changed=True, selectors=dict.fromkeys(self._book.unblock(owner)))})
 
     # --- what was there before us ---
 
@@ -257,7 +222,7 @@ class XfrmPlane:
 
     # --- Child SAs ---
 
-    def _install(self, order: InstallChild, touched: "_Touched") -> None:
+    def _install(self, order: InstallChild, touched: Touched) -> None:
         found: Mapping[SaName, SaSeen] = {}
         if order.keys is None:
             found = self._left.take(order)
@@ -284,7 +249,7 @@ class XfrmPlane:
         touched.changed = True
         touched.installs.append(order.child)
 
-    def _remove(self, child: ChildId, touched: "_Touched") -> None:
+    def _remove(self, child: ChildId, touched: Touched) -> None:
         known = self._book.child(child)
         if known is None or known.leaving:
             return
@@ -307,7 +272,7 @@ class XfrmPlane:
             for each in rest:
                 self._forget(each.child, touched)
 
-    def _forget(self, child: ChildId, touched: "_Touched") -> None:
+    def _forget(self, child: ChildId, touched: Touched) -> None:
         self._leaving.pop(child, None)
         gone = self._book.remove(child)
         if gone is not None:
@@ -316,11 +281,11 @@ class XfrmPlane:
 
     def _let_go(self, children: Sequence[ChildId]) -> None:
         """Those that were replaced a while ago."""
-        touched: dict[SaId, _Touched] = {}
+        touched: dict[SaId, Touched] = {}
         for child in children:
             known = self._book.child(child)
             if known is not None:
-                self._forget(child, touched.setdefault(known.sa, _Touched()))
+                self._forget(child, touched.setdefault(known.sa, Touched()))
         self._settle(touched)
 
     def _watch_child(self, child: ChildId) -> None:
@@ -331,9 +296,9 @@ class XfrmPlane:
 
     # --- bringing the kernel there ---
 
-    def _settle(self, touched: Mapping[SaId, "_Touched"]) -> None:
+    def _settle(self, touched: Mapping[SaId, Touched]) -> None:
         """Bring these IKE SAs to where they should be."""
-        chunk: list[_Task] = []
+        chunk: list[Task] = []
         busy: set[PolicyKey] = set()
         for sa, each in touched.items():
             task = self._task(sa, each)
@@ -345,11 +310,11 @@ class XfrmPlane:
             busy |= task.keys
         self._run(chunk)
 
-    def _task(self, sa: SaId, touched: "_Touched") -> _Task:
+    def _task(self, sa: SaId, touched: Touched) -> Task:
         selectors = tuple(touched.selectors)
         want = self._book.goal(sa, selectors)
         strand = Strand.begin(self._have(sa, want, selectors), want, self._means)
-        return _Task(sa, strand, touched.move, touched.old_way, list(touched.installs), touched.selectors)
+        return Task(sa, strand, touched.move, touched.old_way, list(touched.installs), touched.selectors)
 
     def _have(self, sa: SaId, want: Holding, selectors: Iterable[Selector]) -> Holding:
         keys = set(want.policies)
@@ -360,7 +325,7 @@ class XfrmPlane:
         sas = dict(self._sas.get(sa, {}))
         return Holding(sas, held, frozenset(self._doubtful & sas.keys()))
 
-    def _run(self, tasks: Sequence[_Task]) -> None:
+    def _run(self, tasks: Sequence[Task]) -> None:
         try:
             self._waves(tasks)
         except (AnswersLostError, KernelUnusableError) as error:
@@ -369,7 +334,7 @@ class XfrmPlane:
         for task in tasks:
             self._finish(task)
 
-    def _waves(self, tasks: Sequence[_Task]) -> None:
+    def _waves(self, tasks: Sequence[Task]) -> None:
         while moving := [task for task in tasks if task.strand.next_wave()]:
             steps: list[Step] = []
             places = []
@@ -382,7 +347,7 @@ class XfrmPlane:
                 refused = {place - span.start: done.refusals[place] for place in span if place in done.refusals}
                 strand.answered(refused)
 
-    def _finish(self, task: _Task) -> None:
+    def _finish(self, task: Task) -> None:
         """Write down what the kernel holds now, and tell who waits."""
         strand = task.strand
         keys = strand.want.policies.keys() | strand.have.policies.keys() | strand.before.policies.keys()
@@ -410,7 +375,7 @@ class XfrmPlane:
             selectors = task.selectors | (earlier[1] if earlier else {})
             self._stuck[task.sa] = (Nanos(self._now + STUCK_FOR), selectors)
 
-    def _tell_move(self, task: _Task, move: MoveSa) -> None:
+    def _tell_move(self, task: Task, move: MoveSa) -> None:
         if task.strand.ended is Ended.DONE:
             self._events.append(SaMoved(move.sa, move.path))
         else:
@@ -440,7 +405,7 @@ class XfrmPlane:
             if keys is not None:
                 keys.wipe()
 
-    def _resync(self, tasks: Sequence[_Task], why: str) -> None:
+    def _resync(self, tasks: Sequence[Task], why: str) -> None:
         """Answers were lost: see what is there, and begin anew from that."""
         for _ in range(MOST_RESYNCS):
             if not self._see(tasks):
@@ -455,7 +420,7 @@ class XfrmPlane:
         for task in tasks:
             task.strand.stop(why)
 
-    def _see(self, tasks: Sequence[_Task]) -> bool:
+    def _see(self, tasks: Sequence[Task]) -> bool:
         """Let them begin from what the kernel shows; False: it shows nothing."""
         try:
             sas = {seen.sa.key: seen.sa for seen in self._kernel.sas() if seen.ours}
@@ -504,7 +469,7 @@ class XfrmPlane:
             self._let_go([child.child])
             return
         self._lose(child.child, "the kernel does not have its SA any more", refused=False)
-        self._settle({child.sa: _Touched(changed=True)})
+        self._settle({child.sa: Touched(changed=True)})
 
     def _look(self, children: Sequence[ChildId]) -> None:
         wanted = [pair for child in children for pair in self._names_of(child)]
@@ -530,7 +495,7 @@ class XfrmPlane:
         known = self._book.child(child)
         if known is not None and known.sending is Sending.LATER and packets:
             self._book.send(child)
-            self._settle({known.sa: _Touched(changed=True)})
+            self._settle({known.sa: Touched(changed=True)})
             self._watch_child(child)
             self._forget_keys(child)
 
@@ -543,16 +508,4 @@ class XfrmPlane:
         return [child.child for child in self._book.children(sa)]
 
 
-@dataclass(slots=True)
-class _Touched:
-    """What orders changed of one IKE SA."""
-
-    changed: bool = False
-    selectors: dict[Selector, None] = field(default_factory=dict)
-    """Of Child SAs that went."""
-    installs: list[ChildId] = field(default_factory=list)
-    move: MoveSa | None = None
-    old_way: Way | None = None
-
-
-__all__ = ["Child", "KernelCan", "Ports", "XfrmPlane"]
+__all__ = ["Ports", "XfrmPlane"]
