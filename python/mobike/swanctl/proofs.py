@@ -7,9 +7,8 @@ from mobike.swanctl.connection import Context, Table, switch
 from mobike.swanctl.findings import Taker
 from mobike.swanctl.keys import LOCAL, REMOTE, RESTRICTIONS
 from mobike.swanctl.secrets import Secret, best, texts
-from mobike.swanctl.words import words
+from mobike.swanctl.words import identity_of, words
 
-_PREFIX: Final = re.compile(r"(?:fqdn|dns|email|rfc822|userfqdn):(?!#)(.+)")
 _CERT: Final = re.compile(r"cert.*")
 _CACERT: Final = re.compile(r"cacert.*")
 _PUBLIC_KEY: Final = re.compile(r"(?:ike:)?(?:pubkey|rsa|ecdsa|ed25519)(?:[-/].*)?")
@@ -80,7 +79,7 @@ def _method(taker: Taker, *, initiates: bool, end: str) -> tuple[str, str]:
 
 
 def _identities(table: Table, local: Taker, remote: Taker, context: Context) -> None:
-    ours = _identity(local.peek("id"))
+    ours = identity_of(local.peek("id"))
     if ours:
         try:
             context.checks.check_identity(ours)
@@ -92,7 +91,7 @@ def _identities(table: Table, local: Taker, remote: Taker, context: Context) -> 
         local.changed("id", "", "not said: it was the subject of the certificate, here it is its first other name")
     else:
         raise local.refuse("id", "is not said: it was the address, and here it must be said")
-    theirs = _identity(remote.peek("id")) or "*"
+    theirs = identity_of(remote.peek("id")) or "*"
     try:
         context.checks.check_identity_pattern(theirs)
     except ValueError as problem:
@@ -104,29 +103,18 @@ def _identities(table: Table, local: Taker, remote: Taker, context: Context) -> 
             raise remote.refuse(key, REMOTE[key][1])
 
 
-def _identity(text: str) -> str:
-    """Ours are read by their looks; those with the name of a kind need it no more."""
-    if text in {"%any", "%any6"}:
-        return ""
-    if text.startswith("keyid:"):
-        rest = text.removeprefix("keyid:")
-        return f"keyid:{rest[1:] if rest.startswith('#') else rest.encode().hex()}"
-    prefixed = _PREFIX.fullmatch(text)
-    return prefixed[1] if prefixed else text.removeprefix("@")
-
-
 def _psk(name: str, table: Table, local: Taker, context: Context) -> None:
     ours, theirs = table.get("local_id", ""), table["remote_id"]
 
     def matches(pattern: str, written: str) -> bool:
-        identity = _identity(written) or "*"
+        identity = identity_of(written) or "*"
         if identity == ours and pattern != ours:
             return False
         return pattern.lower() == identity.lower() or (
             pattern.startswith("*") and identity.lower().endswith(pattern[1:].lower())
         )
 
-    fitting = best(context.secrets.ike, ours, theirs, matches)
+    fitting = best(context.secrets.near(ours, theirs), ours, theirs, matches)
     if len({secret.text for secret in fitting}) != 1 or not fitting[0].text:
         reason = (
             "no ike secret fits" if not fitting else "several ike secrets fit: give each peer a connection of its own"
@@ -141,7 +129,7 @@ def _only_whom_it_is_for(table: Table, fitting: list[Secret], local: Taker) -> N
     theirs = table["remote_id"]
     if not theirs.startswith("*") or not all(secret.ids for secret in fitting):
         return
-    named = [_identity(each) for secret in fitting for each in secret.ids]
+    named = [identity_of(each) for secret in fitting for each in secret.ids]
     peers = [each for each in dict.fromkeys(named) if each and each != table.get("local_id")]
     if not peers:
         return

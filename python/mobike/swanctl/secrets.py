@@ -7,6 +7,7 @@ from typing import Final
 
 from mobike.swanctl.findings import Finding, Taker
 from mobike.swanctl.tree import Section
+from mobike.swanctl.words import identity_of
 
 _ID: Final = re.compile(r"id.*")
 _LOST: Final = {
@@ -40,6 +41,19 @@ class Secrets:
     ike: list[Secret] = field(default_factory=list)
     eap: list[Secret] = field(default_factory=list)
     ppk: list[Secret] = field(default_factory=list)
+    _ike_of: dict[str, list[Secret]] = field(default_factory=dict, repr=False)
+    """By identity; the empty one: those that are for anybody."""
+
+    def near(self, local: str, remote: str) -> list[Secret]:
+        """Those of `ike` that may fit both ends: there may be as many as there are peers."""
+        if remote.startswith("*"):
+            return self.ike
+        if not self._ike_of:
+            for secret in self.ike:
+                for name in {identity_of(each).lower() for each in secret.ids} or {""}:
+                    self._ike_of.setdefault(name, []).append(secret)
+        found = [each for name in ("", local.lower(), remote.lower()) for each in self._ike_of.get(name, ())]
+        return list({id(each): each for each in found}.values())
 
     def finish(self) -> None:
         """Those that no connection took are told."""

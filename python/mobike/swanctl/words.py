@@ -6,6 +6,7 @@ from typing import Final
 from mobike.config.durations import format_duration
 
 _TIME: Final = re.compile(r"([0-9]{1,9})\s*([smhd]?)")
+_PREFIX: Final = re.compile(r"(?:fqdn|dns|email|rfc822|userfqdn):(?!#)(.+)")
 _SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 _TRUE: Final = frozenset({"yes", "true", "1", "enabled", "on"})
 _FALSE: Final = frozenset({"no", "false", "0", "disabled", "off"})
@@ -36,3 +37,14 @@ def truth(text: str) -> bool:
     if text.lower() in _FALSE:
         return False
     raise ValueError(f"{text!r} is neither yes nor no")
+
+
+def identity_of(text: str) -> str:
+    """Ours are read by their looks; those with the name of a kind need it no more."""
+    if text in {"%any", "%any6"}:
+        return ""
+    if text.startswith("keyid:"):
+        rest = text.removeprefix("keyid:")
+        return f"keyid:{rest[1:] if rest.startswith('#') else rest.encode().hex()}"
+    prefixed = _PREFIX.fullmatch(text)
+    return prefixed[1] if prefixed else text.removeprefix("@")
