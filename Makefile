@@ -11,6 +11,9 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := 1
 export CARGO_TERM_PROGRESS_WHEN := auto
 ARGS ?=
+# Processes that run Python tests at a time: tests with real peers mostly wait.
+WORKERS ?= $(shell echo $$(( $$(nproc) + 1 )))
+PYTEST := $(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 .PHONY: help
 help:  ## this list
@@ -71,11 +74,11 @@ test-rust:  ## the Rust tests
 .PHONY: test-python
 test-python: $(STAMP)  ## the Python tests, interop with strongSwan among them
 	@echo '==> python tests'
-	@$(BIN)/pytest $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 .PHONY: interop
 interop: system-packages $(STAMP)  ## every test with strongSwan, those that `make test` leaves out too
-	@$(BIN)/pytest tests/interop -m interop $(ARGS)
+	@$(PYTEST) tests/interop -m interop $(ARGS)
 
 .PHONY: requirements
 requirements:  ## every row of docs/requirements.md with the tests that prove it; fails while one is open

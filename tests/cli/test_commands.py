@@ -91,12 +91,18 @@ def test_up_waits_until_the_connection_is_up(mobike: Run, daemon: Running) -> No
     assert daemon.house.orders == ["up office"]
 
 
-def test_up_says_what_the_connection_failed_of(mobike: Run, daemon: Running) -> None:
+def test_up_says_what_the_connection_failed_of(mobike: Run, daemon: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    order = daemon.house.up
+
+    def fails_soon(connection: str) -> None:
+        order(connection)
+        timer.start()
+
     def fail() -> None:
         daemon.house.known["lab"] = ConnectionView("lab", "initiator", "down", 0, "the peer refused our key")
 
     timer = threading.Timer(0.2, fail)
-    timer.start()
+    monkeypatch.setattr(daemon.house, "up", fails_soon)
     told = mobike("--socket", daemon.socket, "up", "lab")
     timer.join()
     assert (told.code, told.err) == (1, "mobike: lab did not come up: the peer refused our key\n")

@@ -6,8 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.rig import INNER, Rig, requires_rig, requires_strongswan
-from tests.interop.tunnels import client_of_strongswan, told
+from tests.interop.rig import (
+    GW1,
+    INNER,
+    Rig,
+    Settings,
+    initiator,
+    merge,
+    requires_rig,
+    requires_strongswan,
+)
+from tests.interop.tunnels import client_of_strongswan, gateway_of_strongswan, told
 
 pytestmark = [pytest.mark.interop, requires_rig, requires_strongswan]
 
@@ -37,3 +46,30 @@ def test_our_client_reauthenticates_again_and_again_by_lifetime(tmp_path: Path) 
         told("reauthenticated every three seconds", result)
         assert result.lost <= 1
         assert ours.counters()["ike_sas_reauthenticated"] >= 2
+
+
+@pytest.mark.parametrize(
+    ("overlap", "order", "most_lost"),
+    [("yes", ["sa-up", "sa-up", "sa-down"], 0), ("no", ["sa-up", "sa-down", "sa-up"], 120)],
+    ids=["make first", "break first"],
+)
+def test_a_strongswan_client_reauthenticates_again_and_again(
+    tmp_path: Path, overlap: str, order: list[str], most_lost: int
+) -> None:
+    """Where it breaks first, our answer to its IKE_SA_INIT may be there before it waits for one; it asks again in 1 s."""
+    # Without time over it ends the old one at the moment in which it begins the new one.
+    often: Settings = {"connections": {"gw": {"reauth_time": "3s", "over_time": "30s", "rand_time": "0s"}}}
+    settings: Settings = {"charon": {"make_before_break": overlap}}
+    client = merge(initiator(GW1.address), often)
+    with Rig() as rig, gateway_of_strongswan(rig, tmp_path, client=client, settings=settings) as (ours, _):
+        before = ours.wait_up()
+        with rig.pinger(rig.client, INNER, interval=0.02) as pinger:
+            ours.wait_sa(lambda _: len(ours.events("sa-down")) >= 2, "two IKE SAs are gone, others in their place")
+            pinger.wait_replies(10)
+            result = pinger.stop()
+        told(f"reauthenticated by strongSwan, make_before_break = {overlap}", result)
+        assert result.lost <= most_lost
+        assert [event.kind for event in ours.events() if event.kind in order][:3] == order
+        assert {event.text.rpartition(": ")[2] for event in ours.events("sa-down")} == {"deleted by the peer"}
+        assert ours.wait_up().sa.virtual_ips == before.sa.virtual_ips, "its inner address is that of the peer"
+        assert ours.counters()["esp_children"] <= 2

@@ -50,13 +50,19 @@ def client_of_strongswan(
 
 @contextmanager
 def gateway_of_strongswan(
-    rig: Rig, folder: Path, *, client: Settings | None = None, **connection: Toml
+    rig: Rig,
+    folder: Path,
+    *,
+    client: Settings | None = None,
+    settings: Settings | None = None,
+    **connection: Toml,
 ) -> Iterator[tuple[Mobike, Charon]]:
-    """Our gateway with a strongSwan client."""
+    """Our gateway with a strongSwan client; `settings` are of its strongswan.conf."""
     config = mobike_gateway(**connection)
+    theirs = client or initiator(GW1.address)
     with (
         Mobike(rig, rig.gateway, folder / "gateway", config) as gateway,
-        Charon(rig.client, folder / "client", client or initiator(GW1.address), secrets=psk()) as charon,
+        Charon(rig.client, folder / "client", theirs, secrets=psk(), settings=settings) as charon,
     ):
         charon.initiate()
         charon.wait_sa(

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -85,40 +86,70 @@ def has_esp() -> bool:
 
 
 def boot(argv: Sequence[str], folder: Path, *, timeout: float = 120.0, memory: str = MEMORY) -> Done:
-    """Run `argv` in the present working directory to its end. `folder` keeps what is said meanwhile.
+    """Run `argv` in the present working directory to its end. `folder` keeps what is said meanwhile."""
+    return Boot(argv, folder, memory).wait(timeout)
+
+
+class Boot:
+    """A kernel that runs one command, in the present working directory, and goes.
 
     Files are those of the machine, but for /run, /dev/shm and TMPDIR, which are in memory.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    init, log, status = folder / "init", folder / "log", folder / "status"
-    status.unlink(missing_ok=True)
-    init.write_text(
-        _INIT.format(
-            path=f"{Path(sys.executable).parent}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            inside=INSIDE,
-            modules=MODULES,
-            needed=NEEDED,
-            cwd=shlex.quote(str(Path.cwd())),
-            command=shlex.join(argv),
-            log=shlex.quote(str(log)),
-            status=shlex.quote(str(status)),
+
+    def __init__(self, argv: Sequence[str], folder: Path, memory: str = MEMORY) -> None:
+        """`folder` keeps what is said meanwhile."""
+        self.folder = folder
+        self._argv = argv
+        folder.mkdir(parents=True, exist_ok=True)
+        self._status.unlink(missing_ok=True)
+        init = folder / "init"
+        init.write_text(
+            _INIT.format(
+                path=f"{Path(sys.executable).parent}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                inside=INSIDE,
+                modules=MODULES,
+                needed=NEEDED,
+                cwd=shlex.quote(str(Path.cwd())),
+                command=shlex.join(argv),
+                log=shlex.quote(str(self._log)),
+                status=shlex.quote(str(self._status)),
+            )
         )
-    )
-    init.chmod(0o755)
-    Path("/lib/modules").mkdir(exist_ok=True)
-    kernel = f"linux.uml mem={memory} rootfstype=hostfs rootflags=/ rw init={init} con=null con0=null,fd:1 quiet"
-    with (folder / "kernel.log").open("wb") as said:
-        # A group of its own: the kernel is a family of processes, and all of them go when time is over.
-        process = subprocess.Popen(
-            kernel.split(), stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True
-        )
+        init.chmod(0o755)
+        Path("/lib/modules").mkdir(exist_ok=True)
+        kernel = f"linux.uml mem={memory} rootfstype=hostfs rootflags=/ rw init={init} con=null con0=null,fd:1 quiet"
+        with self._kernel_log.open("wb") as said:
+            # A group of its own: the kernel is a family of processes, and all of them go when time is over.
+            self._process = subprocess.Popen(
+                kernel.split(), stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True
+            )
+
+    def wait(self, timeout: float) -> Done:
+        """Wait for the end of the command, and of the kernel."""
         try:
-            process.wait(timeout)
+            self._process.wait(timeout)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-    text = log.read_text(errors="replace") if log.exists() else ""
-    if not status.exists():
-        kernel_log = (folder / "kernel.log").read_text(errors="replace")
-        raise LabError(f"no end within {timeout:g} s: {shlex.join(argv)}\n{kernel_log[-2000:]}\n{text[-4000:]}")
-    return Done(int(status.read_text()), text)
+            self.end()
+            self._process.wait()
+        text = self._log.read_text(errors="replace") if self._log.exists() else ""
+        if not self._status.exists():
+            kernel = self._kernel_log.read_text(errors="replace")[-2000:]
+            raise LabError(f"no end within {timeout:g} s: {shlex.join(self._argv)}\n{kernel}\n{text[-4000:]}")
+        return Done(int(self._status.read_text()), text)
+
+    def end(self) -> None:
+        """End it now."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    @property
+    def _log(self) -> Path:
+        return self.folder / "log"
+
+    @property
+    def _status(self) -> Path:
+        return self.folder / "status"
+
+    @property
+    def _kernel_log(self) -> Path:
+        return self.folder / "kernel.log"

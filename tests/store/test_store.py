@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mobike.address import SaId
-from mobike.store import KEY_OCTETS, Row, Store, StoreError, store_key
+from mobike.store import KEY_OCTETS, Account, Row, Store, StoreError, store_key
 
 ONE, TWO = Row(SaId(0xFFFF_FFFF_0000_0001), 100.5, b"one"), Row(SaId(2), 101.0, b"\x00two")
 
@@ -34,6 +34,21 @@ def test_parked_rows_replace_all_others(tmp_path: Path) -> None:
     store.write([ONE], [])
     store.park([TWO])
     assert store.rows() == [TWO]
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_accounts_stay_until_they_are_over_and_an_older_store_learns_how(tmp_path: Path, version: int) -> None:
+    store = Store(tmp_path / "sas.db")
+    if version == 2:
+        store._base.executescript("DROP TABLE accounts; PRAGMA user_version = 2;")
+        store.close()
+        store = Store(tmp_path / "sas.db")
+    first, second = Account(ONE.sa, "first"), Account(TWO.sa, "second")
+    store.write_accounts([first, second], [])
+    store.write_accounts([first._replace(text="changed")], [second.sa, SaId(3)])
+    store.take(1.0)
+    store.close()
+    assert Store(tmp_path / "sas.db").accounts() == [first._replace(text="changed")]
 
 
 def _take_and_die(file: Path) -> None:
@@ -90,7 +105,7 @@ def test_a_damaged_or_foreign_file_is_named_with_what_to_do(tmp_path: Path) -> N
     Store(newer).close()
     with sqlite3.connect(newer) as base:
         base.execute("PRAGMA user_version = 7")
-    with pytest.raises(StoreError, match="has format 7, and this version of mobike reads format 2; move it away"):
+    with pytest.raises(StoreError, match="has format 7, and this version of mobike reads format 3; move it away"):
         Store(newer)
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="cannot be opened: "):

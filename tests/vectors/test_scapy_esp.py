@@ -11,7 +11,6 @@ import subprocess
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, NamedTuple
 
 import pytest
@@ -24,7 +23,8 @@ with warnings.catch_warnings():
     from scapy.layers.ipsec import ESP, SecurityAssociation
     from scapy.packet import Packet, Raw
 
-ROOT = Path(__file__).parents[2]
+from tests.vectors.example import built
+
 OUR_SPI = 0xC0DE0015
 PEER_SPI = 0x00000100
 OUR_OUTER, PEER_OUTER = "192.0.2.1", "198.51.100.1"
@@ -56,8 +56,7 @@ class Oracle:
 
 @pytest.fixture(scope="module")
 def oracle() -> Iterator[Oracle]:
-    command = ["cargo", "run", "--quiet", "--locked", "-p", "mobike-esp", "--example", "esp_oracle"]
-    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen([built("esp_oracle")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         yield Oracle(process.stdin, process.stdout)

@@ -5,7 +5,6 @@ Scapy takes malformed messages, so it judges the valid ones only; what is wrong 
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 import warnings
@@ -21,19 +20,16 @@ with warnings.catch_warnings():
     from scapy.contrib import ikev2
     from scapy.packet import Packet, raw
 
-ROOT = Path(__file__).parents[2]
+from tests.vectors.example import built
+
 ERROR = re.compile(r"error: (?P<what>.+) \((?P<source>RFC \d+ section [\d.]+)\)")
 OFFSET = re.compile(r"at offset (\d+)")
 
 
 @pytest.fixture(scope="module")
 def wire_echo() -> Path:
-    """Build our reader and writer; wherever cargo puts it, cargo says so."""
-    build = ["cargo", "build", "--quiet", "--locked", "-p", "mobike-ike", "--example", "wire_echo"]
-    done = subprocess.run([*build, "--message-format=json"], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
-    reports = [json.loads(line) for line in done.stdout.splitlines()]
-    (executable,) = [report["executable"] for report in reports if report.get("target", {}).get("name") == "wire_echo"]
-    return Path(executable)
+    """Our reader and writer."""
+    return built("wire_echo")
 
 
 def echo(wire_echo: Path, messages: Iterable[bytes]) -> list[str]:

@@ -5,7 +5,6 @@ The Rust side is the example `capture_handshake`: two engines and their ESP, wit
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import subprocess
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.vectors.example import built
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("cargo") is None, reason="no cargo to build the example with"),
@@ -114,12 +113,7 @@ class Seen:
 
 @pytest.fixture(scope="module")
 def example() -> Path:
-    """The example, built; wherever cargo puts it, cargo says so."""
-    build = ["cargo", "build", "--quiet", "--locked", "-p", "mobike-io", "--example", "capture_handshake"]
-    done = subprocess.run([*build, "--message-format=json"], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
-    reports = [json.loads(line) for line in done.stdout.splitlines()]
-    is_ours = [report for report in reports if report.get("target", {}).get("name") == "capture_handshake"]
-    return Path(is_ours[-1]["executable"])
+    return built("capture_handshake")
 
 
 @pytest.mark.parametrize(

@@ -8,18 +8,19 @@ end     all of them, and nothing is sent after                         `park`
 import asyncio
 import sqlite3
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Protocol
 
 import structlog
 
 from mobike.address import Nanos, SaId
+from mobike.auth.radius import Accounts, RadiusOrders
 from mobike.commands import Remember
 from mobike.config.settings import StoreSettings
 from mobike.events import Event, IkeSaDown
 from mobike.fleet import Fleet
 from mobike.gateway.leases import Leases
-from mobike.store import Lease, Row, Store, StoreError
+from mobike.store import Account, Lease, Row, Store, StoreError
 
 log = structlog.get_logger()
 
@@ -49,12 +50,25 @@ class KeepsSas(Protocol):
 class Keeper:
     """Between core, fleet and store."""
 
-    def __init__(self, core: KeepsSas, fleet: Fleet, store: Store, settings: StoreSettings, leases: Leases) -> None:
+    def __init__(
+        self,
+        core: KeepsSas,
+        fleet: Fleet,
+        store: Store,
+        settings: StoreSettings,
+        *,
+        leases: Leases,
+        accounts: Accounts,
+        servers: Mapping[str, RadiusOrders],
+    ) -> None:
+        """`servers`: who is told of accounts, by connection."""
         self._core = core
         self._fleet = fleet
         self._store = store
         self._settings = settings
         self._leases = leases
+        self._accounts = accounts
+        self._servers = dict(servers)
         self._gone: set[SaId] = set()
         """Down since the last beat."""
         self._untold: set[SaId] = set()
@@ -81,6 +95,7 @@ class Keeper:
         # The core forgets those that are refused; each speaks in its turn, in this order.
         verdicts = self._core.resume([(row.record, now - row.written > FRESH_S) for row in young])
         refused = [(sa, why) for sa, why in verdicts if why is not None]
+        self._recall({sa for sa, why in verdicts if why is None}, now)
         for sa, why in refused:
             log.warning("store.refused", sa=f"{sa:016x}", text=f"IKE SA {sa:016x} is not resumed: {why}")
         # Only now: what an SA holds is its own, and nobody's to be kept.
@@ -90,6 +105,12 @@ class Keeper:
         if rows:
             text = f"{resumed} IKE SAs go on; {len(rows) - len(young)} were too old, {len(refused)} were refused"
             log.info("store.resumed", text=text)
+
+    def _recall(self, resumed: set[SaId], at: float) -> None:
+        accounts = self._store.accounts()
+        over = self._accounts.recall(accounts, resumed, self._servers, Nanos(time.monotonic_ns()), at)
+        if over:
+            self._store.write_accounts([], over)
 
     async def keep(self) -> None:
         """Write down what changes, until cancelled."""
@@ -112,9 +133,10 @@ class Keeper:
         # The core is ahead of the fleet by a turn at most.
         self._untold = set(changed).difference((sa for sa, _ in asked), self._untold, gone)
         leases = self._leases.changed(time.time())
-        if not asked and not gone and not leases:
+        accounts = self._account_rows()
+        if not asked and not gone and not leases and not accounts:
             return
-        self._writing = asyncio.ensure_future(asyncio.to_thread(self._write, asked, gone, leases))
+        self._writing = asyncio.ensure_future(asyncio.to_thread(self._write, asked, gone, leases, accounts))
         try:
             # Whoever is cancelled meanwhile must not leave a writer behind: see `park`.
             await asyncio.shield(self._writing)
@@ -122,13 +144,25 @@ class Keeper:
             self._untold.update(sa for sa, _ in asked)
             self._gone |= gone
             self._leases.unwritten(leases)
+            self._accounts.unwritten(each.sa for each in accounts)
             raise
 
-    def _write(self, asked: Sequence[tuple[SaId, bytes]], gone: Iterable[SaId], leases: Sequence[Lease]) -> None:
+    def _account_rows(self, *, everything: bool = False) -> list[Account]:
+        now = Nanos(time.monotonic_ns())
+        return [Account(*each) for each in self._accounts.changed(now, time.time(), everything=everything)]
+
+    def _write(
+        self,
+        asked: Sequence[tuple[SaId, bytes]],
+        gone: Iterable[SaId],
+        leases: Sequence[Lease],
+        accounts: Sequence[Account],
+    ) -> None:
         records = self._core.records(asked)
         now = time.time()
         self._store.write((Row(sa, now, record) for sa, record in records), gone)
         self._store.write_leases(leases)
+        self._store.write_accounts(accounts, gone)
 
     async def park(self) -> None:
         """The core stops; its SAs are in the store, and their peers heard nothing. Nothing may be written after it."""
@@ -138,6 +172,7 @@ class Keeper:
         now = time.time()
         self._store.park([Row(sa, now, record) for sa, record in records])
         self._store.write_leases(self._leases.changed(now, everything=True))
+        self._store.write_accounts(self._account_rows(everything=True), self._gone)
         log.info("store.parked", text=f"{len(records)} IKE SAs are parked in {self._settings.file}")
 
     def close(self) -> None:

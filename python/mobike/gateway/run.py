@@ -15,6 +15,7 @@ from mobike import _core
 from mobike.address import Ip
 from mobike.auth import Doorkeeper
 from mobike.auth.eap import Talks
+from mobike.auth.radius import RadiusOrders
 from mobike.commands import RemoveProfile, SetProfile
 from mobike.config import Inner, LinkSource, PlaneKind, Settings
 from mobike.dataplane.inner_net import InnerNet
@@ -42,7 +43,7 @@ log = structlog.get_logger()
 INNER_PER_WAKE = 256
 """Inner packets answered before the loop gets on with other things."""
 GOODBYE_S = 2.0
-"""How long peers have to answer our deletes when the daemon ends."""
+"""How long peers have to answer our deletes, and RADIUS servers our accounts, when the daemon ends."""
 GOODBYE_STEP_S = 0.02
 HOOKS_GOODBYE_S = 5.0
 """How long hooks that still run have, when the daemon ends."""
@@ -77,13 +78,14 @@ class Daemon:
             seed=secrets.randbits(64),
             turn_away=settings.redirect,
         )
+        door = self._make_door()
+        self._accounts = door.servers.accounts
         self._keeper = self._make_keeper()
         self._keeping: asyncio.Task[None] | None = None
         self._journal = Journal()
         self._chronicle = Chronicle(self._journal)
         self._hooks = Hooks({connection.name: connection.hooks for connection in settings.connections})
         self._links = self._make_links()
-        door = self._make_door()
         self._shell = Shell(
             self._core,
             self._links,
@@ -105,7 +107,7 @@ class Daemon:
             self._fleet,
             self._core,
             self._journal,
-            hooks=lambda: {**self._hooks.counters(), **door.servers.accounts.counters()},
+            hooks=lambda: {**self._hooks.counters(), **self._accounts.counters()},
             order=self._shell.order,
             plug=self._plug if isinstance(self._links, ManualLinks) else None,
             troubles=self._troubles,
@@ -173,7 +175,16 @@ class Daemon:
         if self._store is None or self.settings.store is None:
             return None
         sticky = {each.name: each.profile.sticky for each in self.settings.connections if each.profile.accepts}
-        keeper = Keeper(self._core, self._fleet, self._store, self.settings.store, Leases(sticky))
+        servers = {each.name: each.eap for each in self.settings.connections if isinstance(each.eap, RadiusOrders)}
+        keeper = Keeper(
+            self._core,
+            self._fleet,
+            self._store,
+            self.settings.store,
+            leases=Leases(sticky),
+            accounts=self._accounts,
+            servers=servers,
+        )
         keeper.check()
         return keeper
 
@@ -240,6 +251,7 @@ class Daemon:
         if self._keeping is not None:
             self._keeping.cancel()
             await asyncio.gather(self._keeping, return_exceptions=True)
+        await self._wait_goodbye(self._accounts_told)
         self._shell.close()
         # The core takes the TUN device with it; what was put there is taken back before.
         await self._close_tun()
@@ -251,11 +263,20 @@ class Daemon:
         self._core.submit([RemoveProfile(connection.name) for connection in self.settings.connections])
         for connection in self.settings.connections:
             self._shell.order(OperatorDown(connection.name))
+        await self._wait_goodbye(lambda: self._fleet.page(None, 1).total == 0 and self._accounts_told())
+        if left := self._fleet.page(None, 1).total:
+            log.warning("daemon.goodbye", text=f"{left} SAs end without their peer's answer")
+        if left := self._accounts.counters()["accounting_waiting"]:
+            log.warning("daemon.goodbye", text=f"{left} accounts end without a RADIUS server's answer")
+
+    def _accounts_told(self) -> bool:
+        return self._accounts.counters()["accounting_waiting"] == 0
+
+    async def _wait_goodbye(self, done: Callable[[], bool]) -> None:
         for _ in range(round(GOODBYE_S / GOODBYE_STEP_S)):
-            await asyncio.sleep(GOODBYE_STEP_S)
-            if self._fleet.page(None, 1).total == 0:
+            if done():
                 return
-        log.warning("daemon.goodbye", text=f"{self._fleet.page(None, 1).total} SAs end without their peer's answer")
+            await asyncio.sleep(GOODBYE_STEP_S)
 
     async def _close_tun(self) -> None:
         tun, self._tun = self._tun, None

@@ -1,4 +1,4 @@
-"""What must survive the process, in a database of one file: sealed IKE SAs, and who had which inner address.
+"""What must survive the process, in a database of one file: sealed IKE SAs, inner addresses, accounts.
 
 It knows rows, not what is in them.
 
@@ -6,8 +6,8 @@ key         the key that seals them: from the environment, from a file, or made 
 database    SQLite in WAL mode; one process at a time; every row is taken once
 """
 
-from mobike.store.database import Lease, Row, Store
+from mobike.store.database import Account, Lease, Row, Store
 from mobike.store.key import KEY_OCTETS, store_key
 from mobike.store.trouble import StoreError
 
-__all__ = ["KEY_OCTETS", "Lease", "Row", "Store", "StoreError", "store_key"]
+__all__ = ["KEY_OCTETS", "Account", "Lease", "Row", "Store", "StoreError", "store_key"]

@@ -1,13 +1,14 @@
 """Sealed IKE SAs in SQLite. One process at a time; a row is given out once, and gone before anything is made of it.
 
-Beside them, and in the clear: which peer had which inner address. Nothing is lost if such a row is given out twice.
+Beside them, and in the clear: which peer had which inner address, and the accounts of those that RADIUS servers let
+in. Nothing is lost if such a row is given out twice.
 """
 
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterable, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -17,7 +18,7 @@ from mobike.store.trouble import StoreError
 
 _APPLICATION: Final = 0x6D626B73
 """`PRAGMA application_id`: this is a store of ours ("mbks")."""
-_VERSION: Final = 2
+_VERSION: Final = 3
 _SCHEMA: Final = """
 CREATE TABLE sas (
     sa      TEXT PRIMARY KEY,       -- the id of the IKE SA in hexadecimal, as the API shows it
@@ -42,6 +43,15 @@ CREATE TABLE leases (               -- who had which inner address
 CREATE INDEX leases_by_age ON leases (seen);
 """
 """Came with version 2."""
+_ACCOUNTS: Final = """
+CREATE TABLE accounts (             -- of peers that RADIUS servers let in
+    sa      TEXT PRIMARY KEY,       -- as above
+    account TEXT NOT NULL           -- see mobike.auth.radius.session
+) WITHOUT ROWID;
+"""
+"""Came with version 3."""
+_LACKS: Final = {1: _LEASES + _ACCOUNTS, 2: _ACCOUNTS}
+"""What older versions have not."""
 _MOST_LEASES: Final = 262_144
 """Peers that are remembered; those that are gone longest are forgotten first."""
 _MOST_STARTS: Final = 1000
@@ -63,6 +73,13 @@ class Lease(NamedTuple):
     peer: str
     address: Ip
     seen: float
+
+
+class Account(NamedTuple):
+    """What an IKE SA is charged for."""
+
+    sa: SaId
+    text: str
 
 
 class Store:
@@ -128,13 +145,23 @@ class Store:
     def write_leases(self, leases: Sequence[Lease]) -> None:
         """These are so now."""
         rows = ((each.connection, each.peer, each.address.version, str(each.address), each.seen) for each in leases)
-        self._base.execute("BEGIN IMMEDIATE")
+        with self._all_or_nothing() as cursor:
+            cursor.executemany("INSERT OR REPLACE INTO leases VALUES (?, ?, ?, ?, ?)", rows)
+
+    def accounts(self) -> list[Account]:
+        """All of them; they stay."""
         try:
-            self._base.executemany("INSERT OR REPLACE INTO leases VALUES (?, ?, ?, ?, ?)", rows)
-            self._base.execute("COMMIT")
-        except BaseException:
-            self._base.execute("ROLLBACK")
-            raise
+            found = self._base.execute("SELECT sa, account FROM accounts").fetchall()
+            return [Account(SaId(int(sa, 16)), text) for sa, text in found]
+        except (sqlite3.Error, ValueError, TypeError) as problem:
+            raise self._unreadable(problem) from None
+
+    def write_accounts(self, accounts: Iterable[Account], gone: Iterable[SaId]) -> None:
+        """These are so now, and those are gone."""
+        with self._all_or_nothing() as cursor:
+            cursor.executemany("DELETE FROM accounts WHERE sa = ?", ((f"{sa:016x}",) for sa in gone))
+            rows = ((f"{each.sa:016x}", each.text) for each in accounts)
+            cursor.executemany("INSERT OR REPLACE INTO accounts VALUES (?, ?)", rows)
 
     def close(self) -> None:
         """Let it go."""
@@ -142,16 +169,21 @@ class Store:
         os.close(self._lock)
 
     def _transaction(self, rows: Iterable[Row], gone: Iterable[SaId], *, clear: bool) -> None:
+        with self._all_or_nothing() as cursor:
+            if clear:
+                cursor.execute("DELETE FROM sas")
+            cursor.executemany("DELETE FROM sas WHERE sa = ?", ((f"{sa:016x}",) for sa in gone))
+            cursor.executemany(
+                "INSERT OR REPLACE INTO sas VALUES (?, ?, ?)",
+                ((f"{row.sa:016x}", row.written, row.record) for row in rows),
+            )
+
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[sqlite3.Cursor]:
         with closing(self._base.cursor()) as cursor:
             cursor.execute("BEGIN IMMEDIATE")
             try:
-                if clear:
-                    cursor.execute("DELETE FROM sas")
-                cursor.executemany("DELETE FROM sas WHERE sa = ?", ((f"{sa:016x}",) for sa in gone))
-                cursor.executemany(
-                    "INSERT OR REPLACE INTO sas VALUES (?, ?, ?)",
-                    ((f"{row.sa:016x}", row.written, row.record) for row in rows),
-                )
+                yield cursor
                 cursor.execute("COMMIT")
             except BaseException:
                 cursor.execute("ROLLBACK")
@@ -166,13 +198,13 @@ class Store:
         (application,) = self._base.execute("PRAGMA application_id").fetchone()
         if (application, version) == (0, 0) and not self._base.execute("SELECT 1 FROM sqlite_master").fetchone():
             self._base.executescript(
-                f"BEGIN; {_SCHEMA} {_LEASES} PRAGMA application_id = {_APPLICATION};"
+                f"BEGIN; {_SCHEMA} {_LEASES} {_ACCOUNTS} PRAGMA application_id = {_APPLICATION};"
                 f"PRAGMA user_version = {_VERSION}; COMMIT;"
             )
         elif application != _APPLICATION:
             raise StoreError(self._path, "is a database of something else", "name another file in [store]")
-        elif version == 1:
-            self._base.executescript(f"BEGIN; {_LEASES} PRAGMA user_version = {_VERSION}; COMMIT;")
+        elif version in _LACKS:
+            self._base.executescript(f"BEGIN; {_LACKS[version]} PRAGMA user_version = {_VERSION}; COMMIT;")
         elif version != _VERSION:
             why = f"has format {version}, and this version of mobike reads format {_VERSION}"
             raise StoreError(self._path, why, "move it away to start without its SAs")

@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_address, ip_interface
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -200,9 +200,8 @@ class Rig:
         """Add an address such as 10.1.1.7/24 to a link and route what leaves with it over that link."""
         cable = self._cable_of(ns, dev)
         given = ip_interface(interface)
-        _ip("-n", ns, "address", "add", interface, "dev", dev, *_nodad(given.version))
-        _ip(f"-{given.version}", "-n", ns, "rule", "add", "from", str(given.ip), "table", str(cable.table))
-        self._route(ns, cable, given.version)
+        lines = (f"address add {interface} dev {dev} {_nodad(given.version)}", _rule(cable, given.version, given.ip))
+        _batch(ns, *lines, *_routes(cable, given.version), version=given.version)
 
     def drop(
         self, ns: Namespace, src: str | None = None, dst: str | None = None, *, udp_port: int | None = None
@@ -246,55 +245,53 @@ class Rig:
     # --- building -----------------------------------------------------------------------------------------------------
 
     def _build(self) -> None:
+        sides = ((self.client, self.uplinks), (self.gateway, self.gateway_links))
         for ns in (self.client, self.router, self.gateway):
             _ip("netns", "add", ns)
-            forwarding = "1" if ns == self.router else "0"
-            no_ipv6 = "0" if 6 in self._families else "1"
-            # Settings for "all" alone would not reach devices that are still to come.
-            for scope in ("all", "default"):
-                self.run(ns, ["sysctl", "-qw", f"net.ipv6.conf.{scope}.disable_ipv6={no_ipv6}"])
-                self.run(ns, ["sysctl", "-qw", f"net.ipv6.conf.{scope}.accept_dad=0"])
-                self.run(ns, ["sysctl", "-qw", f"net.ipv6.conf.{scope}.forwarding={forwarding}"])
-                self.run(ns, ["sysctl", "-qw", f"net.ipv4.conf.{scope}.rp_filter=0"])
-            self.run(ns, ["sysctl", "-qw", f"net.ipv4.ip_forward={forwarding}"])
-            _ip("-n", ns, "link", "set", "lo", "up")
-        for cable in self.uplinks:
-            self._connect(self.client, cable)
-        for cable in self.gateway_links:
-            self._connect(self.gateway, cable)
-        if 4 in self._families:
-            _ip("-n", self.gateway, "address", "add", f"{INNER}/32", "dev", "lo")
-        if 6 in self._families:
-            _ip("-n", self.gateway, "address", "add", f"{INNER6}/128", "dev", "lo")
+            self.run(ns, ["sysctl", "-qw", *self._settings(ns)])
+        _batch(self.router, "link set lo up", *(line for each in sides for line in self._ports(*each)))
+        for ns, cables in sides:
+            inner = [f"address add {each} dev lo" for each in self._inner] if ns == self.gateway else []
+            _batch(ns, "link set lo up", *inner)
+            for version in self._families:
+                _batch(ns, *(_rule(cable, version) for cable in cables), version=version)
+            self._configure(ns, *cables)
         if self._nat:
             self._translate()
 
-    def _connect(self, ns: Namespace, cable: Cable) -> None:
-        _ip("-n", self.router, "link", "add", cable.port, "type", "veth", "peer", "name", cable.device, "netns", ns)
-        if 4 in self._families:
-            _ip("-n", self.router, "address", "add", f"{cable.via}/24", "dev", cable.port)
-            _ip("-4", "-n", ns, "rule", "add", "from", cable.address, "table", str(cable.table))
-        if 6 in self._families:
-            _ip("-n", self.router, "address", "add", f"{cable.via6}/64", "dev", cable.port, "nodad")
-            _ip("-6", "-n", ns, "rule", "add", "from", cable.address6, "table", str(cable.table))
-        _ip("-n", self.router, "link", "set", cable.port, "up")
-        self._configure(ns, cable)
+    def _settings(self, ns: Namespace) -> list[str]:
+        """Settings for "all" alone would not reach devices that are still to come."""
+        forwarding = int(ns == self.router)
+        each = [f"ipv6.conf.{{}}.disable_ipv6={int(6 not in self._families)}", "ipv6.conf.{}.accept_dad=0"]
+        each += [f"ipv6.conf.{{}}.forwarding={forwarding}", "ipv4.conf.{}.rp_filter=0"]
+        settings = [setting.format(scope) for scope in ("all", "default") for setting in each]
+        return [f"net.{setting}" for setting in [*settings, f"ipv4.ip_forward={forwarding}"]]
 
-    def _configure(self, ns: Namespace, cable: Cable) -> None:
-        _ip("-n", ns, "link", "set", cable.device, "up")
-        for version in self._families:
-            interface = cable.host if version == 4 else cable.host6
-            _ip("-n", ns, "address", "replace", str(interface), "dev", cable.device, *_nodad(version))
+    @property
+    def _inner(self) -> list[str]:
+        return [f"{INNER}/32" if version == 4 else f"{INNER6}/128" for version in self._families]
+
+    def _ports(self, ns: Namespace, cables: Sequence[Cable]) -> Iterator[str]:
+        """The router's ends of cables to `ns`."""
+        for cable in cables:
+            yield f"link add {cable.port} type veth peer name {cable.device} netns {ns}"
+            for version in self._families:
+                via = f"{cable.via}/24" if version == 4 else f"{cable.via6}/64 nodad"
+                yield f"address add {via} dev {cable.port}"
+            yield f"link set {cable.port} up"
+
+    def _configure(self, ns: Namespace, *cables: Cable) -> None:
+        """Bring links up, with addresses and routes."""
+        lines = [f"link set {cable.device} up" for cable in cables]
+        for cable in cables:
+            for version in self._families:
+                interface = cable.host if version == 4 else cable.host6
+                lines.append(f"address replace {interface} dev {cable.device} {_nodad(version)}")
+        _batch(ns, *lines)
         # Both ends of a cable see it at their own time; a route over one that is not yet running may not be used.
-        until(lambda: _running(ns, cable.device), f"{cable.device} runs")
-        for version in self._families:
-            self._route(ns, cable, version)
-
-    def _route(self, ns: Namespace, cable: Cable, version: int) -> None:
-        via = cable.via if version == 4 else cable.via6
-        default = (f"-{version}", "-n", ns, "route", "replace", "default", "via", via, "dev", cable.device)
-        _ip(*default, "metric", str(cable.table))
-        _ip(*default, "table", str(cable.table))
+        names = {cable.device for cable in cables}
+        until(lambda: names <= _running(ns), f"{names} run")
+        _batch(ns, *(line for cable in cables for version in self._families for line in _routes(cable, version)))
 
     def _translate(self) -> None:
         """Write the NAT rules anew, for the next range of ports."""
@@ -368,8 +365,19 @@ def _with_prefix(ns: Namespace, dev: str, address: str) -> str:
     return next(entry for entry in _interfaces(ns, dev) if ip_interface(entry).ip == wanted)
 
 
-def _running(ns: Namespace, dev: str) -> bool:
-    return "LOWER_UP" in _ip("-n", ns, "link", "show", "dev", dev)
+def _running(ns: Namespace) -> set[str]:
+    return {link["ifname"] for link in json.loads(_ip("-j", "-n", ns, "link", "show")) if "LOWER_UP" in link["flags"]}
+
+
+def _rule(cable: Cable, version: int, source: IPv4Address | IPv6Address | None = None) -> str:
+    usual = cable.address if version == 4 else cable.address6
+    return f"rule add from {source or usual} table {cable.table}"
+
+
+def _routes(cable: Cable, version: int) -> Iterator[str]:
+    default = f"route replace default via {cable.via if version == 4 else cable.via6} dev {cable.device}"
+    yield f"{default} metric {cable.table}"
+    yield f"{default} table {cable.table}"
 
 
 def _end_strays(ns: Namespace) -> None:
@@ -383,13 +391,19 @@ def _family(address: str) -> str:
     return "ip" if ip_interface(address).version == 4 else "ip6"
 
 
-def _nodad(version: int) -> tuple[str, ...]:
+def _nodad(version: int) -> str:
     """An IPv6 address is of use at once: duplicate detection would cost a second and prove nothing here."""
-    return () if version == 4 else ("nodad",)
+    return "" if version == 4 else "nodad"
 
 
 def _ip(*words: str, check: bool = True) -> str:
     return run(["ip", *words], check=check).stdout
+
+
+def _batch(ns: Namespace, *lines: str, version: int | None = None) -> None:
+    """Many at once: each program that is started costs milliseconds, and a test wants dozens of settings."""
+    family = [] if version is None else [f"-{version}"]
+    run(["ip", *family, "-n", ns, "-batch", "-"], stdin="\n".join(lines))
 
 
 def _nft(ns: Namespace, script: str) -> None:

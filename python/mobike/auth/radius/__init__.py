@@ -3,6 +3,7 @@
 codec       packets and attributes, their proofs, the keys inside them
 relay       which packet goes to which server, again, or to the next one, and what comes of it
 accounting  what a peer has used, told to the server that let it in (RFC 2866)
+session     one such peer, and its account as text, which outlives the process
 orders      servers, and what is sent to them
 """
 

@@ -2,11 +2,15 @@
 
 A record is repeated until a server answers it: the one that let the peer in, then the others of the connection. Where
 none answers for long it is lost, and counted: nobody's traffic waits for an account.
+
+Sessions outlive the process where IKE SAs do: `changed` says what is to be written down of them, `recall` takes it
+back. A session whose IKE SA did not come back is over.
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import Final
 
@@ -14,6 +18,7 @@ from mobike.address import ChildId, Ip, Nanos, SaId
 from mobike.auth.radius import codec
 from mobike.auth.radius.codec import Attribute
 from mobike.auth.radius.orders import Letter, Place, RadiusOrders, Server
+from mobike.auth.radius.session import Admitted, Session, Usage, read_session, write_session
 from mobike.commands import SECOND, Close
 from mobike.events import ChildDown, ChildUp, Event, IkeSaDown, IkeSaUp, Role
 
@@ -37,59 +42,12 @@ MOST_EXPECTED: Final = 16_384
 
 _AT_ONCE: Final = Nanos(0)
 _START, _STOP, _INTERIM = 1, 2, 3
-_USER_REQUEST, _LOST_CARRIER, _SESSION_TIMEOUT, _NAS_REQUEST = 1, 2, 5, 10
+_USER_REQUEST, _LOST_CARRIER, _SESSION_TIMEOUT, _NAS_REQUEST, _NAS_REBOOT = 1, 2, 5, 10, 11
 _BY_RADIUS: Final = 1
 _VIRTUAL: Final = 5
 _TIMED_OUT: Final = "its session is over: the RADIUS server gave it no more time"
 
 Carried = Callable[[ChildId], Mapping[str, int] | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Admitted:
-    """What a server said of a peer that it let in."""
-
-    orders: RadiusOrders
-    server: Server
-    user: str
-    classes: tuple[bytes, ...] = ()
-    """To be told again as they are (RFC 2865 section 5.25)."""
-    interim: int = 0
-    """How often it wants to hear of the peer, in nanoseconds; 0: not between beginning and end."""
-    timeout: int = 0
-    """The longest the session may last; 0: no limit."""
-
-
-@dataclass(slots=True)
-class _Usage:
-    """Packets and octets, as the peer sees them: what came from it is its input."""
-
-    packets_in: int = 0
-    packets_out: int = 0
-    bytes_in: int = 0
-    bytes_out: int = 0
-
-    def add(self, counted: Mapping[str, int]) -> None:
-        self.packets_in += counted["packets_in"]
-        self.packets_out += counted["packets_out"]
-        self.bytes_in += counted["bytes_in"]
-        self.bytes_out += counted["bytes_out"]
-
-
-@dataclass(slots=True)
-class _Session:
-    """One IKE SA of such a peer."""
-
-    admitted: Admitted
-    name: str
-    """Acct-Session-Id."""
-    since: Nanos
-    remote: Ip
-    inner: tuple[Ip, ...]
-    due: Nanos | None
-    children: set[ChildId] = field(default_factory=set)
-    over: _Usage = field(default_factory=_Usage)
-    """Of its Child SAs that are gone."""
 
 
 @dataclass(slots=True)
@@ -114,7 +72,8 @@ class Accounts:
         self._chance = chance
         self._carried = carried
         self._expected: OrderedDict[SaId, tuple[Nanos, Admitted]] = OrderedDict()
-        self._sessions: dict[SaId, _Session] = {}
+        self._sessions: dict[SaId, Session] = {}
+        self._changed: set[SaId] = set()
         self._timers: list[tuple[Nanos, SaId]] = []
         """A heap: when sessions are due. One that is not due then has a later entry, or ended."""
         self._waiting: deque[_Record] = deque()
@@ -150,12 +109,42 @@ class Accounts:
                     session.children.add(event.child)
                 case ChildDown() if (session := self._sessions.get(event.sa)) is not None:
                     session.children.discard(event.child)
-                    session.over.add({name: getattr(event, name) for name in _Usage.__slots__})
+                    _add(session.over, {name: getattr(event, name) for name in Usage.__slots__})
+                    self._changed.add(event.sa)
                 case IkeSaDown():
                     self._ended(event, now)
                 case _:
                     pass
         self._send(now)
+
+    def changed(self, now: Nanos, at: float, *, everything: bool = False) -> list[tuple[SaId, str]]:
+        """Sessions as they are to be written down now, those that changed; at the end all. `at`: the time of day."""
+        changed, self._changed = self._sessions.keys() if everything else self._changed, set()
+        return [(sa, write_session(self._sessions[sa], now, at)) for sa in changed]
+
+    def unwritten(self, sas: Iterable[SaId]) -> None:
+        """These could not be written: they are tried again."""
+        self._changed.update(sa for sa in sas if sa in self._sessions)
+
+    def recall(
+        self,
+        written: Iterable[tuple[SaId, str]],
+        resumed: Collection[SaId],
+        orders: dict[str, RadiusOrders],
+        now: Nanos,
+        at: float,
+    ) -> list[SaId]:
+        """Sessions of an earlier process go on with those IKE SAs that do; the others are over, and given back."""
+        over = []
+        for sa, text in written:
+            with suppress(ValueError):
+                session = read_session(text, orders, now, at)
+                if sa in resumed:
+                    self._keep(sa, session, now)
+                    continue
+                self._stop(session, _NAS_REBOOT, now)
+            over.append(sa)
+        return over
 
     def heard(self, ip: Ip, port: int, octets: bytes) -> bool:
         """A datagram came from there. Was it for us?"""
@@ -194,38 +183,46 @@ class Accounts:
         if admitted is None or up.role is not Role.RESPONDER:
             return
         name = self._chance(8).hex()
-        session = _Session(admitted, name, now, up.path.remote.ip, up.virtual_ips, None)
-        self._sessions[up.sa] = session
-        self._schedule(up.sa, session, now)
+        session = Session(admitted, up.connection, name, now, up.path.remote.ip, up.virtual_ips)
+        self._keep(up.sa, session, now)
         self._record(session, _START, now, [])
+
+    def _keep(self, sa: SaId, session: Session, now: Nanos) -> None:
+        self._sessions[sa] = session
+        self._changed.add(sa)
+        self._schedule(sa, session, now)
 
     def _ended(self, down: IkeSaDown, now: Nanos) -> None:
         self._expected.pop(down.sa, None)
+        self._changed.discard(down.sa)
         session = self._sessions.pop(down.sa, None)
         if session is not None:
-            cause = [(codec.ACCT_TERMINATE_CAUSE, _number(_cause(down.why)))]
-            self._record(session, _STOP, now, [*_used(session, session.over, now), *cause])
+            self._stop(session, _cause(down.why), now)
 
-    def _on_time(self, sa: SaId, session: _Session, now: Nanos) -> None:
+    def _stop(self, session: Session, cause: int, now: Nanos) -> None:
+        why = (codec.ACCT_TERMINATE_CAUSE, _number(cause))
+        self._record(session, _STOP, now, [*_used(session, session.over, now), why])
+
+    def _on_time(self, sa: SaId, session: Session, now: Nanos) -> None:
         timeout = session.admitted.timeout
         if timeout and now - session.since >= timeout:
             session.due = None
             self.closes.append(Close(sa, _TIMED_OUT))
             return
-        usage = _Usage(*(getattr(session.over, name) for name in _Usage.__slots__))
+        usage = session.over.copy()
         for child in session.children:
             counted = self._carried(child)
             if counted is not None:
-                usage.add(counted)
+                _add(usage, counted)
         self._schedule(sa, session, now)
         self._record(session, _INTERIM, now, _used(session, usage, now))
 
-    def _schedule(self, sa: SaId, session: _Session, now: Nanos) -> None:
+    def _schedule(self, sa: SaId, session: Session, now: Nanos) -> None:
         session.due = _next_due(session, now)
         if session.due is not None:
             heappush(self._timers, (session.due, sa))
 
-    def _record(self, session: _Session, status: int, now: Nanos, more: Sequence[Attribute]) -> None:
+    def _record(self, session: Session, status: int, now: Nanos, more: Sequence[Attribute]) -> None:
         admitted = session.admitted
         servers = (admitted.server, *(each for each in admitted.orders.servers if each != admitted.server))
         told = tuple(each for each in servers if each.accounting)
@@ -299,7 +296,7 @@ class Accounts:
         return None
 
 
-def _next_due(session: _Session, now: Nanos) -> Nanos | None:
+def _next_due(session: Session, now: Nanos) -> Nanos | None:
     admitted = session.admitted
     times = []
     if admitted.interim:
@@ -309,7 +306,15 @@ def _next_due(session: _Session, now: Nanos) -> Nanos | None:
     return Nanos(min(times)) if times else None
 
 
-def _used(session: _Session, usage: _Usage, now: Nanos) -> list[Attribute]:
+def _add(usage: Usage, counted: Mapping[str, int]) -> None:
+    """What a Child SA carried, by the names of the core."""
+    usage.packets_in += counted["packets_in"]
+    usage.packets_out += counted["packets_out"]
+    usage.bytes_in += counted["bytes_in"]
+    usage.bytes_out += counted["bytes_out"]
+
+
+def _used(session: Session, usage: Usage, now: Nanos) -> list[Attribute]:
     numbers = (
         (codec.ACCT_SESSION_TIME, (now - session.since) // SECOND),
         (codec.ACCT_INPUT_OCTETS, usage.bytes_in & 0xFFFF_FFFF),

@@ -14,9 +14,10 @@ from mobike.address import Ip, Nanos
 from mobike.auth.eap.packet import IDENTITY, Packet
 from mobike.auth.eap.packet import Code as EapCode
 from mobike.auth.radius import codec
-from mobike.auth.radius.accounting import Accounts, Admitted, Carried
+from mobike.auth.radius.accounting import Accounts, Carried
 from mobike.auth.radius.codec import Answer, Attribute, Code
 from mobike.auth.radius.orders import Letter, Place, RadiusOrders, Server
+from mobike.auth.radius.session import Admitted
 from mobike.commands import SECOND, EapDone, EapFail, EapSend
 from mobike.events import EapAsked
 
