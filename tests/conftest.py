@@ -1,4 +1,9 @@
-"""What all tests share: those that need IPsec in the kernel find one."""
+"""What all tests share: those that need IPsec in the kernel find one; Hypothesis tries the same examples each time.
+
+`pytest --hypothesis-profile chance` lets it try others.
+"""
+
+from hypothesis import settings
 
 from tests.lab.plugin import (
     pytest_collection_modifyitems,
@@ -17,3 +22,8 @@ __all__ = [
     "pytest_runtestloop",
     "pytest_unconfigure",
 ]
+
+# No deadlines: how long an example takes says how busy the machine is.
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("chance", deadline=None)
+settings.load_profile("same")

@@ -9,7 +9,8 @@ import pytest
 
 from mobike.address import ChildId, Endpoint, Nanos, Path, SaId
 from mobike.auth.radius import Accounts, Letter, RadiusOrders, Server, codec
-from mobike.auth.radius.accounting import MOST_OPEN, MOST_WAITING, PATIENCE, ROUNDS, TRIES, TRY, Admitted
+from mobike.auth.radius.accounting import MOST_OPEN, MOST_WAITING, PATIENCE, ROUNDS, TRIES, TRY
+from mobike.auth.radius.session import Admitted
 from mobike.commands import SECOND, Close
 from mobike.events import ChildDown, ChildUp, IkeSaDown, IkeSaUp, Nat, Role
 from tests.auth.test_radius import Dice

@@ -234,7 +234,8 @@ def in_log_and_api(gateway: Gateway, lines: int, kind: str, tells: str) -> None:
     assert told, gateway.log()[lines:]
     assert tells in told[0]["text"]
     assert "127.0.25.1:" in told[0]["path"]
-    assert any(event["kind"] == f"notice-{kind}" and event["text"] == told[0]["text"] for event in gateway.events())
+    line = (f"notice-{kind}", told[0]["text"])
+    until(lambda: line in [(event["kind"], event["text"]) for event in gateway.events()], "the events have it")
 
 
 def test_an_old_move_sent_again_moves_nothing(siege: Siege) -> None:

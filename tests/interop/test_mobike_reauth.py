@@ -56,7 +56,7 @@ def test_our_client_reauthenticates_again_and_again_by_lifetime(tmp_path: Path) 
 def test_a_strongswan_client_reauthenticates_again_and_again(
     tmp_path: Path, overlap: str, order: list[str], most_lost: int
 ) -> None:
-    """Where it breaks first, our answer to its IKE_SA_INIT may be there before it waits for one; it asks again in 1 s."""
+    """Where it breaks first, our answer to IKE_SA_INIT may be there before it waits for one; it asks again in 1 s."""
     # Without time over it ends the old one at the moment in which it begins the new one.
     often: Settings = {"connections": {"gw": {"reauth_time": "3s", "over_time": "30s", "rand_time": "0s"}}}
     settings: Settings = {"charon": {"make_before_break": overlap}}

@@ -58,6 +58,17 @@ def test_new_keys_all_the_time_hinder_no_handover(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
+def test_a_new_proof_all_the_time_hinders_no_handover(seed: int) -> None:
+    outcome = outcome_of("new-proof", seed)
+    ends = [line for line in outcome.timeline if line.kind == "sa-down" and line.who == "phone"]
+    assert len(ends) >= 10
+    assert [line.text for line in ends if "reauthenticated" not in line.text] == [], "each has another in its place"
+    for recovery in outcome.recoveries:
+        if recovery.what.startswith("down"):
+            assert recovery.recovered is not None and recovery.recovered < 2 * SECOND, recovery
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_ends_that_lose_their_addresses_together_find_each_other(seed: int) -> None:
     # The gateway's list comes from the address that the phone is asking for, and does not repeat it.
     lost = outcome_of("both-move", seed).recoveries[0]

@@ -22,6 +22,9 @@ with warnings.catch_warnings():
 
 from tests.vectors.example import built
 
+# The first run may have to build the crypto library.
+pytestmark = pytest.mark.timeout(900)
+
 ERROR = re.compile(r"error: (?P<what>.+) \((?P<source>RFC \d+ section [\d.]+)\)")
 OFFSET = re.compile(r"at offset (\d+)")
 
