@@ -67,9 +67,9 @@ PAIRS = [Ends("strongswan", "mobike"), Ends("mobike", "strongswan"), Ends("mobik
 @pytest.mark.parametrize("ends", PAIRS, ids=" to ".join)
 def test_a_road_warrior_reaches_the_net_behind_its_gateway(tmp_path: Path, ends: Ends) -> None:
     with Rig() as rig, ExitStack() as stack:
-        _behind(rig, rig.gateway, BEHIND_GATEWAY)
+        behind(rig, rig.gateway, BEHIND_GATEWAY)
         authority = Authority.new(at=datetime.now(UTC))
-        _put_certificates(tmp_path, authority)
+        put_certificates(tmp_path, authority)
         stack.enter_context(_end(rig, rig.gateway, ends.second, tmp_path / "gateway", "road-warrior/gateway"))
         client = stack.enter_context(_end(rig, rig.client, ends.first, tmp_path / "client", "road-warrior/client"))
         _wait_pings(rig, rig.client, BEHIND_GATEWAY)
@@ -83,8 +83,8 @@ def test_a_road_warrior_reaches_the_net_behind_its_gateway(tmp_path: Path, ends:
 @pytest.mark.parametrize("ends", PAIRS, ids=" to ".join)
 def test_two_sites_reach_each_other_over_either_uplink(tmp_path: Path, ends: Ends) -> None:
     with Rig(gateway_links=2) as rig, ExitStack() as stack:
-        _behind(rig, rig.client, *WEST)
-        _behind(rig, rig.gateway, *EAST)
+        behind(rig, rig.client, *WEST)
+        behind(rig, rig.gateway, *EAST)
         stack.enter_context(_end(rig, rig.gateway, ends.second, tmp_path / "east", "site-to-site/east"))
         stack.enter_context(_end(rig, rig.client, ends.first, tmp_path / "west", "site-to-site/west"))
         _all_reach_all(rig)
@@ -108,7 +108,7 @@ def _wait_pings(rig: Rig, ns: Namespace, there: str, here: str | None = None) ->
     )
 
 
-def _behind(rig: Rig, ns: Namespace, *addresses: str) -> None:
+def behind(rig: Rig, ns: Namespace, *addresses: str) -> None:
     """Hosts behind a gateway: addresses of its own that no uplink has."""
     for address in addresses:
         rig.run(ns, ["ip", "address", "add", f"{address}/32", "dev", "lo"])
@@ -121,7 +121,7 @@ def _end(rig: Rig, ns: Namespace, who: str, folder: Path, file: str) -> Iterator
     folder.mkdir(exist_ok=True)
     places = PLACES | DEVICES.get(end, {})
     if who == "strongswan":
-        text = _adapted(EXAMPLES / example / f"{end}.swanctl.conf", places)
+        text = adapted(EXAMPLES / example / f"{end}.swanctl.conf", places)
         resolve: Settings = {"charon": {"plugins": {"resolve": {"file": str(folder / "resolv.conf")}}}}
         (folder / "resolv.conf").touch()
         with Charon(ns, folder, text, plugins=PLUGINS, settings=resolve) as charon:
@@ -131,7 +131,7 @@ def _end(rig: Rig, ns: Namespace, who: str, folder: Path, file: str) -> Iterator
         if (EXAMPLES / example / beside).exists():
             (folder / beside).touch(mode=0o600)
             (folder / beside).write_text((EXAMPLES / example / beside).read_text())
-    with Mobike(rig, ns, folder, _adapted(EXAMPLES / example / f"{end}.mobike.toml", places)) as mobike:
+    with Mobike(rig, ns, folder, adapted(EXAMPLES / example / f"{end}.mobike.toml", places)) as mobike:
         yield mobike
 
 
@@ -143,12 +143,12 @@ def _resolvers(client: Charon | Mobike, folder: Path) -> list[str]:
     return [words[1] for words in lines if words[:1] == ["nameserver"]]
 
 
-def _adapted(file: Path, places: dict[str, str]) -> str:
+def adapted(file: Path, places: dict[str, str]) -> str:
     word = re.compile(r"(?<![\w.])(" + "|".join(map(re.escape, places)) + r")(?![\w.])")
     return word.sub(lambda found: places[found[0]], file.read_text())
 
 
-def _put_certificates(folder: Path, authority: Authority) -> None:
+def put_certificates(folder: Path, authority: Authority) -> None:
     """The gateway's and its authority's, where each of both programs looks for them."""
     gateway = folder / "gateway"
     client = folder / "client"
