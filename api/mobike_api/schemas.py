@@ -49,9 +49,11 @@ class IkeSa(Answer):
     state: str
     """What it is doing: `established`, `updating`, `waiting`, `away`."""
     local: str
-    """Our end of the path in use, with its UDP port."""
+    """Our end of the path in use, with its port."""
     remote: str
-    """The peer's end of the path in use, with its UDP port."""
+    """The peer's end of the path in use, with its port."""
+    transport: str
+    """What the path in use is made of: `udp`, or `tcp` (RFC 9329)."""
     peer_id: str
     """Who the peer proved to be."""
     mobike: bool
@@ -81,6 +83,8 @@ class Pair(Answer):
     """Our address."""
     remote: str
     """The peer's address."""
+    transport: str
+    """`udp` or `tcp` (RFC 9329)."""
     link: str
     """The link of our address."""
     current: bool

@@ -163,6 +163,25 @@ class SimCore:
     def has_events(self) -> bool:
         """Do events wait?"""
 
+    def take_in_streams(self) -> list[tuple[Path, bytes, Literal["ike", "esp"], int, bool]]:
+        """All that wants to leave in streams (RFC 9329), oldest first: path, octets without their length, what they
+        carry, the place of the IKE SA whose stream it is, and whether it went this way before."""
+
+    def handle_message(self, now: Nanos, over: Path, data: bytes, /) -> int | None:
+        """A message came in over a stream on this path. The place of the IKE SA that is on it now; None if none is."""
+
+    def stream_opened(self, now: Nanos, place: int, over: Path, /) -> None:
+        """A stream for the IKE SA in this place is open."""
+
+    def stream_lost(self, now: Nanos, place: int, over: Path, /) -> None:
+        """A stream that was opened for the IKE SA in this place ended."""
+
+    def stream_use(self, place: int, over: Path, /) -> Literal["gone", "left", "half-open", "in-use"]:
+        """What the IKE SA in this place does with a stream on this path."""
+
+    def may_open_stream(self, place: int, /) -> bool:
+        """May a stream be opened for the IKE SA in this place? Its initiator may."""
+
     def take_transmits(self) -> list[tuple[Path, bytes, Literal["ike", "esp", "keepalive"]]]:
         """All datagrams that want to leave, oldest first: path, octets as on the wire, and what they carry."""
 

@@ -25,6 +25,8 @@ class PairView:
     rtt_ms: float | None = None
     loss: float | None = None
     """From 0 to 1."""
+    transport: str = "udp"
+    """Or `tcp` (RFC 9329)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,8 @@ class IkeSaView:
     since: float
     """When it came up, in seconds since the epoch."""
     moves: int
+    transport: str = "udp"
+    """What the path in use is made of: `udp`, or `tcp` (RFC 9329)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """What holds of every choice, whatever the situation."""
 
+from dataclasses import replace
 from ipaddress import ip_address
 from random import Random
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mobike.address import Ip, Pair
+from mobike.address import Ip, Pair, Transport
 from mobike.policy.choose import Choice, Keep, NoPair, Pin, Situation, choose, rank
 from mobike.policy.knowledge import NatCost, PairFact, Reach
 from mobike.policy.links import Candidate
@@ -35,7 +36,7 @@ candidates = st.builds(
 )
 usually_fine = st.builds(Candidate, ip=st.sampled_from(LOCALS), link=st.just("eth0"), rank=st.integers(0, 3))
 facts = st.builds(PairFact, st.sampled_from(Reach), st.sampled_from(NatCost))
-pairs = st.builds(Pair, st.sampled_from(LOCALS), st.sampled_from(REMOTES))
+pairs = st.builds(Pair, st.sampled_from(LOCALS), st.sampled_from(REMOTES), st.sampled_from(Transport))
 halves: st.SearchStrategy[Ip | None] = st.none() | st.sampled_from(LOCALS)
 
 situations = st.builds(
@@ -46,6 +47,7 @@ situations = st.builds(
     current=st.none() | pairs,
     pin=st.none() | st.builds(Pin, halves, st.none() | st.sampled_from(REMOTES)),
     excluded=st.frozensets(pairs, max_size=3),
+    transports=st.sampled_from([(Transport.UDP,), (Transport.TCP,), (Transport.UDP, Transport.TCP)]),
 )
 
 
@@ -61,14 +63,12 @@ def test_the_order_of_pairs_is_total(situation: Situation) -> None:
 def test_the_choice_does_not_depend_on_the_order_in_which_addresses_came(situation: Situation, random: Random) -> None:
     shuffled = list(situation.candidates)
     random.shuffle(shuffled)
-    other = Situation(
-        tuple(shuffled),
-        situation.remotes,
-        dict(reversed(situation.knowledge.items())),  # type: ignore[call-overload]
-        situation.current,
-        situation.rules,
-        situation.pin,
-        situation.excluded,
+    knowledge = dict(reversed(situation.knowledge.items()))  # type: ignore[call-overload]
+    other = replace(
+        situation,
+        candidates=tuple(shuffled),
+        knowledge=knowledge,
+        transports=tuple(reversed(situation.transports)),
     )
     assert rank(situation) == rank(other)
     decision, other_decision = choose(situation), choose(other)
@@ -88,7 +88,8 @@ def test_only_a_legal_pair_of_present_addresses_with_a_route_is_chosen(situation
     assert chosen.available
     assert decision.pair.remote in situation.remotes
     assert decision.pair not in situation.excluded
-    fact = situation.knowledge.get(decision.pair, PairFact())
+    assert decision.pair.transport in situation.transports
+    fact = situation.knowledge.get(decision.pair.in_udp, PairFact())
     assert fact.reach is not Reach.UNREACHABLE
 
 
@@ -112,15 +113,8 @@ def test_a_choice_is_at_rest_a_second_look_keeps_it_once_it_is_proven(situation:
     decision = choose(situation)
     if not isinstance(decision, Choice):
         return
-    proven = Situation(
-        situation.candidates,
-        situation.remotes,
-        {**situation.knowledge, decision.pair: PairFact(Reach.VERIFIED)},
-        decision.pair,
-        situation.rules,
-        situation.pin,
-        situation.excluded,
-    )
+    knowledge = {**situation.knowledge, decision.pair: PairFact(Reach.VERIFIED)}
+    proven = replace(situation, knowledge=knowledge, current=decision.pair)
     again = choose(proven)
     if isinstance(again, Choice):
         # Only an operator's preference that was not proven first can lead further, and then strictly upwards.

@@ -8,7 +8,7 @@ from mobike.sim import chaos, story
 from mobike.sim.chaos import Kind
 
 KEPT = [line.split("#")[0].split() for line in Path(__file__).with_name("seeds.txt").read_text().splitlines()]
-"""Number and, where more is meant than the plain part of chaos, which kind: `wild`, `grumblers` or `lives`."""
+"""Number and, where more is meant than the plain part of chaos, which kind: as `chaos.Kind` calls it."""
 FRESH = range(1, 51)
 
 

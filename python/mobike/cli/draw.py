@@ -52,9 +52,15 @@ def _pairs(rows: list[Json]) -> Table:
     for pair in rows:
         mark = Text("in use", "green") if pair["current"] else Text("" if pair["usable"] else "unusable", "red")
         style = "bold" if pair["current"] else "" if pair["usable"] else "dim"
-        cells = [_text(pair[name], style) for name in ("rank", "local", "remote", "link", "why")]
+        shown = {**pair, "remote": pair["remote"] + _stream(pair)}
+        cells = [_text(shown[name], style) for name in ("rank", "local", "remote", "link", "why")]
         pairs.add_row(*cells[:4], mark, *cells[4:])
     return pairs
+
+
+def _stream(path: Json) -> str:
+    """UDP is what goes without saying."""
+    return " (TCP)" if path["transport"] == "tcp" else ""
 
 
 def _parts(shown: Snapshot) -> Iterator[RenderableType]:
@@ -99,7 +105,7 @@ def _sa(shown: Json) -> RenderableType:
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="dim", no_wrap=True)
     facts.add_column()
-    facts.add_row("path", _text(f"{sa['local']} -> {sa['remote']}", "bold") + _text(_link(shown)))
+    facts.add_row("path", _text(f"{sa['local']} -> {sa['remote']}{_stream(sa)}", "bold") + _text(_link(shown)))
     facts.add_row("why", _text(shown["why"]))
     if shown["pin"] is not None:
         facts.add_row("pinned", _text(f"{shown['pin']} by an order; 'mobike move --unpin' takes it back"))

@@ -7,7 +7,6 @@ from os import X_OK, access
 from pathlib import Path
 from typing import Final, TypeVar
 
-from mobike.address import Transport
 from mobike.auth.eap import Orders, TlsOrders
 from mobike.auth.trust import Trust
 from mobike.commands import SECOND, ChildOrders, Credential, Pool, Ppk, Profile, Retransmit
@@ -31,6 +30,7 @@ from mobike.config.models import (
     StoreTable,
     Table,
 )
+from mobike.config.outer import TRANSPORTS, of_outer
 from mobike.config.plug import Plugs, read_plugs
 from mobike.config.problems import nearest
 from mobike.config.redirects import follow_rule, of_redirects, turn_away
@@ -195,27 +195,7 @@ def _contradictions(name: str, table: ConnectionTable) -> Iterator[ConnectionPro
         if not 0 < initial <= greatest:
             yield ConnectionProblem((times, "initial"), "must be more than nothing and not above the greatest wait")
     yield from _of_tests(table)
-    yield from _of_allowed(table)
-
-
-def _of_allowed(table: ConnectionTable) -> Iterator[ConnectionProblem]:
-    """Limits of outer addresses that leave nothing, or less than somebody thought."""
-    versions = {int(family.removeprefix("ipv")) for family in table.families}
-    families = " and ".join(f"IPv{version}" for version in sorted(versions))
-    for key in ("allow_local", "allow_remote"):
-        networks = [ip_network(each) for each in getattr(table, key)]
-        useless = [at for at, each in enumerate(networks) if each.version not in versions]
-        if useless and len(useless) == len(networks):
-            yield ConnectionProblem((key,), f"has no network of {families}, and families allows nothing else")
-            continue
-        for at in useless:
-            yield ConnectionProblem((key, at), f"is of no use: families allows {families} only", harmless=True)
-    allowed = [ip_network(each) for each in table.allow_remote]
-    of_family = [ip for ip in table.remote if ip.version in versions]
-    if table.remote and not of_family:
-        yield ConnectionProblem(("remote",), f"has no address of {families}, and families allows nothing else")
-    elif allowed and of_family and not any(ip in network for ip in of_family for network in allowed):
-        yield ConnectionProblem(("allow_remote",), "leaves out every address of remote; add their networks")
+    yield from (ConnectionProblem(*each) for each in of_outer(table))
 
 
 def _of_children(table: ConnectionTable, name: str) -> Iterator[ConnectionProblem]:
@@ -316,13 +296,6 @@ def _of_responder(table: ConnectionTable) -> Iterator[ConnectionProblem]:
         yield ConnectionProblem(("start",), "only an initiator begins; a responder listens")
 
 
-_TRANSPORTS: Final = {
-    "udp": (Transport.UDP,),
-    "tcp": (Transport.TCP,),
-    "auto": (Transport.UDP, Transport.TCP),
-}
-
-
 def _policy(name: str, table: ConnectionTable, plug: Policy) -> ConnectionPolicy:
     """The part of a connection that the control plane keeps to; `build_settings` puts in what the whole file says."""
     return ConnectionPolicy(
@@ -336,7 +309,7 @@ def _policy(name: str, table: ConnectionTable, plug: Policy) -> ConnectionPolicy
             remote=tuple(map(ip_network, table.allow_remote)),
             families=frozenset(int(family.removeprefix("ipv")) for family in table.families),
         ),
-        transports=_TRANSPORTS[table.transport],
+        transports=TRANSPORTS[table.transport],
         start=_STARTS[table.start],
         moves=MovePolicy(Switch(table.switch), OnRefusal(table.on_refusal), table.settle),
         reconnect=Reconnect(table.reconnect.initial, table.reconnect.max),

@@ -62,7 +62,7 @@ from mobike.fleet.redirects import Redirects
 from mobike.fleet.refusals import Refusals
 from mobike.fleet.remembered import read_notes, write_notes
 from mobike.fleet.turn import Turn
-from mobike.fleet.upkeep import Upkeep, situation_of
+from mobike.fleet.upkeep import Upkeep, passed_over, situation_of
 from mobike.mobility.causes import Cause, LocalLost, LookAgain, Woken
 from mobike.mobility.common import MOST_PEER_ADDRESSES, traffic_of
 from mobike.mobility.folded import fold_child, fold_session, rekeyed, unfold_session, without_child
@@ -286,6 +286,8 @@ class Fleet(Redirects):
     def _initiated(self, session: Session, event: IkeSaUp, upkeep: Upkeep, turn: Turn) -> None:
         """What only a session of an initiator brings: knowledge of its pair, and an inner address of our own."""
         turn.learn(session.pair, Reach.VERIFIED, event.nat)
+        for pair in passed_over(upkeep, session.pair) if event.token is not None else ():
+            turn.learn(pair, Reach.SILENT)
         self._addresses.add_inner(event.virtual_ips)
         if not upkeep.wanted and event.token is not None:
             turn.command(Close(event.sa, "the operator took the connection down while it was coming up"))

@@ -15,6 +15,9 @@ from mobike.policy.redirects import MOST
 MOST_PATHS = 16
 """Paths given to one `Connect`: four of our addresses with four of the peer's."""
 
+MOST_STREAMS = 4
+"""So many of them in TCP, if there are more pairs than that: where one stream passes, others mostly do."""
+
 _MOST_DOUBLINGS = 30
 """Far beyond any sensible limit of waiting; keeps the number small."""
 
@@ -27,6 +30,8 @@ class Upkeep:
     wanted: bool
     token: Token | None = None
     """Of the `Connect` that runs."""
+    asked: tuple[Path, ...] = ()
+    """Its paths, or those of the last one, best first."""
     tries: int = 0
     """Attempts since it was last up."""
     retry_at: Nanos | None = None
@@ -124,13 +129,14 @@ class Upkeeps:
     def connect(self, upkeep: Upkeep, ranked: Iterable[RankedPair]) -> Connect | None:
         """Begin, over all usable pairs, best first (RFC 4555 section 3.1); None if there is none."""
         ports = upkeep.policy.ports
-        paths = tuple(_first_path(each.pair, ports) for each in ranked if each.usable)[:MOST_PATHS]
+        paths = tuple(_first_path(pair, ports) for pair in _few(each.pair for each in ranked if each.usable))
         upkeep.retry_at = None
         if not paths:
             return None
         self._idle.pop(upkeep.policy.name, None)
         self._last_token += 1
         upkeep.token = Token(self._last_token)
+        upkeep.asked = paths
         self._by_token[upkeep.token] = upkeep
         return Connect(upkeep.token, upkeep.policy.name, paths, ports.remote_natt, upkeep.sent_by)
 
@@ -140,6 +146,27 @@ class Upkeeps:
         if upkeep is not None:
             upkeep.token = None
         return upkeep
+
+
+def _few(pairs: Iterable[Pair]) -> tuple[Pair, ...]:
+    """The best, in their order; and if there are any in TCP, some of them: else a network without UDP is a dead end."""
+    wanted = tuple(pairs)
+    datagrams = [pair for pair in wanted if pair.transport is Transport.UDP]
+    streams = [pair for pair in wanted if pair.transport is Transport.TCP]
+    del streams[max(MOST_STREAMS, MOST_PATHS - len(datagrams)) :]
+    del datagrams[MOST_PATHS - min(len(streams), MOST_PATHS) :]
+    kept = {*streams, *datagrams}
+    return tuple(pair for pair in wanted if pair in kept)
+
+
+def passed_over(upkeep: Upkeep, pair: Pair) -> Iterator[Pair]:
+    """It came up on this pair, in TCP. Pairs that had their turn before it, in UDP, have not answered."""
+    if pair.transport is Transport.TCP:
+        for path in upkeep.asked:
+            if path.pair == pair:
+                return
+            if path.transport is Transport.UDP:
+                yield path.pair
 
 
 def _first_path(pair: Pair, ports: Ports) -> Path:

@@ -331,12 +331,14 @@ def _ike_sa(row: SessionRow) -> IkeSaView:
         virtual_ips=tuple(map(str, row.virtual_ips)),
         since=epoch_of(row.since),
         moves=row.moves,
+        transport=row.path.transport.value,
     )
 
 
 def _pair(row: PairRow) -> PairView:
-    local, remote = str(row.pair.local), str(row.pair.remote)
-    return PairView(row.rank, local, remote, row.link, row.current, row.usable, row.score, row.why, *_measured(row))
+    local, remote, transport = str(row.pair.local), str(row.pair.remote), row.pair.transport.value
+    place = (row.rank, local, remote, row.link, row.current, row.usable, row.score, row.why)
+    return PairView(*place, *_measured(row), transport)
 
 
 def _move(row: MoveRow) -> MoveView:

@@ -8,6 +8,7 @@ from random import Random
 from typing import Any, Final
 
 from mobike.address import Ip
+from mobike.sim.carriers import Carriers
 from mobike.sim.faults import Fault
 from mobike.sim.grumblers import Grumblers
 from mobike.sim.lives import Lives
@@ -50,9 +51,10 @@ class Kind(IntEnum):
     WILD = 1
     GRUMBLERS = 2
     LIVES = 3
+    CARRIERS = 4
 
 
-def chaos(seed: int, kind: Kind = Kind.LIVES) -> Scenario:
+def chaos(seed: int, kind: Kind = Kind.CARRIERS) -> Scenario:
     """The scenario of this seed; each kind adds to the one before."""
     chance = Random(f"chaos/{seed}")
     gateway = _links(_GATEWAY_LINKS, chance, most=2)
@@ -74,6 +76,10 @@ def chaos(seed: int, kind: Kind = Kind.LIVES) -> Scenario:
     if kind >= Kind.LIVES:
         called |= lives.lifetimes() | lives.proposals()
         calling |= lives.lifetimes() | lives.proposals()
+    carriers = Carriers(seed)
+    if kind >= Kind.CARRIERS:
+        called |= carriers.transport()
+        calling |= carriers.transport()
     hosts = {
         "gateway": HostPlan(gateway, (connection("phones", called),)),
         "phone": HostPlan(phone, (connection("home", calling),)),
@@ -86,6 +92,8 @@ def chaos(seed: int, kind: Kind = Kind.LIVES) -> Scenario:
         faults += said.faults(LASTS)
     if kind >= Kind.LIVES:
         faults += lives.faults(LASTS)
+    if kind >= Kind.CARRIERS:
+        faults += carriers.faults(LASTS, scene.links)
     return Scenario(
         name=NAME,
         title="Chance",

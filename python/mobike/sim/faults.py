@@ -82,6 +82,14 @@ def _restore(stage: Stage, fault: Fault) -> None:
     link.lost_in = link.lost_out = False
 
 
+def _block_udp(stage: Stage, fault: Fault) -> None:
+    stage.network.links[fault.to].no_udp = True
+
+
+def _pass_udp(stage: Stage, fault: Fault) -> None:
+    stage.network.links[fault.to].no_udp = False
+
+
 def _cut(stage: Stage, fault: Fault) -> None:
     stage.network.cut(fault.to, fault.by)
     stage.network.cut(fault.by, fault.to)
@@ -196,6 +204,8 @@ _ACTS: Final[Mapping[str, Callable[[Stage, Fault], None]]] = {
     "up": _up,
     "silence": _silence,
     "restore": _restore,
+    "block-udp": _block_udp,
+    "pass-udp": _pass_udp,
     "cut": _cut,
     "cut-one-way": _cut_one_way,
     "mend": _mend,
@@ -221,7 +231,7 @@ _ACTS: Final[Mapping[str, Callable[[Stage, Fault], None]]] = {
 }
 _NAMES: Final[Mapping[str, str]] = {
     **dict.fromkeys(("down", "up", "silence", "restore", "cut", "cut-one-way", "mend", "weather", "narrow"), "link"),
-    "answer": "link",
+    **dict.fromkeys(("answer", "block-udp", "pass-udp"), "link"),
     **dict.fromkeys(("reboot-nat", "renumber-nat"), "nat"),
     **dict.fromkeys(("stall", "restart", "refuse", "obey", "delay", "move", "away", "back"), "host"),
     **dict.fromkeys(("unpin", "old-orders", "forge-icmp", "store", "hand-over", "kill"), "host"),

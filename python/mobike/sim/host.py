@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Final, Protocol
 
 from mobike import _core
-from mobike.address import Endpoint, Ip, Pair, Path, SaId, Token
+from mobike.address import Endpoint, Ip, Pair, Path, SaId, Token, Transport
 from mobike.auth import Doorkeeper
 from mobike.commands import Announce, Command, Connect, Move, Probe, SetProfile
 from mobike.config import Connection
@@ -24,7 +24,10 @@ from mobike.inner.pinger import Pinger
 from mobike.sim.links import SimLinks
 from mobike.sim.network import Link, Network
 from mobike.sim.plane import SimPlane
+from mobike.sim.streams import Streams
 from mobike.sim.world import MS
+
+NATT_PORT: Final = 4500
 
 CORE_GAP: Final = 2 * MS
 """Turns that only the core asks for are so far apart, as in the daemon."""
@@ -128,7 +131,11 @@ class Host:
         self._store_key = self.world.chance(f"{name}/store").randbytes(32)
         self.pingers: dict[SaId, Pinger] = {}
         """They are no part of the process, and outlive it as long as their SAs do."""
-        self._streams = 0
+        self._ping_streams = 0
+        profiles = [each.profile for each in connections]
+        self._uses_streams = any(each.tcp for each in profiles)
+        self._takes_streams = any(each.tcp and each.accepts for each in profiles)
+        self.streams: Streams | None = None
         self.ups: dict[SaId, IkeSaUp] = {}
         """SAs that are up, as they came up."""
         self.sent: deque[tuple[Path, bytes]] = deque(maxlen=SENT_REMEMBERED)
@@ -149,7 +156,11 @@ class Host:
         self.past = past
         self.is_gone = False
         seed = self.world.chance(f"{self.name}/{self.boots}").randbytes(32)
+        self._end_streams()
         self.core = self.make_core(seed)
+        if self._uses_streams:
+            draw = self.world.chance(f"{self.name}/{self.boots}/ports").randint
+            self.streams = Streams(self.world, self, NATT_PORT, self._takes_streams, draw)
         self.fleet = Fleet(
             (each.policy for each in self.connections),
             public=dict.fromkeys(ip for each in self.connections for ip in each.addresses),
@@ -210,6 +221,7 @@ class Host:
             self._write_down(in_order=True)
         self.plane.end()
         self.is_gone = True
+        self._end_streams()
         self.ups = {}
         self._soon(after, partial(self._go_on, Past.ALL if in_order else Past.STORED))
 
@@ -287,6 +299,35 @@ class Host:
         if packets:
             self._take_inner(packets)
 
+    # --- streams ---
+
+    def receive_segment(self, local: Endpoint, remote: Endpoint, segment: bytes) -> None:
+        """Of a stream. Where no process is, the kernel answers."""
+        if self.streams is not None:
+            self.streams.receive(local, remote, segment)
+
+    def carry_segment(self, local: Endpoint, remote: Endpoint, segment: bytes) -> None:
+        way = self._ways.get(local.ip)
+        if way is not None:
+            self._network.send(way, local, remote, segment, stream=True)
+
+    def wrote(self, path: Path, message: bytes, carries: str) -> None:
+        self._watcher.sent(self, path, message, carries)
+
+    def read(self, path: Path, message: bytes) -> None:
+        self._watcher.received(self, path, message)
+
+    def drained(self) -> None:
+        """A stream has told the core something."""
+        self._drain()
+        packets = self.core.inner_take(INNER_AT_ONCE)
+        if packets:
+            self._take_inner(packets)
+
+    def _end_streams(self) -> None:
+        if self.streams is not None:
+            self.streams.end_all()
+
     def unreachable(self, local: Endpoint, remote: Endpoint, quoted: bytes) -> None:
         """Somebody says that a datagram of ours cannot be delivered."""
         if self.is_gone:
@@ -323,14 +364,17 @@ class Host:
         if known is None and sa in self.ups:
             inner = next((ip for ip in self.ups[sa].virtual_ips if isinstance(ip, IPv4Address)), None)
             if inner is not None:
-                known = self.pingers[sa] = Pinger(inner, to, self._streams)
-                self._streams += 1
+                known = self.pingers[sa] = Pinger(inner, to, self._ping_streams)
+                self._ping_streams += 1
         return known
 
     # --- time ---
 
     def _drain(self) -> int:
         """How many datagrams have left."""
+        if self.streams is not None:
+            for stream, message, what, place, again in self.core.take_in_streams():
+                self.streams.send(stream, message, what, place, again=again)
         transmits = self.core.take_transmits()
         for path, data, carries in transmits:
             self._watcher.sent(self, path, data, carries)
@@ -412,13 +456,16 @@ class Host:
     def initiated(self) -> list[IkeSaUp]:
         return [up for up in self.ups.values() if up.role is Role.INITIATOR]
 
-    def working_pairs(self, peer: "Host", remotes: Mapping[Ip, None]) -> list[Pair]:
+    def working_pairs(
+        self, peer: "Host", remotes: Mapping[Ip, None], transport: Transport = Transport.UDP
+    ) -> list[Pair]:
         """Pairs to this peer that work now, of those that may be known here."""
+        stream = transport is Transport.TCP
         return [
-            Pair(local, remote)
+            Pair(local, remote, transport)
             for ours in self.links.values()
             for theirs in peer.links.values()
-            if self._network.works(ours, theirs)
+            if self._network.works(ours, theirs, stream=stream)
             for local in ours.addresses
             for remote in peer.reached_at(theirs)
             if local.version == remote.version and remote in remotes

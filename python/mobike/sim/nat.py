@@ -11,6 +11,9 @@ from mobike.sim.world import SECOND
 FIRST_PORT: Final = 1024
 """Ports below are not given out (RFC 4787 section 4.2.2)."""
 
+STREAM_EXPIRY: Final = 7_440 * SECOND
+"""Of mappings for TCP (RFC 5382 section 5)."""
+
 
 class Depends(Enum):
     """On what of the outer end a mapping or a filter depends (RFC 4787 sections 4.1 and 5)."""
@@ -57,6 +60,15 @@ class Nat:
         self._expiry = expiry
         self._by_port: dict[int, _Mapping] = {}
         self._by_key: dict[_Key, int] = {}
+        self._of_streams: Nat | None = None
+
+    @property
+    def of_streams(self) -> "Nat":
+        """The same for TCP, which has ports of its own, and mappings that last."""
+        if self._of_streams is None:
+            kinds: dict[str, Depends] = {"mapping": self._mapping, "filtering": self._filtering}
+            self._of_streams = Nat(self.outside, self._chance, expiry=STREAM_EXPIRY, fixed=self.fixed, **kinds)
+        return self._of_streams
 
     def outward(self, now: Nanos, inside: Endpoint, outer: Endpoint) -> Endpoint:
         """A packet leaves: its source as others see it."""
@@ -88,6 +100,7 @@ class Nat:
         self.forgot += 1
         self._by_port.clear()
         self._by_key.clear()
+        self._of_streams = None
 
     def _new(self, key: _Key, now: Nanos) -> int:
         while (port := self._chance.randrange(FIRST_PORT, 1 << 16)) in self._by_port:

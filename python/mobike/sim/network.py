@@ -17,6 +17,7 @@ SENDERS_HOLE: Final = "black hole on the sender's link"
 RECEIVERS_HOLE: Final = "black hole on the receiver's link"
 NOBODY: Final = "nobody has the address"
 CUT: Final = "cut on the way"
+NO_UDP: Final = "a network that lets no UDP pass"
 UNREACHABLE: Final = frozenset({RECEIVERS_HOLE, NOBODY, CUT})
 """What a router in front of the receiver can know."""
 
@@ -55,13 +56,16 @@ class Link:
     """One way into the network: some addresses of one host."""
 
     __slots__ = (
-        *("addresses", "answers", "complain", "deaf", "lost_in", "lost_out", "name", "nat", "receive", "up", "weather"),
+        *("addresses", "answers", "complain", "deaf", "lost_in", "lost_out", "name", "nat", "no_udp"),
+        *("receive", "receive_segment", "up", "weather"),
     )
 
     def __init__(self, name: str, addresses: Iterable[Ip], receive: Receive, *, nat: Nat | None, deaf: bool) -> None:
         self.name = name
         self.addresses = tuple(addresses)
         self.receive = receive
+        self.receive_segment: Receive = _nobody_listens
+        """The same for TCP."""
         self.nat = nat
         self.deaf = deaf
         """It sends with somebody else's addresses: what is sent to them does not come here."""
@@ -73,6 +77,8 @@ class Link:
         self.lost_out = False
         """A silent black hole: nobody is told. This one swallows what leaves."""
         self.lost_in = False
+        self.no_udp = False
+        """A firewall before it lets TCP pass only, and tells nobody."""
         self.weather = CALM
 
     def __str__(self) -> str:
@@ -92,6 +98,7 @@ class _Flight:
     """As the receiver will see it."""
     destination: Endpoint
     data: bytes
+    stream: bool
 
 
 class Network:
@@ -143,29 +150,34 @@ class Network:
         """No cuts, no black holes any more. Weather stays."""
         self._cuts.clear()
         for link in self.links.values():
-            link.lost_in = link.lost_out = False
+            link.lost_in = link.lost_out = link.no_udp = False
 
     # --- what it does ---
 
-    def send(self, way: Link, source: Endpoint, destination: Endpoint, data: bytes) -> None:
-        """A datagram leaves by a link of the host that has this source address."""
-        lost = self._lost_at_once(way, source, data)
+    def send(self, way: Link, source: Endpoint, destination: Endpoint, data: bytes, *, stream: bool = False) -> None:
+        """A datagram, or a segment of a TCP stream, leaves by a link of the host that has this source address."""
+        lost = self._lost_at_once(way, source, data, stream=stream)
         if lost is not None:
             self.lost[lost] += 1
             if lost is SENDERS_HOLE and way.answers:
-                self._return(_Flight(way, source, source, destination, data), CALM)
+                self._return(_Flight(way, source, source, destination, data, stream), CALM)
             return
         world = self.world
         origin = source
         if way.nat is not None:
-            source = way.nat.outward(world.now, source, destination)
-        flight = _Flight(way, origin, source, destination, data)
+            source = _translator(way.nat, stream).outward(world.now, source, destination)
+        flight = _Flight(way, origin, source, destination, data, stream)
         door = self._door(destination.ip)
         for delay in self._delays(way.weather, CALM if door is None else door.weather):
             world.after(delay, partial(self._arrive, flight))
 
-    def works(self, one: Link, other: Link) -> bool:
-        """Does a datagram from `one` reach `other`, and the answer come back? Chance aside, and with patience."""
+    def works(self, one: Link, other: Link, *, stream: bool = False) -> bool:
+        """Does a datagram from `one` reach `other`, and the answer come back? Chance aside, and with patience.
+
+        `stream`: can `one` open a stream to `other`?
+        """
+        if not stream and (one.no_udp or other.no_udp):
+            return False
         if not (one.up and other.up) or one.deaf or other.deaf:
             return False
         if one.lost_in or one.lost_out or other.lost_in or other.lost_out:
@@ -174,11 +186,15 @@ class Network:
             return False
         return other.nat is None or other.nat.fixed is not None
 
-    def _lost_at_once(self, way: Link, source: Endpoint, data: bytes) -> str | None:
+    def _lost_at_once(self, way: Link, source: Endpoint, data: bytes, *, stream: bool) -> str | None:
         if not way.up:
             return "the sender does not have the address"
         if way.lost_out:
             return SENDERS_HOLE
+        if stream:
+            return None  # TCP finds out what passes
+        if way.no_udp:
+            return NO_UDP
         if len(data) + UDP_AND_IP[source.ip.version] > way.weather.mtu:
             return "too big for the sender's link"
         return None
@@ -216,10 +232,14 @@ class Network:
                 self._return(flight, door.weather)
             return
         link, destination = found
-        link.receive(destination, flight.source, flight.data)
+        receive = link.receive_segment if flight.stream else link.receive
+        receive(destination, flight.source, flight.data)
 
     def _return(self, flight: _Flight, far: Weather) -> None:
-        """A router says that it cannot be delivered. That takes no draw of chance: worlds without such routers stay."""
+        """A router says that it cannot be delivered. That takes no draw of chance: worlds without such routers stay.
+        What it says of TCP the kernel keeps to itself."""
+        if flight.stream:
+            return
         way = flight.way
         self.world.after(far.latency + way.weather.latency, partial(self._complain, flight))
 
@@ -234,7 +254,7 @@ class Network:
         destination = flight.destination
         nat = self._nats.get(destination.ip)
         if nat is not None:
-            inside = nat.inward(self.world.now, destination.port, flight.source)
+            inside = _translator(nat, flight.stream).inward(self.world.now, destination.port, flight.source)
             if inside is None:
                 return "no mapping at the NAT"
             link = self._inside.get((id(nat), inside.ip))
@@ -247,6 +267,15 @@ class Network:
             return RECEIVERS_HOLE
         if (flight.way.name, link.name) in self._cuts:
             return CUT
-        if len(flight.data) + UDP_AND_IP[destination.ip.version] > link.weather.mtu:
-            return "too big for the receiver's link"
-        return link, destination
+        return (None if flight.stream else _against_datagram(link, destination, flight.data)) or (link, destination)
+
+
+def _against_datagram(link: Link, destination: Endpoint, data: bytes) -> str | None:
+    if link.no_udp:
+        return NO_UDP
+    too_big = len(data) + UDP_AND_IP[destination.ip.version] > link.weather.mtu
+    return "too big for the receiver's link" if too_big else None
+
+
+def _translator(nat: Nat, stream: bool) -> Nat:
+    return nat.of_streams if stream else nat

@@ -49,7 +49,8 @@ def complaints(peers: Peers) -> Iterator[str]:
 
 def working_pairs(host: Host, policy: ConnectionPolicy, peer: Host, remotes: Mapping[Ip, None]) -> list[Pair]:
     """Pairs that work now, may be known here, and are allowed for the connection."""
-    return [pair for pair in host.working_pairs(peer, remotes) if _is_allowed(pair, policy.pairs)]
+    of_kinds = (pair for kind in policy.transports for pair in host.working_pairs(peer, remotes, kind))
+    return [pair for pair in of_kinds if _is_allowed(pair, policy.pairs)]
 
 
 def _is_allowed(pair: Pair, rules: PairRules) -> bool:

@@ -82,7 +82,9 @@ class Stage:
         host = Host(name, self.network, self.rules, plan.connections, crowd=plan.crowd, carries=plan.carries)
         self.hosts[name] = host
         for link, each in plan.links.items():
-            host.attach(link, self._attach(f"{name} {link}", each, host))
+            way = self._attach(f"{name} {link}", each, host)
+            way.receive_segment = host.receive_segment
+            host.attach(link, way)
 
     def _attach(self, name: str, plan: LinkPlan, to: Host | Bystander) -> Link:
         nat = None if plan.nat is None else self.nats[plan.nat]

@@ -16,7 +16,7 @@ pub struct Transmit {
     /// A NAT keepalive: the one octet goes out as it is.
     pub keepalive: bool,
     /// It went out over this path before. A stream that is open needs it no more: it repeats by itself (RFC 9329 section
-    /// 6.3); where none is open this is a reason to open one.
+    /// 6.2); where none is open this is a reason to open one.
     pub again: bool,
 }
 

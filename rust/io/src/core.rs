@@ -333,12 +333,10 @@ fn listen(config: &CoreConfig) -> Result<Vec<UdpSocket>, StartError> {
 }
 
 fn streams(config: &CoreConfig) -> Result<Streams, StartError> {
-    let shared = config.shards > 1;
     let natt = |ip: &IpAddr| SocketAddr::new(*ip, config.natt_port);
     let listen: Vec<_> = if config.tcp { config.listen.iter().map(natt).collect() } else { Vec::new() };
-    let most = sys::descriptors() / usize::from(config.shards) * 3 / 4;
     let refused = |error| StartError::Listen(listen.first().copied().unwrap_or_else(|| natt(&config.listen[0])), error);
-    Streams::new(&listen, shared, most).map_err(refused)
+    Streams::new(&listen, config.shards).map_err(refused)
 }
 
 /// An order that all shards get, as this one shall have it.

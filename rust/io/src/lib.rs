@@ -62,5 +62,5 @@ pub use mobike_esp::Counters as ChildCounters;
 pub use packets::Packets;
 pub use park::{Record, Unusable, Verdict};
 pub use plane::{esp_suite, sequence_numbers, userspace_knows};
-pub use solo::{Carries, Outgoing, Solo};
+pub use solo::{Carries, InStream, Outgoing, Solo};
 pub use words::{ChildUp, Event, Operation, Order};

@@ -10,124 +10,36 @@
 //! ```
 
 mod hearsay;
+mod links;
+mod outside;
 mod streams;
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
-use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use mobike_esp::{Counters as ChildCounters, OuterPath, SaPairId, SealError, TableCounters};
-use mobike_ike::{ChildId, Counters, Engine, Nanos, Path, SaId};
+use mobike_esp::SaPairId;
+use mobike_ike::{Engine, Nanos, Path, SaId};
 
-use crate::batch::{BATCH, DATAGRAM, ReceiveBatch, SendBatch, send_parts};
-use crate::classify::{Kind, MARKER, classify};
+pub(crate) use self::links::{Letter, Links, Totals};
+use crate::batch::{BATCH, DATAGRAM, ReceiveBatch, SendBatch};
+use crate::classify::{Kind, classify};
 use crate::clock;
 use crate::counters::IoCounters;
 use crate::inner::Inner;
-use crate::join::{Join, Leaving, Stays};
-use crate::mailbox::{Mailbox, Ring};
+use crate::join::Join;
 use crate::packets::Packets;
-use crate::park::{Keeper, Record, Verdict};
+use crate::park::{Record, Verdict};
 use crate::plane::Plane;
 use crate::plug::Plugs;
 use crate::socket::UdpSocket;
 use crate::streams::Streams;
-use crate::streams::one::Stream;
 use crate::sys;
-use crate::too_big::{Teller, may_be_cut};
-use crate::width::{SHORT, Widths};
+use crate::too_big::Teller;
+use crate::width::Widths;
 use crate::words::{Event, Operation, Order};
-
-/// Datagrams and packets that other shards may leave waiting here; beyond that they are dropped and counted.
-const HANDED_OVER: usize = 4096;
 
 /// Letters read in one turn: a fleet that connects all at once must not keep a shard from its sockets.
 const LETTERS: usize = 64;
-
-/// What comes through a shard's mailbox.
-pub(crate) enum Letter {
-    Order(Order),
-    /// A datagram that another shard received, and what that shard found it to be.
-    Datagram {
-        path: Path,
-        kind: Kind,
-        bytes: Box<[u8]>,
-    },
-    /// An inner packet that `tried` shards have no route for.
-    Inner {
-        tried: u8,
-        packet: Box<[u8]>,
-    },
-    /// A datagram of ours cannot be delivered, somebody says; so many shards have not sent it.
-    Unreachable {
-        tried: u8,
-        path: Path,
-        quoted: Box<[u8]>,
-    },
-    /// A stream whose first message is for an SA here.
-    Stream(Box<Stream>),
-    AskTotals(Sender<Totals>),
-    /// IKE SAs that changed since they were last told, at most so many.
-    AskChanged(usize, Sender<Vec<SaId>>),
-    /// These with their notes, as records; they go on.
-    AskRecords(Vec<(SaId, Box<[u8]>)>, Sender<Vec<(SaId, Record)>>),
-    /// Take these back; whether each is stale.
-    Resume(Vec<(Record, bool)>, Sender<Vec<Verdict>>),
-    /// All IKE SAs as records, with those of these notes that are theirs; then stop, without a word to peers.
-    Park(Arc<HashMap<SaId, Box<[u8]>>>, Sender<Vec<(SaId, Record)>>),
-    AskChild(ChildId, Sender<Option<ChildCounters>>),
-    Stop,
-}
-
-/// What a shard has counted.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Totals {
-    pub(crate) ike: Counters,
-    pub(crate) io: IoCounters,
-    pub(crate) esp: Option<TableCounters>,
-    pub(crate) children: u64,
-}
-
-impl Totals {
-    pub(crate) fn of(join: &Join, io: IoCounters) -> Totals {
-        let esp = join.plane.esp.as_ref();
-        Totals {
-            ike: *join.engine.counters(),
-            io,
-            esp: esp.map(|esp| esp.totals()),
-            children: esp.map_or(0, |esp| esp.len() as u64),
-        }
-    }
-}
-
-/// Who else there is.
-pub(crate) struct Links {
-    pub(crate) index: u8,
-    /// Mailboxes of all shards, this one included.
-    pub(crate) mailboxes: Arc<[Mailbox<Letter>]>,
-    pub(crate) ring: Arc<Ring<Event>>,
-    /// Seals what is written down.
-    pub(crate) keeper: Option<Arc<Keeper>>,
-}
-
-impl Links {
-    fn own(&self) -> &Mailbox<Letter> {
-        &self.mailboxes[usize::from(self.index)]
-    }
-
-    /// Is this somebody else's? A shard number that does not exist is ours, to be counted by whoever knows no such SPI.
-    fn is_elsewhere(&self, shard: u8) -> bool {
-        shard != self.index && usize::from(shard) < self.mailboxes.len()
-    }
-
-    fn hand_over(&self, shard: u8, letter: Letter, counters: &mut IoCounters) {
-        match self.mailboxes[usize::from(shard)].put_bounded(letter, HANDED_OVER) {
-            Ok(()) => counters.handed_over += 1,
-            Err(_) => counters.hand_over_full += 1,
-        }
-    }
-}
 
 /// The shard. Everything it needs per packet is allocated once.
 pub(crate) struct Shard {
@@ -461,81 +373,6 @@ impl Inside {
                 }
             }
             Err(_) => counters.esp_without_plane += 1,
-        }
-    }
-}
-
-impl Outside {
-    fn transmit(&mut self, now: Nanos, join: &mut Join, transmit: &mobike_ike::Transmit) {
-        let path = transmit.path;
-        if self.plugs.is_out(path.local.ip()) {
-            self.counters.unplugged += 1;
-            return;
-        }
-        if path.is_stream() {
-            return self.transmit_in_stream(now, join, transmit);
-        }
-        let marked = path.local.port() == self.natt_port && !transmit.keepalive;
-        let marker: &[u8] = if marked { &MARKER } else { &[] };
-        send_parts(&mut self.send, &self.sockets, path, &[marker, &transmit.bytes], &mut self.counters);
-    }
-
-    /// An inner packet on its way out: sealed into the send buffer, or given to the next shard if no Child SA here has
-    /// a route for it and not all have been asked.
-    fn seal(&mut self, now: Nanos, inside: &mut Inside, links: &Links, packet: &[u8], tried: u8) {
-        if self.send.is_full() {
-            self.send.flush(&self.sockets, &mut self.counters);
-        }
-        let Outside { send, widths, counters, .. } = self;
-        let most = |outer: &OuterPath, suite| {
-            let fits = packet.len() <= SHORT || may_be_cut(packet);
-            if fits { usize::MAX } else { widths.most_inner(now, outer, suite, counters) }
-        };
-        let Leaving { path, length, sa } = match inside.join.seal(now, packet, send.buffer(), most) {
-            Ok(sealed) => sealed,
-            Err(Stays::Refused(SealError::TooLong { most, outer })) => {
-                return self.refuse_long(now, inside, packet, most, &outer);
-            }
-            Err(Stays::Refused(SealError::NoRoute)) if usize::from(tried) + 1 < links.mailboxes.len() => {
-                let next = (usize::from(links.index) + 1) % links.mailboxes.len();
-                let letter = Letter::Inner { tried: tried + 1, packet: packet.into() };
-                links.hand_over(next as u8, letter, &mut self.counters);
-                return;
-            }
-            // Counted by the table.
-            Err(Stays::Refused(_)) => return,
-            Err(Stays::NoPlane) => {
-                self.counters.esp_without_plane += 1;
-                return;
-            }
-            Err(Stays::Plain) => {
-                self.counters.esp_plain += 1;
-                return;
-            }
-        };
-        if self.plugs.is_out(path.local.ip()) {
-            self.counters.unplugged += 1;
-            return;
-        }
-        self.counters.inner_out += 1;
-        if path.is_stream() {
-            return self.push_in_stream(now, inside, (path, sa.slot()), length);
-        }
-        self.send.push(&self.sockets, path, length, &mut self.counters);
-    }
-
-    /// An inner packet is longer than its path takes: its sender learns it as from any router (RFC 4301 section 8.2).
-    fn refuse_long(&mut self, now: Nanos, inside: &mut Inside, packet: &[u8], most: usize, outer: &OuterPath) {
-        match self.teller.tell(now, packet, most) {
-            Some(answer) => {
-                self.counters.inner_too_big += 1;
-                inside.inner.deliver(&answer, &mut self.counters);
-            }
-            None => self.counters.inner_too_big_untold += 1,
-        }
-        if let Some(mtu) = self.widths.news(outer) {
-            let text = format!("{outer} takes packets of {mtu} bytes: inner packets of up to {most} pass");
-            inside.join.held.push_back(Event::Notice { kind: "path_mtu", text });
         }
     }
 }

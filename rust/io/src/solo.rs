@@ -1,6 +1,7 @@
 //! One shard without sockets, threads, clock or entropy: who calls brings datagrams, time and chance. For simulations, in
 //! which the same engine and the same userspace ESP must do the same thing again for the same seed.
 
+mod streams;
 #[cfg(test)]
 mod worn;
 
@@ -20,6 +21,8 @@ use crate::plane::{self, Plane};
 use crate::shard::Totals;
 use crate::words::{Event, Order};
 use crate::{ChildCounters, packets};
+
+pub use self::streams::InStream;
 
 /// What a datagram on its way out carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +52,7 @@ pub struct Solo {
     keeper: Option<Keeper>,
     natt_port: u16,
     out: VecDeque<Outgoing>,
+    in_streams: VecDeque<InStream>,
     inner: VecDeque<Vec<u8>>,
     counters: IoCounters,
     scratch: Box<[u8]>,
@@ -71,6 +75,7 @@ impl Solo {
             keeper,
             natt_port: config.natt_port,
             out: VecDeque::new(),
+            in_streams: VecDeque::new(),
             inner: VecDeque::new(),
             counters: IoCounters::default(),
             scratch: vec![0; DATAGRAM].into_boxed_slice(),
@@ -140,6 +145,10 @@ impl Solo {
         self.join.settle(now);
         while let Some(transmit) = self.join.poll_transmit() {
             let path = transmit.path;
+            if path.is_stream() {
+                self.put_in_stream(&transmit);
+                continue;
+            }
             let marked = path.local.port() == self.natt_port && !transmit.keepalive;
             let marker: &[u8] = if marked { &MARKER } else { &[] };
             let carries = if transmit.keepalive { Carries::Keepalive } else { Carries::Ike };
@@ -198,11 +207,14 @@ impl Solo {
     /// A plain packet into the tunnels; false where it found no way, which is counted.
     pub fn inner_send(&mut self, now: Nanos, packet: &[u8]) -> bool {
         match self.join.seal(now, packet, &mut self.scratch, |_, _| usize::MAX) {
-            Ok(Leaving { path, length, .. }) => {
+            Ok(Leaving { path, length, sa }) => {
                 self.counters.inner_out += 1;
                 self.join.tell(now);
                 let bytes = self.scratch.get(..length).unwrap_or_default().to_vec();
-                self.send(Outgoing { path, bytes, carries: Carries::Esp });
+                match path.is_stream() {
+                    true => self.put_esp_in_stream(path, sa, bytes),
+                    false => self.send(Outgoing { path, bytes, carries: Carries::Esp }),
+                }
                 if self.join.plane.esp.as_ref().is_some_and(|esp| esp.has_events()) {
                     self.settle(now);
                 }

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
 use mobike_ike::crypto::SecretBytes;
-use mobike_ike::{ChildId, HalfOpenLimits, Nanos, SaId};
+use mobike_ike::{ChildId, HalfOpenLimits, Nanos, SaId, StreamUse};
 use mobike_io::{Carries, CoreConfig, Order, PlaneConfig, Solo};
 
 use crate::events::{self, Memory};
@@ -153,6 +153,64 @@ impl SimCore {
         })
     }
 
+    /// All that wants to leave in streams (RFC 9329), oldest first: path, octets without their length, what they carry,
+    /// the place of the IKE SA whose stream it is, and whether it went this way before.
+    fn take_in_streams<'py>(&self, py: Python<'py>) -> PyResult<Vec<InStream<'py>>> {
+        let all: Vec<_> = self.solo().take_in_streams().collect();
+        if all.is_empty() {
+            return Ok(Vec::new());
+        }
+        events::write(py, &self.names, &self.memory, |writer| {
+            let one = |out: mobike_io::InStream| {
+                let bytes = PyBytes::new(py, &out.bytes);
+                Ok((writer.path(out.path)?, bytes, word(out.carries), out.place, out.again))
+            };
+            all.into_iter().map(one).collect()
+        })
+    }
+
+    /// A message came in over a stream on this path. The place of the IKE SA that is on it now; None if none is.
+    #[pyo3(signature = (now, over, data, /))]
+    fn handle_message(&self, py: Python<'_>, now: u64, over: &Bound<'_, PyAny>, data: &[u8]) -> PyResult<Option<u32>> {
+        let over = path(over)?;
+        let mut bytes = data.to_vec();
+        Ok(py.detach(|| self.solo().handle_message(Nanos(now), over, &mut bytes)))
+    }
+
+    /// A stream for the IKE SA in this place is open.
+    #[pyo3(signature = (now, place, over, /))]
+    fn stream_opened(&self, py: Python<'_>, now: u64, place: u32, over: &Bound<'_, PyAny>) -> PyResult<()> {
+        let over = path(over)?;
+        py.detach(|| self.solo().handle_stream_opened(Nanos(now), place, over));
+        Ok(())
+    }
+
+    /// A stream that was opened for the IKE SA in this place ended.
+    #[pyo3(signature = (now, place, over, /))]
+    fn stream_lost(&self, py: Python<'_>, now: u64, place: u32, over: &Bound<'_, PyAny>) -> PyResult<()> {
+        let over = path(over)?;
+        py.detach(|| self.solo().handle_stream_lost(Nanos(now), place, over));
+        Ok(())
+    }
+
+    /// What the IKE SA in this place does with a stream on this path: gone, left, half-open or in-use.
+    #[pyo3(signature = (place, over, /))]
+    fn stream_use(&self, place: u32, over: &Bound<'_, PyAny>) -> PyResult<&'static str> {
+        let over = path(over)?;
+        Ok(match self.solo().stream_use(place, over) {
+            StreamUse::Gone => "gone",
+            StreamUse::Left => "left",
+            StreamUse::HalfOpen => "half-open",
+            StreamUse::InUse => "in-use",
+        })
+    }
+
+    /// May a stream be opened for the IKE SA in this place? Its initiator may.
+    #[pyo3(signature = (place, /))]
+    fn may_open_stream(&self, place: u32) -> bool {
+        self.solo().may_open_stream(place)
+    }
+
     /// Plain packets into the tunnels; how many found a way.
     #[pyo3(signature = (now, packets, /))]
     fn inner_send(&self, now: u64, packets: Vec<Bound<'_, PyBytes>>) -> usize {
@@ -212,6 +270,7 @@ impl SimCore {
 }
 
 type Transmit<'py> = (Bound<'py, PyAny>, Bound<'py, PyBytes>, &'static str);
+type InStream<'py> = (Bound<'py, PyAny>, Bound<'py, PyBytes>, &'static str, u32, bool);
 
 impl SimCore {
     fn solo(&self) -> MutexGuard<'_, Solo> {

@@ -221,6 +221,17 @@ class Rig:
             """,
         )
 
+    def drop_udp(self, ns: Namespace) -> None:
+        """A firewall in `ns` that lets no UDP pass and tells nobody; `heal` takes it away."""
+        _nft(
+            ns,
+            """
+            add table inet hole
+            add chain inet hole in { type filter hook prerouting priority raw; }
+            add rule inet hole in meta l4proto udp drop
+            """,
+        )
+
     def unreachable(self, src: str, dst: str) -> None:
         """The router has no way from `src` to `dst` any more, and says so: ICMP host unreachable."""
         family = f"-{ip_address(src).version}"

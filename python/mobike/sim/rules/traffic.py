@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_network
 from typing import ClassVar, Final, NamedTuple
 
-from mobike.address import Endpoint, Ip, Path, SaId
+from mobike.address import Endpoint, Ip, Path, SaId, Transport
 from mobike.commands import Command, Profile
 from mobike.dataplane.operations import MoveSa, Operation
 from mobike.events import ChildUp, Event, IkeSaDown, IkeSaResumed, IkeSaUp, PeerMoved, PlaneRefused, Role
@@ -152,7 +152,7 @@ class Proven(_OfEsp):
                 proof.proven |= to
 
     def judge(self, host: Host, life: Life, path: Path) -> None:
-        if self._is_unproven(host, life, path.remote):
+        if self._is_unproven(host, life, path):
             self.broken(host, f"ESP of SA {life.up.sa:#x} goes to {path.remote}, which nobody has proven")
 
     def told(self, host: Host, event: Event) -> None:
@@ -166,7 +166,7 @@ class Proven(_OfEsp):
                     early.theirs.delivered.add(early.place)
                     ours.proven |= early.delivered
         life = self.lives.get(host, event.sa) if isinstance(event, PeerMoved) and event.verified else None
-        if isinstance(event, PeerMoved) and life is not None and self._is_unproven(host, life, event.path.remote):
+        if isinstance(event, PeerMoved) and life is not None and self._is_unproven(host, life, event.path):
             self.broken(host, f"{event}, but nobody has proven that address")
 
     def _inherit(self, host: Host, event: Event) -> None:
@@ -195,7 +195,10 @@ class Proven(_OfEsp):
             # An identifier of a probe with the old keys proves as much in the peer's next one, with the new keys.
             new.delivered = old.delivered
 
-    def _is_unproven(self, host: Host, life: Life, to: Endpoint) -> bool:
+    def _is_unproven(self, host: Host, life: Life, path: Path) -> bool:
+        to = path.remote
+        if path.transport is Transport.TCP:
+            return False  # who opened a stream has received there (RFC 9329 section 7.1)
         if life.up.role is not Role.RESPONDER or not _proves_first(life.profile, to.ip):
             return False
         return to not in self._proof(host, life.spi).proven

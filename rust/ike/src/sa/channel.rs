@@ -163,7 +163,7 @@ impl Channel {
         self.fragments = true;
     }
 
-    /// Messages leave over this path from now on: those over a stream in one piece (RFC 9329 section 7.4).
+    /// Messages leave over this path from now on: those over a stream in one piece (RFC 9329 section 7.5).
     pub fn take(&mut self, path: Path) {
         self.take_stream(path.is_stream());
     }

@@ -587,7 +587,7 @@ impl Established {
         if self.keepalive_at <= now {
             self.keepalive_at = now + self.profile.nat_keepalive;
             if self.path.is_stream() {
-                return; // what keeps a stream open is the stream's business (RFC 9329 section 6.7)
+                return; // what keeps a stream open is the stream's business (RFC 9329 section 6.6)
             }
             ctx.counters.keepalives_sent += 1;
             let bytes = Arc::from(KEEPALIVE);

@@ -51,7 +51,7 @@ pub fn detect(payloads: &Payloads<'_>, spis: Spis, path: Path) -> Option<Detecte
     };
     let first = hashes(NotifyType::NAT_DETECTION_DESTINATION_IP).next()?;
     hashes(NotifyType::NAT_DETECTION_SOURCE_IP).next()?;
-    // A stream passes NATs, whatever its ports look like on the other side (RFC 9329 section 6.6).
+    // A stream passes NATs, whatever its ports look like on the other side (RFC 9329 section 6.5).
     let nat = if path.is_stream() {
         NatView::default()
     } else {

@@ -11,6 +11,7 @@
 //! restart  a host ends and begins again
 //! forger   opens what engines sealed, and seals what they would not say
 //! keys     keys that sign
+//! wires    streams between hosts
 //! rules    what must hold after every step, whatever the story
 //! ```
 //!
@@ -32,6 +33,7 @@ pub mod net;
 pub mod pair;
 pub mod restart;
 pub mod rules;
+pub mod wires;
 pub mod world;
 
 pub use arrows::{Outcome, Told};

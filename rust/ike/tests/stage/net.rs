@@ -17,6 +17,8 @@ pub struct Net {
     latency: Vec<(HostId, Duration)>,
     unplugged: Vec<IpAddr>,
     holes: Vec<(IpAddr, IpAddr)>,
+    /// A firewall lets no datagram pass, and tells nobody.
+    pub no_udp: bool,
     /// NATs, first match.
     pub nats: Vec<Nat>,
     plans: Vec<(Which, Fate)>,
@@ -230,6 +232,9 @@ impl Net {
         let fate = self.plans.iter_mut().find_map(|(which, fate)| which.takes(told).then_some(&*fate));
         let scripted = if fate.is_none() { self.script.pop_front().flatten() } else { None };
         let copies = fated(copy, fate.or(scripted.as_ref()))?;
+        if self.no_udp {
+            return Err("no UDP passes");
+        }
         if self.holes.contains(&(local.ip(), remote.ip())) {
             return Err("black hole");
         }

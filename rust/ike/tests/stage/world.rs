@@ -12,6 +12,7 @@ use super::forger::{Forger, read_clear};
 use super::host::{Host, HostId};
 use super::net::{Copy, Net};
 use super::rules::Rules;
+use super::wires::{Wires, Written};
 
 /// A story never takes more steps: an exchange that does not end is a bug.
 const MAX_STEPS: usize = 2_000_000;
@@ -30,6 +31,8 @@ pub struct World {
     pub hosts: Vec<Host>,
     /// What lies between.
     pub net: Net,
+    /// And the streams.
+    pub wires: Wires,
     /// Every message that was put out.
     pub told: Vec<Told>,
     /// The keys of every IKE SA that came up, by the initiator's SPI.
@@ -50,6 +53,7 @@ impl World {
             now: Nanos(1_000_000_000),
             hosts: Vec::new(),
             net: Net::default(),
+            wires: Wires::default(),
             told: Vec::new(),
             keys: BTreeMap::new(),
             rules: Rules::default(),
@@ -131,7 +135,7 @@ impl World {
     pub fn next_due(&self) -> Option<Nanos> {
         let timers = self.hosts.iter().filter_map(|host| host.engine.poll_timeout());
         let flight = self.air.first_key_value().map(|((due, _), _)| *due);
-        timers.chain(flight).min().map(|due| due.max(self.now))
+        timers.chain(flight).chain(self.wires.next_due()).min().map(|due| due.max(self.now))
     }
 
     /// Let the next thing happen. `false` if nothing waits.
@@ -141,7 +145,9 @@ impl World {
         self.steps += 1;
         assert!(self.steps < MAX_STEPS, "the story does not end");
         self.now = due;
-        if let Some(flight) = self.air.first_entry()
+        if self.wires.next_due().is_some_and(|at| at <= due) {
+            self.arrive_by_wire();
+        } else if let Some(flight) = self.air.first_entry()
             && flight.key().0 <= due
         {
             let (index, copy) = flight.remove();
@@ -184,7 +190,7 @@ impl World {
     pub fn settle(&mut self) {
         let end = self.now + PATIENCE;
         while let Some(due) = self.next_due() {
-            if (self.air.is_empty() && due > self.now + QUIET) || due > end {
+            if (self.air.is_empty() && self.wires.next_due().is_none() && due > self.now + QUIET) || due > end {
                 return;
             }
             self.step();
@@ -230,7 +236,11 @@ impl World {
         self.told.iter().map(|told| format!("{}\n", opened(told))).collect()
     }
 
-    fn hand_over(&mut self, id: HostId, path: Path, mut bytes: Vec<u8>) {
+    pub(super) fn drain_now(&mut self, id: HostId) {
+        self.drain(id, None);
+    }
+
+    pub(super) fn hand_over(&mut self, id: HostId, path: Path, mut bytes: Vec<u8>) {
         self.rules.received(&self.hosts[id.0], &bytes);
         let now = self.now;
         self.hosts[id.0].engine.handle_datagram(now, path, &mut bytes);
@@ -290,8 +300,18 @@ impl World {
                 let same = self.told.iter().filter(|before| before.from == id && before.bytes == told.bytes).count();
                 told.copies_before = same as u32;
             }
+            let written = transmit.path.is_stream().then(|| self.write(id, &transmit));
+            if matches!(written, Some(Written::Spared)) {
+                continue;
+            }
             self.rules.sent(&self.hosts[id.0], &told);
-            self.take_off(told);
+            match written {
+                None => self.take_off(told),
+                Some(Written::No(why)) => self.told.push(Told { outcome: Outcome::Lost(why), ..told }),
+                Some(Written::Yes | Written::Spared) => {
+                    self.told.push(Told { outcome: Outcome::Delivered, ..told });
+                }
+            }
         }
         self.rules.after(&self.hosts[id.0], timer_at);
     }
@@ -327,7 +347,7 @@ impl World {
     }
 
     #[track_caller]
-    fn check(&self) {
+    pub(super) fn check(&self) {
         assert!(self.rules.violations.is_empty(), "rules broken:\n  {}", self.rules.violations.join("\n  "));
     }
 }

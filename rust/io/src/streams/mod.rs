@@ -26,6 +26,7 @@ use self::epoll::{Epoll, Interest, Ready};
 use self::limits::Strangers;
 use self::one::{Put, Stage, Stream};
 use crate::counters::IoCounters;
+use crate::sys;
 
 /// Streams of one shard.
 #[derive(Debug)]
@@ -36,7 +37,10 @@ pub(crate) struct Streams {
     resting: bool,
     places: Vec<Place>,
     free: Vec<u32>,
-    most: usize,
+    /// A part of 1/`shards` of this process's descriptors is for streams here.
+    shards: usize,
+    /// So many, once it was asked for: whoever opens none needs no more descriptors than it has.
+    most: Option<usize>,
     /// Those that others opened, by their four-tuple.
     accepted: HashMap<Path, u64>,
     /// Those that we opened, by path and the place of their IKE SA.
@@ -81,9 +85,9 @@ const LISTENERS: u64 = u64::MAX - 1024;
 
 impl Streams {
     /// Those that come in at `listen`, and those that we open.
-    pub(crate) fn new(listen: &[SocketAddr], shared: bool, most: usize) -> io::Result<Streams> {
+    pub(crate) fn new(listen: &[SocketAddr], shards: u8) -> io::Result<Streams> {
         let epoll = Epoll::new()?;
-        let listeners = listen.iter().map(|at| listener(*at, shared)).collect::<io::Result<Vec<_>>>()?;
+        let listeners = listen.iter().map(|at| listener(*at, shards > 1)).collect::<io::Result<Vec<_>>>()?;
         for (key, socket) in (LISTENERS..).zip(&listeners) {
             epoll.add(socket.as_raw_fd(), key, Interest::Read)?;
         }
@@ -93,7 +97,8 @@ impl Streams {
             resting: false,
             places: Vec::new(),
             free: Vec::new(),
-            most: most.min(limits::MOST),
+            shards: shards.into(),
+            most: None,
             accepted: HashMap::new(),
             opened: HashMap::new(),
             tried: HashMap::new(),
@@ -123,8 +128,13 @@ impl Streams {
         self.places.len() - self.free.len()
     }
 
+    fn most(&mut self) -> usize {
+        let shards = self.shards;
+        *self.most.get_or_insert_with(|| (sys::descriptors() / shards * 3 / 4).min(limits::MOST))
+    }
+
     fn add(&mut self, stream: Stream, interest: Interest) -> Option<u64> {
-        if self.len() >= self.most {
+        if self.len() >= self.most() {
             return None;
         }
         let index = self.free.pop().unwrap_or_else(|| {

@@ -270,7 +270,9 @@ fn drifted(seen: &PairSeen, told: &PairSeen) -> bool {
         (Some(now), Some(before)) => now.abs_diff(before) > TIME.max(before / 4),
         (now, before) => now.is_some() != before.is_some(),
     };
-    slower || seen.loss_permille.abs_diff(told.loss_permille) >= LOSS
+    // Who waits for a pair to be good again need not wait until it is told anyway.
+    let cleared = seen.loss_permille == 0 && told.loss_permille > 0;
+    slower || cleared || seen.loss_permille.abs_diff(told.loss_permille) >= LOSS
 }
 
 /// One direction.
