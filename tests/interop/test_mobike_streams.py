@@ -120,7 +120,7 @@ def test_a_client_behind_such_a_firewall_sets_up_in_a_stream_and_comes_home(tmp_
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.parametrize("who", ["client", "gateway"])
 def test_an_end_that_begins_again_goes_on_in_another_stream(tmp_path: Path, who: str, sign: signal.Signals) -> None:
-    with Rig() as rig, both(rig, tmp_path) as (client, gateway):
+    with Rig() as rig, both(rig, tmp_path, **PROBED) as (client, gateway):
         rig.drop_udp(rig.router)
         wait_carrier("tcp", client, gateway)
         with rig.pinger(rig.client, INNER, interval=INTERVAL) as pinger:

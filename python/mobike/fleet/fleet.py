@@ -6,7 +6,7 @@ from heapq import heappush
 from itertools import islice
 from typing import Any, Final, TypeAlias
 
-from mobike.address import Ip, Nanos, Path, SaId
+from mobike.address import Ip, Nanos, Path, SaId, Transport
 from mobike.commands import SERVE_ALL, Close, Command, TurnAway
 from mobike.dataplane.operations import Operation, Park
 from mobike.events import (
@@ -247,6 +247,8 @@ class Fleet(Redirects):
             Note("sa-resumed", "IKE SA with {} goes on after a restart, on {}{}", goes_on, up.sa, up.connection)
         )
         if up.role is Role.INITIATOR:
+            if session.path.transport is Transport.TCP:
+                turn.learn(session.pair.in_udp, Reach.SILENT)  # that is why it is in a stream
             self._addresses.add_inner(up.virtual_ips)
             self._upkeeps.settle(upkeep)
             upkeep.wanted = True

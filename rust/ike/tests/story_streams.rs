@@ -9,8 +9,7 @@ use mobike_ike::event::DownReason;
 use mobike_ike::{Credential, LocalProof, RemoteProof};
 use stage::keys::Key;
 use stage::{
-    CLIENT, Command, ExchangeType, GATEWAY, LTE, NattPorts, NotifyType, PROFILE, Pair, Path, Token, WAN, WIFI, ms,
-    secs,
+    CLIENT, Command, ExchangeType, GATEWAY, LTE, NattPorts, NotifyType, PROFILE, Pair, Path, Token, WAN, WIFI, ms, secs,
 };
 
 const INIT: ExchangeType = ExchangeType::IKE_SA_INIT;
@@ -53,7 +52,6 @@ fn one_sa(pair: &Pair) {
         assert!(host.downs().is_empty() && host.child_downs().is_empty(), "{}", host.name);
     }
 }
-
 
 #[test]
 fn an_ike_sa_is_set_up_in_a_stream_and_nothing_is_sent_twice() {
