@@ -1,5 +1,6 @@
 """Two cores over loopback in TCP (RFC 9329): set up there, moved there and home again, a stream that is cut."""
 
+import resource
 import select
 import socket
 import threading
@@ -166,3 +167,16 @@ def test_a_stream_that_is_cut_is_opened_anew_and_the_gateway_follows_to_the_newe
             gateway.wait_for(SaMoved)
             carries(phone, gateway, inner, 10)
         assert nonzero(phone.core)["ike_streams_lost"] == 2
+
+
+def test_only_who_opens_streams_asks_for_more_descriptors() -> None:
+    before, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    few = min(before, most, 512)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (few, most))
+    try:
+        with end(["127.0.52.7"]) as phone, end(["127.0.52.135"], tcp=True) as gateway:
+            assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == few
+            begin(phone, gateway, in_tcp(phone.path_to(gateway)))
+            assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == most
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (before, most))

@@ -11,6 +11,7 @@ from mobike.dataplane.operations import MoveSa
 from mobike.events import (
     AddressAdded,
     AddressRemoved,
+    IkeSaResumed,
     Moved,
     MoveRefused,
     Nat,
@@ -269,6 +270,23 @@ def test_ten_thousand_sas_come_home_by_one_test_in_paced_portions() -> None:
 def _answers(host: Host) -> list[Moved]:
     newest = {each.sa: each for each in host.commands if isinstance(each, Move)}
     return [Moved(each.sa, each.path, each.generation, Nat.NONE, Nanos(MS)) for each in newest.values()]
+
+
+def test_after_a_restart_an_sa_stays_in_its_stream_while_udp_is_silent() -> None:
+    before = host_on(in_tcp(path()))
+    ((_, notes),) = before.fleet.remember([ONE], before.now)
+    host = Host((AUTO,))
+    host.fleet.expect(1)
+    host.hears(AddressAdded(WIFI, "wlan0"))
+    host.hears(IkeSaResumed(up(on=in_tcp(path())), True, True, notes))
+    host.passes(SECOND)
+    assert host.moves() == [(ONE, WIFI_TCP)], "one update, which opens a stream"
+    host.hears(host.answer(ONE))
+    host.passes(40 * SECOND)
+    assert probes(host)[0] == ON_WIFI
+    probe_answers(host)
+    host.passes(SECOND)
+    assert host.moves()[-1] == (ONE, ON_WIFI)
 
 
 # --- what else there is --------------------------------------------------------------------------------------------
