@@ -119,7 +119,7 @@ class Relay:
                 threading.Thread(target=self.pump, args=(near, far), daemon=True).start()
 
     def pump(self, near: socket.socket, far: socket.socket) -> None:
-        with suppress(OSError):
+        with suppress(OSError, ValueError):  # both ends may be closed by `cut` meanwhile
             while True:
                 for ready in select.select([near, far], [], [])[0]:
                     octets = ready.recv(65_536)

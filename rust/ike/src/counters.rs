@@ -35,6 +35,8 @@ counters! {
     retransmissions,
     /// Streams for IKE SAs of ours that opened.
     streams_opened,
+    /// Set-ups that began anew in a stream, because UDP fell silent behind IKE_SA_INIT.
+    fallbacks,
     /// Streams of IKE SAs that ended while they were in use.
     streams_lost,
     /// A peer went on over a newer stream.

@@ -9,7 +9,8 @@ use mobike_ike::event::DownReason;
 use mobike_ike::{Credential, LocalProof, RemoteProof};
 use stage::keys::Key;
 use stage::{
-    CLIENT, Command, ExchangeType, GATEWAY, LTE, NattPorts, NotifyType, PROFILE, Pair, Path, Token, WAN, WIFI, ms, secs,
+    CLIENT, Command, ExchangeType, Fate, GATEWAY, LTE, NattPorts, NotifyType, PROFILE, Pair, Path, Token, WAN, WIFI,
+    Which, ms, secs,
 };
 
 const INIT: ExchangeType = ExchangeType::IKE_SA_INIT;
@@ -89,6 +90,41 @@ fn where_udp_is_silent_the_stream_has_its_turn_after_one_first_wait() {
     assert_eq!(pair.client().path(), in_stream(home()));
     let answered = pair.said(|told| told.answers(INIT)).next().expect("an answer").at;
     assert!(answered.since(began) < ms(600), "half a second for UDP, and a round trip or two");
+}
+
+#[test]
+fn where_only_ike_sa_init_passes_in_udp_the_order_begins_anew_in_a_stream() {
+    // IKE_SA_INIT -->  <--    IKE_AUTH --> .. --> .. -->    stream opens    IKE_SA_INIT -->  <--    IKE_AUTH -->  <--
+    for hybrid in [false, true] {
+        let mut pair = ready(1);
+        if hybrid {
+            let suites = vec!["aes256gcm16-prfsha384-x25519-ke1_ecp256".parse().expect("a suite")];
+            let both = suites.clone();
+            pair = pair
+                .client_profile(|profile| profile.ike_suites = suites)
+                .gateway_profile(|profile| profile.ike_suites = both);
+        }
+        let behind = if hybrid { ExchangeType::IKE_INTERMEDIATE } else { ExchangeType::IKE_AUTH };
+        pair.net.plan(Which::of(CLIENT).request(behind).always(), Fate::Lose);
+        let began = pair.now;
+        connect(&mut pair, &[Pair::init_path(WIFI, WAN), in_stream(home())]);
+        one_sa(&pair);
+        assert_eq!(pair.client().path(), in_stream(home()));
+        assert_eq!(pair.client().count("fallbacks"), 1);
+        assert_eq!(pair.client().up().token, Some(Token(7)));
+        let last = pair.told.iter().rfind(|told| told.arrived()).expect("an answer").at;
+        assert!(last.since(began) < secs(8), "{:?}", last.since(began));
+    }
+}
+
+#[test]
+fn who_knows_no_streams_goes_on_asking_in_udp() {
+    let mut pair = ready(1);
+    pair.net.plan(Which::of(CLIENT).request(ExchangeType::IKE_AUTH).always(), Fate::Lose);
+    connect(&mut pair, &[Pair::init_path(WIFI, WAN)]);
+    assert!(pair.client().ups().is_empty());
+    assert_eq!(pair.client().count("fallbacks"), 0);
+    assert_eq!(pair.client().failures().len(), 1);
 }
 
 #[test]

@@ -32,7 +32,7 @@ use crate::sa::exchange::init_initiator::Order;
 use crate::sa::exchange::proof::{self, Asked, Ours, Parked, Proof};
 use crate::sa::exchange::reauth::{self, Old};
 use crate::sa::exchange::traffic;
-use crate::sa::exchange::{addresses, eap_initiator, expire, init_initiator, offers, ppk, redirect};
+use crate::sa::exchange::{addresses, eap_initiator, expire, fallback, init_initiator, offers, ppk, redirect};
 use crate::sa::path::Detected;
 use crate::sa::timers::{Retry, patience};
 use crate::sa::window::Ask;
@@ -366,6 +366,12 @@ impl Authenticating {
         fail(ctx, &self.order, self.path, why);
     }
 
+    /// Over, but the order stands.
+    pub fn abandon(self, ctx: &mut Context) -> (Order, SaId) {
+        ctx.children.release(self.child);
+        (self.order, self.id)
+    }
+
     /// Our SPI and keys.
     #[must_use]
     pub fn channel(&self) -> &Channel {
@@ -485,6 +491,9 @@ pub fn on_timeout(sa: &mut Sa, ctx: &mut Context, now: Nanos) {
             asking.fail(ctx, ConnectError::NoAnswer { tried_for, heard: None });
         }
     } else if now >= asking.retry.next {
+        if fallback::is_due(asking.path, &asking.order.paths, asking.retry.tries) {
+            return fallback::begin_anew(sa, ctx, now);
+        }
         asking.retry.again(now, &asking.order.profile.retransmit, &mut ctx.random);
         ctx.send_again(asking.path, Arc::clone(&asking.request));
     }

@@ -129,7 +129,18 @@ const DOUBT: Duration = Duration::from_secs(8);
 
 /// Begin. The place and SPI are the engine's choice.
 pub fn connect(ctx: &mut Context, now: Nanos, id: SaId, spi_i: u64, order: Order) -> Result<Connecting, ConnectError> {
-    let connecting = prepare(ctx, now, id, spi_i, order).map_err(|failed| failed.1)?;
+    connect_or_return(ctx, now, id, spi_i, order).map_err(|failed| failed.1)
+}
+
+/// The same; an order that cannot be begun comes back.
+pub fn connect_or_return(
+    ctx: &mut Context,
+    now: Nanos,
+    id: SaId,
+    spi_i: u64,
+    order: Order,
+) -> Result<Connecting, Box<(Order, ConnectError)>> {
+    let connecting = prepare(ctx, now, id, spi_i, order)?;
     ctx.send(connecting.order.paths[0], Arc::clone(&connecting.request));
     Ok(connecting)
 }

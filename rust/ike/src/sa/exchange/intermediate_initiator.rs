@@ -18,6 +18,7 @@ use crate::sa::Sa;
 use crate::sa::channel::{Channel, Opened, Outgoing};
 use crate::sa::context::Context;
 use crate::sa::exchange::auth_initiator::{self, Agreed};
+use crate::sa::exchange::fallback;
 use crate::sa::exchange::init_initiator::Order;
 use crate::sa::timers::{Retry, patience};
 use crate::wire::{ExchangeType, KeMethod as KeNumber, KeyExchange, NotifyType, Payload, Payloads};
@@ -151,6 +152,9 @@ pub fn on_timeout(sa: &mut Sa, ctx: &mut Context, now: Nanos) {
             asking.fail(ctx, ConnectError::NoAnswer { tried_for, heard: None });
         }
     } else if now >= asking.retry.next {
+        if fallback::is_due(asking.agreed.path, &asking.agreed.order.paths, asking.retry.tries) {
+            return fallback::begin_anew(sa, ctx, now);
+        }
         asking.retry.again(now, &asking.agreed.order.profile.retransmit, &mut ctx.random);
         ctx.send_again(asking.agreed.path, Arc::clone(&asking.request));
     }

@@ -19,6 +19,7 @@
 //! admission        what of it policy refuses           retrial          what is asked anew after a NAT was seen
 //! away             the initiator vanishes for a while, by agreement
 //! repair           ESP over another path than agreed: asked about first, followed after
+//! fallback         from UDP that lets only IKE_SA_INIT pass, into a stream
 //! streams          an IKE SA on a TCP stream that opens, ends, is followed by another
 //! ppk              a key that both ends share besides
 //! proof            AUTH: what it proves, how ours is made; peers that wait to be judged
@@ -39,6 +40,7 @@ pub mod eap;
 pub mod eap_initiator;
 pub mod eap_responder;
 pub mod expire;
+pub mod fallback;
 pub mod fit;
 pub mod follow_up;
 pub mod hint;
