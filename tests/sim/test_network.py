@@ -7,7 +7,7 @@ import pytest
 
 from mobike.address import Endpoint
 from mobike.sim.nat import Nat
-from mobike.sim.network import Link, Network, Weather
+from mobike.sim.network import NO_UDP, Link, Network, Weather
 from mobike.sim.world import MS, SECOND, World
 
 A = Endpoint(ip_address("192.0.2.1"), 4500)
@@ -130,3 +130,35 @@ def test_the_same_seed_gives_the_same_weather_and_another_seed_another() -> None
         return ends.came
 
     assert run(1) == run(1) != run(2)
+
+
+def test_a_firewall_lets_segments_pass_and_no_datagram_and_tells_nobody() -> None:
+    for blocked in ("one", "other"):
+        ends = Ends()
+        ends.other.receive_segment = ends._take
+        ends.network.links[blocked].no_udp = True
+        ends.send(count=3)
+        ends.network.send(ends.one, A, B, b"segment", stream=True)
+        ends.world.run_until(2 * SECOND)
+        assert [data for _, _, data in ends.came] == [b"segment"]
+        assert ends.network.lost[NO_UDP] == 3
+        assert ends.network.works(ends.one, ends.other, stream=True)
+        assert not ends.network.works(ends.one, ends.other)
+        ends.network.heal()
+        ends.send()
+        assert len(ends.came) == 2
+
+
+def test_a_nat_gives_streams_ports_of_their_own_that_last() -> None:
+    nat = Nat(ip_address("203.0.113.7"), Random(1), expiry=30 * SECOND)
+    ends = Ends(nat=nat)
+    seen: list[Endpoint] = []
+    ends.other.receive_segment = lambda _own, sender, _data: seen.append(sender)
+    for _ in range(2):
+        ends.network.send(ends.one, A, B, b"segment", stream=True)
+        ends.world.run_until(ends.world.now + 600 * SECOND)
+    nat.forget()
+    ends.network.send(ends.one, A, B, b"segment", stream=True)
+    ends.world.run_until(ends.world.now + SECOND)
+    assert seen[0] == seen[1] != seen[2]
+    assert {each.ip for each in seen} == {nat.outside}
