@@ -34,7 +34,8 @@ fn home() -> Path {
 
 fn connect(pair: &mut Pair, paths: &[Path]) {
     let natt = NattPorts { local: 4500, remote: 4500 };
-    pair.order(CLIENT, Command::Connect { token: Token(7), profile: PROFILE, paths: paths.to_vec(), natt });
+    let (token, paths) = (Token(7), paths.to_vec());
+    pair.order(CLIENT, Command::Connect { token, profile: PROFILE, paths, natt, redirected_from: None });
     pair.settle();
 }
 
