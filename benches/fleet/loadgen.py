@@ -41,6 +41,7 @@ from mobike.commands import (
     Retransmit,
     SetProfile,
 )
+from mobike.dataplane.operations import ChildOrder
 from mobike.events import (
     Authorise,
     ChildUp,
@@ -54,7 +55,7 @@ from mobike.events import (
     Question,
 )
 
-Told: TypeAlias = CoreEvent | PlaneEvent | Question
+Told: TypeAlias = CoreEvent | PlaneEvent | Question | ChildOrder
 
 TAKE = 1024
 STALL_S = 30.0

@@ -9,11 +9,12 @@ from typing import Literal, final
 
 from mobike.address import ChildId, Ip, Nanos, Path, SaId
 from mobike.commands import Command
-from mobike.dataplane.operations import Operation
+from mobike.dataplane.operations import ChildOrder, Operation
 from mobike.events import CoreEvent, PlaneEvent, Question
 
 __all__ = [
     "Core",
+    "SealedKeys",
     "SimCore",
     "check_esp_proposal",
     "check_identity",
@@ -52,7 +53,8 @@ class Core:
         """Listen, open the TUN device if there is one, and start the threads; when this returns they work.
 
         `listen` are addresses; "0.0.0.0" and "::" stand for all of a family. `inner` is "none", "port" or "tun";
-        `plane` is "userspace" or "null". `half_open_lifetime` is in nanoseconds, `tun_mtu` in bytes. `seed` (32 bytes)
+        `plane` is "userspace", "kernel" or "null"; with "kernel", Child SAs are told as `InstallChild` and
+        wait for `PlaneWord`. `half_open_lifetime` is in nanoseconds, `tun_mtu` in bytes. `seed` (32 bytes)
         makes chance repeatable and is for tests alone. `prefix_limits` are what strangers from one prefix may cost:
         `v4`, `v6`, `network_v4`, `network_v6` (bits), `cookie_threshold`, `max`, `network_times`,
         `forgiven_per_second`, `failure_costs`, `tracked`; `puzzle_limits` when they must solve puzzles: `threshold`,
@@ -64,7 +66,7 @@ class Core:
     def submit(self, orders: Iterable[Command | Operation], /) -> None:
         """Give orders, all or none: ValueError or TypeError names the one that makes no sense; nothing is done then."""
 
-    def take_events(self, limit: int, /) -> list[CoreEvent | PlaneEvent | Question]:
+    def take_events(self, limit: int, /) -> list[CoreEvent | PlaneEvent | Question | ChildOrder]:
         """At most `limit` events, oldest first; at once."""
 
     def event_fd(self) -> int:
@@ -140,7 +142,10 @@ class SimCore:
         max_sas: int = 1 << 20,
         store_key: bytes | None = None,
     ) -> SimCore:
-        """All that chance decides follows from `seed` (32 bytes). The rest is as with `Core`."""
+        """All that chance decides follows from `seed` (32 bytes). The rest is as with `Core`.
+
+        `plane="kernel"`: ESP is done here, from the moment on in which `ChildInstalled` is submitted.
+        """
 
     def submit(self, orders: Iterable[Command | Operation], now: Nanos, /) -> None:
         """Give orders, all or none: ValueError or TypeError names the one that makes no sense; nothing is done then."""
@@ -157,7 +162,7 @@ class SimCore:
     def poll_timeout(self) -> Nanos | None:
         """When `handle_timeout` wants to be called; None if nothing waits."""
 
-    def take_events(self, limit: int, /) -> list[CoreEvent | PlaneEvent | Question]:
+    def take_events(self, limit: int, /) -> list[CoreEvent | PlaneEvent | Question | ChildOrder]:
         """At most `limit` events, oldest first."""
 
     def has_events(self) -> bool:
@@ -208,6 +213,21 @@ class SimCore:
 
     def child_counters(self, child: ChildId, /) -> dict[str, int] | None:
         """What a Child SA has carried; None if there is none, or no userspace plane."""
+
+@final
+class SealedKeys:
+    """Keys of one Child SA in both directions, as `mobike.dataplane.operations.SealedKeys` says."""
+
+    def lengths(self) -> tuple[int, int]:
+        """Octets of a direction: of encryption with the salt behind it, and of integrity."""
+
+    def write(
+        self, buffer: bytearray, /, *, inbound: bool, encryption_at: int, integrity_at: int | None = None
+    ) -> None:
+        """Put the keys of a direction into `buffer`, at these offsets. ValueError: they do not fit, or are wiped."""
+
+    def wipe(self) -> None:
+        """Forget them now."""
 
 def check_ike_proposal(text: str, /) -> str:
     """The proposal as it is written in full; ValueError names the part that is wrong."""

@@ -12,6 +12,7 @@ from typing import TypeVar
 from mobike import _core
 from mobike.address import Endpoint, Ip, Path, Token
 from mobike.commands import SECOND, Connect, Pool, Profile, Retransmit, SetLocalAddresses, SetProfile
+from mobike.dataplane.operations import ChildOrder
 from mobike.events import CoreEvent, PlaneEvent, Question
 
 PATIENCE = 10.0
@@ -52,7 +53,7 @@ class End:
     addresses: tuple[Ip, ...]
     ike_port: int
     natt_port: int
-    events: list[CoreEvent | PlaneEvent | Question] = field(default_factory=list)
+    events: list[CoreEvent | PlaneEvent | Question | ChildOrder] = field(default_factory=list)
     seen: int = 0
     packets: list[bytes] = field(default_factory=list)
 

@@ -120,7 +120,7 @@ def test_a_port_that_is_taken_is_named() -> None:
         ({"listen": ["127.0.3.1"], "shards": 0}, "shards"),
         ({"listen": ["127.0.3.1"], "shards": 17}, "shards"),
         ({"listen": ["127.0.3.1"], "inner": "pipe"}, "inner"),
-        ({"listen": ["127.0.3.1"], "plane": "kernel"}, "plane"),
+        ({"listen": ["127.0.3.1"], "plane": "xfrm"}, "plane"),
         ({"listen": ["127.0.3.1"], "seed": b"short"}, "seed"),
         ({"listen": ["127.0.3.1"], "ike_port": 0}, "port 0"),
         ({"listen": ["127.0.3.1"], "shards": 2, "pin_cpus": [0]}, "processors"),

@@ -22,6 +22,7 @@ from mobike.address import Endpoint, Nanos, Token
 from mobike.address import Path as NetPath
 from mobike.cli.demo.configs import free_ports
 from mobike.commands import SECOND, Connect, Profile, Retransmit, SetProfile
+from mobike.dataplane.operations import ChildOrder
 from mobike.events import ChildUp, CoreEvent, IkeSaUp, PlaneEvent, Question
 from mobike.inner.pinger import Pinger
 from tests.cli.ends import KEY, End, end_daemon, start_daemon, until
@@ -159,7 +160,7 @@ class Client:
     core: _core.Core
     addresses: tuple[IPv4Address, ...]
     ports: tuple[int, int]
-    events: list[CoreEvent | PlaneEvent | Question] = field(default_factory=list)
+    events: list[CoreEvent | PlaneEvent | Question | ChildOrder] = field(default_factory=list)
     seen: int = 0
     up: IkeSaUp | None = None
 

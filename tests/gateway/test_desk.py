@@ -1,11 +1,9 @@
 """What the API is told by the real fleet: explanations, orders that hold, links that are avoided."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pytest
 
-from mobike.address import ChildId
 from mobike.events import OperatorAvoid, OperatorEvent, OperatorMove, OperatorUnpin
 from mobike.facade import NotFound, Refused
 from mobike.gateway.desk import Desk
@@ -21,9 +19,6 @@ class Counts:
     def counters(self) -> dict[str, int]:
         return {}
 
-    def child_counters(self, child: ChildId) -> Mapping[str, int] | None:
-        return None
-
 
 @dataclass
 class Office:
@@ -34,7 +29,14 @@ class Office:
     def __post_init__(self) -> None:
         self.orders: list[OperatorEvent] = []
         self.desk = Desk(
-            self.host.fleet, Counts(), Journal(), order=self._order, plug=None, troubles=lambda: (), hooks=dict
+            self.host.fleet,
+            Counts(),
+            Journal(),
+            order=self._order,
+            plug=None,
+            troubles=lambda: (),
+            hooks=dict,
+            carried=lambda _: None,
         )
 
     def _order(self, order: OperatorEvent) -> None:

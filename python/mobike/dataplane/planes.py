@@ -1,35 +1,89 @@
-"""The planes of today behind one interface. A plane does what it is told and answers with events in a later turn."""
+"""The planes of today behind one interface. A plane does what it is told and answers in a later turn."""
 
 from collections.abc import Sequence
 from typing import Protocol
 
-from mobike.commands import Command
-from mobike.dataplane.operations import MoveSa, Operation
+from mobike.address import ChildId, Nanos
+from mobike.commands import Command, PlaneWord
+from mobike.dataplane.operations import ChildOrder, MoveSa, Operation
 from mobike.events import PlaneEvent, SaMoved
 
 
 class DataPlane(Protocol):
-    """Where operations go."""
+    """Where operations go. Nothing here blocks."""
+
+    def wake(self, now: Nanos) -> None:
+        """A turn begins: look at what has come in, and do what is due."""
+        ...
+
+    def poll_deadline(self) -> Nanos | None:
+        """When `wake` is wanted next, whatever happens."""
+        ...
+
+    def fds(self) -> Sequence[int]:
+        """Descriptors that are readable when a turn should be taken."""
+        ...
+
+    def carry(self, orders: Sequence[ChildOrder]) -> None:
+        """Take Child SAs in and out, in this order. Only a plane outside of the core is asked."""
+        ...
 
     def apply(self, operations: Sequence[Operation]) -> None:
         """Carry out one batch; returns at once."""
+        ...
+
+    def words(self) -> list[PlaneWord]:
+        """What the core is to hear: answers to `carry` first of all."""
         ...
 
     def take(self) -> list[PlaneEvent]:
         """What became of earlier operations; never blocks."""
         ...
 
+    def carried(self, child: ChildId) -> dict[str, int] | None:
+        """What a Child SA has carried: `packets_in`, `bytes_in`, `packets_out`, `bytes_out`, and more by name; None if
+        it is not there."""
+        ...
 
-class Submits(Protocol):
+    def close(self, *, keep: bool) -> None:
+        """No more turns. `keep`: another process goes on with what is carried."""
+        ...
+
+
+class CorePlane(Protocol):
     """The part of the core that the userspace plane needs."""
 
     def submit(self, orders: Sequence[Command | Operation], /) -> None: ...
 
+    def child_counters(self, child: ChildId, /) -> dict[str, int] | None: ...
 
-class UserspacePlane:
+
+class InCore:
+    """What a plane inside of the core leaves to it: Child SAs go in and out there, and nobody hears of them here."""
+
+    def wake(self, now: Nanos) -> None:
+        pass
+
+    def poll_deadline(self) -> Nanos | None:
+        return None
+
+    def fds(self) -> Sequence[int]:
+        return ()
+
+    def close(self, *, keep: bool) -> None:
+        pass
+
+    def carry(self, orders: Sequence[ChildOrder]) -> None:
+        raise AssertionError(f"the core carries Child SAs, and yet asks for it: {orders}")
+
+    def words(self) -> list[PlaneWord]:
+        return []
+
+
+class UserspacePlane(InCore):
     """ESP in the core's own shards (rust/esp). Their answers come with the core's other events."""
 
-    def __init__(self, core: Submits) -> None:
+    def __init__(self, core: CorePlane) -> None:
         self._core = core
 
     def apply(self, operations: Sequence[Operation]) -> None:
@@ -39,8 +93,11 @@ class UserspacePlane:
     def take(self) -> list[PlaneEvent]:
         return []
 
+    def carried(self, child: ChildId) -> dict[str, int] | None:
+        return self._core.child_counters(child)
 
-class NullPlane:
+
+class NullPlane(InCore):
     """No ESP at all: for measuring IKE alone, and for hosts that only want the control plane."""
 
     def __init__(self) -> None:
@@ -53,3 +110,6 @@ class NullPlane:
     def take(self) -> list[PlaneEvent]:
         events, self._events = self._events, []
         return events
+
+    def carried(self, child: ChildId) -> dict[str, int] | None:
+        return None

@@ -58,8 +58,6 @@ class CoreCounts(Protocol):
 
     def counters(self) -> dict[str, int]: ...
 
-    def child_counters(self, child: ChildId) -> Mapping[str, int] | None: ...
-
 
 class Plug(Protocol):
     """Puts the cable of a manual address in, or pulls it."""
@@ -76,6 +74,7 @@ class Desk:
         core: CoreCounts,
         journal: Journal,
         *,
+        carried: Callable[[ChildId], Mapping[str, int] | None],
         hooks: Callable[[], dict[str, int]],
         order: Callable[[OperatorEvent], None],
         plug: Plug | None,
@@ -84,6 +83,7 @@ class Desk:
         self._fleet = fleet
         self._core = core
         self._journal = journal
+        self._carried = carried
         self._hooks = hooks
         self._order = order
         self._plug = plug
@@ -281,7 +281,7 @@ class Desk:
     def _children(self, detail: SessionDetail) -> list[ChildView]:
         views = []
         for each in detail.children:
-            counts = self._core.child_counters(each.child) or {}
+            counts = self._carried(each.child) or {}
             views.append(
                 ChildView(
                     id=_id(each.child),

@@ -1,6 +1,7 @@
 """One turn: facts in, one decision, orders out. No loop, no clock: the daemon and the simulation both call it.
 
-Questions about peers go to the doorkeeper, facts to the fleet; both answer in the turn that asks, or soon after.
+Questions about peers go to the doorkeeper, facts to the fleet; both answer in the turn that asks, or soon after. Child
+SAs that somebody outside of the core carries go to the data plane first of all: a peer waits for its word.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,7 +11,8 @@ from typing import Final, Protocol
 from mobike.address import Nanos, Pair
 from mobike.auth import Doorkeeper
 from mobike.commands import Command
-from mobike.dataplane.operations import Operation
+from mobike.dataplane.last_words import LastWords
+from mobike.dataplane.operations import ChildOrder, Operation
 from mobike.dataplane.planes import DataPlane
 from mobike.events import Event, LinkEvent, OperatorEvent, Question
 from mobike.fleet import Decided, Fleet
@@ -24,7 +26,7 @@ class CoreEvents(Protocol):
 
     def submit(self, orders: Sequence[Command | Operation], /) -> None: ...
 
-    def take_events(self, limit: int, /) -> Sequence[Event | Question]: ...
+    def take_events(self, limit: int, /) -> Sequence[Event | Question | ChildOrder]: ...
 
 
 class LinkNews(Protocol):
@@ -57,6 +59,7 @@ class Heart:
         self._door = door
         self._time_of_day = time_of_day
         self._orders: list[OperatorEvent] = []
+        self._last_words = LastWords(plane.carried)
 
     def order(self, order: OperatorEvent) -> None:
         """Take what an operator wants into the next turn."""
@@ -66,18 +69,29 @@ class Heart:
         """One pass; True if there is more to do than one turn does."""
         orders, self._orders = self._orders, []
         self._door.servers.wake(now)
+        self._plane.wake(now)
         told = self._core.take_events(EVENTS_PER_TURN)
+        self._carry([each for each in told if isinstance(each, ChildOrder)])
         self._door.ask((each for each in told if isinstance(each, Question)), now)
-        facts = (each for each in told if not isinstance(each, Question))
+        facts = self._last_words.put_in(each for each in told if not isinstance(each, Question | ChildOrder))
         events: list[Event] = [*self._links.take(), *facts, *self._plane.take(), *orders]
         self._door.servers.accounts.see(events, now)
         decided = self._fleet.handle(events, now)
         if decided.commands:
             self._core.submit(decided.commands)
         self._plane.apply(decided.operations)
+        self._carry([])
         for question in decided.questions:
             self._links.ask_route(question.pair)
         self._watch(events, decided)
         if self._door.busy:
             self._core.submit(self._door.answers(now, self._time_of_day()))
         return len(told) == EVENTS_PER_TURN or self._door.busy
+
+    def _carry(self, orders: Sequence[ChildOrder]) -> None:
+        if orders:
+            self._last_words.note(orders)
+            self._plane.carry(orders)
+        words = self._plane.words()
+        if words:
+            self._core.submit(words)

@@ -54,6 +54,7 @@ class Shell:
         authorisers: Mapping[str, AuthoriserSettings] | None = None,
     ) -> None:
         self._core = core
+        self._plane = plane
         self._fleet = fleet
         self._door = door
         self._post = Post(self._heard)
@@ -67,8 +68,10 @@ class Shell:
         """Turns that ended in a fault: the fleet may know less than the core. Seen in `readyz`."""
 
     def start(self) -> None:
-        """Listen to the core, and take the first turn."""
+        """Listen to the core and the data plane, and take the first turn."""
         self._listen()
+        for fd in self._plane.fds():
+            asyncio.get_running_loop().add_reader(fd, self.wake)
         self.wake()
 
     def order(self, order: OperatorEvent) -> None:
@@ -90,7 +93,8 @@ class Shell:
 
     def close(self) -> None:
         """No more turns."""
-        asyncio.get_running_loop().remove_reader(self._core.event_fd())
+        for fd in (self._core.event_fd(), *self._plane.fds()):
+            asyncio.get_running_loop().remove_reader(fd)
         self._post.close()
         self._porter.close()
         for handle in (self._soon, self._later, self._gap):
@@ -141,7 +145,7 @@ class Shell:
         if more:
             self.wake()
             return
-        deadlines = (self._fleet.poll_deadline(), self._door.servers.poll_deadline())
+        deadlines = (self._fleet.poll_deadline(), self._door.servers.poll_deadline(), self._plane.poll_deadline())
         deadline = min((each for each in deadlines if each is not None), default=None)
         if deadline is not None:
             delay = max(0, deadline - time.monotonic_ns()) / 1e9

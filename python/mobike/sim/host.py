@@ -8,14 +8,14 @@ from enum import Enum
 from functools import partial
 from ipaddress import IPv4Address
 from itertools import islice
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol, TypeAlias
 
 from mobike import _core
 from mobike.address import Endpoint, Ip, Pair, Path, SaId, Token, Transport
 from mobike.auth import Doorkeeper
 from mobike.commands import Announce, Command, Connect, Move, Probe, SetProfile
 from mobike.config import Connection
-from mobike.dataplane.operations import Operation
+from mobike.dataplane.operations import ChildOrder, Operation
 from mobike.events import Event, IkeSaDown, IkeSaRekeyed, IkeSaResumed, IkeSaUp, OperatorEvent, Question, Role
 from mobike.fleet import Decided, Fleet
 from mobike.gateway.heart import Heart
@@ -52,6 +52,10 @@ SENT_REMEMBERED: Final = 8
 
 MOST_LOOKED_AT: Final = 64
 """SAs of which it is checked that an ICMP error moved nothing."""
+
+
+PlaneName: TypeAlias = Literal["userspace", "kernel", "null"]
+"""Who does ESP: the core, at once or when the host's plane has said so; or nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,16 +113,16 @@ class Host:
         connections: Sequence[Connection],
         *,
         crowd: int,
-        carries: bool,
+        plane: PlaneName,
     ) -> None:
-        """`crowd`: SAs of the first connection beside the one that the fleet keeps up. `carries`: ESP is done here."""
+        """`crowd`: SAs of the first connection beside the one that the fleet keeps up."""
         self.name = name
         self.world = network.world
         self.connections = tuple(connections)
         self.links: dict[str, Link] = {}
         """By the name that the host itself calls them."""
         self.crowd = crowd
-        self.carries = carries
+        self.kind = plane
         self.plane = SimPlane(self.world, self.submit, self.wake)
         self.secrets = tuple({each.profile.psk for each in connections})
         self.secret_words = tuple(each.decode(errors="replace") for each in self.secrets)
@@ -194,8 +198,7 @@ class Host:
 
     def make_core(self, seed: bytes) -> _core.SimCore:
         """The real one, without sockets."""
-        plane = "userspace" if self.carries else "null"
-        return _core.SimCore(seed=seed, plane=plane, store_key=self._store_key)
+        return _core.SimCore(seed=seed, plane=self.kind, store_key=self._store_key)
 
     def _door(self) -> Doorkeeper:
         return Doorkeeper({each.name: each.trust for each in self.connections if each.trust is not None})
@@ -281,9 +284,9 @@ class Host:
         self.core.submit(old, self.world.now)
         self._drain()
 
-    def take_events(self, limit: int, /) -> Sequence[Event | Question]:
+    def take_events(self, limit: int, /) -> Sequence[Event | Question | ChildOrder]:
         events = self.core.take_events(limit)
-        self._watcher.told(self, [each for each in events if not isinstance(each, Question)])
+        self._watcher.told(self, [each for each in events if not isinstance(each, Question | ChildOrder)])
         return events
 
     # --- packets ---

@@ -1,47 +1,92 @@
-"""The data plane of a simulated host: userspace ESP that an operator of the world can make refuse, or be late."""
+"""The data plane of a simulated host, which an operator of the world can make refuse, or be late.
+
+ESP itself is done by the core. Where the host is to have a kernel, it is done from the moment on in which this plane
+says so.
+"""
 
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from mobike.dataplane.operations import Operation
+from mobike.address import ChildId, Nanos
+from mobike.commands import ChildInstalled, ChildRefused, Command, PlaneWord
+from mobike.dataplane.operations import ChildOrder, InstallChild, Operation
 from mobike.events import PlaneEvent, PlaneRefused
 from mobike.sim.world import World
+
+WHY = "the world told it to refuse"
+
+Orders = Sequence[Command | Operation]
 
 
 class SimPlane:
     """Carries operations out in the order in which they came, however late."""
 
-    def __init__(self, world: World, submit: Callable[[Sequence[Operation]], None], wake: Callable[[], None]) -> None:
+    def __init__(self, world: World, submit: Callable[[Orders], None], wake: Callable[[], None]) -> None:
         self.refuses = False
         self.delay = 0
         """Nanoseconds from an operation to its effect."""
         self.awaited = 0
         """Operations whose effect is still to come."""
+        self.asked: dict[int, ChildId] = {}
+        """New Child SAs to be carried, by inbound SPI, that it has not answered for."""
+        self.known: set[int] = set()
+        """Inbound SPIs of all that it was ever asked to carry."""
+        self.fresh = self.removed = 0
+        """New Child SAs that it was asked to carry, and those that it was told to carry no longer."""
         self._world = world
         self._submit = submit
         self._wake = wake
         self._free_at = 0
-        self._waiting: list[Sequence[Operation]] = []
+        self._waiting: list[Orders] = []
         self._events: list[PlaneEvent] = []
+        self._words: list[PlaneWord] = []
+
+    def wake(self, now: Nanos) -> None:
+        pass
+
+    def poll_deadline(self) -> Nanos | None:
+        return None
+
+    def fds(self) -> Sequence[int]:
+        return ()
+
+    def carry(self, orders: Sequence[ChildOrder]) -> None:
+        for order in orders:
+            if isinstance(order, InstallChild):
+                self._install(order)
+            else:
+                self.removed += 1
+                self.asked = {spi: child for spi, child in self.asked.items() if child != order.child}
+
+    def _install(self, order: InstallChild) -> None:
+        self.known.add(order.spi_in)
+        if order.keys is not None:
+            self.fresh += 1
+            self.asked[order.spi_in] = order.child
+        if self.refuses:
+            self.asked.pop(order.spi_in, None)
+            self._words.append(ChildRefused(order.child, WHY))
+        elif self.delay or self.awaited:
+            self._later([ChildInstalled(order.child)])
+        else:
+            self.asked.pop(order.spi_in, None)
+            self._words.append(ChildInstalled(order.child))
 
     def apply(self, operations: Sequence[Operation]) -> None:
         if not operations:
             return
         if self.refuses:
-            self._events += [PlaneRefused(each.sa, "the world told it to refuse") for each in operations]
+            self._events += [PlaneRefused(each.sa, WHY) for each in operations]
             self._wake()
         elif self.delay or self.awaited:
-            self.awaited += len(operations)
-            self._free_at = max(self._free_at, self._world.now + self.delay)
-            self._waiting.append(operations)
-            self._world.at(self._free_at, partial(self._carry_out, operations))
+            self._later(operations)
         else:
             self._submit(operations)
 
     def finish(self) -> None:
         """Carry out at once what is awaited: the process ends in order."""
-        for operations in self._waiting:
-            self._submit(operations)
+        for orders in self._waiting:
+            self._submit(orders)
         self.end()
 
     def end(self) -> None:
@@ -49,12 +94,30 @@ class SimPlane:
         self._waiting.clear()
         self.awaited = 0
 
+    def words(self) -> list[PlaneWord]:
+        words, self._words = self._words, []
+        return words
+
     def take(self) -> list[PlaneEvent]:
         events, self._events = self._events, []
         return events
 
-    def _carry_out(self, operations: Sequence[Operation]) -> None:
-        if operations in self._waiting:
-            self._waiting.remove(operations)
-            self.awaited -= len(operations)
-            self._submit(operations)
+    def carried(self, child: ChildId) -> dict[str, int] | None:
+        return None
+
+    def close(self, *, keep: bool) -> None:
+        pass
+
+    def _later(self, orders: Orders) -> None:
+        self.awaited += len(orders)
+        self._free_at = max(self._free_at, self._world.now + self.delay)
+        self._waiting.append(orders)
+        self._world.at(self._free_at, partial(self._carry_out, orders))
+
+    def _carry_out(self, orders: Orders) -> None:
+        if any(orders is each for each in self._waiting):
+            self._waiting = [each for each in self._waiting if each is not orders]
+            self.awaited -= len(orders)
+            done = {each.child for each in orders if isinstance(each, ChildInstalled)}
+            self.asked = {spi: child for spi, child in self.asked.items() if child not in done}
+            self._submit(orders)

@@ -83,8 +83,24 @@ pub enum InnerConfig {
 pub enum PlaneConfig {
     /// `mobike_esp`, in the shard.
     Userspace,
+    /// The kernel, which somebody outside of the core programs: see [`Event::InstallChild`](crate::Event::InstallChild).
+    Kernel,
+    /// `mobike_esp`, from the moment on in which somebody outside says so, as if it were a kernel: for simulations.
+    Imitated,
     /// Nobody here.
     Null,
+}
+
+impl PlaneConfig {
+    /// ESP is done in the shard.
+    pub(crate) fn is_here(self) -> bool {
+        matches!(self, PlaneConfig::Userspace | PlaneConfig::Imitated)
+    }
+
+    /// Somebody outside of the core says when a Child SA is carried.
+    pub(crate) fn has_word(self) -> bool {
+        matches!(self, PlaneConfig::Kernel | PlaneConfig::Imitated)
+    }
 }
 
 impl CoreConfig {
@@ -101,6 +117,9 @@ impl CoreConfig {
         }
         if self.store_key.as_ref().is_some_and(|key| key.expose().len() != STORE_KEY_LEN) {
             return wrong(format!("the store key must have {STORE_KEY_LEN} octets"));
+        }
+        if self.tcp && self.plane == PlaneConfig::Kernel {
+            return wrong("the kernel plane carries no streams (RFC 9329): use the userspace plane, or no TCP".into());
         }
         match &self.pin_cpus {
             Some(cpus) if cpus.len() < usize::from(self.shards) => {
@@ -149,6 +168,8 @@ pub enum StartError {
     Tun(String, io::Error),
     /// A shard cannot be pinned to this processor.
     Pin(usize, io::Error),
+    /// The kernel does not do ESP for the socket on this address.
+    Kernel(SocketAddr, io::Error),
     /// The system has no more descriptors, threads or randomness.
     System(io::Error),
 }
@@ -160,6 +181,14 @@ impl fmt::Display for StartError {
             StartError::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
             StartError::Tun(name, error) => write!(f, "cannot open TUN device {name:?}: {error}"),
             StartError::Pin(cpu, error) => write!(f, "cannot pin a shard to processor {cpu}: {error}"),
+            StartError::Kernel(address, error) => {
+                let fix = match error.raw_os_error() {
+                    Some(libc::EPERM | libc::EACCES) => "it needs CAP_NET_ADMIN: run as root, or give the capability",
+                    Some(libc::ENOPROTOOPT) => "it is built without IPsec (CONFIG_XFRM): use the userspace plane",
+                    _ => "use the userspace plane",
+                };
+                write!(f, "the kernel does not do ESP for {address}: {error}; {fix}")
+            }
             StartError::System(error) => error.fmt(f),
         }
     }
@@ -172,6 +201,7 @@ impl std::error::Error for StartError {
             StartError::Listen(_, error)
             | StartError::Tun(_, error)
             | StartError::Pin(_, error)
+            | StartError::Kernel(_, error)
             | StartError::System(error) => Some(error),
         }
     }

@@ -13,21 +13,20 @@ use mobike_esp::Counters as ChildCounters;
 use mobike_ike::crypto::{CryptoError, SecretBytes};
 use mobike_ike::{ChildId, Command, Counters, Engine, SaId, TurnAway};
 
-use crate::config::{CoreConfig, InnerConfig, StartError};
+use crate::config::{CoreConfig, InnerConfig, PlaneConfig, StartError};
 use crate::counters::IoCounters;
 use crate::entropy;
 use crate::inner::{Inner, InnerPort};
 use crate::mailbox::{Mailbox, Ring};
 use crate::packets::Packets;
 use crate::park::{Keeper, Record, Unusable, Verdict};
-use crate::plane::Plane;
 use crate::pool::profile_of_shard;
 use crate::shard::{Letter, Links, Shard, Totals};
 use crate::socket::UdpSocket;
 use crate::streams::Streams;
 use crate::sys;
 use crate::tun::Tun;
-use crate::words::{Event, Operation, Order};
+use crate::words::{Event, Operation, Order, Word};
 
 /// Shards at work. All methods may be called from any thread; none but `stop`, `counters` and `child_counters` waits.
 pub struct Core {
@@ -142,6 +141,12 @@ impl Core {
                 Command::CloseChild { child } | Command::RekeyChild { child } => child.shard().into(),
             },
             Order::Plane(Operation::MoveSa { sa, .. } | Operation::Park { sa }) => sa.shard().into(),
+            Order::Word(word) => match word {
+                Word::Installed(child) | Word::Refused { child, .. } | Word::Worn(child) | Word::Spent(child) => {
+                    child.shard().into()
+                }
+                Word::Traffic { sa, .. } | Word::Mapped { sa, .. } => sa.shard().into(),
+            },
             Order::Plug { .. } => return None,
         };
         Some(if owner < self.mailboxes.len() { owner } else { 0 })
@@ -328,7 +333,15 @@ fn open_inner(config: &InnerConfig) -> Result<Inner, StartError> {
 
 fn listen(config: &CoreConfig) -> Result<Vec<UdpSocket>, StartError> {
     let shared = config.shards > 1;
-    let bind = |address| UdpSocket::bind(address, shared).map_err(|error| StartError::Listen(address, error));
+    let bind = |address| {
+        let socket = UdpSocket::bind(address, shared).map_err(|error| StartError::Listen(address, error))?;
+        if config.plane == PlaneConfig::Kernel {
+            let natt = address.port() == config.natt_port;
+            let esp = if natt { socket.leave_esp_to_kernel() } else { Ok(()) };
+            esp.and_then(|()| socket.pass_policies()).map_err(|error| StartError::Kernel(address, error))?;
+        }
+        Ok(socket)
+    };
     config.sockets().into_iter().map(bind).collect()
 }
 
@@ -388,8 +401,7 @@ impl Starting {
 
     fn build(self, config: &CoreConfig) -> Shard {
         let engine = Engine::new(config.settings(self.links.index), self.seed);
-        let plane = Plane::new(config);
-        Shard::new(self.links, engine, plane, self.inner, self.sockets, config.natt_port)
+        Shard::new(self.links, engine, config, self.inner, self.sockets)
     }
 }
 

@@ -119,6 +119,12 @@ counters! {
         widths_asked,
         /// Dropped: not encapsulated, and this plane has no raw socket.
         esp_plain,
+        /// IKE datagrams that waited until a data plane outside of the core carried a Child SA.
+        held,
+        /// Dropped: too many waited so for one IKE SA.
+        held_dropped,
+        /// Child SAs for which no word of that data plane came in time.
+        plane_late,
         /// Orders taken from the mailbox.
         orders,
     }

@@ -1,5 +1,7 @@
 //! Where engine and data plane meet: what one shard decides, whoever carries its packets. No sockets, no clock.
 
+mod outside;
+
 use std::collections::VecDeque;
 use std::ops::Range;
 
@@ -7,15 +9,19 @@ use mobike_esp::{Encap, OuterPath, SaPairId, SealError, Suite};
 use mobike_ike::{Command, Engine, Nanos, Path, Quoted, SaId, Transmit};
 
 use crate::classify::Kind;
+use crate::config::{CoreConfig, PlaneConfig};
 use crate::plane::{self, Plane, Warning};
 use crate::recent::Recent;
 use crate::seen::Seen;
 use crate::words::{Event, Operation};
+use outside::Outside;
 
 /// One engine with its Child SAs.
 pub(crate) struct Join {
     pub(crate) engine: Engine,
     pub(crate) plane: Plane,
+    /// What waits for a data plane outside; none: there is no such plane.
+    pub(crate) outside: Option<Outside>,
     /// Events that nobody took yet.
     pub(crate) held: VecDeque<Event>,
     /// What ESP did since the engine was last told.
@@ -41,8 +47,16 @@ pub(crate) struct Leaving {
 }
 
 impl Join {
-    pub(crate) fn new(engine: Engine, plane: Plane) -> Join {
-        Join { engine, plane, held: VecDeque::new(), seen: Seen::default(), recent: Recent::default() }
+    pub(crate) fn new(engine: Engine, config: &CoreConfig) -> Join {
+        let imitated = config.plane == PlaneConfig::Imitated;
+        Join {
+            engine,
+            plane: Plane::new(config),
+            outside: config.plane.has_word().then(|| Outside::new(imitated)),
+            held: VecDeque::new(),
+            seen: Seen::default(),
+            recent: Recent::default(),
+        }
     }
 
     pub(crate) fn command(&mut self, now: Nanos, command: Command) {
@@ -62,7 +76,8 @@ impl Join {
     /// When `handle_timeout` wants to be called.
     pub(crate) fn poll_timeout(&self) -> Option<Nanos> {
         let esp = self.plane.esp.as_ref().and_then(|esp| esp.poll_timeout()).map(|at| Nanos(at.0));
-        self.engine.poll_timeout().into_iter().chain(esp).min()
+        let word = self.outside.as_ref().and_then(|outside| outside.hold.poll_timeout());
+        self.engine.poll_timeout().into_iter().chain(esp).chain(word).min()
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Nanos) {
@@ -74,6 +89,7 @@ impl Join {
         if let Some(esp) = &mut self.plane.esp {
             esp.handle_timeout(mobike_esp::Nanos(now.0));
         }
+        self.give_up_waiting(now);
     }
 
     /// The engine hears what ESP did. Costs next to nothing if that was nothing.
@@ -99,21 +115,33 @@ impl Join {
     }
 
     pub(crate) fn poll_transmit(&mut self) -> Option<Transmit> {
-        self.engine.poll_transmit()
+        let Some(outside) = &mut self.outside else { return self.engine.poll_transmit() };
+        if let Some(released) = outside.hold.poll_transmit() {
+            return Some(released);
+        }
+        while let Some(transmit) = self.engine.poll_transmit() {
+            if let Some(leaves) = outside.hold.keep(transmit) {
+                return Some(leaves);
+            }
+        }
+        None
     }
 
     fn act_on(&mut self, now: Nanos, event: mobike_ike::Event) {
         let event = match event {
             mobike_ike::Event::ChildUp { sa, child, name, install } => {
-                let (up, refusal) = self.plane.install(sa, child, name, *install);
-                self.held.push_back(Event::ChildUp(Box::new(up)));
-                let Some(refusal) = refusal else { return };
-                self.engine.handle_command(now, Command::CloseChild { child });
-                Event::PlaneRefused { sa, why: format!("Child SA {child} is not installed: {refusal}") }
+                return self.agreed(now, sa, child, name, install);
             }
             mobike_ike::Event::ChildDown { sa, child, why, .. } => {
                 let carried = self.plane.esp.as_ref().and_then(|esp| esp.counters(SaPairId(child.0)));
                 self.plane.remove(child);
+                if let Some(outside) = &mut self.outside {
+                    self.held.push_back(Event::RemoveChild { sa, child });
+                    outside.cards.forget(sa, child);
+                    if outside.hold.gone(child) {
+                        return;
+                    }
+                }
                 Event::ChildDown { sa, child, why, carried: carried.map(Box::new) }
             }
             other => Event::Ike(other),

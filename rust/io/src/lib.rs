@@ -5,6 +5,7 @@
 //! core        start, submit, take_events, counters, stop           config, words   what goes in and out
 //! shard       one thread's loop: wait, mail, sockets, inner packets, deadlines, settle
 //! join        engine and data plane together, without sockets         solo      one such shard alone: for simulations
+//! hold        what waits until a data plane outside of the core carries a Child SA      card    what stays here of it
 //! classify    IKE, ESP or keepalive, and whose                      plane           Child SAs into mobike_esp
 //! socket      UDP sockets     batch   recvmmsg, sendmmsg            sockaddr        what the kernel writes
 //! streams     TCP streams (RFC 9329)
@@ -26,6 +27,7 @@
 //! - No allocation per packet on the way of ESP, except where a packet changes shards.
 
 pub mod batch;
+mod card;
 mod classify;
 pub mod clock;
 mod config;
@@ -33,6 +35,7 @@ mod core;
 mod counters;
 pub mod entropy;
 mod grumbles;
+mod hold;
 mod inner;
 mod join;
 mod mailbox;
@@ -63,4 +66,4 @@ pub use packets::Packets;
 pub use park::{Record, Unusable, Verdict};
 pub use plane::{esp_suite, sequence_numbers, userspace_knows};
 pub use solo::{Carries, InStream, Outgoing, Solo};
-pub use words::{ChildUp, Event, Operation, Order};
+pub use words::{ChildUp, Event, InstallChild, Operation, Order, PairKeys, Word};

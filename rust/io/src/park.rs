@@ -5,6 +5,7 @@
 //! head, in the clear   "mbk", version, shards, in order or not, name of the store key, id of the SA
 //! salt, count          of the vault that sealed it
 //! sealed               engine's part | Child SAs | those of them that wait | the control plane's notes
+//!                      [| what is known of Child SAs that somebody outside carries]
 //! ```
 
 use std::fmt;
@@ -18,9 +19,10 @@ use mobike_ike::crypto::vault::{KEY_ID_LEN, STORE_KEY_LEN, Vault};
 use mobike_ike::crypto::{CryptoError, SecretBytes};
 use mobike_ike::engine::park::Resumed;
 use mobike_ike::park::{Damage, Parked, Reader, Standing, Writer};
-use mobike_ike::{Nanos, SaId};
+use mobike_ike::{ChildId, Nanos, SaId};
 use zeroize::Zeroizing;
 
+use crate::card::Card;
 use crate::join::Join;
 use crate::plane::{esp_suite, sequence_numbers, suite_back};
 use crate::words::Event;
@@ -151,6 +153,11 @@ impl Join {
         to.put(&(held.len() as u32));
         held.iter().flatten().for_each(|id| to.put(id));
         to.counted(notes);
+        // At the end, and only where there are any: records of other planes are what they were.
+        let cards = self.cards_of(sa);
+        if !cards.is_empty() {
+            to.each(cards.iter());
+        }
         keeper.seal(sa, in_order, &to.into_octets()).ok()
     }
 
@@ -164,22 +171,26 @@ impl Join {
     pub(crate) fn resume(&mut self, now: Nanos, keeper: &Keeper, record: &[u8], stale: bool) -> Result<SaId, String> {
         let head = keeper.head(record).map_err(|why| why.to_string())?;
         let plain = keeper.vault.open(record, HEAD_LEN).map_err(|_| "it was changed since it was sealed".to_owned())?;
-        let Parts { engine, pairs, held, notes } = read(&plain).map_err(|damage| damage.to_string())?;
+        let Parts { engine, pairs, held, notes, cards } = read(&plain).map_err(|damage| damage.to_string())?;
         let standing = if head.in_order && !stale { Standing::Sure } else { Standing::Doubtful };
         let since = if head.in_order { Since::Nothing } else { Since::Unknown };
         let resumed = self.engine.resume(now, engine, standing).map_err(|why| why.to_string())?;
         if let Err(why) = self.resume_pairs(&resumed, &pairs, since) {
-            self.plane.remove_sa(resumed.up.sa);
-            self.engine.forget(resumed.up.sa);
+            self.forget(resumed.up.sa);
             return Err(why);
         }
         self.plane.hold_back_again(&held);
         let sa = resumed.up.sa;
-        let Resumed { up, agreed, children, .. } = resumed;
         let sure = standing == Standing::Sure;
-        self.held.push_back(Event::Resumed { up: Box::new(up), agreed, sure, notes: notes.into() });
+        let up = Box::new(resumed.up.clone());
+        self.held.push_back(Event::Resumed { up, agreed: resumed.agreed, sure, notes: notes.into() });
+        if self.outside.is_some() {
+            self.ask_for_again(now, &resumed, cards);
+            return Ok(sa);
+        }
         for ParkedPair(pair) in &pairs {
-            let name = children.iter().find(|(child, _)| child.0 == pair.id.0).map(|(_, name)| Arc::clone(name));
+            let of_pair = |(child, _): &&(ChildId, Arc<str>)| child.0 == pair.id.0;
+            let name = resumed.children.iter().find(of_pair).map(|(_, name)| Arc::clone(name));
             let up = name.and_then(|name| self.plane.child_up(pair, name));
             self.held.extend(up.map(|up| Event::ChildUp(Box::new(up))));
         }
@@ -189,7 +200,8 @@ impl Join {
     fn resume_pairs(&mut self, resumed: &Resumed, pairs: &[ParkedPair], since: Since) -> Result<(), String> {
         let Some(esp) = &mut self.plane.esp else { return Ok(()) };
         let known = |pair: &ParkedPair| resumed.children.iter().any(|(child, _)| child.0 == pair.0.id.0);
-        if pairs.len() != resumed.children.len() || !pairs.iter().all(known) {
+        let all = pairs.len() == resumed.children.len() || self.outside.is_some();
+        if !all || !pairs.iter().all(known) {
             return Err("its Child SAs and those of the data plane are not the same".to_owned());
         }
         for ParkedPair(pair) in pairs {
@@ -206,13 +218,16 @@ struct Parts<'p> {
     pairs: Vec<ParkedPair>,
     held: Vec<[u64; 2]>,
     notes: &'p [u8],
+    cards: Vec<Card>,
 }
 
 fn read(plain: &[u8]) -> Result<Parts<'_>, Damage> {
     let mut from = Reader::new(plain);
     let (engine, pairs) = (from.counted("engine's part")?, from.each(Reader::get)?);
     let held = from.each(|from| Ok([from.get()?, from.get()?]))?;
-    let parts = Parts { engine, pairs, held, notes: from.counted("notes")? };
+    let notes = from.counted("notes")?;
+    let cards = if from.end().is_ok() { Vec::new() } else { from.each(Reader::get)? };
+    let parts = Parts { engine, pairs, held, notes, cards };
     from.end()?;
     Ok(parts)
 }

@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
+use mobike_esp::limits::{LAST_SEQUENCE, LATE_SEQUENCE};
 use mobike_esp::{
     Encap, EspEvent, EspTable, GcmIcv, GroupId, Install, InstallError, KeyBits, Keys, Limits, OuterPath, ParkedPair,
     PortRange, SaPairId, SequenceNumbers, Suite, Volume,
 };
 use mobike_ike::crypto::{Encr, EspSuite, Integ, Mode};
-use mobike_ike::{ChildId, ChildInstall, ChildLimits, Path, SaId, Selector, Sends, Transport};
+use mobike_ike::{ChildId, ChildInstall, ChildLimits, IkeSaUp, Path, SaId, Selector, Sends, Transport};
 
+use crate::card::Card;
 use crate::config::{CoreConfig, PlaneConfig};
-use crate::words::ChildUp;
+use crate::words::{ChildUp, InstallChild, PairKeys};
 
 /// Packets a receiver may lag behind the newest and still be taken; RFC 4303 section 3.4.3 wants 64 or more, and paths
 /// over two links reorder more than one does.
@@ -51,9 +53,44 @@ struct Ways {
 impl Plane {
     pub(crate) fn new(config: &CoreConfig) -> Plane {
         let CoreConfig { always_encap, ike_port, natt_port, .. } = *config;
-        let userspace = config.plane == PlaneConfig::Userspace;
-        let ways = Ways { always_encap: always_encap && userspace, ike_port, natt_port };
-        Plane { esp: userspace.then(EspTable::new), ways, held: Vec::new() }
+        let ways = Ways { always_encap: always_encap && config.plane != PlaneConfig::Null, ike_port, natt_port };
+        Plane { esp: config.plane.is_here().then(EspTable::new), ways, held: Vec::new() }
+    }
+
+    /// What somebody outside needs to carry a Child SA.
+    pub(crate) fn order(&self, sa: SaId, child: ChildId, name: Arc<str>, install: &ChildInstall) -> InstallChild {
+        let outer = self.outer_of(sa).unwrap_or_else(|| self.ways.outer(install.path, install.encap));
+        InstallChild {
+            up: told(sa, child, name, install, &outer),
+            part: install.part,
+            path: path_of(&outer),
+            sends: install.sends,
+            volumes: within_numbers(install.suite, install.limits),
+            keys: Some(PairKeys { inbound: install.key_in.clone(), outbound: install.key_out.clone() }),
+        }
+    }
+
+    /// The same of one that was carried in another process.
+    pub(crate) fn order_again(&self, up: &IkeSaUp, name: Arc<str>, card: &Card) -> InstallChild {
+        let outer = self.outer_of(up.sa).unwrap_or_else(|| self.ways.outer(up.path, up.nat.any()));
+        InstallChild {
+            up: ChildUp {
+                sa: up.sa,
+                child: card.child,
+                name,
+                spi_in: card.spi_in,
+                spi_out: card.spi_out,
+                suite: card.suite,
+                local_ts: card.local_ts.clone(),
+                remote_ts: card.remote_ts.clone(),
+                encap: outer.encap != Encap::None,
+            },
+            part: up.role,
+            path: path_of(&outer),
+            sends: card.sends,
+            volumes: within_numbers(card.suite, card.volumes),
+            keys: None,
+        }
     }
 
     /// Install a Child SA; the keys end here. What is told of it, and why it was refused, if it was.
@@ -75,18 +112,7 @@ impl Plane {
         if refusal.is_none() {
             self.hold_back(child, install.sends);
         }
-        let up = ChildUp {
-            sa,
-            child,
-            name,
-            spi_in: install.spi_in,
-            spi_out: install.spi_out,
-            suite: install.suite,
-            local_ts: install.local_ts,
-            remote_ts: install.remote_ts,
-            encap: outer.encap != Encap::None,
-        };
-        (up, refusal)
+        (told(sa, child, name, &install, &outer), refusal)
     }
 
     /// Where its Child SAs send; all go the same way.
@@ -216,6 +242,32 @@ impl core::fmt::Display for Refusal {
             Refusal::Esp(error) => error.fmt(f),
         }
     }
+}
+
+fn told(sa: SaId, child: ChildId, name: Arc<str>, install: &ChildInstall, outer: &OuterPath) -> ChildUp {
+    ChildUp {
+        sa,
+        child,
+        name,
+        spi_in: install.spi_in,
+        spi_out: install.spi_out,
+        suite: install.suite,
+        local_ts: install.local_ts.clone(),
+        remote_ts: install.remote_ts.clone(),
+        encap: outer.encap != Encap::None,
+    }
+}
+
+/// What may be carried while there are sequence numbers: those of 32 bits must not cycle (RFC 4303 section 3.3.3).
+fn within_numbers(suite: EspSuite, limits: ChildLimits) -> ChildLimits {
+    if suite.esn() {
+        return limits;
+    }
+    let at_most = |volume: mobike_ike::Volume, numbers: u64| {
+        let packets = if volume.packets == 0 { numbers } else { volume.packets.min(numbers) };
+        mobike_ike::Volume { packets, ..volume }
+    };
+    ChildLimits { soft: at_most(limits.soft, LATE_SEQUENCE), hard: at_most(limits.hard, LAST_SEQUENCE) }
 }
 
 fn install_in(
@@ -416,6 +468,7 @@ mod tests {
             path: path(local, "192.0.2.2:4500"),
             encap: true,
             sends: Sends::AtOnce,
+            part: Role::Initiator,
             limits: ChildLimits::default(),
         }
     }

@@ -24,12 +24,12 @@ pub(crate) use self::links::{Letter, Links, Totals};
 use crate::batch::{BATCH, DATAGRAM, ReceiveBatch, SendBatch};
 use crate::classify::{Kind, classify};
 use crate::clock;
+use crate::config::CoreConfig;
 use crate::counters::IoCounters;
 use crate::inner::Inner;
 use crate::join::Join;
 use crate::packets::Packets;
 use crate::park::{Record, Verdict};
-use crate::plane::Plane;
 use crate::plug::Plugs;
 use crate::socket::UdpSocket;
 use crate::streams::Streams;
@@ -87,10 +87,9 @@ impl Shard {
     pub(crate) fn new(
         links: Links,
         engine: Engine,
-        plane: Plane,
+        config: &CoreConfig,
         inner: Inner,
         (sockets, streams): (Vec<UdpSocket>, Streams),
-        natt_port: u16,
     ) -> Shard {
         let mut engine = engine;
         if links.keeper.is_some() {
@@ -104,12 +103,12 @@ impl Shard {
             plugs: Plugs::default(),
             widths: Widths::default(),
             teller: Teller::default(),
-            natt_port,
+            natt_port: config.natt_port,
             counters: IoCounters::default(),
         };
         Shard {
             links,
-            inside: Inside { join: Join::new(engine, plane), inner },
+            inside: Inside { join: Join::new(engine, config), inner },
             outside,
             receive: ReceiveBatch::new(),
             behind: false,
@@ -242,10 +241,7 @@ impl Shard {
         let Some(keeper) = &self.links.keeper else { return Vec::new() };
         let join = &mut self.inside.join;
         let records = join.park_all(keeper, |sa| notes.get(&sa).map_or(&[][..], |notes| notes));
-        for (sa, _) in &records {
-            join.plane.remove_sa(*sa);
-            join.engine.forget(*sa);
-        }
+        records.iter().for_each(|(sa, _)| join.forget(*sa));
         records
     }
 
@@ -259,6 +255,7 @@ impl Shard {
                 }
                 self.inside.join.operate(&operation);
             }
+            Order::Word(word) => self.inside.join.hear(now, word),
             Order::Plug { address, up } => {
                 // What was ordered before leaves before the cable is pulled.
                 self.settle(now);

@@ -49,6 +49,29 @@ impl UdpSocket {
         Ok(UdpSocket { socket, listens })
     }
 
+    /// What IKE says passes in the clear, whatever policies the kernel has: it would wait for itself.
+    ///
+    /// # Errors
+    /// The kernel's: it has no IPsec, or we may not.
+    pub(crate) fn pass_policies(&self) -> io::Result<()> {
+        for direction in [xfrm::IN, xfrm::OUT] {
+            let (level, option, family) = match self.listens {
+                SocketAddr::V4(_) => (libc::IPPROTO_IP, xfrm::IP_XFRM_POLICY, libc::AF_INET),
+                SocketAddr::V6(_) => (libc::IPPROTO_IPV6, xfrm::IPV6_XFRM_POLICY, libc::AF_INET6),
+            };
+            set_octets(&self.socket, level, option, &xfrm::pass(family as u16, direction))?;
+        }
+        Ok(())
+    }
+
+    /// ESP in UDP that comes in here is the kernel's (RFC 3948); IKE is still ours, its marker in front.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub(crate) fn leave_esp_to_kernel(&self) -> io::Result<()> {
+        set(&self.socket, libc::IPPROTO_UDP, xfrm::UDP_ENCAP, xfrm::UDP_ENCAP_ESPINUDP)
+    }
+
     /// Where it listens.
     #[must_use]
     pub fn listens(&self) -> SocketAddr {
@@ -110,8 +133,37 @@ fn enlarge(socket: &Socket) {
 }
 
 fn set(socket: &Socket, level: libc::c_int, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
-    let length = size_of::<libc::c_int>() as libc::socklen_t;
-    // SAFETY: the option value is the four bytes of `value`; the descriptor is open.
-    let result = unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const value).cast(), length) };
+    set_octets(socket, level, option, &value.to_ne_bytes())
+}
+
+fn set_octets(socket: &Socket, level: libc::c_int, option: libc::c_int, value: &[u8]) -> io::Result<()> {
+    let length = value.len() as libc::socklen_t;
+    // SAFETY: the option value is the octets of `value`; the descriptor is open.
+    let result = unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, value.as_ptr().cast(), length) };
     sys::check(result).map(drop)
+}
+
+/// What of the kernel's IPsec concerns sockets: names of linux/udp.h, linux/in.h and linux/xfrm.h.
+mod xfrm {
+    pub(super) const UDP_ENCAP: libc::c_int = 100;
+    pub(super) const UDP_ENCAP_ESPINUDP: libc::c_int = 2;
+    pub(super) const IP_XFRM_POLICY: libc::c_int = 17;
+    pub(super) const IPV6_XFRM_POLICY: libc::c_int = 35;
+    /// XFRM_POLICY_IN.
+    pub(super) const IN: u8 = 0;
+    /// XFRM_POLICY_OUT.
+    pub(super) const OUT: u8 = 1;
+
+    /// `struct xfrm_userpolicy_info`: a selector of 56 octets, lifetimes of 96, priority, index, and then the direction.
+    const LENGTH: usize = 168;
+    const FAMILY: usize = 40;
+    const DIRECTION: usize = 160;
+
+    /// A policy of a socket that lets everything pass as it is: all zeros is "allow", without templates.
+    pub(super) fn pass(family: u16, direction: u8) -> [u8; LENGTH] {
+        let mut policy = [0; LENGTH];
+        policy[FAMILY..FAMILY + 2].copy_from_slice(&family.to_ne_bytes());
+        policy[DIRECTION] = direction;
+        policy
+    }
 }

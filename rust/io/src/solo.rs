@@ -17,7 +17,7 @@ use crate::core::Sums;
 use crate::counters::IoCounters;
 use crate::join::{Join, Leaving, Stays};
 use crate::park::{Keeper, Record, Verdict};
-use crate::plane::{self, Plane};
+use crate::plane;
 use crate::shard::Totals;
 use crate::words::{Event, Order};
 use crate::{ChildCounters, packets};
@@ -71,7 +71,7 @@ impl Solo {
             engine.keep_track();
         }
         Solo {
-            join: Join::new(engine, Plane::new(&config)),
+            join: Join::new(engine, &config),
             keeper,
             natt_port: config.natt_port,
             out: VecDeque::new(),
@@ -123,6 +123,7 @@ impl Solo {
             match order {
                 Order::Engine(command) => self.join.command(now, command),
                 Order::Plane(operation) => self.join.operate(&operation),
+                Order::Word(word) => self.join.hear(now, word),
                 Order::Plug { .. } => {}
             }
         }

@@ -4,9 +4,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use mobike_esp::Counters as ChildCounters;
-use mobike_ike::crypto::EspSuite;
+use mobike_ike::crypto::{DirectionKeys, EspSuite};
 use mobike_ike::event::DownReason;
-use mobike_ike::{ChildId, Command, Path, SaId, Selector};
+use mobike_ike::{ChildId, ChildLimits, Command, Path, Role, SaId, Selector, Sends};
 
 /// One order.
 #[derive(Debug, Clone)]
@@ -15,6 +15,8 @@ pub enum Order {
     Engine(Command),
     /// To the data plane.
     Plane(Operation),
+    /// From a data plane outside of the core.
+    Word(Word),
     /// Pull the cable of a local address, or plug it in again: for demonstrations and tests without root.
     Plug {
         /// The local address.
@@ -43,13 +45,56 @@ pub enum Operation {
     },
 }
 
+/// What a data plane outside of the core says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Word {
+    /// It carries this Child SA: the peer may know.
+    Installed(ChildId),
+    /// It does not.
+    Refused {
+        /// The Child SA.
+        child: ChildId,
+        /// One line for people.
+        why: String,
+    },
+    /// This one has carried nearly what it may.
+    Worn(ChildId),
+    /// This one carries nothing more.
+    Spent(ChildId),
+    /// What it saw of an IKE SA's ESP since it last said so.
+    Traffic {
+        /// The IKE SA.
+        sa: SaId,
+        /// Something came in over the path in use.
+        heard: bool,
+        /// Something went out.
+        sent: bool,
+    },
+    /// Authenticated ESP came in over another path than the one in use.
+    Mapped {
+        /// The IKE SA.
+        sa: SaId,
+        /// That path.
+        path: Path,
+    },
+}
+
 /// One fact.
 #[derive(Debug)]
 pub enum Event {
     /// From the engine; never a `ChildUp`, which carries keys, nor a `ChildDown`.
     Ike(mobike_ike::Event),
-    /// A Child SA is agreed and, with the userspace plane, installed.
+    /// A Child SA is agreed and carried.
     ChildUp(Box<ChildUp>),
+    /// A data plane outside of the core is to carry this Child SA; a [`Word`] answers.
+    InstallChild(Box<InstallChild>),
+    /// It is to carry this one no longer, if it does.
+    RemoveChild {
+        /// Under which IKE SA.
+        sa: SaId,
+        /// Which.
+        child: ChildId,
+    },
     /// A Child SA is gone.
     ChildDown {
         /// Under which IKE SA.
@@ -93,6 +138,32 @@ pub enum Event {
         /// One line for people.
         text: String,
     },
+}
+
+/// What a data plane outside of the core needs to carry a Child SA.
+#[derive(Debug)]
+pub struct InstallChild {
+    /// What the control plane will see of it.
+    pub up: ChildUp,
+    /// Our part in its IKE SA.
+    pub part: Role,
+    /// Outer addresses, and the ports of the encapsulation if there is one.
+    pub path: Path,
+    /// When packets leave through it.
+    pub sends: Sends,
+    /// How much it may carry.
+    pub volumes: ChildLimits,
+    /// None: the plane has carried it since before a restart.
+    pub keys: Option<PairKeys>,
+}
+
+/// The keys of a Child SA. They wipe themselves.
+#[derive(Debug, Clone)]
+pub struct PairKeys {
+    /// Of packets to us.
+    pub inbound: DirectionKeys,
+    /// Of packets to the peer.
+    pub outbound: DirectionKeys,
 }
 
 /// A Child SA as the control plane sees it: no keys.

@@ -50,10 +50,23 @@ classes! {
         turn_away: "TurnAway",
         rekey_child: "RekeyChild",
     }
+    /// What a data plane outside of the core says, of `mobike.commands`.
+    Words from "mobike.commands" {
+        installed: "ChildInstalled",
+        refused: "ChildRefused",
+        worn: "ChildWorn",
+        spent: "ChildSpent",
+        traffic: "Traffic",
+        mapped: "PeerMapped",
+    }
     /// `mobike.dataplane.operations`.
     Operations from "mobike.dataplane.operations" {
         move_sa: "MoveSa",
         park: "Park",
+        install_child: "InstallChild",
+        remove_child: "RemoveChild",
+        sends: "Sends",
+        volumes: "Volumes",
     }
     /// `mobike.events`.
     Events from "mobike.events" {

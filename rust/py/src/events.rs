@@ -13,9 +13,10 @@ use mobike_ike::event::ConnectError;
 use mobike_ike::{Authorise, EapAsked, IkeSaUp, NatView, Path, Role, Selector, Transport};
 use mobike_io::{ChildUp, Event};
 
-use crate::classes::{Addresses, Events, Members};
+use crate::classes::{Addresses, Events, Members, Operations};
 use crate::handout;
 use crate::names::Names;
+use crate::plane;
 
 /// Python addresses kept for the next event that names the same one. Building one costs more than the rest of an event.
 const REMEMBERED: usize = 4096;
@@ -59,7 +60,7 @@ pub(crate) fn write<'py, T>(
 }
 
 pub(crate) struct Writer<'py, 'a> {
-    py: Python<'py>,
+    pub(crate) py: Python<'py>,
     names: &'a Names,
     events: &'static Events,
     members: &'static Members,
@@ -74,6 +75,8 @@ impl<'py> Writer<'py, '_> {
         match event {
             Event::Ike(event) => self.ike_event(event),
             Event::ChildUp(up) => self.child_up(&up),
+            Event::InstallChild(order) => plane::install_child(self, *order),
+            Event::RemoveChild { sa, child } => Operations::get(py)?.remove_child.bind(py).call1((sa.0, child.0)),
             Event::ChildDown { sa, child, why, carried } => {
                 let carried = carried.map(|all| (all.packets_in, all.packets_out, all.bytes_in, all.bytes_out));
                 let (packets_in, packets_out, bytes_in, bytes_out) = carried.unwrap_or_default();
@@ -225,7 +228,7 @@ impl<'py> Writer<'py, '_> {
         classes.child_up.bind(py).call1(args)
     }
 
-    fn role(&self, role: Role) -> Object<'py> {
+    pub(crate) fn role(&self, role: Role) -> Object<'py> {
         match role {
             Role::Initiator => &self.members.initiator,
             Role::Responder => &self.members.responder,
@@ -283,12 +286,12 @@ impl<'py> Writer<'py, '_> {
         PyTuple::new(self.py, all)
     }
 
-    fn selectors(&mut self, all: &[Selector]) -> PyResult<Bound<'py, PyTuple>> {
+    pub(crate) fn selectors(&mut self, all: &[Selector]) -> PyResult<Bound<'py, PyTuple>> {
         PyTuple::new(self.py, all.iter().map(Selector::to_string))
     }
 
     /// A text of which there are few: suites, kinds.
-    fn text(&mut self, text: &str) -> Bound<'py, PyString> {
+    pub(crate) fn text(&mut self, text: &str) -> Bound<'py, PyString> {
         if let Some(known) = self.remembered.texts.get(text) {
             return known.bind(self.py).clone();
         }

@@ -18,6 +18,7 @@ use crate::limits;
 use crate::names::Names;
 use crate::orders::Reader;
 use crate::park;
+use crate::plane;
 use crate::profile::Plane;
 use crate::read::wrong;
 
@@ -63,11 +64,7 @@ impl Core {
         seed: Option<&[u8]>,
         store_key: Option<&[u8]>,
     ) -> PyResult<Core> {
-        let plane = match plane {
-            "userspace" => PlaneConfig::Userspace,
-            "null" => PlaneConfig::Null,
-            _ => return Err(wrong("plane", format_args!("{plane:?} is neither userspace nor null"))),
-        };
+        let plane = plane::named(plane, PlaneConfig::Kernel)?;
         let inner = match inner {
             "none" => InnerConfig::None,
             "port" => InnerConfig::Port,
@@ -75,6 +72,7 @@ impl Core {
             _ => return Err(wrong("inner", format_args!("{inner:?} is none of none, port, tun"))),
         };
         let userspace = plane == PlaneConfig::Userspace;
+        let always_encap = always_encap && plane != PlaneConfig::Null;
         let config = CoreConfig {
             listen: listen.iter().map(|text| address(text)).collect::<PyResult<_>>()?,
             ike_port,
@@ -83,7 +81,7 @@ impl Core {
             shards,
             inner,
             plane,
-            always_encap: always_encap && userspace,
+            always_encap,
             half_open: HalfOpenLimits {
                 cookie_threshold,
                 max: max_half_open,
@@ -98,7 +96,7 @@ impl Core {
             store_key: store_key.map(SecretBytes::from_slice),
         };
         let core = py.detach(|| mobike_io::Core::start(&config)).map_err(start_error)?;
-        let plane = Plane { userspace, always_encap: config.always_encap };
+        let plane = Plane { userspace, always_encap };
         Ok(Core { core, names: Names::default(), memory: Memory::default(), plane, natt_port })
     }
 
@@ -222,6 +220,7 @@ fn start_error(error: StartError) -> PyErr {
         StartError::Listen(_, system)
         | StartError::Tun(_, system)
         | StartError::Pin(_, system)
+        | StartError::Kernel(_, system)
         | StartError::System(system) => match system.raw_os_error() {
             Some(number) => PyOSError::new_err((number, text)),
             None => PyValueError::new_err(text),

@@ -7,20 +7,23 @@
 //! orders       commands and operations in    profile     standing orders in, identity: names of peers
 //! handout      what goes with inner addresses, both ways
 //! events       events out                    names       connection names and the engine's numbers for them
+//! plane        which data plane; orders to one outside of the core          keys        class SealedKeys
 //! ```
 //!
-//! Rust locks are held for a push or a swap and never while Python code runs. Keys come in with a profile and never
-//! go out.
+//! Rust locks are held for a push or a swap and never while Python code runs. Keys come in with a profile, and
+//! those of Child SAs go out sealed: Python can put them into a buffer for the kernel, and into nothing else.
 
 mod classes;
 mod events;
 mod handle;
 mod handout;
 mod identity;
+mod keys;
 mod limits;
 mod names;
 mod orders;
 mod park;
+mod plane;
 mod profile;
 mod read;
 mod sim;
@@ -37,6 +40,9 @@ mod _core {
 
     #[pymodule_export]
     use crate::handle::Core;
+
+    #[pymodule_export]
+    use crate::keys::SealedKeys;
 
     #[pymodule_export]
     use crate::sim::SimCore;

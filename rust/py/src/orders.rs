@@ -10,9 +10,9 @@ use mobike_ike::crypto::SecretBytes;
 use mobike_ike::{
     ChildId, Command, EapPacket, EapReply, Generation, NattPorts, Question, SaId, Token, TurnAway, Verdict,
 };
-use mobike_io::{Operation, Order};
+use mobike_io::{Operation, Order, Word};
 
-use crate::classes::{Commands, Operations};
+use crate::classes::{Commands, Operations, Words};
 use crate::identity;
 use crate::names::Names;
 use crate::profile::{self, Plane};
@@ -112,7 +112,10 @@ impl Reader<'_> {
             let name: String = field(from, intern!(py, "name"))?;
             Command::RemoveProfile { id: self.names.id(py, &name) }
         } else {
-            return operation(from).map(Order::Plane);
+            return match word(from)? {
+                Some(word) => Ok(Order::Word(word)),
+                None => operation(from).map(Order::Plane),
+            };
         };
         Ok(Order::Engine(command))
     }
@@ -152,6 +155,29 @@ fn eap_done(from: &Bound<'_, PyAny>) -> PyResult<EapReply> {
     let peer = peer.map(|name| identity::proven(&name));
     let addresses = addresses(&from.getattr(intern!(py, "addresses"))?)?.to_vec();
     Ok(EapReply::Agreed { key: octets.map(SecretBytes::from_slice), peer, addresses })
+}
+
+/// What a data plane outside of the core says.
+fn word(from: &Bound<'_, PyAny>) -> PyResult<Option<Word>> {
+    let py = from.py();
+    let (class, words) = (from.get_type(), Words::get(py)?);
+    let child = || field(from, intern!(py, "child")).map(ChildId);
+    Ok(Some(if class.is(&words.installed) {
+        Word::Installed(child()?)
+    } else if class.is(&words.refused) {
+        Word::Refused { child: child()?, why: field(from, intern!(py, "why"))? }
+    } else if class.is(&words.traffic) {
+        let (heard, sent) = (field(from, intern!(py, "heard"))?, field(from, intern!(py, "sent"))?);
+        Word::Traffic { sa: sa(from)?, heard, sent }
+    } else if class.is(&words.worn) {
+        Word::Worn(child()?)
+    } else if class.is(&words.spent) {
+        Word::Spent(child()?)
+    } else if class.is(&words.mapped) {
+        Word::Mapped { sa: sa(from)?, path: path_field(from, intern!(py, "path"))? }
+    } else {
+        return Ok(None);
+    }))
 }
 
 fn operation(from: &Bound<'_, PyAny>) -> PyResult<Operation> {

@@ -17,6 +17,7 @@ use crate::limits;
 use crate::names::Names;
 use crate::orders::Reader;
 use crate::park;
+use crate::plane;
 use crate::profile::Plane;
 use crate::read::{path, wrong};
 
@@ -54,12 +55,8 @@ impl SimCore {
         max_sas: u32,
         store_key: Option<&[u8]>,
     ) -> PyResult<SimCore> {
-        let plane = match plane {
-            "userspace" => PlaneConfig::Userspace,
-            "null" => PlaneConfig::Null,
-            _ => return Err(wrong("plane", format_args!("{plane:?} is neither userspace nor null"))),
-        };
-        let userspace = plane == PlaneConfig::Userspace;
+        let plane = plane::named(plane, PlaneConfig::Imitated)?;
+        let userspace = plane != PlaneConfig::Null;
         let config = CoreConfig {
             ike_port,
             natt_port,

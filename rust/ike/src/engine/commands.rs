@@ -191,6 +191,13 @@ impl Engine {
         }
     }
 
+    /// The data plane does not carry a pair that was agreed: it ends, and another is asked for after a while.
+    pub fn note_refused(&mut self, now: Nanos, child: ChildId, why: &str) {
+        if let Some(sa) = self.ctx.children.get(child).map(|child| child.sa) {
+            self.with(now, sa, |sa, ctx| expire::on_refusal(sa, ctx, now, child, why));
+        }
+    }
+
     fn close_child(&mut self, now: Nanos, child: ChildId) {
         match self.ctx.children.get(child).map(|child| child.sa) {
             Some(sa) => self.with(now, sa, |sa, ctx| close_child::order(sa, ctx, now, child)),

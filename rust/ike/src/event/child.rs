@@ -2,7 +2,7 @@
 
 use crate::Path;
 use crate::crypto::{DirectionKeys, EspSuite};
-use crate::id::ChildId;
+use crate::id::{ChildId, Role};
 use crate::limits::ChildLimits;
 use crate::selector::Selector;
 
@@ -29,6 +29,8 @@ pub struct ChildInstall {
     pub encap: bool,
     /// When packets leave through it.
     pub sends: Sends,
+    /// Our part in its IKE SA.
+    pub part: Role,
     /// How much it may carry.
     pub limits: ChildLimits,
 }

@@ -67,7 +67,7 @@ impl Totals {
         let esp = join.plane.esp.as_ref();
         Totals {
             ike: *join.engine.counters(),
-            io,
+            io: join.with_held(io),
             esp: esp.map(|esp| esp.totals()),
             children: esp.map_or(0, |esp| esp.len() as u64),
         }

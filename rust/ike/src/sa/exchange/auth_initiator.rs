@@ -460,6 +460,7 @@ impl Authenticating {
             path: self.path,
             encap: self.nat.any() || profile.always_encap,
             sends: Sends::AtOnce,
+            part: Role::Initiator,
             limits: ChildLimits::default(),
         }))
     }

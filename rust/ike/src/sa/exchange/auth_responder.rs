@@ -589,6 +589,7 @@ fn offer_child(
         path,
         encap: half.nat.any() || profile.always_encap,
         sends: Sends::AtOnce,
+        part: Role::Responder,
         limits: ChildLimits::default(),
     });
     Ok(Some(Offered { reserved, chosen, name: Arc::clone(profile.child(number).name), install }))

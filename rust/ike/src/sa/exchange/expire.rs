@@ -10,7 +10,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use crate::Nanos;
-use crate::children::FIRST;
+use crate::children::{ChildNumber, FIRST};
 use crate::crypto::Role;
 use crate::event::{ChildInstall, DownReason, Event};
 use crate::id::{ChildId, SaId};
@@ -102,24 +102,44 @@ pub fn on_wear(sa: &mut Established, ctx: &mut Context, now: Nanos, child: Child
     }
 }
 
+/// No data plane carries it. One that refuses may refuse the next one too, so that is not asked for at once.
+pub fn on_refusal(sa: &mut Established, ctx: &mut Context, now: Nanos, child: ChildId, why: &str) {
+    if let Some(number) = delete(sa, ctx, now, child, DownReason::Ordered(why.into()))
+        && is_missed(sa, ctx, number)
+    {
+        open_child::try_later(sa, ctx, now, number);
+    }
+    rekey_child::schedule(sa, ctx, now);
+}
+
 /// One pair is over. Whoever ends it asks for another, unless there is one.
 fn end_child(sa: &mut Established, ctx: &mut Context, now: Nanos, child: ChildId) {
-    let Some((number, spi_out)) = ctx.children.get(child).map(|child| (child.number, child.spi_out)) else { return };
+    let Some(number) = delete(sa, ctx, now, child, DownReason::LifetimeOver) else { return };
+    ctx.counters.lifetimes_over += 1;
+    if is_missed(sa, ctx, number) {
+        sa.rekeying().to_open.push_back(number);
+    }
+    rekey_child::schedule(sa, ctx, now);
+    open_child::go_on(sa, ctx, now);
+}
+
+/// Which Child SA of the profile it was.
+fn delete(sa: &mut Established, ctx: &mut Context, now: Nanos, child: ChildId, why: DownReason) -> Option<ChildNumber> {
+    let (number, spi_out) = ctx.children.get(child).map(|child| (child.number, child.spi_out))?;
     follow_up::forget(sa, ctx, |half| half.replaces(child));
     let asked = sa.rekeying.as_mut().and_then(|rekeying| rekeying.child.as_mut());
     if let Some(asked) = asked.filter(|asked| asked.replaces == Some(child)) {
         // What was to take its place comes as a new one.
         asked.replaces = None;
     }
-    let Some(spi_in) = sa.family.end(ctx, child, DownReason::LifetimeOver) else { return };
-    ctx.counters.lifetimes_over += 1;
+    let spi_in = sa.family.end(ctx, child, why)?;
     sa.ask(ctx, now, Ask::DeleteChild { spi_in, spi_out });
-    let view = sa.profile.child(number);
-    let wanted = number == FIRST || view.start;
+    Some(number)
+}
+
+/// It belongs to the IKE SA, and neither is there nor comes.
+fn is_missed(sa: &Established, ctx: &Context, number: ChildNumber) -> bool {
+    let wanted = number == FIRST || sa.profile.child(number).start;
     let comes = sa.rekeying.as_ref().is_some_and(|rekeying| rekeying.opens(number));
-    if wanted && !comes && !sa.family.has(&ctx.children, number) {
-        sa.rekeying().to_open.push_back(number);
-    }
-    rekey_child::schedule(sa, ctx, now);
-    open_child::go_on(sa, ctx, now);
+    wanted && !comes && !sa.family.has(&ctx.children, number)
 }

@@ -146,6 +146,7 @@ pub fn install(
         path: sa.path,
         encap: sa.nat.any() || sa.profile.always_encap,
         sends,
+        part: sa.part,
         limits: ChildLimits::default(),
     }))
 }

@@ -1,0 +1,160 @@
+//! Child SAs that a data plane outside of this process is to carry, from the agreement to the plane's word.
+//!
+//! ```text
+//! agreed      what leaves for its IKE SA is held: the peer hears of it when it is carried
+//! carried     what was held leaves
+//! refused, or no word in time      what was held leaves, and then a Delete
+//! ```
+
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::time::Duration;
+
+use mobike_ike::{ChildId, ChildInstall, Nanos, SaId, Transmit};
+
+use crate::classify::classify_own;
+use crate::counters::IoCounters;
+use crate::words::ChildUp;
+
+/// How long a plane may take. Peers repeat what is not answered at once; what they wait for longer, they give up.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
+
+/// And with those that it has carried since before a restart: nobody waits for them, and they come all at once.
+pub(crate) const PATIENCE_AFTER_RESTART: Duration = Duration::from_secs(30);
+
+/// Datagrams held for one IKE SA: an answer in a dozen fragments, and what else is asked and repeated meanwhile.
+const MOST_HELD: usize = 64;
+
+/// A Child SA that waits for the plane's word.
+pub(crate) struct Waiting {
+    /// To be told then.
+    pub(crate) up: ChildUp,
+    /// It was carried before a restart.
+    pub(crate) adopted: bool,
+    /// Where a plane is imitated: what it will carry.
+    pub(crate) install: Option<Box<ChildInstall>>,
+    until: Nanos,
+}
+
+/// What one IKE SA waits for, and what waits with it.
+#[derive(Default)]
+struct Queue {
+    children: u32,
+    transmits: VecDeque<Transmit>,
+}
+
+/// All that waits in a shard.
+#[derive(Default)]
+pub(crate) struct Hold {
+    waiting: HashMap<ChildId, Waiting>,
+    until: BTreeSet<(Nanos, ChildId)>,
+    /// By the place of the IKE SA, which is what its SPIs name.
+    queues: HashMap<u32, Queue>,
+    /// What leaves now.
+    released: VecDeque<Transmit>,
+    /// Refused, or late: their end is no news to anybody above.
+    unborn: HashSet<ChildId>,
+    kept: u64,
+    dropped: u64,
+    late: u64,
+}
+
+impl Hold {
+    /// From now on what leaves for its IKE SA waits.
+    pub(crate) fn begin(&mut self, now: Nanos, up: ChildUp, adopted: bool, install: Option<Box<ChildInstall>>) {
+        let until = now + if adopted { PATIENCE_AFTER_RESTART } else { PATIENCE };
+        let (sa, child) = (up.sa, up.child);
+        if self.waiting.insert(child, Waiting { up, adopted, install, until }).is_none() {
+            self.until.insert((until, child));
+            self.queues.entry(sa.slot()).or_default().children += 1;
+        }
+    }
+
+    /// The plane's word is there, or nobody needs it any more. What waited for nothing else leaves.
+    pub(crate) fn end(&mut self, child: ChildId) -> Option<Waiting> {
+        let waiting = self.waiting.remove(&child)?;
+        self.until.remove(&(waiting.until, child));
+        let place = waiting.up.sa.slot();
+        if let Some(queue) = self.queues.get_mut(&place) {
+            queue.children -= 1;
+            if queue.children == 0 {
+                let queue = self.queues.remove(&place);
+                self.released.extend(queue.into_iter().flat_map(|queue| queue.transmits));
+            }
+        }
+        Some(waiting)
+    }
+
+    /// The plane does not carry it.
+    pub(crate) fn refuse(&mut self, child: ChildId) -> Option<Waiting> {
+        let waiting = self.end(child)?;
+        self.never(child);
+        Some(waiting)
+    }
+
+    /// Nobody above hears of it.
+    pub(crate) fn never(&mut self, child: ChildId) {
+        self.unborn.insert(child);
+    }
+
+    /// It is gone. `true` if nobody above has heard of it.
+    pub(crate) fn gone(&mut self, child: ChildId) -> bool {
+        self.unborn.remove(&child) | self.end(child).is_some()
+    }
+
+    /// One for which the plane has taken too long.
+    pub(crate) fn late(&mut self, now: Nanos) -> Option<ChildId> {
+        let (until, child) = *self.until.first()?;
+        (until <= now).then_some(child)
+    }
+
+    /// One for which it did.
+    pub(crate) fn count_late(&mut self) {
+        self.late += 1;
+    }
+
+    /// These counters, with those of what waits.
+    pub(crate) fn count_in(&self, io: IoCounters) -> IoCounters {
+        IoCounters { held: self.kept, held_dropped: self.dropped, plane_late: self.late, ..io }
+    }
+
+    /// When the plane will have taken too long.
+    pub(crate) fn poll_timeout(&self) -> Option<Nanos> {
+        self.until.first().map(|(until, _)| *until)
+    }
+
+    /// Given back, if it need not wait.
+    pub(crate) fn keep(&mut self, transmit: Transmit) -> Option<Transmit> {
+        if self.queues.is_empty() || transmit.keepalive {
+            return Some(transmit);
+        }
+        let place = classify_own(&transmit.bytes, false).0.ike_place();
+        let Some(queue) = place.and_then(|place| self.queues.get_mut(&place)) else { return Some(transmit) };
+        let same = |held: &Transmit| held.path == transmit.path && held.bytes == transmit.bytes;
+        if queue.transmits.iter().any(same) {
+            return None;
+        }
+        if queue.transmits.len() < MOST_HELD {
+            self.kept += 1;
+            queue.transmits.push_back(transmit);
+        } else {
+            self.dropped += 1;
+        }
+        None
+    }
+
+    /// Something that waited, and may leave.
+    pub(crate) fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.released.pop_front()
+    }
+
+    /// An IKE SA is gone without a word; so is what it had to say.
+    pub(crate) fn forget(&mut self, sa: SaId) {
+        let of_it = |waiting: &&Waiting| waiting.up.sa == sa;
+        let gone: Vec<ChildId> = self.waiting.values().filter(of_it).map(|waiting| waiting.up.child).collect();
+        self.queues.entry(sa.slot()).or_default().transmits.clear();
+        for child in gone {
+            self.end(child);
+        }
+        self.queues.remove(&sa.slot());
+    }
+}
