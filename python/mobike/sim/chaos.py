@@ -11,6 +11,7 @@ from mobike.address import Ip
 from mobike.sim.carriers import Carriers
 from mobike.sim.faults import Fault
 from mobike.sim.grumblers import Grumblers
+from mobike.sim.host import PlaneName
 from mobike.sim.lives import Lives
 from mobike.sim.nat import Depends
 from mobike.sim.network import Weather
@@ -27,6 +28,8 @@ tried in turn, some seconds each."""
 MOST_FAULTS: Final = 14
 RESTARTS: Final = 0.1
 """How many faults may be a restart of an end."""
+IN_KERNELS: Final = 0.3
+"""How many hosts leave ESP to a kernel, which may refuse or be late with Child SAs, too."""
 COMES_BACK: Final = 0.8
 """How many links that are down come back before faults stop."""
 
@@ -52,9 +55,10 @@ class Kind(IntEnum):
     GRUMBLERS = 2
     LIVES = 3
     CARRIERS = 4
+    KERNELS = 5
 
 
-def chaos(seed: int, kind: Kind = Kind.CARRIERS) -> Scenario:
+def chaos(seed: int, kind: Kind = Kind.KERNELS) -> Scenario:
     """The scenario of this seed; each kind adds to the one before."""
     chance = Random(f"chaos/{seed}")
     gateway = _links(_GATEWAY_LINKS, chance, most=2)
@@ -80,9 +84,15 @@ def chaos(seed: int, kind: Kind = Kind.CARRIERS) -> Scenario:
     if kind >= Kind.CARRIERS:
         called |= carriers.transport()
         calling |= carriers.transport()
+    kernels = Random(f"chaos/{seed}/kernels")
+    # No kernel carries ESP in streams.
+    may_be = kind >= Kind.KERNELS and not carriers.transport()
+    planes: dict[str, PlaneName] = {
+        name: "kernel" if may_be and kernels.random() < IN_KERNELS else "userspace" for name in ("gateway", "phone")
+    }
     hosts = {
-        "gateway": HostPlan(gateway, (connection("phones", called),)),
-        "phone": HostPlan(phone, (connection("home", calling),)),
+        "gateway": HostPlan(gateway, (connection("phones", called),), plane=planes["gateway"]),
+        "phone": HostPlan(phone, (connection("home", calling),), plane=planes["phone"]),
     }
     scene = _Scene([f"gateway {name}" for name in gateway], [f"phone {name}" for name in phone], list(nats), chance)
     faults = list(_faults(scene))

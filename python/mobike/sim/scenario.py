@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from pydantic import Field, PlainValidator, ValidationError
 
@@ -25,6 +25,7 @@ from mobike.config.build import build_connection
 from mobike.config.fields import Address, Context, Duration
 from mobike.config.models import ConnectionTable, Table
 from mobike.sim.faults import Fault, read_weather
+from mobike.sim.host import PlaneName
 from mobike.sim.nat import Depends
 from mobike.sim.network import CALM, Weather
 from mobike.sim.stage import HostPlan, LinkPlan, NatPlan
@@ -57,7 +58,7 @@ class HostTable(Table):
     links: dict[str, LinkTable]
     connections: dict[str, dict[str, Any]] = Field(default_factory=dict)
     sas: Annotated[int, Field(ge=1, le=1_000_000)] = 1
-    plane: Literal["userspace", "null"] = "userspace"
+    plane: PlaneName = "userspace"
     pings: Duration = 0
     ping: Address | None = None
 
@@ -173,7 +174,7 @@ def _host(table: HostTable, sas: int | None) -> HostPlan:
     crowd = table.sas - 1
     if crowd and sas is not None:
         crowd = sas - 1
-    return HostPlan(links, connections, crowd, carries=table.plane == "userspace")
+    return HostPlan(links, connections, crowd, table.plane)
 
 
 def _faults(table: ScenarioTable) -> Iterator[Fault]:

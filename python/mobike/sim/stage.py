@@ -6,7 +6,7 @@ from functools import partial
 
 from mobike.address import Endpoint, Ip
 from mobike.config import Connection
-from mobike.sim.host import Host
+from mobike.sim.host import Host, PlaneName
 from mobike.sim.nat import Depends, Nat
 from mobike.sim.network import CALM, Link, Network, Weather
 from mobike.sim.rules import Rules
@@ -59,7 +59,7 @@ class HostPlan:
     links: Mapping[str, LinkPlan]
     connections: tuple[Connection, ...] = ()
     crowd: int = 0
-    carries: bool = True
+    plane: PlaneName = "userspace"
 
 
 @dataclass(slots=True)
@@ -79,7 +79,7 @@ class Stage:
             for link, each in plan.links.items():
                 self._attach(f"{name} {link}", each, watcher)
             return
-        host = Host(name, self.network, self.rules, plan.connections, crowd=plan.crowd, carries=plan.carries)
+        host = Host(name, self.network, self.rules, plan.connections, crowd=plan.crowd, plane=plan.plane)
         self.hosts[name] = host
         for link, each in plan.links.items():
             way = self._attach(f"{name} {link}", each, host)

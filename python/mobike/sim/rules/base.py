@@ -213,6 +213,9 @@ class Rule:
     def esp_sent(self, host: Host, path: Path, packet: Packet) -> None:
         """An ESP packet leaves."""
 
+    def esp_received(self, host: Host, path: Path, packet: Packet) -> None:
+        """An ESP packet has come, and is about to be handled."""
+
     def grumbled(self, host: Host, path: Path, effect: Effect) -> None:
         """Somebody said that what this host sent over this path cannot be delivered, and the core has dealt with it."""
 

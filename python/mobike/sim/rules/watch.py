@@ -10,6 +10,7 @@ from mobike.events import Event
 from mobike.fleet import Decided
 from mobike.sim.host import Effect, Host
 from mobike.sim.rules.base import Lives, Rule, read, read_esp
+from mobike.sim.rules.carried import Carried
 from mobike.sim.rules.news import MovesNothing
 from mobike.sim.rules.orders import Answers, Directions, OlderUpdate
 from mobike.sim.rules.resumed import DeliveredOnce, GoesOn, NothingRepeated
@@ -21,10 +22,14 @@ from mobike.sim.world import SECOND, World
 MOST_TOLD: Final = 50
 """Violations kept: the first ones say what is wrong."""
 
+ESP_HEAD: Final = 16
+"""Octets in the clear that an ESP packet begins with; a keepalive has one."""
+
 ALL: Final[Sequence[type[Rule]]] = (
     *(SameOctets, Window, ProbesOnce, Secrets),
     *(Answers, Directions, OlderUpdate),
     *(Proven, Allowed, Agreement),
+    Carried,
     *(GoesOn, NothingRepeated, DeliveredOnce),
     *(Sense, NothingLost, Log),
     MovesNothing,
@@ -45,6 +50,7 @@ class Rules:
         self._ike_sent = _who_cares(rules, "ike_sent")
         self._ike_received = _who_cares(rules, "ike_received")
         self._esp_sent = _who_cares(rules, "esp_sent")
+        self._esp_received = _who_cares(rules, "esp_received")
         self._grumbled = _who_cares(rules, "grumbled")
         self._delivered = _who_cares(rules, "delivered")
         self._told = _who_cares(rules, "told")
@@ -89,6 +95,10 @@ class Rules:
         if message is not None:
             for see in self._ike_received:
                 see(host, path, message)
+        elif len(data) >= ESP_HEAD and any(data[:4]):
+            packet = read_esp(data)
+            for see in self._esp_received:
+                see(host, path, packet)
 
     def grumbled(self, host: Host, path: Path, effect: Effect) -> None:
         for see in self._grumbled:
