@@ -11,6 +11,7 @@ from mobike.auth.eap import Orders, TlsOrders
 from mobike.auth.trust import Trust
 from mobike.commands import SECOND, ChildOrders, Credential, Pool, Ppk, Profile, Retransmit
 from mobike.config.credentials import of_certificates, read_keys, read_own, read_trust
+from mobike.config.dataplane import dataplane
 from mobike.config.eap import of_eap, read_eap, uses_tls
 from mobike.config.inner import handout, of_inner
 from mobike.config.lifetimes import contradictions, limits_of
@@ -39,14 +40,11 @@ from mobike.config.settings import (
     ApiSettings,
     Connection,
     DaemonSettings,
-    DataplaneSettings,
     HookSettings,
-    Inner,
     LinkSettings,
     LinkSource,
     LogFormat,
     ManualAddress,
-    PlaneKind,
     Settings,
     StoreSettings,
 )
@@ -430,7 +428,7 @@ def build_settings(
     return Settings(
         daemon=_daemon(daemon, base),
         api=_api(_section(sections, "api", ApiTable), daemon, base),
-        dataplane=_dataplane(_section(sections, "dataplane", DataplaneTable)),
+        dataplane=dataplane(_section(sections, "dataplane", DataplaneTable), connections, problem),
         links=LinkSettings(
             source=LinkSource(links.source),
             manual=tuple(ManualAddress(each.ip, each.link, each.up) for each in links.manual),
@@ -511,13 +509,3 @@ def _api(table: ApiTable, daemon: DaemonTable, base: Path) -> ApiSettings:
         socket = base / table.socket if table.socket else None
     token_file = state_dir / "api.token" if table.token_file is None else base / table.token_file
     return ApiSettings(socket=socket, tcp=table.tcp, token_file=token_file)
-
-
-def _dataplane(table: DataplaneTable) -> DataplaneSettings:
-    return DataplaneSettings(
-        kind=PlaneKind(table.kind),
-        inner=Inner(table.inner),
-        tun=table.tun,
-        mtu=table.mtu,
-        always_encap=table.always_encap,
-    )

@@ -71,11 +71,12 @@ class ApiTable(Table):
 class DataplaneTable(Table):
     """[dataplane]"""
 
-    kind: Literal["userspace", "null"] = "userspace"
+    kind: Literal["userspace", "kernel", "null"] = "userspace"
     inner: Literal["tun", "port", "echo", "none"] = "tun"
     tun: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,15}$")] = _DATAPLANE.tun
     mtu: Annotated[int, Field(ge=576, le=65_000)] = _DATAPLANE.mtu
-    always_encap: bool = _DATAPLANE.always_encap
+    always_encap: bool | None = None
+    """None: as the kind wants it."""
 
 
 class LinkRuleTable(Table):

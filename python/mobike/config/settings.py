@@ -26,6 +26,8 @@ class PlaneKind(Enum):
 
     USERSPACE = "userspace"
     """ESP in our own process."""
+    KERNEL = "kernel"
+    """The kernel (XFRM), programmed by netlink. It needs CAP_NET_ADMIN."""
     NULL = "null"
     """Nobody: Child SAs are agreed and counted, packets go nowhere (for measuring IKE alone)."""
 
@@ -82,7 +84,7 @@ class DataplaneSettings:
     tun: str = "mobike0"
     mtu: int = 1400
     always_encap: bool = True
-    """Wrap ESP in UDP also where no NAT was seen: a userspace plane has no raw sockets."""
+    """Wrap ESP in UDP also where no NAT was seen: a userspace plane has no raw sockets, and firewalls may drop ESP."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,10 +86,11 @@ class Daemon:
         self._chronicle = Chronicle(self._journal)
         self._hooks = Hooks({connection.name: connection.hooks for connection in settings.connections})
         self._links = self._make_links()
+        self._plane = self._make_plane()
         self._shell = Shell(
             self._core,
             self._links,
-            self._make_plane(),
+            self._plane,
             self._fleet,
             self._watch,
             door=door,
@@ -107,6 +108,7 @@ class Daemon:
             self._fleet,
             self._core,
             self._journal,
+            carried=self._plane.carried,
             hooks=lambda: {**self._hooks.counters(), **self._accounts.counters()},
             order=self._shell.order,
             plug=self._plug if isinstance(self._links, ManualLinks) else None,
@@ -116,6 +118,7 @@ class Daemon:
     async def __aenter__(self) -> "Daemon":
         loop = asyncio.get_running_loop()
         self._stack.callback(self._core.stop)
+        self._stack.callback(self._plane.close, keep=self._keeper is not None)
         self._core.submit([SetProfile(connection.profile) for connection in self.settings.connections])
         self._core.submit([self.settings.redirect])
         if self._tun is not None:
@@ -191,7 +194,7 @@ class Daemon:
     def _make_door(self) -> Doorkeeper:
         connections = self.settings.connections
         talks = Talks({each.name: each.eap for each in connections if each.eap is not None}, secrets.token_bytes,
-                      self._core.child_counters)  # fmt: skip
+                      self._plane.carried)  # fmt: skip
         trusts = {each.name: each.trust for each in connections if each.trust is not None}
         return Doorkeeper(trusts, talks, [each.name for each in connections if each.authoriser is not None])
 
@@ -199,8 +202,22 @@ class Daemon:
         match self.settings.dataplane.kind:
             case PlaneKind.USERSPACE:
                 return UserspacePlane(self._core)
+            case PlaneKind.KERNEL:
+                return self._kernel_plane()
             case PlaneKind.NULL:
                 return NullPlane()
+
+    def _kernel_plane(self) -> DataPlane:
+        # Netlink, which nobody else needs.
+        from mobike.dataplane.xfrm.plane import XfrmPlane  # noqa: PLC0415
+
+        daemon = self.settings.daemon
+        always_encap = self.settings.dataplane.always_encap
+        plane = XfrmPlane.open(always_encap=always_encap, ike_port=daemon.ike_port, natt_port=daemon.natt_port)
+        if self._store is None:
+            # A process that was killed may have left something, and nobody will adopt it.
+            plane.remove_orphans()
+        return plane
 
     def _watch(self, events: Sequence[Event], decided: Decided) -> None:
         self._chronicle.write(decided.notes)

@@ -1,0 +1,36 @@
+"""[dataplane]: who carries inner traffic, and what goes together."""
+
+from collections.abc import Callable, Iterable
+
+from mobike.config.locate import Key
+from mobike.config.models import DataplaneTable
+from mobike.config.settings import Connection, DataplaneSettings, Inner, PlaneKind
+
+_INNER_OF_KERNEL = (Inner.TUN, Inner.NONE)
+
+
+def dataplane(
+    table: DataplaneTable, connections: Iterable[Connection], problem: Callable[[Key, str], None]
+) -> DataplaneSettings:
+    """Its settings; what contradicts is told to `problem`."""
+    kind, inner = PlaneKind(table.kind), Inner(table.inner)
+    if kind is PlaneKind.KERNEL:
+        if inner not in _INNER_OF_KERNEL:
+            problem(
+                ("dataplane", "inner"),
+                'must be "tun" or "none" with kind = "kernel": inner packets never come to this process',
+            )
+        streams = sorted(each.name for each in connections if each.profile.tcp)
+        if streams:
+            problem(
+                ("dataplane", "kind"),
+                f'"kernel" carries no TCP streams (RFC 9329), and {", ".join(streams)} may use them: '
+                'set transport = "udp" there, or kind = "userspace" here',
+            )
+    return DataplaneSettings(
+        kind=kind,
+        inner=inner,
+        tun=table.tun,
+        mtu=table.mtu,
+        always_encap=kind is not PlaneKind.KERNEL if table.always_encap is None else table.always_encap,
+    )
