@@ -1,15 +1,16 @@
 """Rules that cannot fail are worth nothing: each is broken on purpose, and must say so."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from ipaddress import ip_address
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
 from mobike import _core
 from mobike.address import Endpoint, Generation, Nanos, Path, SaId
-from mobike.commands import Move, SetProfile
-from mobike.dataplane.operations import MoveSa
+from mobike.commands import ChildInstalled, Move, SetProfile
+from mobike.dataplane.operations import InstallChild, MoveSa
 from mobike.events import (
     ChildUp,
     Event,
@@ -40,6 +41,39 @@ def names(violations: tuple[str, ...]) -> set[str]:
 
 def test_nobody_tampers_and_no_rule_speaks() -> None:
     assert tampered("phone", lambda _: None) == ()
+
+
+# --- a data plane outside of the core ---
+
+LATE_KERNEL = (
+    SMALL
+    + """
+[hosts.gateway]
+plane = "kernel"
+
+[[events]]
+at = "0s"
+do = "delay"
+to = "gateway"
+by = "600ms"
+"""
+)
+
+
+def test_a_core_that_waits_for_a_late_plane_breaks_no_rule() -> None:
+    assert tampered("phone", lambda _: None, LATE_KERNEL) == ()
+
+
+def test_a_core_that_does_not_wait_for_its_plane_is_seen() -> None:
+    def tamper(core: Tampered) -> None:
+        def answer(events: Sequence[Any]) -> Sequence[Any]:
+            asked = [ChildInstalled(each.child) for each in events if isinstance(each, InstallChild)]
+            core.core.submit(asked, Nanos(0))
+            return events
+
+        core.events = answer
+
+    assert "no packet before its Child SA is carried" in names(tampered("gateway", tamper, LATE_KERNEL))
 
 
 # --- the wire ---
