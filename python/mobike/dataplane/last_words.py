@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Final, TypeVar
+from typing import Final
 
 from mobike.address import ChildId
 from mobike.dataplane.operations import ChildOrder, RemoveChild
@@ -10,8 +10,6 @@ from mobike.events import ChildDown, Event
 
 MOST_REMEMBERED: Final = 4_096
 """A `ChildDown` comes right behind its `RemoveChild`, in the same turn or the next. Some never come."""
-
-_Fact = TypeVar("_Fact", bound=Event)
 
 
 class LastWords:
@@ -29,7 +27,7 @@ class LastWords:
         while len(self._said) > MOST_REMEMBERED:
             del self._said[next(iter(self._said))]
 
-    def put_in(self, facts: Iterable[_Fact]) -> Iterator[_Fact | ChildDown]:
+    def put_in(self, facts: Iterable[Event]) -> Iterator[Event]:
         """The same, with what was carried."""
         for fact in facts:
             if isinstance(fact, ChildDown) and (said := self._said.pop(fact.child, None)) is not None:
