@@ -41,11 +41,12 @@ def in_kernel(config: Mapping[str, Toml]) -> dict[str, Toml]:
 
 
 @contextmanager
-def tunnel(rig: Rig, folder: Path, **both: Toml) -> Iterator[tuple[Mobike, Mobike]]:
-    """Our client with a tunnel to our gateway, up over uplink 1."""
-    client = in_kernel(mobike_client(GW1.address, links=UPLINK_1_FIRST, **both))
+def tunnel(rig: Rig, folder: Path, *, store: bool = False) -> Iterator[tuple[Mobike, Mobike]]:
+    """Our client with a tunnel to our gateway, up over uplink 1. `store`: the gateway's SAs survive it."""
+    client = in_kernel(mobike_client(GW1.address, links=UPLINK_1_FIRST))
+    gateway = in_kernel(mobike_gateway()) | ({"store": {"file": "sas.db", "every": "200ms"}} if store else {})
     with (
-        Mobike(rig, rig.gateway, folder / "gateway", in_kernel(mobike_gateway(**both))) as answers,
+        Mobike(rig, rig.gateway, folder / "gateway", gateway) as answers,
         Mobike(rig, rig.client, folder / "client", client) as calls,
     ):
         answers.wait_up()

@@ -1,0 +1,51 @@
+"""Our gateway ends, in order or not, and begins again: the kernel carries on meanwhile, and what it has is adopted."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.interop.rig import INNER, Rig, requires_rig, until
+from tests.lab.ends import INTERVAL_S, nothing_lost, policies, states, tunnel, wait_states
+
+pytestmark = [pytest.mark.interop, pytest.mark.kernel_ipsec, requires_rig]
+
+BEAT_S = 1.5
+"""Longer than the daemon takes to write down what changed."""
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGKILL])
+def test_no_ping_is_lost_while_our_gateway_begins_again(tmp_path: Path, sign: signal.Signals) -> None:
+    with Rig() as rig:
+        with tunnel(rig, tmp_path, store=True) as (client, gateway):
+            before = client.wait_up()
+            with rig.pinger(rig.client, INNER, interval=INTERVAL_S) as pinger:
+                pinger.wait_replies(20)
+                time.sleep(BEAT_S)
+                gateway.restart(sign)
+                again = gateway.wait_up()
+                pinger.wait_replies(20)
+                result = pinger.stop()
+            nothing_lost(result)
+            after = client.wait_up()
+            assert after.sa.id == before.sa.id and client.counters()["ike_sas_down"] == 0
+            if sign is signal.SIGTERM:
+                assert [child.spi_out for child in again.children] == [child.spi_in for child in before.children]
+            wait_states(rig, 2)
+            assert gateway.counters()["io_plane_late"] == 0
+        assert (states(rig, rig.client), policies(rig, rig.client)) == ([], [])
+
+
+def test_what_the_kernel_lost_meanwhile_is_made_anew(tmp_path: Path) -> None:
+    with Rig() as rig, tunnel(rig, tmp_path, store=True) as (client, gateway):
+        old = client.wait_up().children[0].id
+        time.sleep(BEAT_S)
+        assert gateway.program.stop(signal.SIGKILL) == -signal.SIGKILL
+        rig.run(rig.gateway, ["ip", "xfrm", "state", "flush"])
+        gateway.restart(signal.SIGKILL)
+        client.wait_sa(lambda one: [each.id for each in one.children] not in ([], [old]), "another Child SA")
+        until(lambda: rig.ping(rig.client, INNER, count=1).lost == 0, "pings come back")
+        wait_states(rig, 2)
