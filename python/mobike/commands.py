@@ -415,6 +415,13 @@ class ChildRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class ChildRemoved:
+    """The plane carries this Child SA no longer, and what takes its place sends: the peer may know."""
+
+    child: ChildId
+
+
+@dataclass(frozen=True, slots=True)
 class ChildWorn:
     """This Child SA has carried nearly what it may: it is to be replaced."""
 
@@ -448,7 +455,7 @@ class PeerMapped:
     path: Path
 
 
-PlaneWord: TypeAlias = ChildInstalled | ChildRefused | ChildWorn | ChildSpent | Traffic | PeerMapped
+PlaneWord: TypeAlias = ChildInstalled | ChildRefused | ChildRemoved | ChildWorn | ChildSpent | Traffic | PeerMapped
 """What a data plane outside of the core tells it."""
 
 Command: TypeAlias = (

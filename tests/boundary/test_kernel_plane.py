@@ -17,6 +17,7 @@ from mobike.commands import (
     SECOND,
     ChildInstalled,
     ChildRefused,
+    ChildRemoved,
     ChildSpent,
     ChildWorn,
     Connect,
@@ -116,6 +117,7 @@ def test_words_are_heard() -> None:
     gateway.submit([ChildInstalled(new.child)], NOW)
     exchange({HERE: phone, THERE: gateway}, NOW)
     assert RemoveChild(order.sa, order.child) in gateway.take_events(10)
+    gateway.submit([ChildRemoved(order.child)], NOW)
     gateway.submit([ChildSpent(new.child), ChildSpent(ChildId(1 << 40))], NOW)
     exchange({HERE: phone, THERE: gateway}, NOW)
     assert sum(isinstance(each, InstallChild) for each in gateway.take_events(10)) == 1

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 
 from mobike.address import ChildId, Endpoint, Nanos, Path, SaId
 from mobike.auth import Doorkeeper
-from mobike.commands import ChildInstalled, ChildSpent, Command, PlaneWord
+from mobike.commands import ChildInstalled, ChildRemoved, ChildSpent, Command, PlaneWord
 from mobike.dataplane.operations import ChildOrder, InstallChild, Operation, RemoveChild, Sends, Volumes
 from mobike.dataplane.planes import InCore
 from mobike.events import ChildDown, ChildUp, Event, PlaneEvent, Question, Role
@@ -95,6 +95,6 @@ def test_orders_go_to_the_plane_and_its_words_to_the_core_before_the_fleet_think
         time_of_day=lambda: datetime.now(UTC),
     )
     heart.turn(NOW)
-    words = [ChildSpent(ChildId(9)), ChildInstalled(NEW)]
+    words = [ChildSpent(ChildId(9)), ChildInstalled(NEW), ChildRemoved(OLD)]
     told = [up, ChildDown(SA, OLD, "replaced", packets_in=3)]
     assert steps.done == [NOW, install, remove, *words, *told, "the fleet has thought"]

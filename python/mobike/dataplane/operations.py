@@ -105,7 +105,8 @@ class InstallChild:
 
 @dataclass(frozen=True, slots=True)
 class RemoveChild:
-    """Carry this Child SA no longer, if it is there. Nothing is answered."""
+    """Carry this Child SA no longer, if it is there; but first let that send which waits for its end. `ChildRemoved` is
+    said when `carry` has returned."""
 
     sa: SaId
     child: ChildId

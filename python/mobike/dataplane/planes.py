@@ -25,7 +25,8 @@ class DataPlane(Protocol):
         ...
 
     def carry(self, orders: Sequence[ChildOrder]) -> None:
-        """Take Child SAs in and out, in this order. Only a plane outside of the core is asked."""
+        """Take Child SAs in and out, in this order. Only a plane outside of the core is asked. When this returns, what
+        was to go is gone."""
         ...
 
     def apply(self, operations: Sequence[Operation]) -> None:

@@ -10,9 +10,9 @@ from typing import Final, Protocol
 
 from mobike.address import Nanos, Pair
 from mobike.auth import Doorkeeper
-from mobike.commands import Command
+from mobike.commands import ChildRemoved, Command
 from mobike.dataplane.last_words import LastWords
-from mobike.dataplane.operations import ChildOrder, Operation
+from mobike.dataplane.operations import ChildOrder, Operation, RemoveChild
 from mobike.dataplane.planes import DataPlane
 from mobike.events import Event, LinkEvent, OperatorEvent, Question
 from mobike.fleet import Decided, Fleet
@@ -92,6 +92,7 @@ class Heart:
         if orders:
             self._last_words.note(orders)
             self._plane.carry(orders)
-        words = self._plane.words()
+        gone = (ChildRemoved(order.child) for order in orders if isinstance(order, RemoveChild))
+        words = [*self._plane.words(), *gone]
         if words:
             self._core.submit(words)

@@ -142,9 +142,11 @@ impl Core {
             },
             Order::Plane(Operation::MoveSa { sa, .. } | Operation::Park { sa }) => sa.shard().into(),
             Order::Word(word) => match word {
-                Word::Installed(child) | Word::Refused { child, .. } | Word::Worn(child) | Word::Spent(child) => {
-                    child.shard().into()
-                }
+                Word::Installed(child)
+                | Word::Refused { child, .. }
+                | Word::Removed(child)
+                | Word::Worn(child)
+                | Word::Spent(child) => child.shard().into(),
                 Word::Traffic { sa, .. } | Word::Mapped { sa, .. } => sa.shard().into(),
             },
             Order::Plug { .. } => return None,

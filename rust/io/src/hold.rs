@@ -4,6 +4,7 @@
 //! agreed      what leaves for its IKE SA is held: the peer hears of it when it is carried
 //! carried     what was held leaves
 //! refused, or no word in time      what was held leaves, and then a Delete
+//! gone        likewise held until it is carried no longer, and its successor sends: the peer takes it out by our answer
 //! ```
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
@@ -38,7 +39,7 @@ pub(crate) struct Waiting {
 /// What one IKE SA waits for, and what waits with it.
 #[derive(Default)]
 struct Queue {
-    children: u32,
+    words: u32,
     transmits: VecDeque<Transmit>,
 }
 
@@ -46,6 +47,8 @@ struct Queue {
 #[derive(Default)]
 pub(crate) struct Hold {
     waiting: HashMap<ChildId, Waiting>,
+    /// Those that are to be carried no longer.
+    leaving: HashMap<ChildId, (SaId, Nanos)>,
     until: BTreeSet<(Nanos, ChildId)>,
     /// By the place of the IKE SA, which is what its SPIs name.
     queues: HashMap<u32, Queue>,
@@ -65,23 +68,42 @@ impl Hold {
         let (sa, child) = (up.sa, up.child);
         if self.waiting.insert(child, Waiting { up, adopted, install, until }).is_none() {
             self.until.insert((until, child));
-            self.queues.entry(sa.slot()).or_default().children += 1;
+            self.queues.entry(sa.slot()).or_default().words += 1;
         }
+    }
+
+    /// The same while one is to be carried no longer.
+    pub(crate) fn begin_removal(&mut self, now: Nanos, sa: SaId, child: ChildId) {
+        let until = now + PATIENCE;
+        if self.leaving.insert(child, (sa, until)).is_none() {
+            self.until.insert((until, child));
+            self.queues.entry(sa.slot()).or_default().words += 1;
+        }
+    }
+
+    /// It is carried no longer. `false` if nobody waits for that.
+    pub(crate) fn end_removal(&mut self, child: ChildId) -> bool {
+        let Some((sa, until)) = self.leaving.remove(&child) else { return false };
+        self.until.remove(&(until, child));
+        self.release(sa);
+        true
     }
 
     /// The plane's word is there, or nobody needs it any more. What waited for nothing else leaves.
     pub(crate) fn end(&mut self, child: ChildId) -> Option<Waiting> {
         let waiting = self.waiting.remove(&child)?;
         self.until.remove(&(waiting.until, child));
-        let place = waiting.up.sa.slot();
-        if let Some(queue) = self.queues.get_mut(&place) {
-            queue.children -= 1;
-            if queue.children == 0 {
-                let queue = self.queues.remove(&place);
-                self.released.extend(queue.into_iter().flat_map(|queue| queue.transmits));
-            }
-        }
+        self.release(waiting.up.sa);
         Some(waiting)
+    }
+
+    fn release(&mut self, sa: SaId) {
+        let Some(queue) = self.queues.get_mut(&sa.slot()) else { return };
+        queue.words -= 1;
+        if queue.words == 0 {
+            let queue = self.queues.remove(&sa.slot());
+            self.released.extend(queue.into_iter().flat_map(|queue| queue.transmits));
+        }
     }
 
     /// The plane does not carry it.
@@ -154,6 +176,11 @@ impl Hold {
         self.queues.entry(sa.slot()).or_default().transmits.clear();
         for child in gone {
             self.end(child);
+        }
+        let leaving = |(child, (of, _)): (&ChildId, &(SaId, Nanos))| (*of == sa).then_some(*child);
+        let gone: Vec<ChildId> = self.leaving.iter().filter_map(leaving).collect();
+        for child in gone {
+            self.end_removal(child);
         }
         self.queues.remove(&sa.slot());
     }

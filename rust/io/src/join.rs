@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use mobike_esp::{Encap, OuterPath, SaPairId, SealError, Suite};
+use mobike_ike::event::DownReason;
 use mobike_ike::{Command, Engine, Nanos, Path, Quoted, SaId, Transmit};
 
 use crate::classify::Kind;
@@ -140,6 +141,10 @@ impl Join {
                     outside.cards.forget(sa, child);
                     if outside.hold.gone(child) {
                         return;
+                    }
+                    // With the IKE SA goes all of it, and nothing takes its place.
+                    if why != DownReason::WithIkeSa {
+                        outside.hold.begin_removal(now, sa, child);
                     }
                 }
                 Event::ChildDown { sa, child, why, carried: carried.map(Box::new) }

@@ -57,6 +57,8 @@ pub enum Word {
         /// One line for people.
         why: String,
     },
+    /// It carries this one no longer, and what takes its place sends.
+    Removed(ChildId),
     /// This one has carried nearly what it may.
     Worn(ChildId),
     /// This one carries nothing more.

@@ -32,6 +32,8 @@ struct World {
     /// What office was ordered to carry, in order.
     orders: Vec<InstallChild>,
     removed: Vec<ChildId>,
+    /// It does not say that it has removed anything.
+    mute: bool,
     /// Datagrams of office, IKE alone.
     said: Vec<Outgoing>,
 }
@@ -76,6 +78,7 @@ impl World {
             told: Vec::new(),
             orders: Vec::new(),
             removed: Vec::new(),
+            mute: false,
             said: Vec::new(),
         }
     }
@@ -84,7 +87,8 @@ impl World {
     fn connect(&mut self) {
         let path = Path::udp("192.0.2.1:500".parse().unwrap(), "192.0.2.2:500".parse().unwrap());
         let natt = NattPorts { local: 4500, remote: 4500 };
-        let connect = Command::Connect { token: Token(1), profile: ProfileId(0), paths: vec![path], natt };
+        let connect =
+            Command::Connect { token: Token(1), profile: ProfileId(0), paths: vec![path], natt, redirected_from: None };
         self.home.submit(self.now, [Order::Engine(connect)]);
         self.settle();
     }
@@ -110,7 +114,13 @@ impl World {
             for event in self.office.take_events(1000) {
                 match event {
                     Event::InstallChild(order) => self.orders.push(*order),
-                    Event::RemoveChild { child, .. } => self.removed.push(child),
+                    Event::RemoveChild { child, .. } => {
+                        self.removed.push(child);
+                        if !self.mute {
+                            quiet = false;
+                            self.office.submit(self.now, [Order::Word(Word::Removed(child))]);
+                        }
+                    }
                     other => self.told.push(other),
                 }
             }
@@ -306,6 +316,32 @@ fn no_packet_is_lost_when_a_rekey_waits_for_the_plane() {
 }
 
 #[test]
+fn the_answer_to_a_delete_leaves_when_the_plane_carries_the_child_sa_no_longer() {
+    let mut world = World::new(PlaneConfig::Imitated);
+    world.connect();
+    world.obey();
+    let (old, of_home) = (world.orders[0].up.child, World::children(&world.told_home)[0]);
+    world.mute = true;
+    world.home.submit(world.now, [Order::Engine(Command::RekeyChild { child: of_home })]);
+    world.settle();
+    world.say(Word::Installed(world.orders[1].up.child));
+    // Home goes on receiving on the old one: office may still send there.
+    assert_eq!((&world.removed[..], World::children(&world.told_home).len()), (&[old][..], 2));
+    world.say(Word::Removed(old));
+    assert_eq!(World::children(&world.told_home).len(), 1);
+    // A plane that forgets to say so keeps nobody waiting for long.
+    let (old, of_home) = (world.orders[1].up.child, World::children(&world.told_home)[0]);
+    world.home.submit(world.now, [Order::Engine(Command::RekeyChild { child: of_home })]);
+    world.settle();
+    world.say(Word::Installed(world.orders[2].up.child));
+    world.wait(1900 * MS);
+    assert_eq!((world.removed[1], World::children(&world.told_home).len()), (old, 2));
+    world.wait(200 * MS);
+    assert_eq!((World::children(&world.told_home).len(), world.counter("io_plane_late")), (1, 1));
+    assert!(world.send());
+}
+
+#[test]
 fn a_child_sa_that_ends_while_it_waits_was_never_there() {
     let mut world = World::new(PlaneConfig::Kernel);
     world.connect();
@@ -393,7 +429,8 @@ fn whoever_waits_for_a_plane_keeps_nobody_else_waiting() {
     stranger.submit(world.now, [Order::Engine(Command::SetProfile { id: ProfileId(0), profile })]);
     let path = Path::udp("192.0.2.7:500".parse().unwrap(), "192.0.2.2:500".parse().unwrap());
     let natt = NattPorts { local: 4500, remote: 4500 };
-    let connect = Command::Connect { token: Token(1), profile: ProfileId(0), paths: vec![path], natt };
+    let connect =
+        Command::Connect { token: Token(1), profile: ProfileId(0), paths: vec![path], natt, redirected_from: None };
     stranger.submit(world.now, [Order::Engine(connect)]);
     for out in stranger.take_transmits() {
         let mut bytes = out.bytes;

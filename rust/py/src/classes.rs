@@ -54,6 +54,7 @@ classes! {
     Words from "mobike.commands" {
         installed: "ChildInstalled",
         refused: "ChildRefused",
+        removed: "ChildRemoved",
         worn: "ChildWorn",
         spent: "ChildSpent",
         traffic: "Traffic",

@@ -169,6 +169,8 @@ fn word(from: &Bound<'_, PyAny>) -> PyResult<Option<Word>> {
     } else if class.is(&words.traffic) {
         let (heard, sent) = (field(from, intern!(py, "heard"))?, field(from, intern!(py, "sent"))?);
         Word::Traffic { sa: sa(from)?, heard, sent }
+    } else if class.is(&words.removed) {
+        Word::Removed(child()?)
     } else if class.is(&words.worn) {
         Word::Worn(child()?)
     } else if class.is(&words.spent) {

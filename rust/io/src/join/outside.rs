@@ -51,6 +51,9 @@ impl Join {
         match word {
             Word::Installed(child) => self.carried(now, child),
             Word::Refused { child, why } => self.refused(now, child, &why),
+            Word::Removed(child) => {
+                let _ = self.outside.as_mut().map(|outside| outside.hold.end_removal(child));
+            }
             Word::Worn(child) => self.engine.note_worn(now, child, false),
             Word::Spent(child) => self.engine.note_worn(now, child, true),
             Word::Traffic { sa, heard, sent } => {
@@ -85,6 +88,9 @@ impl Join {
             && let Some(child) = outside.hold.late(now)
         {
             outside.hold.count_late();
+            if outside.hold.end_removal(child) {
+                continue;
+            }
             self.refused(now, child, "the data plane gave no answer in time");
         }
     }
