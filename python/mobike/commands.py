@@ -150,6 +150,8 @@ class Profile:
     """Data without echo for so many nanoseconds and three round trips makes an initiator test its path; 0: never."""
     window: int = 1
     """Requests of the peer served at a time, 1 to 32 (SET_WINDOW_SIZE, RFC 7296 section 2.3)."""
+    message_id_sync: bool = True
+    """Agree upon message ids after a crash, with peers that know how (RFC 6311)."""
     away_at_most: int = 24 * 3600 * SECOND
     """The longest a peer may be away (docs/extensions/away.md); 0: none may."""
     follow_redirects: bool = False
@@ -185,6 +187,11 @@ class Profile:
     """Child SAs beside the first, which is called as the connection."""
     most_children: int = 16
     """Child SAs that one IKE SA may have at a time, whoever asks for them."""
+    childless: str = "allow"
+    """IKE SAs set up without a Child SA (RFC 6023): `never`; `allow`, if the peer likes; `prefer`, as initiator
+    wherever the peer knows how; `require`."""
+    start_child: bool = True
+    """Initiator of a childless IKE SA: open its first Child SA as soon as that is there."""
 
 
 @dataclass(frozen=True, slots=True)

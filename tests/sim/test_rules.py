@@ -365,9 +365,14 @@ def test_a_packet_that_is_delivered_twice_is_seen() -> None:
 def test_other_octets_under_an_id_that_was_written_down_are_seen_after_a_kill() -> None:
     def tamper(core: Tampered) -> None:
         lives.append(core)
-        core.transmits = once(
-            lambda sent: [sent, (sent[0], sent[1][:-1] + b"?", sent[2])] if len(lives) > 1 and asks(sent) else None
-        )
+        def other(sent: Sent) -> list[Sent] | None:
+            # Under the id 0 message ids are agreed upon, whatever was said under it before.
+            message = read(sent[1], sent[0].local.port)
+            if len(lives) < 2 or not asks(sent) or message is None or message.number == 0:
+                return None
+            return [sent, (sent[0], sent[1][:-1] + b"?", sent[2])]
+
+        core.transmits = once(other)
 
     lives: list[Tampered] = []
     assert "same octets" in names(tampered("phone", tamper, KILLED))

@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 from mobike.auth.eap import Orders, TlsOrders
 from mobike.auth.trust import Trust
 from mobike.commands import SECOND, ChildOrders, Credential, Pool, Ppk, Profile, Retransmit
+from mobike.config.children import of_children
 from mobike.config.credentials import of_certificates, read_keys, read_own, read_trust
 from mobike.config.dataplane import dataplane
 from mobike.config.eap import of_eap, read_eap, uses_tls
@@ -177,7 +178,7 @@ def _contradictions(name: str, table: ConnectionTable) -> Iterator[ConnectionPro
         )
     if table.trusted and table.return_routability != "untrusted":
         yield ConnectionProblem(("trusted",), 'is used with return_routability = "untrusted" only')
-    yield from _of_children(table, name)
+    yield from (ConnectionProblem(key, message) for key, message in of_children(table, name))
     yield from (ConnectionProblem((key,), message) for key, message in contradictions(table))
     yield from (ConnectionProblem((key,), message) for key, message in of_redirects(table))
     yield from _of_hooks(table)
@@ -194,23 +195,6 @@ def _contradictions(name: str, table: ConnectionTable) -> Iterator[ConnectionPro
             yield ConnectionProblem((times, "initial"), "must be more than nothing and not above the greatest wait")
     yield from _of_tests(table)
     yield from (ConnectionProblem(*each) for each in of_outer(table))
-
-
-def _of_children(table: ConnectionTable, name: str) -> Iterator[ConnectionProblem]:
-    taken = {name}
-    for place, child in enumerate(table.child):
-        if child.name in taken:
-            whose = "the connection itself, whose first Child SA" if child.name == name else "another child, which"
-            yield ConnectionProblem(("child", place, "name"), f"is the name of {whose} has it already")
-        taken.add(child.name)
-        if not child.local_ts and not child.remote_ts:
-            message = "says neither local_ts nor remote_ts: its traffic would be that of the first"
-            yield ConnectionProblem(("child", place), message)
-        if table.role == "responder" and "start" in child.model_fields_set:
-            yield ConnectionProblem(("child", place, "start"), "only an initiator opens it by itself")
-    if table.role == "initiator" and len(table.child) >= table.most_children:
-        message = f"is less than the {len(table.child) + 1} Child SAs that this connection names"
-        yield ConnectionProblem(("most_children",), message)
 
 
 def _of_tests(table: ConnectionTable) -> Iterator[ConnectionProblem]:
@@ -353,6 +337,8 @@ def _profile(name: str, table: ConnectionTable, proofs: _Proofs) -> Profile:
         remote_ts=tuple(table.remote_ts or asked),
         children=tuple(_child(child, table) for child in table.child),
         most_children=table.most_children,
+        childless=table.childless,
+        start_child=table.start_child == "auto",
         pools=tuple(Pool(pool.first, pool.count) for pool in table.pool),
         handout=handout(table),
         request_ip4="ipv4" in table.virtual_ip,
@@ -379,6 +365,7 @@ def _profile(name: str, table: ConnectionTable, proofs: _Proofs) -> Profile:
         udp=table.transport != "tcp",
         tcp=table.transport != "udp",
         window=table.window,
+        message_id_sync=table.message_id_sync,
         away_at_most=table.away_at_most,
         follow_redirects=follow_rule(table).follows,
         redirect=tuple(table.redirect),

@@ -266,6 +266,8 @@ class ConnectionTable(Table):
     remote_ts: list[TrafficSelector] = []
     child: Annotated[list[ChildTable], Field(max_length=MOST_CHILDREN)] = []
     most_children: Annotated[int, Field(ge=1, le=MOST_CHILDREN + 1)] = 16
+    childless: Literal["never", "allow", "prefer", "require"] = "allow"
+    start_child: Literal["auto", "manual"] = "auto"
     pool: list[PoolRange] = []
     pool_from: Annotated[str, Field(min_length=1)] | None = None
     dns: Annotated[list[Address], Field(max_length=8)] = []
@@ -296,6 +298,7 @@ class ConnectionTable(Table):
     nat_traversal: bool = True
     transport: Literal["udp", "tcp", "auto"] = "udp"
     window: Annotated[int, Field(ge=1, le=32)] = 1
+    message_id_sync: bool = True
     away_at_most: Duration = 24 * 3600 * 1_000_000_000
     extensions: list[Literal["path-probes", "away"]] = ["path-probes", "away"]
     probe_interval: Duration = 1_000_000_000

@@ -20,13 +20,15 @@ pub const MOST_OTHERS: usize = 63;
 pub struct ChildPlan {
     /// The others, in the order in which they are opened.
     pub others: Vec<ChildOrders>,
+    /// Initiator of a childless IKE SA: open the first as soon as that is there.
+    pub start: bool,
     /// Child SAs that one IKE SA may have at a time, whoever asks for them; those that are being replaced do not count.
     pub at_most: u8,
 }
 
 impl Default for ChildPlan {
     fn default() -> Self {
-        ChildPlan { others: Vec::new(), at_most: 16 }
+        ChildPlan { others: Vec::new(), start: true, at_most: 16 }
     }
 }
 
@@ -68,7 +70,7 @@ impl Profile {
             esp_suites: &self.esp_suites,
             local_ts: &self.local_ts,
             remote_ts: &self.remote_ts,
-            start: true,
+            start: self.plan.start,
         };
         let others = self.plan.others.iter().take(MOST_OTHERS).map(|orders| ChildView {
             name: &orders.name,

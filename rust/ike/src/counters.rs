@@ -43,6 +43,12 @@ counters! {
     streams_adopted,
     /// Repeated requests of peers answered from the cache.
     repeats_answered,
+    /// Message ids agreed upon after a crash of ours (RFC 6311).
+    ids_synced,
+    /// The same after a crash of the peer.
+    syncs_answered,
+    /// Requests for that ignored: a repetition of old, or nonsense.
+    syncs_ignored,
 
     /// Dropped: the header is no IKEv2 header, or its length is not the datagram's.
     dropped_malformed_header,
@@ -62,6 +68,8 @@ counters! {
     dropped_forgotten_repeat,
     /// Dropped: payloads that cannot be read in a message nobody vouches for.
     dropped_malformed,
+    /// Strangers told what is wrong with their requests.
+    errors_in_the_clear,
     /// Dropped: IKE_SA_INIT longer than any sane offer.
     dropped_init_too_long,
     /// Dropped: IKE_SA_INIT beyond the limit of half-open SAs.

@@ -49,7 +49,7 @@ pub use id::{ChildId, Generation, Identity, IdentityPattern, ProfileId, Question
 pub use limits::{ChildLimits, Limits, Volume};
 pub use path::{Path, Transport};
 pub use paths::{PathOrders, Prefix};
-pub use profile::Profile;
+pub use profile::{Childless, Profile};
 pub use proofs::{Credential, LocalProof, Ppk, Proofs, RemoteProof};
 pub use redirect::{Redirect, TurnAway};
 pub use sa::exchange::streams::StreamUse;

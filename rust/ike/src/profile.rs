@@ -40,6 +40,8 @@ pub struct Profile {
     pub remote_ts: Vec<Selector>,
     /// Its other Child SAs.
     pub plan: ChildPlan,
+    /// Does the first one come with IKE_AUTH?
+    pub childless: Childless,
     /// Responder: addresses to lease to peers.
     pub pool: Option<Pool>,
     /// Responder: what goes with those addresses.
@@ -76,6 +78,8 @@ pub struct Profile {
     pub always_encap: bool,
     /// Requests of the peer served at a time (SET_WINDOW_SIZE, RFC 7296 section 2.3), 1 to 32.
     pub window: u8,
+    /// Agree upon message ids with peers that know how, after a crash of either end (RFC 6311).
+    pub message_id_sync: bool,
     /// Responder: the longest a peer may be away; zero means that none may.
     pub away_at_most: Duration,
     /// Private extensions offered to peers that know them.
@@ -102,6 +106,7 @@ impl Profile {
             local_ts: Vec::new(),
             remote_ts: Vec::new(),
             plan: ChildPlan::default(),
+            childless: Childless::default(),
             pool: None,
             handout: Handout::default(),
             request_virtual_ip: RequestVip::default(),
@@ -120,6 +125,7 @@ impl Profile {
             install: Install::Inline,
             always_encap: false,
             window: 1,
+            message_id_sync: false,
             away_at_most: Duration::from_secs(86_400),
             extensions: Extensions::NONE,
             paths: PathOrders::default(),
@@ -153,6 +159,21 @@ pub enum Unique {
     Keep,
     /// They stay, whatever the peer says.
     Never,
+}
+
+/// IKE SAs that are set up without a Child SA (RFC 6023). The first one, made by CREATE_CHILD_SA, can then have a key exchange
+/// of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Childless {
+    /// None.
+    Never,
+    /// Responder: if the peer likes; initiator: none.
+    #[default]
+    Allow,
+    /// Responder: if the peer likes; initiator: wherever the peer knows how.
+    Prefer,
+    /// All.
+    Require,
 }
 
 /// When a Child SA counts as usable.

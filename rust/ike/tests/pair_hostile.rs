@@ -9,7 +9,7 @@ use mobike_ike::engine::Population;
 use mobike_ike::event::{DownReason, NoticeKind};
 use mobike_ike::wire::{Delete, ExchangeType, NotifyType, Payload, PayloadType, ProtocolId, SkWriter};
 use mobike_ike::{Command, Event, Generation};
-use scripted::{LIVENESS, SCRIPTED_SPI, Script, path};
+use scripted::{LIVENESS, SCRIPTED_SPI, Script, offer, path, select};
 
 const INFORMATIONAL: ExchangeType = ExchangeType::INFORMATIONAL;
 
@@ -257,6 +257,18 @@ fn whoever_claims_a_name_of_many_pages_gets_one_line_of_log() {
 fn a_misshapen_mobike_notification_in_ike_auth_is_a_syntax_error() {
     let mut script = Script::with_auth(|writer| writer.push(&notify(NotifyType::ADDITIONAL_IP4_ADDRESS, &[1, 2, 3])));
     assert_eq!(script.notified(), [(NotifyType::INVALID_SYNTAX, vec![])]);
+}
+
+#[test]
+fn half_a_child_sa_in_ike_auth_is_a_syntax_error_and_leaves_nothing() {
+    for (half, write) in [("an offer alone", offer as fn(&mut SkWriter)), ("selectors alone", select)] {
+        let mut script = Script::with_proof(write);
+        assert_eq!(script.notified(), [(NotifyType::INVALID_SYNTAX, vec![])], "{half}");
+        script.wait(Duration::from_secs(31));
+        assert_eq!(script.engine.population(), Population::default(), "{half}");
+    }
+    let whole = Script::with_proof(|_| ());
+    assert_eq!(whole.engine.population(), Population { ike_sas: 1, half_open: 0, child_sas: 0 }, "RFC 6023");
 }
 
 #[test]

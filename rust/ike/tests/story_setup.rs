@@ -4,8 +4,9 @@ mod stage;
 
 use mobike_ike::HalfOpenLimits;
 use mobike_ike::engine::Population;
-use mobike_ike::event::ConnectError;
+use mobike_ike::event::{ConnectError, DownReason};
 use mobike_ike::profile::{Pool, PskSecret, RequestVip};
+use stage::children::more;
 use stage::{
     CLIENT, CLIENT_LAN, ExchangeType, Fate, GATEWAY, GATEWAY_LAN, Identity, IdentityPattern, LTE, Nat, NotifyType,
     Pair, Profile, Selector, WAN, WAN2, WIFI, Which, ip, ms, secs,
@@ -296,28 +297,65 @@ fn selectors_are_narrowed_to_what_both_ends_allow() {
     }
 }
 
-fn childless(client: impl FnOnce(&mut Profile), gateway: impl FnOnce(&mut Profile), said: NotifyType) {
-    let mut pair = Pair::new(1).client_profile(client).gateway_profile(gateway);
-    pair.connect();
-    assert!(pair.told[3].answers(AUTH));
-    let answer = pair.arrows().lines().nth(3).map(str::to_owned);
-    assert!(answer.is_some_and(|line| line.contains(&said.to_string())), "{said}");
-    for host in &pair.hosts {
-        assert_eq!(host.alive().len(), 1, "{said}: the IKE SA lives");
-        assert_eq!(host.engine.population().child_sas, 0, "{said}");
-        assert!(!host.notices().is_empty(), "{said}: {} says why", host.name);
+/// Ways to ask for a first Child SA that the gateway refuses, and what it says.
+type Refused = (fn(&mut Profile), fn(&mut Profile), NotifyType);
+
+const REFUSED: [Refused; 4] = [
+    (|profile| profile.remote_ts = vec![subnet("10.8.0.0", 24)], |_| {}, NotifyType::TS_UNACCEPTABLE),
+    (|_| {}, |profile| profile.pool = Some(pool(4)), NotifyType::FAILED_CP_REQUIRED),
+    (
+        |profile| profile.request_virtual_ip = RequestVip { v4: true, v6: false },
+        |_| {},
+        NotifyType::INTERNAL_ADDRESS_FAILURE,
+    ),
+    (
+        |profile| profile.esp_suites = "aes128gcm16".parse().into_iter().collect(),
+        |_| {},
+        NotifyType::NO_PROPOSAL_CHOSEN,
+    ),
+];
+
+#[test]
+fn without_its_only_child_sa_an_ike_sa_is_of_no_use_to_its_initiator() {
+    // IKE_AUTH { .., SA, TSi, TSr } -->  <-- { .., AUTH, N(TS_UNACCEPTABLE) }   { D } -->  <-- {}
+    for (client, gateway, said) in REFUSED {
+        let mut pair = Pair::new(1).client_profile(client).gateway_profile(gateway);
+        pair.connect();
+        let why = format!("no Child SA: peer refuses it: {said}");
+        assert_eq!(pair.client().failures()[0].0.to_string(), why);
+        assert!(pair.client().ups().is_empty() && pair.client().child_failures().is_empty(), "{said}");
+        // To the gateway it was one (RFC 7296 section 1.2), until its peer did not want it.
+        assert_eq!(pair.gateway().downs(), [(pair.gateway().up().sa, DownReason::PeerDeleted)], "{said}");
+        assert!(pair.gateway().notices().iter().any(|text| text.contains("Child SA refused")), "{said}");
+        assert!(pair.hosts.iter().all(|host| host.engine.population() == NOTHING), "{said}");
+        assert!(pair.hosts.iter().all(|host| host.count("child_refused") == 1), "{said}");
     }
 }
 
 #[test]
-fn a_refused_child_sa_leaves_the_ike_sa_up_and_both_ends_say_why() {
-    let leases = |profile: &mut Profile| profile.pool = Some(pool(4));
-    let asks = |profile: &mut Profile| profile.request_virtual_ip = RequestVip { v4: true, v6: false };
-    let gcm128 = |profile: &mut Profile| profile.esp_suites = "aes128gcm16".parse().into_iter().collect();
-    childless(|profile| profile.remote_ts = vec![subnet("10.8.0.0", 24)], |_| {}, NotifyType::TS_UNACCEPTABLE);
-    childless(|_| {}, leases, NotifyType::FAILED_CP_REQUIRED);
-    childless(asks, |_| {}, NotifyType::INTERNAL_ADDRESS_FAILURE);
-    childless(gcm128, |_| {}, NotifyType::NO_PROPOSAL_CHOSEN);
+fn what_the_initiator_does_not_want_is_gone_even_if_the_gateway_never_says_so() {
+    let (client, gateway, _) = REFUSED[0];
+    let mut pair = Pair::new(1).client_profile(client).gateway_profile(gateway);
+    pair.net.lose(Which::of(CLIENT).request(ExchangeType::INFORMATIONAL).always());
+    pair.connect_over(&[(WIFI, WAN)]);
+    pair.run_for(secs(12));
+    assert_eq!((pair.client().failures().len(), pair.client().engine.population()), (1, NOTHING));
+}
+
+#[test]
+fn an_ike_sa_whose_profile_names_other_child_sas_outlives_a_refusal_of_the_first() {
+    for (client, gateway, said) in REFUSED {
+        let mut pair = Pair::new(1)
+            .client_profile(client)
+            .client_profile(|profile| more(profile, "voice", "10.6.0.0/16", "10.7.0.0/16"))
+            .gateway_profile(gateway);
+        pair.connect();
+        for host in &pair.hosts {
+            assert_eq!((host.alive().len(), host.engine.population().child_sas), (1, 0), "{said}");
+            assert!(!host.notices().is_empty(), "{said}: {} says why", host.name);
+        }
+        assert_eq!(pair.client().child_failures(), [("story", format!("peer refuses it: {said}").as_str())]);
+    }
 }
 
 fn pool(last: u8) -> Pool {
@@ -352,8 +390,9 @@ fn an_exhausted_pool_refuses_the_child_and_a_returned_address_serves_the_next() 
     let mut pair = road_warriors(1).established();
     let first = pair.client().sa();
     pair.connect();
-    assert_eq!(pair.client().alive().len(), 2);
-    assert_eq!(pair.client().live_children().len(), 1, "no address, no Child SA");
+    assert_eq!(pair.client().alive(), [first], "no address, no Child SA, no IKE SA");
+    assert!(pair.client().failures()[0].0.to_string().contains("INTERNAL_ADDRESS_FAILURE"));
+    assert_eq!(pair.gateway().alive().len(), 1);
     assert!(pair.told.iter().any(|told| told.carries(NotifyType::INTERNAL_ADDRESS_FAILURE)));
     pair.order(CLIENT, mobike_ike::Command::Close { sa: first, why: "to make room".into() });
     pair.settle();

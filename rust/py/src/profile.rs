@@ -9,7 +9,9 @@ use pyo3::types::PyString;
 
 use mobike_ike::children::MOST_OTHERS;
 use mobike_ike::crypto::{PublicKey, SigningKey};
-use mobike_ike::profile::{Install, Pool, Profile, PskSecret, RequestVip, Retransmit, ReturnRoutability, Unique};
+use mobike_ike::profile::{
+    Childless, Install, Pool, Profile, PskSecret, RequestVip, Retransmit, ReturnRoutability, Unique,
+};
 use mobike_ike::{
     ChildOrders, ChildPlan, Credential, Extensions, Limits, LocalProof, PathOrders, Ppk, Prefix, Proofs, Redirect,
     RemoteProof, Selector, Volume,
@@ -51,6 +53,7 @@ fn read(from: &Bound<'_, PyAny>, name: &str, plane: Plane) -> PyResult<Profile> 
         local_ts: each(from, intern!(py, "local_ts"), selector)?,
         remote_ts: each(from, intern!(py, "remote_ts"), selector)?,
         plan: plan(from, plane)?,
+        childless: childless(&text(intern!(py, "childless"))?)?,
         pool: pool(from)?,
         handout: handout::given(from).map_err(|error| wrong("handout", error.value(py)))?,
         request_virtual_ip: RequestVip { v4: flag(intern!(py, "request_ip4"))?, v6: flag(intern!(py, "request_ip6"))? },
@@ -70,6 +73,7 @@ fn read(from: &Bound<'_, PyAny>, name: &str, plane: Plane) -> PyResult<Profile> 
         install: Install::Inline,
         always_encap: plane.always_encap,
         window: window(from)?,
+        message_id_sync: flag(intern!(py, "message_id_sync"))?,
         away_at_most: span(from, intern!(from.py(), "away_at_most"))?,
         extensions: extensions(from)?,
         paths: paths(from)?,
@@ -110,7 +114,8 @@ fn plan(from: &Bound<'_, PyAny>, plane: Plane) -> PyResult<ChildPlan> {
     if others.len() > MOST_OTHERS {
         return Err(wrong("children", format_args!("at most {MOST_OTHERS}")));
     }
-    Ok(ChildPlan { others, at_most: field(from, intern!(py, "most_children"))? })
+    let start = field(from, intern!(py, "start_child"))?;
+    Ok(ChildPlan { others, start, at_most: field(from, intern!(py, "most_children"))? })
 }
 
 /// Names of private extensions.
@@ -315,6 +320,16 @@ fn retransmit(from: &Bound<'_, PyAny>) -> PyResult<Retransmit> {
         give_up_initiator: span(from, intern!(py, "give_up_initiator"))?,
         give_up_responder: span(from, intern!(py, "give_up_responder"))?,
         jitter_percent: field(from, intern!(py, "jitter_percent"))?,
+    })
+}
+
+fn childless(text: &str) -> PyResult<Childless> {
+    Ok(match text {
+        "never" => Childless::Never,
+        "allow" => Childless::Allow,
+        "prefer" => Childless::Prefer,
+        "require" => Childless::Require,
+        _ => return Err(wrong("childless", format_args!("{text:?} is none of never, allow, prefer, require"))),
     })
 }
 

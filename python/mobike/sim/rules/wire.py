@@ -8,10 +8,28 @@ from typing import ClassVar, Final
 from mobike.address import Path, SaId
 from mobike.events import Event, IkeSaResumed
 from mobike.sim.host import Host, Past
-from mobike.sim.rules.base import IKE_AUTH, IKE_SA_INIT, PATH_PROBE, REMEMBERED, Broken, Lives, Memory, Message, Rule
+from mobike.sim.rules.base import (
+    IKE_AUTH,
+    IKE_SA_INIT,
+    INFORMATIONAL,
+    PATH_PROBE,
+    REMEMBERED,
+    Broken,
+    Lives,
+    Memory,
+    Message,
+    Rule,
+)
 
 MOST_TRIED: Final = 33 + 16
 """Ids that are tried at once after a kill, behind a window of what was unanswered."""
+SKIPPED: Final = 1024
+"""Ids that are left out after a kill where both ends agree upon them (RFC 6311)."""
+
+
+def _may_sync(message: Message) -> bool:
+    """Ids are agreed upon under the id 0, beside the windows and whatever else was said under it."""
+    return message.number == 0 and message.exchange == INFORMATIONAL
 
 
 class SameOctets(Rule):
@@ -25,18 +43,20 @@ class SameOctets(Rule):
     def __init__(self, lives: Lives, broken: Broken) -> None:
         super().__init__(lives, broken)
         self._octets: Memory[dict[tuple[bool, int, int], bytes]] = Memory(dict)
+        self._killed = False
 
     def wrote_down(self, host: Host, sas: Sequence[SaId]) -> None:
         self._octets.wrote_down(host)
 
     def booted(self, host: Host) -> None:
         self._octets.booted(host)
+        self._killed = self._killed or host.past is Past.STORED
 
     def ike_sent(self, host: Host, path: Path, message: Message) -> None:
         if message.length != len(message.octets):
             self.broken(host, f"the length in {message} says {message.length}, it has {len(message.octets)} octets")
         # In IKE_SA_INIT a request may change (COOKIE, another key exchange), and nobody is bound by an answer.
-        if message.exchange in (IKE_SA_INIT, PATH_PROBE):
+        if message.exchange in (IKE_SA_INIT, PATH_PROBE) or (self._killed and _may_sync(message)):
             return
         octets = self._octets.of(host, message.spi)
         digest = blake2b(message.octets, digest_size=16).digest()
@@ -52,6 +72,8 @@ class _Asked:
     newest: int = -1
     searches: bool = False
     """It was written down, and a kill followed; what it tried since is not all answered."""
+    may_jump: bool = False
+    """The same; and it has left out no ids yet."""
 
 
 class Window(Rule):
@@ -76,7 +98,7 @@ class Window(Rule):
         self._asked.booted(host)
         if host.past is Past.STORED:
             for asked in self._asked.all_of(host):
-                asked.searches = True
+                asked.searches = asked.may_jump = True
         self._serves[host.name] = max((each.profile.window for each in host.connections), default=1)
         for name in self._serves:
             others = [window for other, window in self._serves.items() if other != name]
@@ -89,10 +111,16 @@ class Window(Rule):
         asked = self._asked.of(host, message.spi)
         if known is None and host.past is not Past.NOTHING and message.exchange != IKE_AUTH:
             # It may have been written down before it had asked for anything.
-            asked.searches = True
+            asked.searches = asked.may_jump = True
         number = message.number
+        if asked.may_jump and _may_sync(message):
+            return
         if number > asked.newest:
-            if asked.newest >= 0 and number != asked.newest + 1:
+            ahead = number - asked.newest - 1
+            if asked.may_jump and ahead > 0 and ahead % SKIPPED == 0:
+                asked.unanswered.clear()
+                asked.may_jump = False
+            elif asked.newest >= 0 and number != asked.newest + 1:
                 self.broken(host, f"request {number} follows request {asked.newest}: {message}")
             asked.newest = number
         asked.unanswered.add(number)
@@ -101,6 +129,9 @@ class Window(Rule):
             self.broken(host, f"requests {sorted(asked.unanswered)} are unanswered: {message}")
 
     def ike_received(self, host: Host, path: Path, message: Message) -> None:
+        if not message.response and _may_sync(message) and (asked := self._asked.get(host, message.spi)) is not None:
+            # What the other end has seen is asked anew.
+            asked.unanswered.clear()
         if message.response:
             asked = self._asked.get(host, message.spi)
             if asked is None or message.number not in asked.unanswered:

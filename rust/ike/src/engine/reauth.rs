@@ -1,7 +1,7 @@
 //! One IKE SA in the place of another: see [`crate::sa::exchange::reauth`].
 
 use crate::Nanos;
-use crate::children::{ChildNumber, FIRST};
+use crate::children::ChildNumber;
 use crate::command::NattPorts;
 use crate::engine::Engine;
 use crate::id::{SaId, Token};
@@ -46,8 +46,8 @@ impl Engine {
             ctx.counters.ike_sas_reauthenticated += 1;
         });
         self.alter(now, new, |sa, ctx| {
-            for number in numbers.into_iter().filter(|number| *number != FIRST) {
-                if !sa.rekeying().opens(number) {
+            for number in numbers {
+                if !sa.family.has(&ctx.children, number) && !sa.rekeying().opens(number) {
                     sa.rekeying().to_open.push_back(number);
                 }
             }

@@ -34,6 +34,8 @@ pub enum DownReason {
     ProofTooOld,
     /// Its hard lifetime was over, and nothing had taken its place.
     LifetimeOver,
+    /// It was set up without a Child SA, and the one that was to follow did not come up.
+    NoChildSa(String),
     /// Its IKE SA went down.
     WithIkeSa,
     /// A Child SA that another one replaced.
@@ -114,6 +116,7 @@ impl fmt::Display for DownReason {
             DownReason::ProofTooOld => f.write_str("peer did not reauthenticate in time"),
             DownReason::LifetimeOver => f.write_str("its hard lifetime was over before it was replaced"),
             DownReason::SentOn => f.write_str("sent on to another gateway, and the peer did not end it"),
+            DownReason::NoChildSa(why) => write!(f, "of no use without a Child SA: {why}"),
             DownReason::Rekeyed => f.write_str("replaced by a new one"),
             DownReason::WithIkeSa => f.write_str("its IKE SA went down"),
             DownReason::PeerMisbehaved(how) => write!(f, "peer broke the protocol: {how}"),
@@ -170,6 +173,8 @@ pub enum ConnectError {
     Refused(AuthRefusal),
     /// The peer's IKE_AUTH answer carried this error.
     PeerError(String),
+    /// Both ends proved who they are, and there is no Child SA; whose fault that is.
+    NoChildSa(String),
     /// We were told to stop.
     Ordered(Arc<str>),
     /// The gateway sends us on to another one.
@@ -191,6 +196,7 @@ impl fmt::Display for ConnectError {
             ConnectError::PeerRefusedAuth => f.write_str("peer refused our authentication"),
             ConnectError::Refused(refusal) => refusal.fmt(f),
             ConnectError::PeerError(what) => write!(f, "peer answered {what}"),
+            ConnectError::NoChildSa(why) => write!(f, "no Child SA: {why}"),
             ConnectError::Ordered(why) => write!(f, "stopped by us: {why}"),
             ConnectError::Redirected(to) => write!(f, "the gateway sends us on to {to}"),
         }

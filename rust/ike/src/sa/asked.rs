@@ -52,6 +52,7 @@ pub fn write(writer: &mut SkWriter, ask: &Ask, path: Path, behind_nat: bool, has
         }
         Ask::Away { seconds } => away::write(writer, *seconds),
         Ask::Redirect { octets } => writer.push(&Payload::notify(NotifyType::REDIRECT, octets)),
+        Ask::Sync { said } => said.write(writer),
         // Written where their secrets are.
         Ask::RekeyIke | Ask::MakeChild | Ask::FollowIke | Ask::FollowChild => {}
         Ask::DeleteIke => writer.push(&Payload::Delete(Delete::IkeSa)),

@@ -9,7 +9,7 @@ use crate::counters::Counters;
 use crate::crypto::{IkeSuite, SeededRandom};
 use crate::event::{Event, NoticeKind};
 use crate::id::{ProfileId, SaId};
-use crate::profile::Profile;
+use crate::profile::{Childless, Profile};
 use crate::proofs::Authority;
 use crate::redirect::TurnAway;
 use crate::sa::channel::Unopened;
@@ -47,6 +47,8 @@ pub struct Context {
     pub accepts_signatures: bool,
     /// One of them has a PPK.
     pub accepts_ppk: bool,
+    /// One of them takes peers that want no Child SA with IKE_AUTH.
+    pub accepts_childless: bool,
     /// Authorities that such profiles trust, for CERTREQ.
     pub accepted_authorities: Vec<Authority>,
     /// Questions that wait for the control plane.
@@ -93,6 +95,7 @@ impl Context {
             accepted_suites: Vec::new(),
             accepts_signatures: false,
             accepts_ppk: false,
+            accepts_childless: false,
             accepted_authorities: Vec::new(),
             parking: Parking::default(),
             room: Room::default(),
@@ -167,6 +170,7 @@ impl Context {
         /// A name of 20 octets each, in an answer to anybody.
         const MOST_AUTHORITIES: usize = 16;
         let accepting = || self.profiles.values().filter(|profile| profile.accepts);
+        self.accepts_childless = accepting().any(|profile| profile.childless != Childless::Never);
         self.accepts_ppk = accepting().any(|profile| profile.ppk.is_some());
         self.accepts_signatures = accepting().any(|profile| profile.proofs.sign());
         let mut authorities = Vec::new();

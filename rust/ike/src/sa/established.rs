@@ -1,6 +1,7 @@
 //! An IKE SA whose ends proved who they are: its requests, its clock, its end.
 
 mod catch_up;
+mod closing;
 pub mod park;
 
 use core::net::IpAddr;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 
 use crate::children::ChildNumber;
 use crate::crypto::{IkeSuite, Random, Role, Spis};
-use crate::event::{DownReason, Event, NatView, NoticeKind};
+use crate::event::{DownReason, NatView, NoticeKind};
 use crate::id::{Generation, Identity, ProfileId, SaId, Token};
 use crate::profile::{Profile, ReturnRoutability};
 use crate::sa::Sa;
@@ -23,7 +24,7 @@ use crate::sa::exchange::mobike;
 use crate::sa::exchange::repair::Strays;
 use crate::sa::exchange::retrial::{self, Retrial};
 use crate::sa::exchange::traffic;
-use crate::sa::exchange::{expire, make_child, open_child, reauth, redirect, rekey_child, rekey_ike};
+use crate::sa::exchange::{expire, make_child, open_child, reauth, redirect, rekey_child, rekey_ike, sync};
 use crate::sa::pace::Pace;
 use crate::sa::path::NatHashes;
 use crate::sa::probe::{self, Probing};
@@ -81,6 +82,10 @@ pub struct Established {
     pub extensions: Extensions,
     /// The peer follows when it is sent on to another gateway.
     pub redirects: bool,
+    /// Both ends agree upon message ids after a crash (RFC 6311).
+    pub syncs: bool,
+    /// Our newest answer to that.
+    pub synced: Option<Box<sync::Answered>>,
     /// Message id of the newest list of addresses the peer sent.
     pub last_list: Option<u32>,
     /// The peer's other addresses.
@@ -182,6 +187,8 @@ pub struct Setup {
     pub extensions: Extensions,
     /// The peer follows when it is sent on to another gateway.
     pub redirects: bool,
+    /// Both ends agree upon message ids after a crash.
+    pub syncs: bool,
     /// The peer's other addresses.
     pub peer_addresses: Vec<IpAddr>,
     /// Inner addresses.
@@ -194,9 +201,6 @@ pub struct Setup {
 
 /// Answers are kept for repetitions this long (RFC 7296 section 2.1 asks for several minutes of nothing).
 const REMEMBER: Duration = Duration::from_secs(180);
-
-/// After we reported an IKE SA as down, its Delete is repeated for so long.
-const CLOSING: Duration = Duration::from_secs(10);
 
 /// An initiator that may be out of step with its peer after a crash asks for so long; then it connects anew.
 const DOUBTING: Duration = Duration::from_secs(10);
@@ -233,6 +237,8 @@ impl Established {
             mobility: setup.mobility,
             extensions: setup.extensions,
             redirects: setup.redirects,
+            syncs: setup.syncs,
+            synced: None,
             last_list: None,
             peer_addresses: setup.peer_addresses.into_boxed_slice(),
             proven: setup.proven,
@@ -449,6 +455,7 @@ impl Established {
         if self.is_away() {
             return;
         }
+        sync::begin(self, ctx, now);
         while let Some((id, ask)) = self.requests.next_to_send() {
             if !self.send_request(ctx, now, id, ask) {
                 break;
@@ -471,7 +478,8 @@ impl Established {
         }
     }
 
-    fn send_request(&mut self, ctx: &mut Context, now: Nanos, id: u32, mut ask: Ask) -> bool {
+    /// Send it under this id.
+    pub fn send_request(&mut self, ctx: &mut Context, now: Nanos, id: u32, mut ask: Ask) -> bool {
         if let Ask::Update { cookie, .. } = &mut ask {
             // The answer comes from where it will send us traffic, so let it prove that (M3.7-1).
             *cookie = self.wants_proof_on(self.path).then(|| {
@@ -490,6 +498,7 @@ impl Established {
             | Ask::Check { .. }
             | Ask::Away { .. }
             | Ask::Redirect { .. }
+            | Ask::Sync { .. }
             | Ask::DeleteIke
             | Ask::DeleteChild { .. }
             | Ask::RekeyIke
@@ -532,6 +541,7 @@ impl Established {
             | Ask::Announce { .. }
             | Ask::Away { .. }
             | Ask::Redirect { .. }
+            | Ask::Sync { .. }
             | Ask::DeleteIke
             | Ask::DeleteChild { .. }
             | Ask::RekeyIke
@@ -558,7 +568,9 @@ impl Established {
             self.test_at = Nanos::NEVER;
             // What is unanswered is a test as well, and data is a sign of life.
             let unheard = now.since(self.heard) >= self.profile.liveness / 2;
-            if self.requests.is_idle() && (self.in_doubt || unheard) {
+            if self.in_doubt && self.syncs {
+                sync::begin(self, ctx, now);
+            } else if self.requests.is_idle() && (self.in_doubt || unheard) {
                 self.ask(ctx, now, Ask::Liveness);
             }
         }
@@ -592,49 +604,6 @@ impl Established {
             ctx.counters.keepalives_sent += 1;
             let bytes = Arc::from(KEEPALIVE);
             ctx.transmits.push_back(Transmit { path: self.path, bytes, keepalive: true, again: false });
-        }
-    }
-
-    /// Close it: report at once, tell the peer, and forget it when the peer knows or does not answer.
-    pub fn close(&mut self, ctx: &mut Context, now: Nanos, why: DownReason) {
-        if self.is_closing() {
-            return;
-        }
-        self.report_down(ctx, why);
-        if self.is_away() && self.part == Role::Responder {
-            // There is nobody to tell, and where the peer was somebody else may be.
-            self.closing_until = now;
-            return;
-        }
-        self.presence = Presence::Here;
-        self.closing_until = now + CLOSING;
-        self.keepalive_at = Nanos::NEVER;
-        self.ask_first(ctx, now, Ask::DeleteIke, |_| true);
-    }
-
-    /// It is over: report what is not reported yet.
-    pub fn end(mut self, ctx: &mut Context, why: DownReason) {
-        if !self.is_closing() {
-            self.report_down(ctx, why);
-        }
-    }
-
-    fn report_down(&mut self, ctx: &mut Context, why: DownReason) {
-        rekey_child::forget_all(self, ctx);
-        self.family.end_all(ctx, &DownReason::WithIkeSa);
-        self.let_go(ctx);
-        ctx.counters.ike_sas_down += 1;
-        ctx.events.push_back(Event::IkeSaDown { sa: self.id, token: self.token, why });
-    }
-
-    /// It holds no place in any index or pool any more.
-    fn let_go(&mut self, ctx: &mut Context) {
-        if let Some(digest) = self.listed.take() {
-            ctx.identities.remove(digest, self.id.slot());
-        }
-        if self.part == Role::Responder {
-            let leases = core::mem::take(&mut self.leases);
-            leases.give_back(ctx, &self.tenant());
         }
     }
 }

@@ -10,7 +10,7 @@
 //!
 //! All of them sit in one place of the table and have one name outside; the SPIs of a message say which it is for.
 
-mod park;
+pub mod park;
 pub mod series;
 
 use core::fmt;
@@ -27,6 +27,7 @@ use crate::sa::channel::{Channel, Outgoing};
 use crate::sa::child::Reserved;
 use crate::sa::context::Context;
 use crate::sa::established::Established;
+use crate::sa::exchange::first_child::Founding;
 use crate::sa::rekeying::series::{ChildHalf, Coming, IkeHalf, Link};
 use crate::sa::timers::{Retry, patience};
 use crate::sa::window::{Answers, Ask, Outstanding};
@@ -49,6 +50,8 @@ pub struct Rekeying {
     pub to_open: VecDeque<ChildNumber>,
     /// Not before then.
     pub open_at: Nanos,
+    /// It came up without a Child SA, and asks for its first.
+    pub founding: Option<Founding>,
     /// What waits for its end, oldest first.
     pub retired: Vec<Retired>,
     /// Rekeys of the IKE SA refused in a row.
@@ -163,6 +166,8 @@ pub struct Fresh {
 pub struct Retired {
     /// Its keys.
     pub channel: Channel,
+    /// Its algorithms.
+    pub suite: IkeSuite,
     /// The peer's requests on it.
     pub answers: Answers,
     /// Message id of the newest UPDATE_SA_ADDRESSES on it.
@@ -242,9 +247,10 @@ impl Fresh {
     /// It does not come into use.
     #[must_use]
     pub fn retire(self, until: Nanos) -> Retired {
-        let Fresh { channel, answers, .. } = self;
+        let Fresh { channel, answers, suite } = self;
         Retired {
             channel,
+            suite,
             answers,
             last_update: None,
             last_list: None,
@@ -274,6 +280,7 @@ impl Rekeying {
             && self.child.is_none()
             && self.coming.is_empty()
             && self.to_open.is_empty()
+            && self.founding.is_none()
             && self.retired.is_empty()
             && self.refused == 0
             && self.child_refused == 0

@@ -243,7 +243,7 @@ impl Established {
             Ask::Check { .. } | Ask::Repair { .. } => Some((self.pace(), QUICK_CHECK)),
             Ask::Liveness | Ask::Probe { .. } | Ask::Announce { .. } | Ask::Away { .. } => None,
             Ask::RekeyIke | Ask::MakeChild | Ask::FollowIke | Ask::FollowChild => None,
-            Ask::Redirect { .. } | Ask::DeleteIke | Ask::DeleteChild { .. } => None,
+            Ask::Redirect { .. } | Ask::Sync { .. } | Ask::DeleteIke | Ask::DeleteChild { .. } => None,
         }
     }
 

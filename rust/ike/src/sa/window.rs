@@ -2,11 +2,13 @@
 //! which request is new and which is a repetition.
 
 mod park;
+pub mod sync;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::id::Generation;
+use crate::sa::exchange::sync::Said;
 use crate::sa::timers::Retry;
 use crate::{Nanos, Path};
 
@@ -59,6 +61,11 @@ pub enum Ask {
     Away {
         /// For so long.
         seconds: u32,
+    },
+    /// Which message ids come next (RFC 6311).
+    Sync {
+        /// What we say of that.
+        said: Said,
     },
     /// The end of the IKE SA.
     DeleteIke,
@@ -391,6 +398,11 @@ impl Answers {
     /// Forget the answers: some minutes are enough (RFC 7296 section 2.1).
     pub fn forget(&mut self) {
         self.cached = Vec::new();
+        self.close_gap();
+    }
+
+    /// There is nothing any more that we may have forgotten.
+    pub fn close_gap(&mut self) {
         self.gap = false;
     }
 }

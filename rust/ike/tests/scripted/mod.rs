@@ -125,8 +125,8 @@ fn keys(
     (Channel::new(spis, role, keys), auth, nonce)
 }
 
-/// ID, AUTH, SA, TSi, TSr.
-fn authenticate(writer: &mut SkWriter, role: Role, auth: &mobike_ike::crypto::AuthKeys, init: &[u8], nonce: &[u8]) {
+/// ID, AUTH.
+fn prove(writer: &mut SkWriter, role: Role, auth: &mobike_ike::crypto::AuthKeys, init: &[u8], nonce: &[u8]) {
     let id = Identification::new(IdType::FQDN, b"scripted.example.net");
     let body = [&id.head(), id.data].concat();
     writer.push(&match role {
@@ -135,6 +135,10 @@ fn authenticate(writer: &mut SkWriter, role: Role, auth: &mobike_ike::crypto::Au
     });
     let proof = SignedOctets::new(auth, role, init, nonce, &body).shared_key_auth(PSK);
     writer.push(&Payload::Authentication(Authentication { method: AuthMethod::SHARED_KEY, data: proof.expose() }));
+}
+
+/// SA.
+pub fn offer(writer: &mut SkWriter) {
     let transforms = [
         Transform::encryption(EncryptionId::ENCR_AES_GCM_16, Some(128)),
         Transform::sequence_numbers(SequenceNumbers::SEQUENCE_32_BIT),
@@ -142,9 +146,20 @@ fn authenticate(writer: &mut SkWriter, role: Role, auth: &mobike_ike::crypto::Au
     let spi = SCRIPTED_SPI.to_be_bytes();
     let proposal = Proposal { number: 1, protocol: ProtocolId::ESP, spi: &spi, transforms: Sequence::of(&transforms) };
     writer.push(&Payload::Sa(SaPayload::of(&[proposal])));
+}
+
+/// TSi, TSr.
+pub fn select(writer: &mut SkWriter) {
     let any = [WireSelector::Range(TrafficSelector::addresses(AddressRange::ALL_V4))];
     writer.push(&Payload::TsInitiator(TsPayload::of(&any)));
     writer.push(&Payload::TsResponder(TsPayload::of(&any)));
+}
+
+/// ID, AUTH, SA, TSi, TSr.
+fn authenticate(writer: &mut SkWriter, role: Role, auth: &mobike_ike::crypto::AuthKeys, init: &[u8], nonce: &[u8]) {
+    prove(writer, role, auth, init, nonce);
+    offer(writer);
+    select(writer);
 }
 
 const AUTH: ExchangeType = ExchangeType::IKE_AUTH;
@@ -166,6 +181,16 @@ impl Script {
     pub fn with_auth(write: impl FnOnce(&mut SkWriter)) -> Script {
         let (mut script, _) = Script::before_auth();
         script.request(AUTH, write);
+        script
+    }
+
+    /// The same, proving itself, with the rest of IKE_AUTH of its own making.
+    pub fn with_proof(more: impl FnOnce(&mut SkWriter)) -> Script {
+        let (mut script, (init_sent, auth, nonce)) = Script::before_auth();
+        script.request(AUTH, |writer| {
+            prove(writer, Role::Initiator, &auth, &init_sent, &nonce);
+            more(writer);
+        });
         script
     }
 

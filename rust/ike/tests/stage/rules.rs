@@ -11,11 +11,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mobike_ike::wire::probe::PATH_PROBE;
-use mobike_ike::wire::{ExchangeType, Header};
+use mobike_ike::wire::{ExchangeType, Header, NotifyType};
 use mobike_ike::{ChildId, Event, Nanos, SaId};
 
 use super::arrows::Told;
 use super::host::{Host, HostId};
+
+const SYNC: NotifyType = NotifyType::IKEV2_MESSAGE_ID_SYNC;
 
 /// What one end of one IKE SA calls itself.
 type End = (HostId, u64);
@@ -66,6 +68,13 @@ impl Rules {
             return;
         }
         let end = (told.from, header.initiator_spi);
+        if let Some(said) = told.contents.as_ref().and_then(|contents| contents.notify(SYNC)) {
+            // Outside all windows, under the id 0; what comes next has the id that it names.
+            let next = said.get(4..8).and_then(|octets| octets.first_chunk()).map_or(0, |id| u32::from_be_bytes(*id));
+            let widest = self.window.unwrap_or(1);
+            self.answered.entry(end).or_default().extend((1..=widest).map(|back| next.wrapping_sub(back)));
+            return self.iv(host, told, end);
+        }
         let key = (end, header.flags.response, header.message_id, told.fragment());
         let before = self.octets.entry(key).or_insert_with(|| told.bytes.clone());
         if *before != told.bytes {

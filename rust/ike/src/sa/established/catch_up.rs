@@ -1,7 +1,8 @@
 //! After a crash: finding the message id that the peer waits for.
 //!
 //! What was written down may be a few requests old. The peer has answered those, and ignores their ids for ever; only the
-//! newest of them gets its answer again. So a resumed SA whose test stays unanswered tries the ids behind it as well,
+//! newest of them gets its answer again. Where both ends know RFC 6311 they agree upon the ids (`exchange::sync`). Else a
+//! resumed SA whose test stays unanswered tries the ids behind it as well,
 //! beyond the peer's window if need be: a peer that is not that far ignores them (RFC 7296 section 2.3), and they are
 //! repeated until their turn comes.
 //!
@@ -27,7 +28,7 @@ const MOST: usize = 33;
 impl Established {
     /// Nothing is answered: try what comes behind it.
     pub(super) fn catch_up(&mut self, ctx: &mut Context, now: Nanos) {
-        if !self.in_doubt || self.is_closing() || self.is_away() {
+        if !self.in_doubt || self.syncs || self.is_closing() || self.is_away() {
             return;
         }
         let unanswered = self.requests.outstanding();
@@ -45,9 +46,15 @@ impl Established {
 
     /// This id was answered: what is a window behind it was, too, to an earlier process.
     pub fn overtake(&mut self, id: u32) {
-        for ask in self.requests.overtaken(id) {
+        let asks = self.requests.overtaken(id);
+        self.ask_as_far_as_it_lasts(asks);
+    }
+
+    /// Of requests that may have been answered to an earlier process, those that matter still are asked anew.
+    pub fn ask_as_far_as_it_lasts(&mut self, asks: Vec<Ask>) {
+        for ask in asks {
             match ask {
-                Ask::Liveness | Ask::Probe { .. } | Ask::DeleteChild { .. } => {}
+                Ask::Liveness | Ask::Probe { .. } | Ask::DeleteChild { .. } | Ask::Sync { .. } => {}
                 Ask::RekeyIke | Ask::MakeChild | Ask::FollowIke | Ask::FollowChild => {}
                 Ask::Update { .. }
                 | Ask::Announce { .. }

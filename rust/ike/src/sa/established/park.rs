@@ -22,8 +22,9 @@ use crate::sa::exchange::retrial::Retrial;
 use crate::sa::exchange::{expire, reauth, rekey_child, rekey_ike};
 use crate::sa::pace::Pace;
 use crate::sa::probe::Probing;
+use crate::sa::rekeying::park::Clock;
 use crate::sa::rekeying::{Lifetimes, Rekeying};
-use crate::sa::timers::Retry;
+use crate::sa::timers::{Retry, patience};
 use crate::sa::watch::Watch;
 use crate::sa::window::{Answers, Requests};
 use crate::wire::Extensions;
@@ -70,6 +71,8 @@ impl Established {
             leases,
             extensions,
             redirects,
+            syncs,
+            synced: _,
             family: _,
             rekeying,
             due: _,
@@ -117,6 +120,7 @@ impl Established {
         to.put(leases);
         to.put(extensions);
         to.put(redirects);
+        to.put(syncs);
         // An SA that has not probed yet with these keys may do so before it is read again: its numbers must not begin anew.
         let used = probing.as_deref().filter(|probing| probing.is_of(self));
         let unused = if used.is_none() { Probing::unused(self) } else { None };
@@ -157,11 +161,12 @@ impl Established {
         let (mobility, last_list) = (from.get()?, from.get()?);
         let peer_addresses = from.each(Reader::get)?.into_boxed_slice();
         let proven = from.each(Reader::get)?.into_boxed_slice();
-        let (leases, extensions, redirects) = (from.get()?, from.get()?, from.get()?);
+        let (leases, extensions, redirects, syncs) = (from.get()?, from.get()?, from.get()?, from.get()?);
         let probing = from.get::<bool>()?.then(|| Probing::unpark(from, &suite, random, standing)).transpose()?;
         let presence = Presence::resumed(from.get()?, now, &profile);
         let proof_lasts = Duration::from_secs(from.get::<u32>()?.into());
-        let rekeying = Rekeying::unpark(from, &profile, random, standing)?;
+        let clock = Clock { now, retry, patience: patience(&profile.retransmit, part) };
+        let rekeying = Rekeying::unpark(from, &profile, random, standing, clock)?;
         let in_doubt = standing == Standing::Doubtful;
         if killed && rekeying.as_ref().is_some_and(|rekeying| rekeying.ike.is_some()) {
             // The answer may have come before the crash. It would make the same keys once more, and nobody knows which message
@@ -199,6 +204,8 @@ impl Established {
             leases,
             extensions,
             redirects,
+            syncs,
+            synced: None,
             family: Family::default(),
             rekeying,
             // Its Child SAs are not back yet; they get their time then.

@@ -12,27 +12,27 @@ use std::sync::Arc;
 
 use crate::children::FIRST;
 use crate::crypto::auth::{Intermediate, SignedOctets};
-use crate::crypto::{AuthKeys, ChildKeys, EspSuite, Hashes, IkeSuite, Nonces, PublicKey, Role};
-use crate::event::{AuthRefusal, ChildInstall, ConnectError, Event, IkeSaUp, NatView, NoticeKind, Sends};
+use crate::crypto::{AuthKeys, Hashes, IkeSuite, PublicKey, Role};
+use crate::event::{AuthRefusal, ConnectError, Event, NatView};
 use crate::id::{Identity, IdentityPattern, Question, SaId};
-use crate::limits::ChildLimits;
 use crate::profile::Profile;
 use crate::proofs::{LocalProof, RemoteProof};
 use crate::sa::Sa;
 use crate::sa::asked::{agreed_extensions, push_no_nats, push_window};
 use crate::sa::channel::{Channel, Opened, Outgoing};
-use crate::sa::child::{Family, Reserved};
+use crate::sa::child::Family;
 use crate::sa::context::{About, Context};
 use crate::sa::established::{Established, Mobility, Setup};
 use crate::sa::exchange::configuration::{self, Leases};
 use crate::sa::exchange::eap::Talk;
 use crate::sa::exchange::eap_initiator::Conversation;
+use crate::sa::exchange::first_child::{self, esp_suites};
 use crate::sa::exchange::informational::window_of;
 use crate::sa::exchange::init_initiator::Order;
 use crate::sa::exchange::proof::{self, Asked, Ours, Parked, Proof};
 use crate::sa::exchange::reauth::{self, Old};
 use crate::sa::exchange::traffic;
-use crate::sa::exchange::{addresses, eap_initiator, expire, fallback, init_initiator, offers, ppk, redirect};
+use crate::sa::exchange::{addresses, eap_initiator, fallback, init_initiator, offers, ppk, redirect, sync};
 use crate::sa::path::Detected;
 use crate::sa::timers::{Retry, patience};
 use crate::sa::window::Ask;
@@ -76,6 +76,8 @@ pub struct Agreed {
     pub stapled: bool,
     /// The peer knows PPKs.
     pub ppk: bool,
+    /// No Child SA comes with IKE_AUTH (RFC 6023).
+    pub childless: bool,
 }
 
 impl Agreed {
@@ -102,11 +104,11 @@ pub struct Authenticating {
     pub(super) init_request: Arc<[u8]>,
     pub(super) init_answer: Box<[u8]>,
     pub(super) path: Path,
-    nat: NatView,
+    pub(super) nat: NatView,
     /// Both ends know NAT traversal.
     natt: bool,
-    child: Reserved,
-    proposed: (Vec<Selector>, Vec<Selector>),
+    pub(super) child: first_child::Asked,
+    pub(super) proposed: (Vec<Selector>, Vec<Selector>),
     /// Message id of the request.
     auth_id: u32,
     pub(super) request: Arc<[u8]>,
@@ -151,6 +153,7 @@ fn prepare(ctx: &mut Context, now: Nanos, agreed: Agreed) -> Result<Authenticati
         hashes,
         stapled,
         ppk,
+        childless,
         ..
     } = agreed;
     let body = id_body(&order.profile.local_id);
@@ -175,8 +178,12 @@ fn prepare(ctx: &mut Context, now: Nanos, agreed: Agreed) -> Result<Authenticati
         Ok(proof) => proof,
         Err(why) => return Err(Box::new((order, ConnectError::Refused(why)))),
     };
-    let Some(child) = ctx.children.reserve(ctx.settings.shard, id, FIRST, &mut ctx.random) else {
-        return Err(Box::new((order, ConnectError::TableFull)));
+    let child = match childless {
+        true => first_child::Asked::Later,
+        false => match ctx.children.reserve(ctx.settings.shard, id, FIRST, &mut ctx.random) {
+            Some(reserved) => first_child::Asked::One(reserved),
+            None => return Err(Box::new((order, ConnectError::TableFull))),
+        },
     };
     let local = traffic::proposed_local(&order.profile, path.local.ip());
     let remote = traffic::side(&order.profile.remote_ts, &Leases::default(), path.remote.ip());
@@ -191,6 +198,7 @@ fn prepare(ctx: &mut Context, now: Nanos, agreed: Agreed) -> Result<Authenticati
             ppk::write(writer, ppk, without.as_ref().map(Ours::data));
         }
         push_window(writer, asking.profile);
+        sync::announce(writer, asking.profile);
         if asking.profile.mobike {
             write_mobike(writer, &local_addresses, path);
             asking.profile.extensions.write(writer);
@@ -201,7 +209,7 @@ fn prepare(ctx: &mut Context, now: Nanos, agreed: Agreed) -> Result<Authenticati
     });
     let init_request = request;
     let Ok(request) = sealed else {
-        ctx.children.release(child);
+        child.release(ctx);
         return Err(Box::new((order, ConnectError::BadOrder("IKE_AUTH does not fit a datagram"))));
     };
     let retry = Retry::begin(now, &order.profile.retransmit, &mut ctx.random);
@@ -242,7 +250,12 @@ struct Asking<'a> {
 }
 
 impl Asking<'_> {
-    fn write(&self, writer: &mut SkWriter, child: Reserved, (local, remote): &(Vec<Selector>, Vec<Selector>)) {
+    fn write(
+        &self,
+        writer: &mut SkWriter,
+        child: first_child::Asked,
+        (local, remote): &(Vec<Selector>, Vec<Selector>),
+    ) {
         let Asking { profile, proof, stapled, old } = self;
         with_id(&profile.local_id, |id| writer.push(&Payload::IdInitiator(id)));
         proof::write_certificates(writer, profile, *stapled);
@@ -259,24 +272,13 @@ impl Asking<'_> {
             writer.push(&Payload::notify(NotifyType::EAP_ONLY_AUTHENTICATION, &[]));
         }
         configuration::request(profile, old.map(|old| &old.leases), |cp| writer.push(&Payload::Configuration(cp)));
+        let first_child::Asked::One(child) = child else { return };
         offers::propose(&esp_suites(&profile.esp_suites), &child.spi_in.to_be_bytes(), |sa| {
             writer.push(&Payload::Sa(sa))
         });
         traffic::write(local, |ts| writer.push(&Payload::TsInitiator(ts)));
         traffic::write(remote, |ts| writer.push(&Payload::TsResponder(ts)));
     }
-}
-
-/// The first Child SA never has a key exchange of its own (RFC 7296 section 1.2).
-#[must_use]
-pub fn esp_suites(wanted: &[EspSuite]) -> Vec<EspSuite> {
-    let mut suites: Vec<EspSuite> = Vec::with_capacity(wanted.len());
-    for suite in wanted.iter().map(|suite| suite.without_ke()) {
-        if !suites.contains(&suite) {
-            suites.push(suite);
-        }
-    }
-    suites
 }
 
 /// MOBIKE_SUPPORTED and our other addresses (RFC 4555 sections 3.2 and 3.4).
@@ -362,7 +364,7 @@ impl Authenticating {
 
     /// Over: report it.
     pub fn fail(self, ctx: &mut Context, why: ConnectError) {
-        ctx.children.release(self.child);
+        self.child.release(ctx);
         fail(ctx, &self.order, self.path, why);
     }
 
@@ -433,37 +435,6 @@ impl Authenticating {
             _ => Ok(()),
         }
     }
-
-    fn child(&self, payloads: &Payloads<'_>) -> Result<Box<ChildInstall>, String> {
-        let (Some(sa), Some(tsi), Some(tsr)) = (payloads.sa(), payloads.ts_initiator(), payloads.ts_responder()) else {
-            let error = payloads.notifies().find(|notify| notify.kind.is_error());
-            return Err(error.map_or("no SA payload".into(), |notify| notify.kind.to_string()));
-        };
-        let profile = &self.order.profile;
-        let chosen = offers::check_answer(&esp_suites(&profile.esp_suites), sa)?;
-        let spi: [u8; 4] = offers::spi_of(&chosen, sa).try_into().map_err(|_| "an SPI that is not 4 octets")?;
-        let (local_ts, remote_ts) = (traffic::read(tsi), traffic::read(tsr));
-        if !traffic::is_within(&local_ts, &self.proposed.0) || !traffic::is_within(&remote_ts, &self.proposed.1) {
-            return Err("traffic selectors that we did not propose".into());
-        }
-        let keys = Nonces::new(&self.nonce_i, &self.nonce_r)
-            .and_then(|nonces| ChildKeys::derive(self.channel.keys().sk_d(), &chosen.suite, &nonces, &[]))
-            .map_err(|error| error.to_string())?;
-        Ok(Box::new(ChildInstall {
-            suite: chosen.suite,
-            spi_in: self.child.spi_in,
-            spi_out: u32::from_be_bytes(spi),
-            key_in: keys.sent_by(Role::Responder).clone(),
-            key_out: keys.sent_by(Role::Initiator).clone(),
-            local_ts,
-            remote_ts,
-            path: self.path,
-            encap: self.nat.any() || profile.always_encap,
-            sends: Sends::AtOnce,
-            part: Role::Initiator,
-            limits: ChildLimits::default(),
-        }))
-    }
 }
 
 /// Why an answer lacks what it should have.
@@ -505,7 +476,7 @@ pub fn on_answer(sa: &mut Sa, ctx: &mut Context, now: Nanos, opened: &Opened<'_>
     let payloads = &opened.payloads().unwrap_or_default();
     let Sa::AwaitAuthAnswer(mut asking) = core::mem::replace(sa, Sa::Ended) else { return };
     if payloads.has(NotifyType::UNEXPECTED_NAT_DETECTED) {
-        ctx.children.release(asking.child);
+        asking.child.release(ctx);
         let Authenticating { order, id, path, .. } = *asking;
         *sa = init_initiator::restart(ctx, now, id, order, path);
         return;
@@ -612,56 +583,22 @@ fn establish(
     payloads: &Payloads<'_>,
 ) -> Established {
     let Peer { id: peer_id, proven, round_trip } = peer;
-    let child = asking.child(payloads);
-    let Authenticating { order, id, suite, channel, path, nat, natt, auth_id, child: reserved, .. } = asking;
+    let child = first_child::read(&asking, payloads);
+    let Authenticating { order, id, suite, channel, path, nat, natt, auth_id, child: asked, .. } = asking;
+    let useless = child.is_err() && !first_child::outlives_refusal(&order.profile, asked);
+    if let (true, Err(why)) = (useless, &child) {
+        fail(ctx, &order, path, ConnectError::NoChildSa(why.clone()));
+    }
     let mobike = order.profile.mobike && payloads.has(NotifyType::MOBIKE_SUPPORTED);
-    let extensions = agreed_extensions(mobike, &order.profile, payloads);
     let about = About { path: Some(path), sa: Some(id) };
     let leases = configuration::heed(ctx, now, about, &order.profile, payloads);
     let peer_addresses = addresses::read(ctx, now, about, payloads).unwrap_or_default();
-    let spis = channel.spis;
-    let old = order.old.clone();
-    let mut family = Family::default();
-    ctx.counters.ike_sas_up += 1;
-    ctx.events.push_back(Event::IkeSaUp(Box::new(IkeSaUp {
-        sa: id,
-        token: order.token(),
-        profile: order.profile_id,
-        role: Role::Initiator,
-        path,
-        nat,
-        peer_id: peer_id.clone(),
-        mobike,
-        extensions,
-        peer_addresses: peer_addresses.clone(),
-        virtual_ips: leases.iter().collect(),
-        handout: leases.handout.clone(),
-        spi_i: spis.initiator,
-        spi_r: spis.responder,
-        suite,
-    })));
-    let mut refused = None;
-    match child {
-        Ok(install) => {
-            let name = order.profile.name.clone();
-            expire::come_up(ctx, &mut family, &order.profile.limits, (id, reserved, name), install);
-        }
-        Err(why) => {
-            ctx.children.release(reserved);
-            ctx.counters.child_refused += 1;
-            let about = About { path: Some(path), sa: Some(id) };
-            ctx.notice(now, about, NoticeKind::ChildRefused, || format!("no Child SA: {why}"));
-            // The peer may have made it; tell it that we did not.
-            refused = payloads.sa().map(|_| reserved.spi_in);
-            ctx.events.push_back(Event::ChildFailed { sa: id, name: order.profile.name.clone(), why });
-        }
-    }
+    let old = order.old.as_ref().map(|old| old.sa);
     let mut established = Established::new(Setup {
         id,
         channel,
         profile_id: order.profile_id,
         token: order.token(),
-        profile: order.profile,
         suite,
         auth_id,
         peer_id,
@@ -671,23 +608,40 @@ fn establish(
         proven,
         round_trip,
         mobility: if mobike { Mobility::Initiator } else { Mobility::Off },
-        extensions,
+        extensions: agreed_extensions(mobike, &order.profile, payloads),
         redirects: false,
+        syncs: sync::is_agreed(&order.profile, payloads),
+        profile: order.profile,
         peer_addresses,
         leases,
-        family,
+        family: Family::default(),
         now,
     });
     established.requests.widen(window_of(payloads));
     established.proof_lasts = reauth::read(payloads);
-    established.begin_lifetimes(ctx, now);
-    if let Some(old) = old {
-        match established.family.len(ctx) {
-            0 => ctx.reauth.failed.push((old.sa, "no Child SA".into())),
-            _ => ctx.reauth.done.push((old.sa, id)),
-        }
+    if useless {
+        // The peer has an IKE SA now, and must be told that it is over.
+        asked.release(ctx);
+        ctx.counters.child_refused += 1;
+        established.discard(ctx, now);
+        return established;
     }
-    if let Some(spi_in) = refused {
+    ctx.counters.ike_sas_up += 1;
+    ctx.events.push_back(Event::IkeSaUp(Box::new(established.as_up())));
+    let unmade = first_child::report_own(&mut established, ctx, now, asked, child);
+    if let first_child::Asked::Later = asked {
+        first_child::open_now(&mut established, ctx, now, old);
+    }
+    established.begin_lifetimes(ctx, now);
+    match (asked, old) {
+        (first_child::Asked::Later, _) | (_, None) => {}
+        (first_child::Asked::One(_), Some(old)) if established.family.len(ctx) == 0 => {
+            ctx.reauth.failed.push((old, "no Child SA".into()));
+        }
+        (first_child::Asked::One(_), Some(old)) => ctx.reauth.done.push((old, id)),
+    }
+    if let Some(spi_in) = unmade.filter(|_| payloads.sa().is_some()) {
+        // The peer may have made it; tell it that we did not.
         established.ask(ctx, now, Ask::DeleteChild { spi_in, spi_out: 0 });
     }
     if mobike && nat.we_are_behind {

@@ -5,34 +5,26 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use crate::crypto::auth::SignedOctets;
-use crate::crypto::negotiate::{Chosen, Outcome};
-use crate::crypto::{AuthKeys, ChildKeys, EspSuite, IkeSuite, KeMethod, Nonces, PublicKey, Role};
-use crate::event::{AuthRefusal, ChildInstall, Event, IkeSaUp, NoticeKind, Sends};
+use crate::crypto::{AuthKeys, IkeSuite, KeMethod, PublicKey, Role};
+use crate::event::{AuthRefusal, Event, IkeSaUp, NoticeKind};
 use crate::id::{Identity, ProfileId, Question};
-use crate::limits::{ChildLimits, Limits};
 use crate::profile::{Profile, PskSecret, Unique};
 use crate::proofs::{LocalProof, RemoteProof};
 use crate::sa::Sa;
 use crate::sa::asked::{agreed_extensions, push_window};
 use crate::sa::channel::{Opened, Outgoing};
-use crate::sa::child::{Family, Reserved};
 use crate::sa::context::{About, Context};
 use crate::sa::established::{Established, Mobility, Setup};
-use crate::sa::exchange::auth_initiator::{esp_suites, id_body, received_id_body, with_id, write_mobike};
+use crate::sa::exchange::auth_initiator::{id_body, received_id_body, with_id, write_mobike};
 use crate::sa::exchange::configuration::{self, Claim, Leases, Tenant};
-use crate::sa::exchange::fit::{self, Fit};
 use crate::sa::exchange::informational::window_of;
 use crate::sa::exchange::init_responder::{HalfOpen, Secret};
 use crate::sa::exchange::ppk::{self, Said};
 use crate::sa::exchange::proof::{self, Asked, Ours, Parked, Proof};
-use crate::sa::exchange::traffic;
 use crate::sa::exchange::{
-    addresses, admission, door, eap_responder, expire, init_responder, offers, reauth, redirect,
+    addresses, admission, door, eap_responder, first_child, init_responder, reauth, redirect, sync,
 };
-use crate::wire::{
-    Authentication, ExchangeType, NotifyType, Payload, Payloads, SaPayload, SkWriter, TsPayload, WireError,
-    WireErrorKind,
-};
+use crate::wire::{Authentication, ExchangeType, NotifyType, Payload, Payloads, WireError, WireErrorKind};
 use crate::{Nanos, Path, Verdict};
 
 const AUTH: ExchangeType = ExchangeType::IKE_AUTH;
@@ -60,6 +52,9 @@ pub fn on_request(sa: &mut Sa, ctx: &mut Context, now: Nanos, path: Path, opened
         return eap_responder::on_request(sa, ctx, now, path, &payloads);
     }
     match authenticate(ctx, half, path, &payloads) {
+        Ok((peer, _)) if let Err(why) = first_child::judge(&peer.profile, &payloads) => {
+            refuse_shape(half, ctx, now, path, why);
+        }
         Err(why) => {
             let claimed = || payloads.id_initiator().map_or("nobody".into(), ToString::to_string);
             deny(half, ctx, now, path, claimed, &why);
@@ -227,6 +222,14 @@ fn refuse_early(half: &mut HalfOpen, ctx: &mut Context, now: Nanos, path: Path, 
     refuse(half, ctx, path, &Payload::notify(NotifyType::INVALID_SYNTAX, &[]));
 }
 
+/// It lacks payloads that the profile wants, or has some that it does not (RFC 6023 section 3).
+fn refuse_shape(half: &mut HalfOpen, ctx: &mut Context, now: Nanos, path: Path, why: &str) {
+    ctx.counters.invalid_requests += 1;
+    let about = About { path: Some(path), sa: Some(half.id) };
+    ctx.notice(now, about, NoticeKind::ChildRefused, || format!("IKE_AUTH refused: {why}"));
+    refuse(half, ctx, path, &Payload::notify(NotifyType::INVALID_SYNTAX, &[]));
+}
+
 /// Answer with an error, and keep the half-open SA until it expires so that a repetition gets the same.
 pub fn refuse(half: &mut HalfOpen, ctx: &mut Context, path: Path, error: &Payload<'_>) {
     refuse_in(half, ctx, path, AUTH, error);
@@ -371,14 +374,6 @@ fn choose_profile(
     best.map(|(id, profile)| (id, Arc::clone(profile)))
 }
 
-/// A Child SA to answer with.
-struct Offered {
-    reserved: Reserved,
-    chosen: Chosen<EspSuite>,
-    name: Arc<str>,
-    install: Box<ChildInstall>,
-}
-
 fn accept(
     ctx: &mut Context,
     now: Nanos,
@@ -397,11 +392,12 @@ fn accept(
     let leases = wants_address.map(|cp| Leases::take(ctx, now, &tenant, cp, &claim));
     let child = match &sent_on {
         Some(_) => Ok(None),
-        None => offer_child(ctx, &half, path, &tenant, (leases.as_ref(), &granted), payloads),
+        None => first_child::offer(ctx, &half, path, &tenant, (leases.as_ref(), &granted), payloads),
     };
     let mut leases = leases.unwrap_or_default();
     let mobike = profile.mobike && payloads.has(NotifyType::MOBIKE_SUPPORTED);
     let extensions = agreed_extensions(mobike, &profile, payloads);
+    let syncs = sync::is_agreed(&profile, payloads);
     if child.is_err() {
         core::mem::take(&mut leases).give_back(ctx, &tenant);
     }
@@ -422,12 +418,15 @@ fn accept(
             leases.write(&profile, request, |cp| writer.push(&Payload::Configuration(cp)));
         }
         match &child {
-            Ok(Some(offered)) => write_child(writer, offered),
+            Ok(Some(offered)) => offered.write(writer),
             Ok(None) => {}
             Err(refusal) => writer.push(&Payload::notify(refusal.kind(), &[])),
         }
         redirect::write(writer, sent_on.as_ref());
         push_window(writer, &profile);
+        if syncs {
+            sync::announce(writer, &profile);
+        }
         reauth::write(writer, &profile);
         if mobike {
             write_mobike(writer, &local_addresses, path);
@@ -437,7 +436,7 @@ fn accept(
     let Ok(bytes) = sealed else {
         leases.give_back(ctx, &tenant);
         if let Ok(Some(offered)) = child {
-            ctx.children.release(offered.reserved);
+            offered.release(ctx);
         }
         ctx.counters.dropped_crypto += 1;
         return None;
@@ -462,7 +461,7 @@ fn accept(
         spi_r: spis.responder,
         suite,
     })));
-    let family = report_child(ctx, now, id, path, &profile.limits, child);
+    let family = first_child::report(ctx, now, id, path, &profile.limits, child);
     ctx.send(answer_to, Arc::clone(&bytes));
     let mut established = Established::new(Setup {
         id,
@@ -481,6 +480,7 @@ fn accept(
         mobility: if mobike { Mobility::responder() } else { Mobility::Off },
         extensions,
         redirects,
+        syncs,
         peer_addresses,
         leases,
         family,
@@ -510,145 +510,4 @@ pub fn prove(half: &HalfOpen, profile: &Profile) -> Result<Ours, AuthRefusal> {
     let octets =
         SignedOctets::new(&keys.1, Role::Responder, &half.answer, half.nonce_i(), &body).after(&half.steps.said);
     proof::make(profile, &octets, half.hashes)
-}
-
-fn write_child(writer: &mut SkWriter, offered: &Offered) {
-    let spi = offered.reserved.spi_in.to_be_bytes();
-    offers::accept(&offered.chosen, &spi, |sa| writer.push(&Payload::Sa(sa)));
-    traffic::write(&offered.install.remote_ts, |ts| writer.push(&Payload::TsInitiator(ts)));
-    traffic::write(&offered.install.local_ts, |ts| writer.push(&Payload::TsResponder(ts)));
-}
-
-/// Why the first Child SA is refused; the IKE SA lives on without one (RFC 7296 section 1.2).
-#[derive(Debug)]
-enum ChildRefusal {
-    NoProposal(String),
-    Selectors,
-    AddressFailure(String),
-    CpRequired,
-    NoRoom,
-}
-
-impl ChildRefusal {
-    fn kind(&self) -> NotifyType {
-        match self {
-            ChildRefusal::NoProposal(_) => NotifyType::NO_PROPOSAL_CHOSEN,
-            ChildRefusal::Selectors => NotifyType::TS_UNACCEPTABLE,
-            ChildRefusal::AddressFailure(_) => NotifyType::INTERNAL_ADDRESS_FAILURE,
-            ChildRefusal::CpRequired => NotifyType::FAILED_CP_REQUIRED,
-            ChildRefusal::NoRoom => NotifyType::NO_ADDITIONAL_SAS,
-        }
-    }
-
-    fn text(&self) -> String {
-        match self {
-            ChildRefusal::NoProposal(why) => format!("Child SA refused: {why}"),
-            ChildRefusal::Selectors => "Child SA refused: no traffic selector is acceptable".into(),
-            ChildRefusal::AddressFailure(why) => format!("Child SA refused: {why}"),
-            ChildRefusal::CpRequired => "Child SA refused: peer did not ask for an inner address".into(),
-            ChildRefusal::NoRoom => "Child SA refused: no room for another".into(),
-        }
-    }
-}
-
-/// `Ok(None)`: the peer wants none (RFC 6023).
-fn offer_child(
-    ctx: &mut Context,
-    half: &HalfOpen,
-    path: Path,
-    tenant: &Tenant<'_>,
-    (leases, granted): (Option<&Leases>, &[IpAddr]),
-    payloads: &Payloads<'_>,
-) -> Result<Option<Offered>, ChildRefusal> {
-    let profile = tenant.profile;
-    let (Some(sa), Some(tsi), Some(tsr)) = (payloads.sa(), payloads.ts_initiator(), payloads.ts_responder()) else {
-        return Ok(None);
-    };
-    let leases = match leases {
-        Some(leases) if leases.is_empty() => {
-            return Err(ChildRefusal::AddressFailure(configuration::why_none(tenant, granted)));
-        }
-        None if profile.pool.is_some() => return Err(ChildRefusal::CpRequired),
-        Some(leases) => leases,
-        None => &Leases::default(),
-    };
-    let (Fit { number, local_ts, remote_ts }, chosen) = choose_child(profile, leases, path, sa, tsi, tsr)?;
-    let spi = <[u8; 4]>::try_from(offers::spi_of(&chosen, sa)).ok().map(u32::from_be_bytes).filter(|spi| *spi > 255);
-    let spi_out = spi.ok_or_else(|| ChildRefusal::NoProposal("an SPI that is none".into()))?;
-    let keys = child_keys(half, &chosen.suite).ok_or(ChildRefusal::NoRoom)?;
-    let reserved = ctx.children.reserve(ctx.settings.shard, half.id, number, &mut ctx.random);
-    let reserved = reserved.ok_or(ChildRefusal::NoRoom)?;
-    let install = Box::new(ChildInstall {
-        suite: chosen.suite,
-        spi_in: reserved.spi_in,
-        spi_out,
-        key_in: keys.sent_by(Role::Initiator).clone(),
-        key_out: keys.sent_by(Role::Responder).clone(),
-        local_ts,
-        remote_ts,
-        path,
-        encap: half.nat.any() || profile.always_encap,
-        sends: Sends::AtOnce,
-        part: Role::Responder,
-        limits: ChildLimits::default(),
-    });
-    Ok(Some(Offered { reserved, chosen, name: Arc::clone(profile.child(number).name), install }))
-}
-
-/// The Child SA of the profile that the peer means, and the algorithms for it.
-fn choose_child(
-    profile: &Profile,
-    leases: &Leases,
-    path: Path,
-    offered: &SaPayload<'_>,
-    tsi: &TsPayload<'_>,
-    tsr: &TsPayload<'_>,
-) -> Result<(Fit, Chosen<EspSuite>), ChildRefusal> {
-    let sides = |number| {
-        let child = profile.child(number);
-        let local = traffic::side(child.local_ts, &Leases::default(), path.local.ip());
-        (local, traffic::side(child.remote_ts, leases, path.remote.ip()))
-    };
-    let mut refusal = None;
-    for fit in fit::all(profile, sides, &(traffic::read(tsr), traffic::read(tsi))) {
-        match offers::choose(&esp_suites(profile.child(fit.number).esp_suites), offered, None) {
-            Outcome::Chosen(chosen) => return Ok((fit, chosen)),
-            Outcome::WrongKe { .. } => refusal = refusal.or(Some("a key exchange in IKE_AUTH".into())),
-            Outcome::None(why) => refusal = refusal.or(Some(why)),
-        }
-    }
-    Err(refusal.map_or(ChildRefusal::Selectors, ChildRefusal::NoProposal))
-}
-
-fn child_keys(half: &HalfOpen, suite: &EspSuite) -> Option<ChildKeys> {
-    let Secret::Keys(keys) = &half.secret else { return None };
-    let nonces = Nonces::new(half.nonce_i(), &half.nonce_r).ok()?;
-    ChildKeys::derive(keys.0.keys().sk_d(), suite, &nonces, &[]).ok()
-}
-
-fn report_child(
-    ctx: &mut Context,
-    now: Nanos,
-    id: crate::id::SaId,
-    path: Path,
-    limits: &Limits,
-    child: Result<Option<Offered>, ChildRefusal>,
-) -> Family {
-    let mut family = Family::default();
-    match child {
-        Ok(Some(Offered { reserved, name, install, .. })) => {
-            expire::come_up(ctx, &mut family, limits, (id, reserved, name), install);
-        }
-        Ok(None) => {}
-        Err(refusal) => {
-            ctx.counters.child_refused += 1;
-            let about = About { path: Some(path), sa: Some(id) };
-            let kind = match refusal {
-                ChildRefusal::AddressFailure(_) => NoticeKind::NoAddress,
-                _ => NoticeKind::ChildRefused,
-            };
-            ctx.notice(now, about, kind, || refusal.text());
-        }
-    }
-    family
 }

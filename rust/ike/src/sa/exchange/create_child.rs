@@ -75,6 +75,8 @@ pub enum Refusal {
     WrongKe(KeMethod),
     /// No traffic in common.
     Selectors,
+    /// It must have asked for an inner address in IKE_AUTH.
+    CpRequired,
     /// A limit of ours.
     NoRoom,
     /// It goes on with something that we know nothing of (RFC 9370 section 2.2.4).
@@ -91,6 +93,7 @@ impl Refusal {
             Refusal::NoProposal(_) => NotifyType::NO_PROPOSAL_CHOSEN,
             Refusal::WrongKe(_) => NotifyType::INVALID_KE_PAYLOAD,
             Refusal::Selectors => NotifyType::TS_UNACCEPTABLE,
+            Refusal::CpRequired => NotifyType::FAILED_CP_REQUIRED,
             Refusal::NoState => NotifyType::STATE_NOT_FOUND,
         }
     }
@@ -98,9 +101,11 @@ impl Refusal {
     fn kind(&self) -> NoticeKind {
         match self {
             Refusal::Closing | Refusal::Busy | Refusal::NoState => NoticeKind::NotServed,
-            Refusal::NotFound(_) | Refusal::NoProposal(_) | Refusal::WrongKe(_) | Refusal::Selectors => {
-                NoticeKind::ChildRefused
-            }
+            Refusal::NotFound(_)
+            | Refusal::NoProposal(_)
+            | Refusal::WrongKe(_)
+            | Refusal::Selectors
+            | Refusal::CpRequired => NoticeKind::ChildRefused,
             Refusal::Incomplete => NoticeKind::Malformed,
             Refusal::NoRoom => NoticeKind::Limit,
         }
@@ -115,6 +120,7 @@ impl Refusal {
             Refusal::NoProposal(why) => why.clone(),
             Refusal::WrongKe(wanted) => format!("the key exchange must be {wanted}"),
             Refusal::Selectors => "no traffic selector is acceptable".into(),
+            Refusal::CpRequired => "peer has no inner address".into(),
             Refusal::NoRoom => "no room for another SA".into(),
             Refusal::NoState => "it goes on with key exchanges that are over, or never began".into(),
         }
@@ -133,6 +139,7 @@ impl Refusal {
             | Refusal::Incomplete
             | Refusal::NoProposal(_)
             | Refusal::Selectors
+            | Refusal::CpRequired
             | Refusal::NoRoom
             | Refusal::NoState => Notify::new(self.notify(), &[]),
         };

@@ -13,7 +13,7 @@ use crate::sa::context::Context;
 use crate::sa::established::{self, Established};
 use crate::sa::exchange::{
     admission, away, create_child, follow_up, hint, mobike, reauth, redirect, rekey_child, rekey_ike, repair, retired,
-    streams,
+    streams, sync,
 };
 use crate::sa::path::{NatHashes, detect};
 use crate::sa::window::{Ask, Outstanding, Standing};
@@ -59,6 +59,9 @@ fn on_request(
     header: &Header,
     bytes: &mut [u8],
 ) -> Option<DownReason> {
+    if sync::on_request(sa, ctx, now, path, header, bytes) {
+        return None;
+    }
     let spis = spis_of(header);
     let (_, answers) = sa.line(spis)?;
     let standing = answers.standing(header.message_id);
@@ -312,6 +315,9 @@ fn on_answer(
         return None;
     }
     let opened = open(sa, ctx, spis, bytes)?;
+    if header.message_id == 0 && sa.requests.is_syncing() {
+        return sync::on_answer(sa, ctx, now, &opened);
+    }
     let request = sa.requests.settle(header.message_id)?;
     sa.note_answer(ctx, now, &request);
     sa.overtake(header.message_id);
@@ -387,6 +393,8 @@ fn settle(
         }
         Ask::Away { .. } => away::on_answer(sa, ctx, now, payloads),
         Ask::Redirect { .. } => {}
+        // Answered under the id 0 alone.
+        Ask::Sync { .. } => {}
         Ask::DeleteIke => return Some(DownReason::PeerDeleted),
         Ask::DeleteChild { spi_in, .. } => rekey_child::on_delete_answer(sa, ctx, now, *spi_in),
         Ask::RekeyIke => rekey_ike::on_answer(sa, ctx, now, payloads),

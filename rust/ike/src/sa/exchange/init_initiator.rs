@@ -30,7 +30,7 @@ use crate::sa::channel::Channel;
 use crate::sa::context::{About, Context};
 use crate::sa::exchange::init_initiator::solving::Solving;
 use crate::sa::exchange::reauth::{self, Old};
-use crate::sa::exchange::{auth_initiator, intermediate_initiator, offers, proof, redirect};
+use crate::sa::exchange::{auth_initiator, first_child, intermediate_initiator, offers, proof, redirect};
 use crate::sa::path::{Detected, detect};
 use crate::sa::timers::{Retry, patience};
 use crate::table::spi;
@@ -451,6 +451,7 @@ struct Accepted {
     nonce: Box<[u8]>,
     hashes: Option<Hashes>,
     stapled: bool,
+    childless: bool,
 }
 
 fn accept(connecting: &Connecting, message: &Message<'_>) -> Result<Accepted, String> {
@@ -479,7 +480,8 @@ fn accept(connecting: &Connecting, message: &Message<'_>) -> Result<Accepted, St
         return Err("an answer without USE_PPK: the peer has no PPK as RFC 8784 says".into());
     }
     let stapled = proof::asks_for_staple(payloads);
-    Ok(Accepted { suite, spi_r, public: ke.data.into(), nonce: nonce.octets().into(), hashes, stapled })
+    let childless = first_child::comes_later(&connecting.order.profile, payloads)?;
+    Ok(Accepted { suite, spi_r, public: ke.data.into(), nonce: nonce.octets().into(), hashes, stapled, childless })
 }
 
 fn proceed(
@@ -527,6 +529,7 @@ fn proceed(
         hashes: accepted.hashes,
         stapled: accepted.stapled,
         ppk: payloads.has(NotifyType::USE_PPK),
+        childless: accepted.childless,
     };
     *sa = intermediate_initiator::go_on(ctx, now, agreed);
 }

@@ -354,6 +354,9 @@ fn write_answer(
     if says.signs {
         writer.push(&proof::hashes_notify());
     }
+    if ctx.accepts_childless {
+        writer.push(&Payload::notify(NotifyType::CHILDLESS_IKEV2_SUPPORTED, &[]));
+    }
     proof::request_certificates(&ctx.accepted_authorities, |payload| writer.push(payload));
     ctx.buffer = writer.finish().ok()?;
     Some(Arc::from(ctx.buffer.as_slice()))

@@ -5,6 +5,7 @@
 //! door             what strangers at a busy gateway are charged, and who is turned away
 //! intermediate_initiator, intermediate_responder           additional key exchanges between those two
 //! auth_initiator   IKE_AUTH as the one who asks           auth_responder   as the one who answers
+//! first_child      the Child SA that comes with IKE_AUTH, or by itself (childless)
 //! eap              a conversation inside IKE_AUTH         eap_initiator, eap_responder   who is asked, who asks
 //! informational    liveness, delete, probes; what comes in and what it settles
 //! create_child     what the peer may have              make_child   a Child SA pair, whatever for
@@ -21,6 +22,7 @@
 //! repair           ESP over another path than agreed: asked about first, followed after
 //! fallback         from UDP that lets only IKE_SA_INIT pass, into a stream
 //! streams          an IKE SA on a TCP stream that opens, ends, is followed by another
+//! sync             message ids, agreed upon after a crash
 //! ppk              a key that both ends share besides
 //! proof            AUTH: what it proves, how ours is made; peers that wait to be judged
 //! offers           SA payloads against our suites         traffic          TS payloads
@@ -41,6 +43,7 @@ pub mod eap_initiator;
 pub mod eap_responder;
 pub mod expire;
 pub mod fallback;
+pub mod first_child;
 pub mod fit;
 pub mod follow_up;
 pub mod hint;
@@ -63,4 +66,5 @@ pub mod repair;
 pub mod retired;
 pub mod retrial;
 pub mod streams;
+pub mod sync;
 pub mod traffic;

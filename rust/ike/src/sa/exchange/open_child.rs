@@ -17,7 +17,7 @@ use crate::sa::exchange::informational::Request;
 use crate::sa::exchange::make_child::{self, Failed};
 use crate::sa::exchange::rekey_child::{self, Purpose};
 use crate::sa::exchange::rekey_ike::{BUSY_PAUSE, MAX_RENEWALS, pause, wanted_method};
-use crate::sa::exchange::{fit, follow_up};
+use crate::sa::exchange::{first_child, fit, follow_up};
 use crate::sa::rekeying::ChildAsked;
 use crate::sa::rekeying::series::{ChildHalf, Half};
 use crate::sa::window::Ask;
@@ -32,6 +32,9 @@ pub fn on_request(
     payloads: &Payloads<'_>,
 ) -> Result<(), Refusal> {
     make_child::admit(sa)?;
+    if sa.part == Role::Responder && sa.profile.pool.is_some() && sa.leases().is_empty() {
+        return Err(Refusal::CpRequired);
+    }
     if sa.family.len(ctx) == 0 && sa.owes_proof() {
         // It would send to where the peer has yet to prove that it is: there is no other path to go by.
         return Err(Refusal::Busy);
@@ -203,7 +206,8 @@ pub fn on_refusal(sa: &mut Established, ctx: &mut Context, now: Nanos, asked: &C
     let name = view.name.clone();
     ctx.counters.child_refused += 1;
     ctx.notice(now, sa.about(), NoticeKind::ChildRefused, || format!("Child SA {name} is refused: {text}"));
-    refuse(sa, ctx, &name, text);
+    refuse(sa, ctx, &name, text.clone());
+    first_child::note_refused(sa, ctx, now, asked.number, &text);
     if lost_all(sa, ctx, now) {
         // It carries nothing any more, and never will: better a new one (RFC 7296 section 1.3).
         sa.close(ctx, now, DownReason::Ordered("no Child SA is left, and the peer makes no other".into()));
@@ -220,8 +224,9 @@ pub fn try_later(sa: &mut Established, ctx: &mut Context, now: Nanos, number: Ch
 }
 
 /// It is not there, and will not be.
-pub fn fail(sa: &Established, ctx: &mut Context, number: ChildNumber, why: String) {
-    refuse(sa, ctx, &sa.profile.child(number).name.clone(), why);
+pub fn fail(sa: &mut Established, ctx: &mut Context, now: Nanos, number: ChildNumber, why: &str) {
+    refuse(sa, ctx, &sa.profile.child(number).name.clone(), why.into());
+    first_child::note_refused(sa, ctx, now, number, why);
 }
 
 fn refuse(sa: &Established, ctx: &mut Context, name: &str, why: String) {

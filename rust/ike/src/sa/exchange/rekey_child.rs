@@ -27,7 +27,7 @@ use crate::sa::exchange::create_child::{Refusal, finish, seal_answer};
 use crate::sa::exchange::informational::Request;
 use crate::sa::exchange::make_child::{self, Failed};
 use crate::sa::exchange::rekey_ike::{BUSY_PAUSE, MAX_RENEWALS, REFUSED_PAUSE, due, pause, wanted_method};
-use crate::sa::exchange::{expire, fit, follow_up, open_child};
+use crate::sa::exchange::{expire, first_child, fit, follow_up, open_child};
 use crate::sa::rekeying::ChildAsked;
 use crate::sa::rekeying::series::{ChildHalf, Half, Link};
 use crate::sa::window::Ask;
@@ -137,8 +137,10 @@ fn replaced_by(sa: &Established, ctx: &Context, payloads: &Payloads<'_>) -> Resu
 
 /// A pair is agreed.
 pub fn come_up(sa: &mut Established, ctx: &mut Context, reserved: Reserved, install: Box<ChildInstall>) {
-    let name = sa.profile.child(make_child::number_of(ctx, reserved.id)).name.clone();
+    let number = make_child::number_of(ctx, reserved.id);
+    let name = sa.profile.child(number).name.clone();
     expire::come_up(ctx, &mut sa.family, &sa.profile.limits, (sa.id, reserved, name), install);
+    first_child::note_up(sa, ctx, number);
 }
 
 /// Replace a pair, by order or because it is old. One at a time; an order that comes too early is kept.
@@ -402,7 +404,7 @@ fn on_acceptance(
             Some(old) => retry(sa, ctx, now, old, REFUSED_PAUSE),
             // Both ends opened it at once, and the other pair stays.
             None if sa.family.has(&ctx.children, number) => {}
-            None => open_child::fail(sa, ctx, number, "the peer deleted it at once".into()),
+            None => open_child::fail(sa, ctx, now, number, "the peer deleted it at once"),
         }
         return;
     }

@@ -402,6 +402,7 @@ fn adopt(sa: &mut Established, ctx: &mut Context, now: Nanos, fresh: Fresh, by: 
     let newest = (by == By::Peer).then(|| sa.answers.newest()).flatten();
     let old = Retired {
         channel: core::mem::replace(&mut sa.channel, channel),
+        suite: sa.suite,
         answers: core::mem::replace(&mut sa.answers, answers),
         last_update: take_last_update(sa),
         last_list: sa.last_list.take(),
@@ -457,7 +458,7 @@ fn anew(ctx: &mut Context, unanswered: Vec<Ask>) -> Vec<Ask> {
     let mut asks: Vec<Ask> = Vec::with_capacity(unanswered.len());
     for mut ask in unanswered {
         match &mut ask {
-            Ask::RekeyIke | Ask::FollowIke | Ask::FollowChild => continue,
+            Ask::RekeyIke | Ask::FollowIke | Ask::FollowChild | Ask::Sync { .. } => continue,
             Ask::Check { cookie } | Ask::Repair { cookie, .. } => ctx.random.fill(cookie),
             Ask::Liveness
             | Ask::Probe { .. }

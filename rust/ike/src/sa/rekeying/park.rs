@@ -1,17 +1,21 @@
 //! A rekey of the IKE SA that is under way, parked: its request goes on with the same octets, and its answer finds the secrets
-//! that it needs. What only waits for its end is not worth it. A Child SA that is asked for must be asked for again. So must
-//! what the peer makes by several key exchanges: it hears STATE_NOT_FOUND (RFC 9370 section 2.2.4).
+//! that it needs. What waits for its end is parked, too: a peer that has not heard our last answer repeats its request there,
+//! and our Delete may not have arrived. A Child SA that is asked for must be asked for again. So must what the peer makes by
+//! several key exchanges: it hears STATE_NOT_FOUND (RFC 9370 section 2.2.4).
 
+use core::time::Duration;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::{Fresh, IkeAsked, Rekeying, Rival, Seed};
+use super::{ECHO, Fresh, IkeAsked, LINGER, Rekeying, Retired, Rival, Seed};
+use crate::Nanos;
 use crate::crypto::{IkeSuite, KeMethod, Nonces, Random, SharedSecret, Spis};
 use crate::park::{Damage, Reader, Standing, Writer};
 use crate::profile::Profile;
 use crate::sa::channel::Channel;
 use crate::sa::rekeying::series::{IkeHalf, Link, Series};
-use crate::sa::window::Answers;
+use crate::sa::timers::Retry;
+use crate::sa::window::{Answers, Outstanding};
 
 impl Rekeying {
     /// Write what there is.
@@ -50,6 +54,9 @@ impl Rekeying {
         let to_open = asked.map(|asked| asked.number).into_iter().chain(later);
         let names: Vec<Arc<str>> = to_open.map(|number| Arc::clone(profile.child(number).name)).collect();
         to.each(names.iter());
+        let retired = rekeying.map_or(&[][..], |rekeying| &rekeying.retired);
+        to.put(&(retired.len() as u32));
+        retired.iter().for_each(|retired| retired.park(to));
     }
 
     /// Read it.
@@ -58,6 +65,7 @@ impl Rekeying {
         profile: &Profile,
         random: &mut impl Random,
         standing: Standing,
+        clock: Clock,
     ) -> Result<Option<Box<Rekeying>>, Damage> {
         let mut rekeying = Rekeying::default();
         if from.get()? {
@@ -72,7 +80,56 @@ impl Rekeying {
         }
         let names: Vec<Arc<str>> = from.each(Reader::get)?;
         rekeying.to_open = names.iter().filter_map(|name| profile.child_named(name)).collect::<VecDeque<_>>();
+        rekeying.retired = from.each(|from| Retired::unpark(from, random, standing, clock))?;
         Ok((!rekeying.is_over()).then(|| Box::new(rekeying)))
+    }
+}
+
+/// When those that wait for their end are forgotten, and how their Deletes are repeated.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    /// Now.
+    pub now: Nanos,
+    /// Of a Delete.
+    pub retry: Retry,
+    /// It is given up after so long.
+    pub patience: Duration,
+}
+
+impl Retired {
+    fn park(&self, to: &mut Writer) {
+        let Retired { channel, suite, answers, last_update, last_list, newest, buried, farewell, until: _ } = self;
+        to.put(suite);
+        channel.park(to);
+        answers.park(to);
+        to.put(last_update);
+        to.put(last_list);
+        to.put(newest);
+        to.put(buried);
+        to.put(&farewell.is_some());
+        if let Some(farewell) = farewell {
+            farewell.park(to);
+        }
+    }
+
+    fn unpark(
+        from: &mut Reader<'_>,
+        random: &mut impl Random,
+        standing: Standing,
+        clock: Clock,
+    ) -> Result<Retired, Damage> {
+        let suite: IkeSuite = from.get()?;
+        let channel = Channel::unpark(from, &suite, random)?;
+        let answers = Answers::unpark(from, standing)?;
+        let (last_update, last_list, newest, buried) = (from.get()?, from.get()?, from.get()?, from.get()?);
+        let farewell = from.get::<bool>()?.then(|| Outstanding::unpark(from, clock.retry)).transpose()?;
+        let waits = match (buried, &farewell) {
+            (true, _) => ECHO,
+            (false, Some(_)) => clock.patience,
+            (false, None) => LINGER,
+        };
+        let until = clock.now + waits;
+        Ok(Retired { channel, suite, answers, last_update, last_list, newest, buried, farewell, until })
     }
 }
 

@@ -10,7 +10,8 @@ impl Parked for Ask {
     fn park(&self, to: &mut Writer) {
         match self {
             // A Child SA that is asked for goes with the secrets that were to make it: an answer only shows life.
-            Ask::Liveness | Ask::MakeChild | Ask::FollowChild => to.put(&0u8),
+            // What ids come next is asked again.
+            Ask::Liveness | Ask::MakeChild | Ask::FollowChild | Ask::Sync { .. } => to.put(&0u8),
             Ask::RekeyIke => to.put(&9u8),
             Ask::FollowIke => to.put(&10u8),
             Ask::Probe { path, generation } => {
@@ -79,6 +80,32 @@ impl Parked for Ask {
     }
 }
 
+impl Outstanding {
+    /// Write it, but for its clock.
+    pub fn park(&self, to: &mut Writer) {
+        let Outstanding { id, ask, bytes, path, generation, retry: _, many_paths } = self;
+        to.put(id);
+        to.put(ask);
+        to.counted(bytes);
+        to.put(path);
+        to.put(generation);
+        to.put(many_paths);
+    }
+
+    /// Read it.
+    pub fn unpark(from: &mut Reader<'_>, retry: Retry) -> Result<Outstanding, Damage> {
+        Ok(Outstanding {
+            id: from.get()?,
+            ask: from.get()?,
+            bytes: Arc::from(from.counted("message")?),
+            path: from.get()?,
+            generation: from.get()?,
+            many_paths: from.get()?,
+            retry,
+        })
+    }
+}
+
 impl Requests {
     /// Write them. Clocks are not written: who reads them may have another one.
     pub fn park(&self, to: &mut Writer) {
@@ -89,15 +116,9 @@ impl Requests {
         to.put(&busy.is_some());
         let Some(busy) = busy else { return };
         let Busy { outstanding, queue } = &**busy;
-        to.put(&(outstanding.len() as u32));
-        for Outstanding { id, ask, bytes, path, generation, retry: _, many_paths } in outstanding {
-            to.put(id);
-            to.put(ask);
-            to.counted(bytes);
-            to.put(path);
-            to.put(generation);
-            to.put(many_paths);
-        }
+        let outstanding = || outstanding.iter().filter(|request| !matches!(request.ask, Ask::Sync { .. }));
+        to.put(&(outstanding().count() as u32));
+        outstanding().for_each(|request| request.park(to));
         let lasting = |ask: &&Ask| !matches!(ask, Ask::MakeChild | Ask::FollowChild);
         let lasting: Vec<&Ask> = queue.iter().filter(lasting).collect();
         to.each(lasting.into_iter());
@@ -107,19 +128,8 @@ impl Requests {
     pub fn unpark(from: &mut Reader<'_>, mut begin: impl FnMut() -> Retry) -> Result<Requests, Damage> {
         let (next_id, window) = (from.get()?, from.get::<u32>()?.max(1));
         let widest = from.get::<u32>()?.max(window).min(i32::MAX as u32);
-        let outstanding = |from: &mut Reader<'_>| {
-            Ok(Outstanding {
-                id: from.get()?,
-                ask: from.get()?,
-                bytes: Arc::from(from.counted("message")?),
-                path: from.get()?,
-                generation: from.get()?,
-                many_paths: from.get()?,
-                retry: begin(),
-            })
-        };
         let busy = if from.get()? {
-            let outstanding = from.each(outstanding)?;
+            let outstanding = from.each(|from| Outstanding::unpark(from, begin()))?;
             Some(Box::new(Busy { outstanding, queue: from.each(Reader::get)?.into() }))
         } else {
             None
