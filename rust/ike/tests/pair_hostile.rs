@@ -176,7 +176,7 @@ fn a_list_is_kept_up_to_a_limit() {
 #[test]
 fn an_unknown_critical_payload_is_refused_by_its_type_and_the_ike_sa_lives() {
     let mut script = Script::as_initiator(|_| ());
-    script.request_critical(PayloadType(200));
+    script.request_critical(INFORMATIONAL, PayloadType(200));
     assert_eq!(script.notified(), [(NotifyType::UNSUPPORTED_CRITICAL_PAYLOAD, vec![200])]);
     script.request(INFORMATIONAL, |writer| {
         writer.push(&Payload::Unknown { kind: PayloadType(200), body: b"may be stepped over" });

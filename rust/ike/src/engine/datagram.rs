@@ -9,7 +9,7 @@ use crate::sa::context::Context;
 use crate::sa::exchange::auth_initiator::Authenticating;
 use crate::sa::exchange::init_responder::{HalfOpen, Placed, Verdict};
 use crate::sa::exchange::{
-    auth_initiator, auth_responder, door, informational, init_initiator, init_responder, intermediate_initiator,
+    auth_initiator, auth_responder, clear, door, informational, init_initiator, init_responder, intermediate_initiator,
     intermediate_responder, offers, redirect,
 };
 use crate::sa::probe;
@@ -29,7 +29,10 @@ impl Engine {
         self.ctx.counters.received += 1;
         let header = match Header::parse(bytes) {
             Ok(header) => header,
-            Err(error) => return count_bad_header(&mut self.ctx, &error.kind),
+            Err(error) => {
+                clear::on_unreadable_header(&mut self.ctx, now, path, bytes, &error);
+                return count_bad_header(&mut self.ctx, &error.kind);
+            }
         };
         match (header.exchange, header.flags.initiator, header.flags.response) {
             (ExchangeType::IKE_SA_INIT, true, false) if header.responder_spi == 0 && header.message_id == 0 => {
@@ -55,9 +58,12 @@ impl Engine {
             self.ctx.counters.repeats_answered += 1;
             return self.ctx.send(path, Arc::clone(&half.answer));
         }
-        let Ok(message) = Message::parse(bytes) else {
-            self.ctx.counters.dropped_malformed += 1;
-            return;
+        let message = match Message::parse(bytes) {
+            Ok(message) => message,
+            Err(error) => {
+                self.ctx.counters.dropped_malformed += 1;
+                return clear::on_unreadable(&mut self.ctx, now, path, header, &error);
+            }
         };
         let taken = self.table.len();
         if redirect::turn_away(&mut self.ctx, path, &message, taken) || !self.passes_gate(now, path, &message) {

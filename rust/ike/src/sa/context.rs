@@ -78,6 +78,8 @@ pub struct Context {
     /// What path probes may cost.
     pub probes: Budgets,
     notices: NoticeBudget,
+    /// Errors told to strangers.
+    errors: NoticeBudget,
 }
 
 impl Context {
@@ -111,6 +113,7 @@ impl Context {
             keys_left: 0,
             probes: Budgets::default(),
             notices: NoticeBudget { until: Nanos(0), left: 0 },
+            errors: NoticeBudget { until: Nanos(0), left: 0 },
         }
     }
 
@@ -153,6 +156,11 @@ impl Context {
         } else {
             self.counters.notices_suppressed += 1;
         }
+    }
+
+    /// May one more stranger hear what is wrong with its request?
+    pub fn may_tell_strangers(&mut self, now: Nanos) -> bool {
+        self.errors.spend(now)
     }
 
     /// A message that could not be opened was dropped.

@@ -279,12 +279,17 @@ impl Script {
         self.deliver(path, bytes);
     }
 
+    /// Before IKE_AUTH.
+    pub fn half_open() -> Script {
+        Script::before_auth().0
+    }
+
     /// A request whose one payload is unknown and critical.
-    pub fn request_critical(&mut self, kind: PayloadType) {
+    pub fn request_critical(&mut self, exchange: ExchangeType, kind: PayloadType) {
         let keys = self.channel.keys();
         let Spis { initiator, responder } = self.channel.spis;
         let flags = Flags { initiator: true, ..Flags::default() };
-        let header = Header::new(initiator, responder, ExchangeType::INFORMATIONAL, flags, self.next_id);
+        let header = Header::new(initiator, responder, exchange, flags, self.next_id);
         let cipher = keys.cipher();
         let sizes = SkSizes { iv: cipher.iv_len(), icv: cipher.icv_len(), block: cipher.block_len() };
         let unknown = Payload::Unknown { kind, body: b"must be understood" };

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! init_initiator   IKE_SA_INIT as the one who asks        init_responder   as the one who answers
+//! clear            what strangers hear of requests that cannot be read
 //! door             what strangers at a busy gateway are charged, and who is turned away
 //! intermediate_initiator, intermediate_responder           additional key exchanges between those two
 //! auth_initiator   IKE_AUTH as the one who asks           auth_responder   as the one who answers
@@ -34,6 +35,7 @@ pub mod admission;
 pub mod auth_initiator;
 pub mod auth_responder;
 pub mod away;
+pub mod clear;
 pub mod close_child;
 pub mod configuration;
 pub mod create_child;
