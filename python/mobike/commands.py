@@ -361,6 +361,8 @@ class Allow:
     """The SubjectPublicKeyInfo that was judged; the core lets nobody in who signed with another."""
     proven: tuple[Ip, ...] = ()
     """Addresses that the certificate proves: the peer may move there without a check (RFC 4621 section 5.5)."""
+    addresses: tuple[Ip, ...] = ()
+    """Responder: inner addresses for it, one of each family at most; of such a family it gets none of the pool."""
 
 
 @dataclass(frozen=True, slots=True)

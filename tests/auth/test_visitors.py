@@ -44,6 +44,30 @@ def test_a_good_certificate_waits_for_the_authorisers_word() -> None:
     assert door.answers(Nanos(3), NOW) == [], "once"
 
 
+def test_the_authoriser_may_name_inner_addresses_and_nonsense_keeps_out() -> None:
+    four, six = ip_address("10.9.0.7"), ip_address("fd00::7")
+    named: list[tuple[object, bool]] = [
+        ((), True),
+        ((four,), True),
+        ((four, six), True),
+        ((four, four), False),
+        (("10.9.0.7",), False),
+        ("10.9.0.7", False),
+    ]
+    for addresses, sensible in named:
+        door = _door()
+        door.ask([_shown()], Nanos(0))
+        door.answers(Nanos(1), NOW)
+        (inquiry,) = door.take_inquiries()
+        door.heard(inquiry.ticket, Admit(addresses))  # type: ignore[arg-type]
+        (answer,) = door.answers(Nanos(2), NOW)
+        if sensible:
+            assert answer == Allow(SaId(1), 7, key_info(PEER.certificate), (), addresses)  # type: ignore[arg-type]
+        else:
+            assert isinstance(answer, Deny)
+            assert "make no sense" in answer.why
+
+
 def test_a_refusal_says_whose_it_is() -> None:
     door = _door()
     door.ask([_shown()], Nanos(0))

@@ -10,10 +10,11 @@ connection would not. No word in time, or a fault in it, keeps out.
 
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Address, IPv6Address
 from typing import Final, Protocol, TypeAlias, TypeVar
 
-from mobike.address import Endpoint, Nanos, SaId
+from mobike.address import Endpoint, Ip, Nanos, SaId
 from mobike.commands import SECOND, Allow, Deny, EapDone, EapFail
 from mobike.events import Authorise, EapAsked, Question, Role
 
@@ -47,6 +48,10 @@ class Visitor:
 @dataclass(frozen=True, slots=True)
 class Admit:
     """It may in."""
+
+    addresses: tuple[Ip, ...] = ()
+    """Its inner addresses, if it asks for some: one of each family at most. Of such a family it gets none of the pool,
+    and one that lies in the pool must be free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +137,8 @@ class Anteroom:
             return
         _, answer = known
         match judgement:
-            case Admit():
-                self._given.append(answer)
+            case Admit(addresses):
+                self._given.append(_granted(answer, addresses))
             case Refuse(why):
                 self._given.append(_refusal(answer, f"the authoriser says no: {why[:LONGEST_REASON]}"))
 
@@ -168,6 +173,21 @@ class Anteroom:
         for waiting in (self._held, self._asked):
             while waiting and now - next(iter(waiting.values()))[0] >= PATIENCE:
                 waiting.popitem(last=False)
+
+
+def _granted(answer: Held, named: object) -> Given:
+    addresses = _addresses(named)
+    if addresses is None:
+        return _refusal(answer, "the authoriser named addresses that make no sense: one IPv4Address, one IPv6Address")
+    return replace(answer, addresses=addresses) if addresses else answer
+
+
+def _addresses(named: object) -> tuple[Ip, ...] | None:
+    """Inner addresses, one of each family at most; None: an operator's class may say anything."""
+    if not isinstance(named, tuple):
+        return None
+    found = tuple(each for each in named if isinstance(each, IPv4Address | IPv6Address))
+    return found if len(found) == len(named) == len({each.version for each in found}) else None
 
 
 def _refusal(answer: Held, why: str) -> Deny | EapFail:

@@ -189,6 +189,8 @@ pub enum Verdict {
         key: Box<[u8]>,
         /// Addresses that the peer's certificate proves: a move to them needs no check (RFC 4621 section 5.5).
         proven: Vec<IpAddr>,
+        /// As the responder: inner addresses for it, if it asks; then it gets no others of their families.
+        granted: Vec<IpAddr>,
     },
     /// It may not.
     Deny {

@@ -74,7 +74,7 @@ fn answer(pair: &mut Pair, who: HostId, asked: &Authorise, verdict: Verdict) {
 }
 
 fn allow(key: &Key, proven: &[IpAddr]) -> Verdict {
-    Verdict::Allow { key: key.info.clone().into(), proven: proven.to_vec() }
+    Verdict::Allow { key: key.info.clone().into(), proven: proven.to_vec(), granted: Vec::new() }
 }
 
 fn deny(why: &str) -> Verdict {

@@ -309,7 +309,7 @@ fn the_gateways_certificate_is_judged_before_the_method_hears_anything() {
         assert!(questions(&pair, CLIENT).is_empty(), "not before the certificate was judged");
         let asked = certificate_questions(&pair, CLIENT).remove(0);
         let verdict = match good {
-            true => Verdict::Allow { key: key.info.clone().into(), proven: Vec::new() },
+            true => Verdict::Allow { key: key.info.clone().into(), proven: Vec::new(), granted: Vec::new() },
             false => Verdict::Deny { why: "not that one".into() },
         };
         pair.order(CLIENT, Command::Verdict { sa: asked.sa, question: asked.question, verdict });
@@ -553,7 +553,7 @@ fn a_reply_that_comes_late_or_twice_or_to_another_question_changes_nothing() {
     assert_eq!(pair.gateway().count("stale_commands"), 2);
     // A verdict about a certificate is no answer to it.
     let asked = questions(&pair, CLIENT).remove(0);
-    let verdict = Verdict::Allow { key: [].into(), proven: Vec::new() };
+    let verdict = Verdict::Allow { key: [].into(), proven: Vec::new(), granted: Vec::new() };
     pair.order(CLIENT, Command::Verdict { sa: asked.sa, question: asked.question, verdict });
     assert!(pair.client().ups().is_empty());
     pair.run_for(secs(30));

@@ -10,9 +10,10 @@ use std::sync::Arc;
 use mobike_ike::command::Verdict;
 use mobike_ike::crypto::KeyKind;
 use mobike_ike::event::{AuthRefusal, Authorise, ConnectError, DownReason};
+use mobike_ike::profile::{Pool, RequestVip};
 use mobike_ike::{Credential, LocalProof, RemoteProof};
 use stage::keys::Key;
-use stage::{CLIENT, Command, Event, GATEWAY, HostId, Pair, Profile, WAN, WIFI, ms, secs};
+use stage::{CLIENT, Command, Event, GATEWAY, HostId, Pair, Profile, Selector, WAN, WIFI, ip, ms, secs};
 
 fn questions(pair: &Pair, who: HostId) -> Vec<Authorise> {
     let asked =
@@ -31,7 +32,7 @@ fn judged(profile: &mut Profile) {
 }
 
 fn allow() -> Verdict {
-    Verdict::Allow { key: Box::default(), proven: Vec::new() }
+    Verdict::Allow { key: Box::default(), proven: Vec::new(), granted: Vec::new() }
 }
 
 /// By a shared key, or by a public one that the other knows; one end asks.
@@ -103,6 +104,40 @@ fn a_peer_that_proves_nothing_is_not_asked_about() {
     pair.connect();
     assert!(questions(&pair, GATEWAY).is_empty());
     assert_eq!(pair.client().failures()[0].0, &ConnectError::PeerRefusedAuth);
+}
+
+/// A client that asks for an IPv4 address, and an authoriser that names this one for it.
+fn granted(addresses: &[&str], pool: Option<Pool>) -> Pair {
+    let mut pair = Pair::new(4)
+        .client_profile(|profile| {
+            profile.request_virtual_ip = RequestVip { v4: true, v6: false };
+            profile.local_ts.clear();
+        })
+        .gateway_profile(|profile| {
+            judged(profile);
+            profile.remote_ts.clear();
+            profile.pool = pool;
+        });
+    pair.connect_over(&[(WIFI, WAN)]);
+    pair.run_for(ms(100));
+    let granted = addresses.iter().map(|address| ip(address)).collect();
+    answer(&mut pair, GATEWAY, Verdict::Allow { key: Box::default(), proven: Vec::new(), granted });
+    pair
+}
+
+#[test]
+fn the_control_plane_may_name_the_inner_address_of_a_peer_that_it_lets_in() {
+    let pool = Pool { v4: Some(([10, 9, 0, 1].into(), [10, 9, 0, 9].into())), ..Pool::default() };
+    for (pool, named, given) in [
+        (None, &["10.7.0.7"][..], "10.7.0.7"),
+        (Some(pool.clone()), &["10.7.0.7"], "10.7.0.7"),
+        (Some(pool.clone()), &["10.9.0.5", "fd00::7"], "10.9.0.5"),
+        (Some(pool), &[], "10.9.0.1"),
+    ] {
+        let pair = granted(named, pool);
+        assert_eq!(pair.client().up().virtual_ips, [ip(given)], "{named:?}");
+        assert_eq!(pair.gateway().installs()[0].1.remote_ts, [Selector::host(ip(given))]);
+    }
 }
 
 fn stapling(key: &Key, staple: &[u8]) -> Arc<Credential> {

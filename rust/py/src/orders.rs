@@ -62,10 +62,11 @@ impl Reader<'_> {
         } else if class.is(&commands.allow) {
             let key: Vec<u8> = field(from, intern!(py, "key"))?;
             let proven = addresses(&from.getattr(intern!(py, "proven"))?)?.to_vec();
+            let granted = addresses(&from.getattr(intern!(py, "addresses"))?)?.to_vec();
             Command::Verdict {
                 sa: sa(from)?,
                 question: question(from)?,
-                verdict: Verdict::Allow { key: key.into(), proven },
+                verdict: Verdict::Allow { key: key.into(), proven, granted },
             }
         } else if class.is(&commands.deny) {
             let why: String = field(from, intern!(py, "why"))?;

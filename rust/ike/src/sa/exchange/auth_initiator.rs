@@ -529,7 +529,7 @@ pub fn on_verdict(sa: &mut Sa, ctx: &mut Context, now: Nanos, verdict: Verdict) 
     let Some(parked) = asking.parked.take() else { return };
     let Sa::AwaitAuthAnswer(asking) = core::mem::replace(sa, Sa::Ended) else { return };
     match (parked.judge(verdict), parked.message.payloads()) {
-        (Ok(proven), Ok(payloads)) => {
+        (Ok((proven, _)), Ok(payloads)) => {
             // The time that the verdict took says nothing about the path.
             let peer = Peer { id: parked.peer_id.clone(), proven, round_trip: None };
             believe(sa, ctx, now, asking, peer, &payloads);

@@ -122,8 +122,8 @@ pub fn on_verdict(sa: &mut Sa, ctx: &mut Context, now: Nanos, verdict: Verdict) 
     let Waiting { parked, path, profile_id, profile } = *waiting;
     let claimed = || parked.peer_id.to_string();
     match (parked.judge(verdict), parked.message.payloads()) {
-        (Ok(proven), Ok(payloads)) => {
-            let peer = Peer { proven, ..Peer::new(parked.peer_id.clone(), profile_id, profile, path) };
+        (Ok((proven, granted)), Ok(payloads)) => {
+            let peer = Peer { proven, granted, ..Peer::new(parked.peer_id.clone(), profile_id, profile, path) };
             admit(sa, ctx, now, path, peer, &payloads);
         }
         (Err(why), _) => deny(half, ctx, now, path, claimed, &why),

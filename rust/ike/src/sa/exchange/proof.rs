@@ -4,6 +4,8 @@
 //! nobody is bothered with a peer that does not hold its key; whether that certificate opens the door, the control plane
 //! decides ([`Event::Authorise`]), and the message is parked meanwhile.
 
+use core::net::IpAddr;
+
 use crate::Nanos;
 use crate::crypto::auth::SignedOctets;
 use crate::crypto::{Hashes, OldScheme, PrfKey, PublicKey, Role};
@@ -302,13 +304,13 @@ impl Parked {
         self.ticket.question
     }
 
-    /// What a verdict means: the addresses proven, or why the peer stays outside.
-    pub fn judge(&self, verdict: Verdict) -> Result<Box<[core::net::IpAddr]>, AuthRefusal> {
+    /// What a verdict means: the addresses proven and those granted, or why the peer stays outside.
+    pub fn judge(&self, verdict: Verdict) -> Result<(Box<[IpAddr]>, Vec<IpAddr>), AuthRefusal> {
         match verdict {
             Verdict::Allow { key, .. } if self.key.as_ref().is_some_and(|own| *key != *own.info()) => {
                 Err(AuthRefusal::Denied("another key was judged than the one that signed".into()))
             }
-            Verdict::Allow { proven, .. } => Ok(proven.into_boxed_slice()),
+            Verdict::Allow { proven, granted, .. } => Ok((proven.into_boxed_slice(), granted)),
             Verdict::Deny { why } => Err(AuthRefusal::Denied(why)),
         }
     }
