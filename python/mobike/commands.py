@@ -41,6 +41,8 @@ class Credential:
     """X.509 in DER: the key's own first, then those that lead to an authority."""
     staple: bytes | None = field(default=None, repr=False)
     """An OCSP response about the first, in DER, for peers that ask for one (RFC 4806)."""
+    raw: bytes | None = field(default=None, repr=False)
+    """In place of certificates: our public key as SubjectPublicKeyInfo in DER, which the peer knows (RFC 7670)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
+    PublicFormat,
 )
 
 from mobike.config import ConfigError, Connection, Loaded, parse
@@ -105,6 +106,19 @@ def test_what_is_wrong_is_named_with_its_line_and_key(folder: Path, text: str, l
     said = _wrong(text, folder)
     assert said.startswith(f"mobike.toml:{line}: {key}: "), said
     assert why in said
+
+
+def test_an_end_may_have_a_key_alone(folder: Path) -> None:
+    alone = 'local_auth = "key"\nlocal_key = "own.key"\nlocal_id = "gw.example.net"\n'
+    profile = _connection(GATEWAY + alone + REMOTE, folder).profile
+    assert profile.credential is not None
+    assert profile.credential.certificates == ()
+    own = x509.load_pem_x509_certificates((folder / "own.pem").read_bytes())[0]
+    info = own.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    assert profile.credential.raw == info
+    assert _connection(BOTH, folder).profile.credential.raw is None  # type: ignore[union-attr]
+    assert "local_key: is missing" in _wrong(GATEWAY + alone.replace("local_key", "# ") + REMOTE, folder)
+    assert "local_cert: is used with" in _wrong(GATEWAY + alone + 'local_cert = "own.pem"\n' + REMOTE, folder)
 
 
 def test_a_key_of_another_certificate_is_refused(folder: Path) -> None:

@@ -145,7 +145,8 @@ def _public(owner: Owner) -> bytes:
     return owner.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
-def test_a_strongswan_client_proves_itself_by_a_key_that_we_know(tmp_path: Path) -> None:
+@pytest.mark.parametrize("bare", [False, True])
+def test_a_strongswan_client_proves_itself_by_a_key_that_we_know(tmp_path: Path, bare: bool) -> None:
     authority = Authority.new(at=datetime.now(UTC))
     gateway_owner, client_owner = authority.issue(GATEWAY_ID), authority.issue(CLIENT_ID)
     ours, theirs = tmp_path / "gateway", tmp_path / "client"
@@ -157,9 +158,12 @@ def test_a_strongswan_client_proves_itself_by_a_key_that_we_know(tmp_path: Path)
     (theirs / "private" / "own.pem").unlink()
     (theirs / "pubkey" / "own.pub").write_bytes(_public(client_owner))
     (theirs / "pubkey" / "gateway.pub").write_bytes(_public(gateway_owner))
+    # By a certificate, or by our key alone: strongSwan knows that too.
+    shown: dict[str, Toml] = {"local_auth": "key", "local_id": GATEWAY_ID}
+    if not bare:
+        shown = {"local_auth": "cert", "local_cert": str(ours / "own.pem")}
     keys: dict[str, Toml] = {
-        "local_auth": "cert",
-        "local_cert": str(ours / "own.pem"),
+        **shown,
         "local_key": str(ours / "own.key"),
         "remote_auth": "key",
         "remote_keys": [str(ours / "peer.pub")],

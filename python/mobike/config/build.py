@@ -11,7 +11,7 @@ from mobike.auth.eap import Orders, TlsOrders
 from mobike.auth.trust import Trust
 from mobike.commands import SECOND, ChildOrders, Credential, Pool, Ppk, Profile, Retransmit
 from mobike.config.children import of_children
-from mobike.config.credentials import of_certificates, read_keys, read_own, read_trust
+from mobike.config.credentials import of_certificates, read_bare, read_keys, read_own, read_trust
 from mobike.config.dataplane import dataplane
 from mobike.config.eap import of_eap, read_eap, uses_tls
 from mobike.config.inner import handout, of_inner
@@ -134,6 +134,10 @@ def _proofs(
             own = read_own(table, base)
             problems += [ConnectionProblem((key,), warning, harmless=True) for key, warning in own.warnings]
             proofs = replace(proofs, local_id=own.name, credential=own.credential)
+        if table.local_auth == "key":
+            credential, warnings = read_bare(table, base)
+            problems += [ConnectionProblem((key,), warning, harmless=True) for key, warning in warnings]
+            proofs = replace(proofs, credential=credential)
         if table.remote_auth == "cert" or shown:
             proofs = replace(proofs, trust=read_trust(table, base))
         if table.remote_auth == "key":

@@ -57,7 +57,7 @@ class Own:
 def of_certificates(table: ConnectionTable, *, shown: bool) -> Iterator[tuple[str, str]]:
     """Keys about certificates that are missing or of no use, and why; `shown`: they are shown in EAP."""
     wanted: tuple[tuple[str, str, Sequence[tuple[str, object]]], ...] = (
-        ("local_auth", table.local_auth, (("local_cert", table.local_cert), ("local_key", table.local_key))),
+        ("local_auth", table.local_auth, (("local_cert", table.local_cert),)),
         ("remote_auth", table.remote_auth, (("remote_ca", table.remote_ca),)),
     )
     for end, auth, keys in wanted:
@@ -68,6 +68,13 @@ def of_certificates(table: ConnectionTable, *, shown: bool) -> Iterator[tuple[st
                 yield key, f'is missing; {end} = "cert" needs it'
             if auth != "cert" and value and not shown:
                 yield key, f'is used with {end} = "cert" only'
+    signs = table.local_auth in {"cert", "key"}
+    if shown and not table.local_key and not signs:
+        yield "local_key", 'is missing; eap = ["tls"] needs it'
+    if signs and not table.local_key:
+        yield "local_key", f'is missing; local_auth = "{table.local_auth}" needs it'
+    if table.local_key and not signs and not shown:
+        yield "local_key", 'is used with local_auth = "cert" or "key" only'
     if table.remote_crl and table.remote_auth != "cert" and not shown:
         yield "remote_crl", 'is used with remote_auth = "cert" only'
     if table.remote_ocsp == "require" and table.remote_auth != "cert":
@@ -99,6 +106,14 @@ def read_own(table: ConnectionTable, base: Path) -> Own:
         staple = _from_file("local_ocsp", table.local_ocsp, base, read_response)
     credential = Credential(octets, shown, staple)
     return Own(credential, name, tuple(warnings))
+
+
+def read_bare(table: ConnectionTable, base: Path) -> tuple[Credential, tuple[tuple[str, str], ...]]:
+    """`local_key` alone: the peer knows its public half (RFC 7670); and what is unwise about the file."""
+    key, warnings = _read_key(table.local_key or "", base)
+    octets = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return Credential(octets, (), raw=public), tuple(warnings)
 
 
 def read_trust(table: ConnectionTable, base: Path) -> Trust:

@@ -228,7 +228,7 @@ class ConnectionTable(Table):
     remote_natt_port: Port = 4500
     local_id: IdentityText | None = None
     remote_id: PatternText
-    local_auth: Literal["psk", "cert", "eap"] = "psk"
+    local_auth: Literal["psk", "cert", "key", "eap"] = "psk"
     remote_auth: Literal["psk", "cert", "key", "eap"] = "psk"
     local_cert: FileName | None = None
     local_key: FileName | None = None

@@ -96,6 +96,8 @@ pub struct Credential {
     pub key: SigningKey,
     /// X.509 certificates in DER: the key's own first, then those that lead to an authority the peer knows.
     pub certificates: Vec<Box<[u8]>>,
+    /// In place of certificates: our public key itself as SubjectPublicKeyInfo, which the peer knows (RFC 7670).
+    pub raw: Option<Box<[u8]>>,
     /// What its authority says of the first of them today, an OCSP response in DER; for peers that ask (RFC 4806).
     pub staple: Option<Box<[u8]>>,
 }

@@ -17,7 +17,7 @@ const AUTH: ExchangeType = ExchangeType::IKE_AUTH;
 fn bulky(key: &Key, octets: usize) -> LocalProof {
     let above = (0..octets).step_by(1_000).map(|_| vec![0x5a; 1_000].into_boxed_slice());
     let certificates = core::iter::once(key.certificate().into()).chain(above).collect();
-    LocalProof::Signature(Arc::new(Credential { key: key.signing(), certificates, staple: None }))
+    LocalProof::Signature(Arc::new(Credential { key: key.signing(), certificates, raw: None, staple: None }))
 }
 
 /// Both ends send certificates that fill several datagrams.

@@ -144,6 +144,7 @@ fn stapling(key: &Key, staple: &[u8]) -> Arc<Credential> {
     Arc::new(Credential {
         key: key.signing(),
         certificates: vec![key.certificate().into()],
+        raw: None,
         staple: Some(staple.into()),
     })
 }

@@ -210,7 +210,8 @@ fn credential(from: &Bound<'_, PyAny>) -> PyResult<Credential> {
     })?;
     let staple: Option<Vec<u8>> =
         from.getattr(intern!(py, "staple"))?.extract().map_err(|_| wrong("staple", "not bytes"))?;
-    Ok(Credential { key, certificates, staple: staple.map(Vec::into_boxed_slice) })
+    let raw: Option<Vec<u8>> = from.getattr(intern!(py, "raw"))?.extract().map_err(|_| wrong("raw", "not bytes"))?;
+    Ok(Credential { key, certificates, raw: raw.map(Vec::into_boxed_slice), staple: staple.map(Vec::into_boxed_slice) })
 }
 
 fn psk(from: &Bound<'_, PyAny>, proofs: &Proofs) -> PyResult<PskSecret> {

@@ -55,6 +55,8 @@ pub enum AuthRefusal {
     WrongMethod,
     /// It signs, and sends no certificate to know its key by.
     NoCertificate,
+    /// It shows a public key that is none of those that the profile knows.
+    UnknownKey,
     /// It sends more certificates than anybody needs.
     TooManyCertificates,
     /// Its signature is not good.
@@ -88,6 +90,7 @@ impl fmt::Display for AuthRefusal {
             AuthRefusal::Eap(how) => return write!(f, "peer's EAP {how}"),
             AuthRefusal::Undecided => "nobody here decided in time whether to let the peer in",
             AuthRefusal::WrongMethod => "peer proves who it is in another way than the profile wants",
+            AuthRefusal::UnknownKey => "peer shows a public key that the profile does not know",
             AuthRefusal::NoCertificate => "peer signs, but sends no X.509 certificate",
             AuthRefusal::TooManyCertificates => "peer sends too many certificates",
             AuthRefusal::BadAuth => "peer's AUTH does not match the shared secret",

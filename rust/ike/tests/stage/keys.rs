@@ -70,7 +70,12 @@ impl Key {
 
     /// What a profile signs with: this key, and the certificate of `shown`.
     pub fn credential_showing(&self, shown: &Key) -> Arc<Credential> {
-        Arc::new(Credential { key: self.signing(), certificates: vec![shown.certificate().into()], staple: None })
+        Arc::new(Credential {
+            key: self.signing(),
+            certificates: vec![shown.certificate().into()],
+            raw: None,
+            staple: None,
+        })
     }
 
     /// The same, and both belong together.

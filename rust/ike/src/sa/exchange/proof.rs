@@ -58,8 +58,12 @@ pub fn check(
         // Its AUTH comes at the end of the conversation.
         RemoteProof::Eap => Err(AuthRefusal::WrongMethod),
         RemoteProof::Keys(keys) => {
+            let shown = raw_key(payloads);
             let mut outcome = Err(AuthRefusal::WrongMethod);
-            for key in &**keys {
+            if shown.is_some_and(|shown| keys.iter().all(|key| key.info() != shown)) {
+                return Err(AuthRefusal::UnknownKey);
+            }
+            for key in keys.iter().filter(|key| shown.is_none_or(|shown| key.info() == shown)) {
                 outcome = outcome.or_else(|_| verify(key, rsa_sha1, octets, auth));
             }
             outcome.map(|()| Proof::Given)
@@ -115,6 +119,14 @@ fn certificates<'a>(payloads: &Payloads<'a>) -> Result<Vec<&'a [u8]>, AuthRefusa
     let octets: usize = found.iter().map(|certificate| certificate.len()).sum();
     let bounded = found.len() <= MAX_CERTIFICATES && octets <= MAX_CERTIFICATE_OCTETS;
     if bounded { Ok(found) } else { Err(AuthRefusal::TooManyCertificates) }
+}
+
+/// The public key that a peer shows in place of certificates (RFC 7670): nothing is believed of it but that we know it.
+fn raw_key<'a>(payloads: &Payloads<'a>) -> Option<&'a [u8]> {
+    payloads.iter().find_map(|payload| match payload {
+        Payload::Certificate(shown) if shown.encoding == CertEncoding::RAW_PUBLIC_KEY => Some(shown.data),
+        _ => None,
+    })
 }
 
 /// The OCSP responses of a message; no more of them than of certificates.
@@ -201,6 +213,9 @@ impl Ours {
 /// with them if the peer asked for it (RFC 4806 section 3.2).
 pub fn write_certificates(writer: &mut SkWriter, profile: &Profile, stapled: bool) {
     if let LocalProof::Signature(credential) = &profile.proofs.local {
+        if let Some(data) = &credential.raw {
+            writer.push(&Payload::Certificate(Certificate { encoding: CertEncoding::RAW_PUBLIC_KEY, data }));
+        }
         for data in &credential.certificates {
             writer.push(&Payload::Certificate(Certificate { encoding: CertEncoding::X509_SIGNATURE, data }));
         }
