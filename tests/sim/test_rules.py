@@ -365,6 +365,7 @@ def test_a_packet_that_is_delivered_twice_is_seen() -> None:
 def test_other_octets_under_an_id_that_was_written_down_are_seen_after_a_kill() -> None:
     def tamper(core: Tampered) -> None:
         lives.append(core)
+
         def other(sent: Sent) -> list[Sent] | None:
             # Under the id 0 message ids are agreed upon, whatever was said under it before.
             message = read(sent[1], sent[0].local.port)

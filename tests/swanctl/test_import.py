@@ -129,6 +129,8 @@ def _with(over: Settings) -> str:
         ({"dpd_delay": "90"}, "liveness", "1m30s"),
         ({"mobike": "no"}, "mobike", False),
         ({"unique": "replace"}, "unique", "replace"),
+        ({"childless": "force"}, "childless", "require"),
+        ({"childless": "prefer"}, "childless", "allow"),
         ({"local_addrs": "192.0.2.1"}, "allow_local", ["192.0.2.1/32"]),
         ({"children": {"net": {"rekey_bytes": "500000000000"}}}, "esp_lifetime_bytes", "500GB"),
         ({"children": {"net": {"local_ts": "10.1.0.0/16[tcp/80]"}}}, "local_ts", ["10.1.0.0/16[tcp/80]"]),

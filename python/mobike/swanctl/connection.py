@@ -218,6 +218,18 @@ def _switches(table: Table, taker: Taker, *, initiates: bool) -> None:
     elif taker.peek("keyingtries"):
         taker.mapped("keyingtries", "reconnect" if initiates else "", "" if initiates else "this end does not call")
     _unique(table, taker, initiates=initiates)
+    _childless(table, taker, initiates=initiates)
+
+
+def _childless(table: Table, taker: Taker, *, initiates: bool) -> None:
+    said = taker.peek("childless").lower()
+    if not said:
+        return
+    ours = {"allow": "allow", "never": "never", "prefer": "prefer" if initiates else "allow", "force": "require"}
+    if said not in ours:
+        raise taker.refuse("childless", "is none of allow, prefer, never, force")
+    table["childless"] = ours[said]
+    taker.mapped("childless", "childless")
 
 
 def _unique(table: Table, taker: Taker, *, initiates: bool) -> None:

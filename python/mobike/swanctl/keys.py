@@ -19,7 +19,6 @@ CONNECTION: Final[Keys] = {
     "dscp": (frozenset({"", "000000"}), "IKE packets are not marked"),
     "encap": (_YES | _NO, "ESP is always in UDP here"),
     "fragmentation": (_YES | {"accept"}, "messages are sent in fragments (RFC 7383) to every peer that knows how"),
-    "childless": (frozenset({"", "allow", "never"}), "an IKE SA is set up with its first Child SA"),
     "send_certreq": (_YES, "authorities are always named"),
     "send_cert": (frozenset({"", "ifasked", "always"}), "certificates are always sent"),
     "if_id_in": (_ZERO, _KERNEL),
