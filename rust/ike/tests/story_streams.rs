@@ -149,7 +149,7 @@ fn who_allows_no_streams_answers_nothing_in_one() {
 fn bulky(key: &Key) -> LocalProof {
     let above = (0..5).map(|_| vec![0x5a; 1_000].into_boxed_slice());
     let certificates = core::iter::once(key.certificate().into()).chain(above).collect();
-    LocalProof::Signature(Arc::new(Credential { key: key.signing(), certificates, staple: None }))
+    LocalProof::Signature(Arc::new(Credential { key: key.signing(), certificates, raw: None, staple: None }))
 }
 
 #[test]

@@ -370,7 +370,7 @@ impl Authenticating {
 
     /// Over, but the order stands.
     pub fn abandon(self, ctx: &mut Context) -> (Order, SaId) {
-        ctx.children.release(self.child);
+        self.child.release(ctx);
         (self.order, self.id)
     }
 
