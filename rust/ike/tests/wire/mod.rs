@@ -198,7 +198,7 @@ fn eap() -> impl Strategy<Value = Eap<'static>> {
 }
 
 fn unknown_payload_type() -> impl Strategy<Value = PayloadType> {
-    prop_oneof![1u8..33, 49u8..53, 54u8..].prop_map(PayloadType)
+    prop_oneof![1u8..33, 49u8..53, 55u8..].prop_map(PayloadType)
 }
 
 /// Any address, for MOBIKE's notifications.
