@@ -119,6 +119,8 @@ def test_words_are_heard() -> None:
     assert RemoveChild(order.sa, order.child) in gateway.take_events(10)
     gateway.submit([ChildRemoved(order.child)], NOW)
     gateway.submit([ChildSpent(new.child), ChildSpent(ChildId(1 << 40))], NOW)
+    assert exchange({HERE: phone, THERE: gateway}, NOW) == [], "the peer hears of it when it is gone"
+    gateway.submit([ChildRemoved(new.child)], NOW)
     exchange({HERE: phone, THERE: gateway}, NOW)
     assert sum(isinstance(each, InstallChild) for each in gateway.take_events(10)) == 1
     before = gateway.counters()["ike_repairs_begun"]

@@ -151,8 +151,9 @@ impl Hold {
         }
         let place = classify_own(&transmit.bytes, false).0.ike_place();
         let Some(queue) = place.and_then(|place| self.queues.get_mut(&place)) else { return Some(transmit) };
-        let same = |held: &Transmit| held.path == transmit.path && held.bytes == transmit.bytes;
-        if queue.transmits.iter().any(same) {
+        if let Some(held) = queue.transmits.iter_mut().find(|held| held.bytes == transmit.bytes) {
+            // The SA may have moved meanwhile: where this was to go before is of no interest any more.
+            *held = transmit;
             return None;
         }
         if queue.transmits.len() < MOST_HELD {
@@ -183,5 +184,53 @@ impl Hold {
             self.end_removal(child);
         }
         self.queues.remove(&sa.slot());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mobike_ike::Path;
+
+    use super::*;
+
+    /// An IKE message of the SA in this place, which we initiated.
+    fn message(place: u32, from: &str) -> Transmit {
+        let mut bytes = vec![0; 28];
+        bytes[..8].copy_from_slice(&(u64::from(place) << 8).to_be_bytes());
+        bytes[19] = 0x08;
+        let path = Path::udp(from.parse().unwrap(), "192.0.2.9:4500".parse().unwrap());
+        Transmit { path, bytes: bytes.into(), keepalive: false, again: false }
+    }
+
+    #[test]
+    fn what_waits_leaves_once_and_over_the_path_that_was_ordered_last() {
+        let mut hold = Hold::default();
+        let (sa, child) = (SaId::new(0, 7, 0), ChildId::new(0, 3, 0));
+        let (old, new) = (message(7, "192.0.2.1:4500"), message(7, "192.0.2.2:4500"));
+        hold.begin_removal(Nanos(0), sa, child);
+        assert_eq!((hold.keep(old.clone()), hold.keep(new.clone()), hold.keep(new.clone())), (None, None, None));
+        let other = message(8, "192.0.2.1:4500");
+        assert_eq!(hold.keep(other.clone()), Some(other), "another IKE SA");
+        let keepalive = Transmit { keepalive: true, ..old };
+        assert_eq!(hold.keep(keepalive.clone()), Some(keepalive));
+        assert_eq!(hold.poll_transmit(), None);
+        assert!(hold.end_removal(child) && !hold.end_removal(child));
+        assert_eq!((hold.poll_transmit(), hold.poll_transmit()), (Some(new.clone()), None));
+        assert_eq!(hold.keep(new.clone()), Some(new), "nothing waits any more");
+        assert_eq!(hold.poll_timeout(), None);
+    }
+
+    #[test]
+    fn no_more_is_held_for_one_ike_sa_than_there_is_room_for() {
+        let mut hold = Hold::default();
+        hold.begin_removal(Nanos(0), SaId::new(0, 7, 0), ChildId::new(0, 3, 0));
+        for number in 0..MOST_HELD as u8 + 5 {
+            let mut transmit = message(7, "192.0.2.1:4500");
+            transmit.bytes = [&transmit.bytes[..], &[number]].concat().into();
+            assert_eq!(hold.keep(transmit), None);
+        }
+        let io = hold.count_in(IoCounters::default());
+        assert_eq!((io.held, io.held_dropped), (MOST_HELD as u64, 5));
+        assert_eq!(hold.late(Nanos(0) + PATIENCE), Some(ChildId::new(0, 3, 0)));
     }
 }
