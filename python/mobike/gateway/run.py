@@ -78,6 +78,7 @@ class Daemon:
             seed=secrets.randbits(64),
             turn_away=settings.redirect,
         )
+        self._plane = self._make_plane()
         door = self._make_door()
         self._accounts = door.servers.accounts
         self._keeper = self._make_keeper()
@@ -86,7 +87,6 @@ class Daemon:
         self._chronicle = Chronicle(self._journal)
         self._hooks = Hooks({connection.name: connection.hooks for connection in settings.connections})
         self._links = self._make_links()
-        self._plane = self._make_plane()
         self._shell = Shell(
             self._core,
             self._links,
