@@ -20,11 +20,11 @@ from tests.interop.test_examples import (
     PLACES,
     PLUGINS,
     WEST,
-    _adapted,
     _all_reach_all,
-    _behind,
-    _put_certificates,
     _wait_pings,
+    adapted,
+    behind,
+    put_certificates,
 )
 
 pytestmark = [pytest.mark.interop, requires_rig, requires_strongswan]
@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.interop, requires_rig, requires_strongswan]
 
 def _source(folder: Path, file: str) -> str:
     places = PLACES | DEVICES.get(file.split("/")[1], {})
-    text = _adapted(EXAMPLES / f"{file}.swanctl.conf", places)
+    text = adapted(EXAMPLES / f"{file}.swanctl.conf", places)
     (folder / "swanctl.conf").write_text(text)
     return text
 
@@ -49,8 +49,8 @@ def _imported(rig: Rig, ns: Namespace, folder: Path, file: str) -> Mobike:
 
 def test_an_imported_gateway_serves_a_strongswan_road_warrior(tmp_path: Path) -> None:
     with Rig() as rig, ExitStack() as stack:
-        _behind(rig, rig.gateway, BEHIND_GATEWAY)
-        _put_certificates(tmp_path, Authority.new(at=datetime.now(UTC)))
+        behind(rig, rig.gateway, BEHIND_GATEWAY)
+        put_certificates(tmp_path, Authority.new(at=datetime.now(UTC)))
         stack.enter_context(_imported(rig, rig.gateway, tmp_path / "gateway", "road-warrior/gateway"))
         client = tmp_path / "client"
         resolve = {"charon": {"plugins": {"resolve": {"file": str(client / "resolv.conf")}}}}
@@ -64,8 +64,8 @@ def test_an_imported_gateway_serves_a_strongswan_road_warrior(tmp_path: Path) ->
 
 def test_an_imported_site_reaches_the_other_one_that_stays_with_strongswan(tmp_path: Path) -> None:
     with Rig(gateway_links=2) as rig, ExitStack() as stack:
-        _behind(rig, rig.client, *WEST)
-        _behind(rig, rig.gateway, *EAST)
+        behind(rig, rig.client, *WEST)
+        behind(rig, rig.gateway, *EAST)
         for end in ("west", "east"):
             (tmp_path / end).mkdir()
         east = _source(tmp_path / "east", "site-to-site/east")
