@@ -152,7 +152,7 @@ class Profile:
     """Data without echo for so many nanoseconds and three round trips makes an initiator test its path; 0: never."""
     window: int = 1
     """Requests of the peer served at a time, 1 to 32 (SET_WINDOW_SIZE, RFC 7296 section 2.3)."""
-    message_id_sync: bool = True
+    message_id_sync: bool = False
     """Agree upon message ids after a crash, with peers that know how (RFC 6311)."""
     away_at_most: int = 24 * 3600 * SECOND
     """The longest a peer may be away (docs/extensions/away.md); 0: none may."""

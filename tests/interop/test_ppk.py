@@ -63,7 +63,7 @@ def test_a_strongswan_client_and_our_gateway_use_a_ppk(tmp_path: Path, required:
         charon.initiate()
         gateway.wait_up()
         charon.wait_log("using PPK for PPK_ID 'one'")
-        assert rig.ping(rig.client, INNER, count=5, interval=0.02).lost == 0
+        assert rig.ping(rig.client, INNER, count=5, interval=0.2).lost == 0
 
 
 @pytest.mark.parametrize("required", [True, False])
@@ -77,7 +77,7 @@ def test_our_client_and_a_strongswan_gateway_use_a_ppk(tmp_path: Path, required:
     ):
         client.wait_up()
         charon.wait_log("using PPK for PPK_ID 'one'")
-        assert rig.ping(rig.client, INNER, count=5, interval=0.02).lost == 0
+        assert rig.ping(rig.client, INNER, count=5, interval=0.2).lost == 0
 
 
 def test_a_strongswan_client_with_another_ppk_is_refused(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_a_strongswan_client_with_a_password_and_our_gateway_use_a_ppk(tmp_path:
         charon.initiate()
         gateway.wait_up()
         charon.wait_log("using PPK for PPK_ID 'one'")
-        assert rig.ping(rig.client, INNER, count=5, interval=0.02).lost == 0
+        assert rig.ping(rig.client, INNER, count=5, interval=0.2).lost == 0
 
 
 @pytest.mark.parametrize("required", [True, False])
@@ -123,7 +123,7 @@ def test_our_client_with_a_password_and_a_strongswan_gateway_use_a_ppk(tmp_path:
     ):
         client.wait_up()
         charon.wait_log("using PPK for PPK_ID 'one'")
-        assert rig.ping(rig.client, INNER, count=5, interval=0.02).lost == 0
+        assert rig.ping(rig.client, INNER, count=5, interval=0.2).lost == 0
 
 
 def test_a_strongswan_client_with_a_password_and_another_ppk_is_refused(tmp_path: Path) -> None:
@@ -183,4 +183,4 @@ def test_a_strongswan_client_proves_itself_by_a_key_that_we_know(tmp_path: Path,
     ):
         charon.initiate()
         assert gateway.wait_up().sa.peer_id == CLIENT_ID
-        assert rig.ping(rig.client, INNER, count=5, interval=0.02).lost == 0
+        assert rig.ping(rig.client, INNER, count=5, interval=0.2).lost == 0

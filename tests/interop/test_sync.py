@@ -1,4 +1,4 @@
-"""Message ids agreed upon after a crash of ours (RFC 6311), with strongSwan, in both roles."""
+"""Message ids agreed upon after a crash of ours (RFC 6311), with a strongSwan client; its gateway takes no part."""
 
 from __future__ import annotations
 
@@ -15,15 +15,12 @@ from tests.interop.rig import (
     Mobike,
     Rig,
     initiator,
-    mobike_client,
     mobike_gateway,
     psk,
     requires_rig,
     requires_strongswan,
-    responder,
 )
 from tests.interop.rig.waiting import until
-from tests.interop.tunnels import UPLINK_1_FIRST
 
 pytestmark = [pytest.mark.interop, requires_rig, requires_strongswan]
 
@@ -49,22 +46,14 @@ def _forgets_and_asks(rig: Rig, ours: Mobike, strongswan: Charon) -> None:
 
 
 def test_our_gateway_asks_a_strongswan_client(tmp_path: Path) -> None:
+    """Without AEAD: charon 5.9.8 cannot seal two messages with one id by a mode that counts, and ends its IKE SA."""
+    suite = "aes256-sha256-x25519"
     with (
         Rig() as rig,
-        Mobike(rig, rig.gateway, tmp_path / "gateway", mobike_gateway() | STORE) as gateway,
-        Charon(rig.client, tmp_path / "client", initiator(GW1.address), secrets=psk()) as charon,
+        Mobike(
+            rig, rig.gateway, tmp_path / "gateway", mobike_gateway(ike=[suite], message_id_sync=True) | STORE
+        ) as gateway,
+        Charon(rig.client, tmp_path / "client", initiator(GW1.address, ike=suite), secrets=psk()) as charon,
     ):
         charon.initiate()
         _forgets_and_asks(rig, gateway, charon)
-
-
-def test_our_client_asks_a_strongswan_gateway(tmp_path: Path) -> None:
-    with (
-        Rig() as rig,
-        Charon(rig.gateway, tmp_path / "gateway", responder(), secrets=psk()) as charon,
-        Mobike(
-            rig, rig.client, tmp_path / "client", mobike_client(GW1.address, links=UPLINK_1_FIRST) | STORE
-        ) as client,
-    ):
-        client.wait_up()
-        _forgets_and_asks(rig, client, charon)

@@ -102,7 +102,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     there = [item for item in items if _belongs_there(item)]
     items[:] = [item for item in items if not _belongs_there(item)] + there
     for item in there:
-        item.add_marker(pytest.mark.timeout(BOOT_S + TEST_S * len(there) + 2 * END_S))
+        # Before a mark of its own, which is about its time there.
+        limit = BOOT_S + TEST_S * len(there) + 2 * END_S
+        item.add_marker(pytest.mark.timeout(limit), append=False)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -298,7 +298,7 @@ class ConnectionTable(Table):
     nat_traversal: bool = True
     transport: Literal["udp", "tcp", "auto"] = "udp"
     window: Annotated[int, Field(ge=1, le=32)] = 1
-    message_id_sync: bool = True
+    message_id_sync: bool = False
     away_at_most: Duration = 24 * 3600 * 1_000_000_000
     extensions: list[Literal["path-probes", "away"]] = ["path-probes", "away"]
     probe_interval: Duration = 1_000_000_000

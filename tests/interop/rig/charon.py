@@ -15,7 +15,7 @@ from .network import Namespace
 from .program import GRACE, Program, run
 from .sas import IkeSa, parse_sas
 from .settings import Answer, Settings, merge, parse_pretty, render
-from .waiting import PATIENCE, until
+from .waiting import PATIENCE, START, until
 
 CRYPTO = ("random", "nonce", "drbg", "aesni", "aes", "sha1", "sha2", "hmac", "kdf", "gcm", "curve25519", "openssl")
 
@@ -85,7 +85,7 @@ class Charon:
         env = {"STRONGSWAN_CONF": str(self._directory / "strongswan.conf")}
         self._program = Program(argv, self._directory / "charon.log", env)
         try:
-            until(self._answers, f"{self._program} answers")
+            until(self._answers, f"{self._program} answers", START)
         except BaseException:
             self.stop()
             raise

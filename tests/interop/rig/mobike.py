@@ -22,7 +22,7 @@ from mobike_api.schemas import Connection, Event, IkeSaDetail
 from .network import INNER_NET, Namespace, Rig
 from .program import TAIL, Program
 from .roles import CLIENT_ID, ESP, GATEWAY_ID, IKE, POOL, PSK
-from .waiting import PATIENCE, until
+from .waiting import PATIENCE, START, until
 
 Toml: TypeAlias = str | int | bool | Sequence["Toml"] | Mapping[str, "Toml"]
 
@@ -62,10 +62,6 @@ def mobike_gateway(**connection: Toml | None) -> dict[str, Toml]:
         "esp": [ESP],
     }
     return _config((), usual, connection)
-
-
-START = 60.0
-"""Seconds until a daemon answers at last: in a kernel of its own, on a busy machine, imports take long."""
 
 
 class Mobike:

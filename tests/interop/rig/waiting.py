@@ -11,6 +11,9 @@ T = TypeVar("T")
 PATIENCE = 15.0
 """Seconds until a condition that should come true is given up; generous, because it is only spent on failure."""
 
+START = 60.0
+"""Seconds until a daemon that was started must answer: in a kernel in user mode that takes long."""
+
 PAUSE = 0.02
 """Seconds between two looks at a condition."""
 
