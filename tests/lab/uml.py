@@ -28,15 +28,15 @@ INSIDE = "MOBIKE_LAB"
 
 _INIT = """\
 #!/bin/sh
-export PATH={path} HOME=/root TERM=dumb TMPDIR=/run/tmp {inside}=1
+export PATH={path} HOME=/root TERM=dumb TMPDIR=/dev/shm/tmp {inside}=1
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t tmpfs tmpfs /run
-mkdir -p /run/netns /run/lock /run/tmp
+mkdir -p /run/netns /run/lock
 mount -t devtmpfs dev /dev 2>/dev/null
 mkdir -p /dev/net /dev/pts /dev/shm
 mount -t devpts pts /dev/pts
-mount -t tmpfs shm /dev/shm
+mount -t tmpfs shm /dev/shm && mkdir /dev/shm/tmp
 [ -e /dev/net/tun ] || mknod /dev/net/tun c 10 200
 kernel=$(uname -r)
 mount -t tmpfs modules /lib/modules
