@@ -17,7 +17,8 @@ BEAT_S = 1.5
 """Longer than the daemon takes to write down what changed."""
 
 
-@pytest.mark.parametrize("sign", [signal.SIGTERM, pytest.param(signal.SIGKILL, marks=pytest.mark.thorough)])
+@pytest.mark.thorough
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGKILL])
 def test_no_ping_is_lost_while_our_gateway_begins_again(tmp_path: Path, sign: signal.Signals) -> None:
     with Rig() as rig:
         with tunnel(rig, tmp_path, store=True) as (client, gateway):
