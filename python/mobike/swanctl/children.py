@@ -5,7 +5,7 @@ from typing import Final
 from mobike.config.fields import read_selector
 from mobike.config.models import ConnectionTable
 from mobike.config.octets import format_octets
-from mobike.swanctl.connection import Context, Table, proposals, span
+from mobike.swanctl.context import Context, Table, proposals, span
 from mobike.swanctl.findings import Taker
 from mobike.swanctl.keys import CHILD
 from mobike.swanctl.words import time, words

@@ -1,46 +1,17 @@
 """One connection of swanctl.conf: the keys of its IKE SA. Its Child SAs are in `children`, its proofs in `proofs`."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
-from typing import Any, TypeAlias
 
-from mobike.config.checks import Checks
-from mobike.swanctl.files import Folder
+from mobike.swanctl.children import map_children
+from mobike.swanctl.context import Context, Table, proposals, span, switch
 from mobike.swanctl.findings import Taker
 from mobike.swanctl.keys import CONNECTION
-from mobike.swanctl.pools import Pools
-from mobike.swanctl.proposals import expand
-from mobike.swanctl.secrets import Secrets
-from mobike.swanctl.words import seconds, time, truth, words
-
-Table: TypeAlias = dict[str, Any]
-
-
-@dataclass(slots=True)
-class Context:
-    """What a connection needs from the rest of the file, and what it leaves behind."""
-
-    folder: Folder
-    checks: Checks
-    secrets: Secrets
-    pools: Pools
-    authorities: list[str]
-    files: dict[str, str] = field(default_factory=dict, repr=False)
-
-    def forget(self, name: str) -> None:
-        """A connection that is not imported after all uses no secrets."""
-        for file in (f"{name}.psk", f"{name}.password", f"{name}.ppk"):
-            self.files.pop(file, None)
-        for secret in (*self.secrets.ike, *self.secrets.eap, *self.secrets.ppk):
-            secret.used = [to for to in secret.used if not to.startswith(f"connections.{name}.")]
+from mobike.swanctl.proofs import map_proofs
+from mobike.swanctl.words import time, words
 
 
 def map_connection(name: str, taker: Taker, context: Context) -> Table:
     """Its table; Unmappable where something that guards it cannot be said here."""
-    from mobike.swanctl.children import map_children  # noqa: PLC0415 - each of three needs the words of this one
-    from mobike.swanctl.proofs import map_proofs  # noqa: PLC0415
-
     _version(taker)
     for key in ("if_id_in", "if_id_out"):
         neutral, reason = CONNECTION[key]
@@ -134,34 +105,6 @@ def _networks(table: Table, taker: Taker, key: str, ours: str, reason: str) -> N
     taker.changed(key, ours, reason)
 
 
-def proposals(taker: Taker, key: str, table: Table, ours: str, check: Callable[[str], object], *, ike: bool) -> None:
-    """A list of proposals. Those that are not known here are left out, as long as one stays."""
-    said = words(taker.peek(key))
-    found: list[str] = []
-    wrong: list[str] = []
-    for word in said:
-        if word == "default":
-            continue
-        try:
-            for each in expand(word, ike=ike):
-                check(each)
-                found.append(each)
-        except ValueError as problem:
-            wrong.append(str(problem))
-    if wrong and not found and "default" not in said:
-        raise taker.refuse(key, f"no proposal is known here: {'; '.join(wrong)}")
-    if found:
-        table[ours] = list(dict.fromkeys(found))
-    if "default" in said or not said:
-        taker.changed(key, ours if found else "", "the defaults of mobike are others: see docs/algorithms.md")
-    elif wrong:
-        taker.changed(key, ours, f"left out: {'; '.join(wrong)}")
-    elif found != said:
-        taker.mapped(key, ours, "one proposal for each combination")
-    else:
-        taker.mapped(key, ours)
-
-
 def _inner(table: Table, taker: Taker, context: Context, *, initiates: bool) -> None:
     vips = words(taker.peek("vips"))
     if vips and initiates:
@@ -245,25 +188,3 @@ def _unique(table: Table, taker: Taker, *, initiates: bool) -> None:
     table["unique"] = ours
     if said:
         taker.mapped("unique", "unique")
-
-
-def span(taker: Taker, key: str) -> int | None:
-    """A time in seconds, if it is said."""
-    text = taker.peek(key)
-    if not text:
-        return None
-    try:
-        return seconds(text)
-    except ValueError as problem:
-        raise taker.refuse(key, str(problem)) from None
-
-
-def switch(taker: Taker, key: str) -> bool | None:
-    """yes or no, if it is said."""
-    text = taker.peek(key)
-    if not text:
-        return None
-    try:
-        return truth(text)
-    except ValueError as problem:
-        raise taker.refuse(key, str(problem)) from None

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from mobike.config.checks import Checks
-from mobike.swanctl.connection import Context, Table, map_connection
+from mobike.swanctl.connection import map_connection
+from mobike.swanctl.context import Context, Table
 from mobike.swanctl.files import Folder
 from mobike.swanctl.findings import Finding, Kind, Taker, Unmappable
 from mobike.swanctl.keys import AUTHORITY

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from mobike.swanctl.connection import Context, Table, switch
+from mobike.swanctl.context import Context, Table, switch
 from mobike.swanctl.findings import Taker
 from mobike.swanctl.keys import LOCAL, REMOTE, RESTRICTIONS
 from mobike.swanctl.secrets import Secret, best, texts
