@@ -8,14 +8,13 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network, summarize_address_range
+from ipaddress import summarize_address_range
 from typing import TypeAlias
 
 from mobike.address import ChildId, Ip, SaId
 from mobike.commands import Pool, Profile
 from mobike.events import ChildDown, ChildUp, Event, IkeSaDown, IkeSaResumed, IkeSaUp, PeerAddresses, Redirected, Role
-
-Network: TypeAlias = IPv4Network | IPv6Network
+from mobike.selector import Network, networks
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,8 +181,4 @@ def _networks_of(selectors: Sequence[str]) -> Iterator[Network]:
     for selector in selectors:
         matched = _SELECTOR.match(selector)
         text = selector if matched is None else matched["range"]
-        first, dash, last = text.partition("-")
-        if dash:
-            yield from summarize_address_range(ip_address(first), ip_address(last))
-        else:
-            yield ip_network(text)
+        yield from networks(text)

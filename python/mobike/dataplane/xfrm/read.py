@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 from mobike.address import Ip
 from mobike.dataplane.operations import Volumes
 from mobike.dataplane.xfrm import uapi
-from mobike.dataplane.xfrm.selectors import Network, Ports, Selector
+from mobike.dataplane.xfrm.selectors import Ports, Selector
 from mobike.dataplane.xfrm.state import (
     Action,
     Counters,
@@ -25,6 +25,7 @@ from mobike.dataplane.xfrm.state import (
 )
 from mobike.dataplane.xfrm.suites import Aead, Cipher, Integrity, Suite, suite_named
 from mobike.dataplane.xfrm.uapi import Attr, Dir, Msg, be16, be32
+from mobike.selector import Network
 
 
 @dataclass(frozen=True, slots=True)

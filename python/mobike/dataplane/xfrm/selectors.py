@@ -4,26 +4,18 @@ The engine has ranges of addresses and ports (RFC 7296 section 3.13), the kernel
 become several, which together cover just the same.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network, summarize_address_range
 from itertools import product
-from typing import Final, TypeAlias
+from typing import Final
 
-Network: TypeAlias = IPv4Network | IPv6Network
+from mobike.selector import PROTOCOLS, SELECTOR, WITH_PORTS, Network, networks
 
 MOST_SELECTORS: Final = 256
 """Of one Child SA, as pairs of prefixes: 16 selectors on each side, or a few odd ranges."""
 
-_PROTOCOLS: Final = {"icmp": 1, "tcp": 6, "udp": 17, "gre": 47, "icmpv6": 58, "sctp": 132}
-_WITH_PORTS: Final = frozenset({6, 17, 33, 132, 136})
-"""ICMP is not here: types and codes sit elsewhere in the kernel's selectors than in RFC 7296's."""
 _PORTS: Final = 1 << 16
-_SELECTOR: Final = re.compile(
-    r"^(?P<addresses>[^\[]+)(\[(?P<protocol>[a-z0-9]+)(/(?P<first>\d+)(-(?P<last>\d+))?)?\])?$"
-)
 
 
 class UnfitSelectorsError(ValueError):
@@ -113,28 +105,20 @@ def _sides(texts: Iterable[str]) -> list[_Side]:
 
 @lru_cache(maxsize=1024)
 def _sides_of(text: str) -> tuple[_Side, ...]:
-    matched = _SELECTOR.match(text)
-    if matched is None:
+    matched = SELECTOR.fullmatch(text)
+    if matched is None or not matched["addresses"]:
         raise UnfitSelectorsError(f"{text!r} is no traffic selector")
     word = matched["protocol"]
-    protocol = 0 if word is None else _PROTOCOLS[word] if word in _PROTOCOLS else int(word)
+    protocol = 0 if word is None else PROTOCOLS[word] if word in PROTOCOLS else int(word)
     first = int(matched["first"] or 0)
     last = int(matched["last"] or matched["first"] or _PORTS - 1)
     if first > last:
         raise UnfitSelectorsError(f"{text!r}: OPAQUE ports are not carried by a kernel")
     whole = (first, last) == (0, _PORTS - 1)
-    if not whole and protocol not in _WITH_PORTS:
+    if not whole and protocol not in WITH_PORTS:
         raise UnfitSelectorsError(f"{text!r}: of this protocol the kernel can be told no ports")
     ports = (ANY_PORT,) if whole else tuple(_port_prefixes(first, last))
-    return tuple(_Side(network, protocol, each) for network in _networks(matched["addresses"]) for each in ports)
-
-
-def _networks(text: str) -> Iterator[Network]:
-    first, dash, last = text.partition("-")
-    if dash:
-        yield from summarize_address_range(ip_address(first), ip_address(last))
-    else:
-        yield ip_network(text)
+    return tuple(_Side(network, protocol, each) for network in networks(matched["addresses"]) for each in ports)
 
 
 def _port_prefixes(first: int, last: int) -> Iterator[Ports]:
