@@ -5,16 +5,7 @@ import pytest
 from mobike.commands import Profile
 from mobike.config import ConfigError, parse
 from tests.config.judge import Judge
-
-OFFICE = """\
-[connections.office]
-role = "initiator"
-remote = ["203.0.113.1"]
-local_id = "alice@example.net"
-remote_id = "gw.example.net"
-psk = "correct horse battery staple"
-virtual_ip = ["ipv4"]
-"""
+from tests.config.office import OFFICE
 
 GATEWAY = """\
 [connections.office]

@@ -7,16 +7,7 @@ from mobike.config import ConfigError, parse
 from mobike.config.lifetimes import MOST
 from mobike.config.octets import parse_octets
 from tests.config.judge import Judge
-
-OFFICE = """\
-[connections.office]
-role = "initiator"
-remote = ["203.0.113.1"]
-local_id = "alice@example.net"
-remote_id = "gw.example.net"
-psk = "correct horse battery staple"
-virtual_ip = ["ipv4"]
-"""
+from tests.config.office import OFFICE
 
 
 def _limits(more: str) -> Limits:

@@ -5,16 +5,7 @@ import pytest
 from mobike.address import Transport
 from mobike.config import ConfigError, Connection, parse
 from tests.config.judge import Judge
-
-OFFICE = """\
-[connections.office]
-role = "initiator"
-remote = ["203.0.113.1"]
-local_id = "alice@example.net"
-remote_id = "gw.example.net"
-psk = "correct horse battery staple"
-virtual_ip = ["ipv4"]
-"""
+from tests.config.office import OFFICE
 
 
 def read(more: str = "") -> Connection:

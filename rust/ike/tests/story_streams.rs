@@ -46,6 +46,14 @@ fn streamed(mut pair: Pair) -> Pair {
     pair
 }
 
+#[track_caller]
+fn comes_home(pair: &mut Pair) {
+    pair.order_move(home());
+    pair.settle();
+    one_sa(pair);
+    assert_eq!(pair.client().path(), home());
+}
+
 /// One IKE SA and one Child SA at each end, the same as ever.
 #[track_caller]
 fn one_sa(pair: &Pair) {
@@ -189,10 +197,7 @@ fn an_ike_sa_goes_into_a_stream_without_a_cookie_and_comes_home_with_one() {
     let asked = |pair: &Pair| pair.requests_of(GATEWAY).iter().filter(|told| told.carries(NotifyType::COOKIE2)).count();
     assert_eq!(asked(&pair), 0);
     pair.net.no_udp = false;
-    pair.order_move(home());
-    pair.settle();
-    one_sa(&pair);
-    assert_eq!(pair.client().path(), home());
+    comes_home(&mut pair);
     assert_eq!(pair.gateway().peer_moves().last(), Some(&(home().reversed(), true)));
     assert_eq!(asked(&pair), 1);
 }
@@ -204,10 +209,7 @@ fn a_move_into_a_stream_that_does_not_open_leaves_the_ike_sa_where_it_was() {
     pair.order_move(in_stream(home()));
     pair.run_for(secs(5));
     assert_eq!(pair.client().silences().first().map(|(path, _)| *path), Some(in_stream(home())));
-    pair.order_move(home());
-    pair.settle();
-    one_sa(&pair);
-    assert_eq!(pair.client().path(), home());
+    comes_home(&mut pair);
 }
 
 #[test]
@@ -274,10 +276,7 @@ fn a_stream_that_stands_still_is_a_silent_path() {
     pair.run_for(secs(4));
     assert_eq!(pair.client().silences().first().map(|(path, _)| *path), Some(in_stream(home())));
     // The network has UDP again: the control plane goes there.
-    pair.order_move(home());
-    pair.settle();
-    one_sa(&pair);
-    assert_eq!(pair.client().path(), home());
+    comes_home(&mut pair);
 }
 
 #[test]

@@ -2,9 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::time::{Duration, Instant};
+mod counting;
 
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::time::Duration;
+
+use counting::{counter, settles};
 use mobike_io::{Core, CoreConfig, InnerConfig};
 
 /// Ports of this process's own, so that two runs do not meet.
@@ -24,19 +27,6 @@ fn core(ip: &str, shards: u8) -> (Core, IpAddr) {
         ..CoreConfig::default()
     };
     (Core::start(&config).unwrap(), ip)
-}
-
-fn counter(core: &Core, name: &str) -> u64 {
-    core.counters().into_iter().find(|(known, _)| known == name).unwrap_or_else(|| panic!("no counter {name}")).1
-}
-
-/// Wait until a counter has this value.
-fn settles(core: &Core, name: &str, value: u64) {
-    let begin = Instant::now();
-    while counter(core, name) != value {
-        assert!(begin.elapsed() < Duration::from_secs(5), "{name} is {} and not {value}", counter(core, name));
-        std::thread::yield_now();
-    }
 }
 
 fn ike_header(initiator: u64, responder: u64) -> Vec<u8> {

@@ -2,10 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod counting;
+
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use counting::{counter, settles};
 use mobike_io::streams::limits::{MOST_OF_PREFIX, UNUSED};
 use mobike_io::{Core, CoreConfig, InnerConfig};
 
@@ -22,18 +25,6 @@ fn core(ip: &str) -> (Core, SocketAddr) {
         ..CoreConfig::default()
     };
     (Core::start(&config).unwrap(), SocketAddr::new(ip, base + 1))
-}
-
-fn counter(core: &Core, name: &str) -> u64 {
-    core.counters().into_iter().find(|(known, _)| known == name).unwrap_or_else(|| panic!("no counter {name}")).1
-}
-
-fn settles(core: &Core, name: &str, value: u64) {
-    let begin = Instant::now();
-    while counter(core, name) != value {
-        assert!(begin.elapsed() < Duration::from_secs(5), "{name} is {} and not {value}", counter(core, name));
-        std::thread::sleep(Duration::from_millis(1));
-    }
 }
 
 fn is_closed(stream: &mut TcpStream, within: Duration) -> bool {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import signal
 import sys
@@ -17,6 +16,7 @@ from typing import Any, Self, TypeAlias
 
 import httpx
 
+from mobike.config.toml import write_value
 from mobike_api.schemas import Connection, Event, IkeSaDetail
 
 from .network import INNER_NET, Namespace, Rig
@@ -291,13 +291,5 @@ def _toml_file(tables: Mapping[str, Toml]) -> str:
     text = ""
     for name, table in tables.items():
         assert isinstance(table, Mapping), name
-        text += f"[{name}]\n" + "".join(f"{key} = {_toml(value)}\n" for key, value in table.items())
+        text += f"[{name}]\n" + "".join(f"{key} = {write_value(value)}\n" for key, value in table.items())
     return text
-
-
-def _toml(value: Toml) -> str:
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{key} = {_toml(each)}" for key, each in value.items()) + " }"
-    if isinstance(value, str | int):
-        return json.dumps(value)
-    return "[" + ", ".join(map(_toml, value)) + "]"
