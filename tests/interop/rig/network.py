@@ -158,7 +158,7 @@ class Rig:
     ) -> PingResult:
         """Send `count` pings, `interval` seconds apart, and account for them; losses are no error here."""
         with self.pinger(ns, dst, interval, source=source, count=count) as pinger:
-            return pinger.finish(count * interval + 30)
+            return pinger.finish(count, 2 * count * interval + 30)
 
     def pinger(
         self, ns: Namespace, dst: str, interval: float = 0.05, *, source: str | None = None, count: int | None = None

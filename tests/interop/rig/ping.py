@@ -6,6 +6,7 @@ import re
 import signal
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from math import ceil
 from types import TracebackType
 from typing import Self
 
@@ -78,10 +79,16 @@ class Pinger:
             return account
         return replace(account, sent=account.sent - 1, lost_seqs=account.lost_seqs[:-1])
 
-    def finish(self, timeout: float) -> PingResult:
-        """Wait until the given count of pings was sent, then account for them."""
+    def finish(self, count: int, timeout: float) -> PingResult:
+        """Wait until as many were answered, or it gave up, then account for the first `count` pings."""
         self._program.wait(timeout)
-        return self._account()
+        account = self._account()
+        return PingResult(
+            min(account.sent, count),
+            tuple(reply for reply in account.replies if reply.seq <= count),
+            account.duplicates,
+            tuple(seq for seq in account.lost_seqs if seq <= count),
+        )
 
     def _account(self) -> PingResult:
         text = self._program.log()
@@ -103,9 +110,13 @@ class Pinger:
 
 
 def ping_argv(dst: str, count: int | None, interval: float, source: str | None) -> list[str]:
-    """The command line whose output this module reads; a lone ping is given 1 s to come back."""
-    argv = ["ping", "-n", "-D", "-W", "1", "-i", f"{interval:g}"]
-    argv += [] if count is None else ["-c", str(count)]
+    """The command line whose output this module reads.
+
+    With a count alone, ping waits two round trips for its last reply, which a busy machine does not always keep; with
+    a deadline beside it, it sends more until as many were answered.
+    """
+    argv = ["ping", "-n", "-D", "-i", f"{interval:g}"]
+    argv += [] if count is None else ["-c", str(count), "-w", str(ceil(2 * count * interval + 1.5))]
     argv += [] if source is None else ["-I", source]
     return [*argv, dst]
 
