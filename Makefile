@@ -84,6 +84,11 @@ interop: system-packages $(STAMP)  ## every test with strongSwan, those that `ma
 requirements:  ## every row of docs/requirements.md with the tests that prove it; fails while one is open
 	@$(PYTHON) -m tests.requirements
 
+.PHONY: openapi
+openapi: $(STAMP)  ## docs/openapi.json anew, after the API has changed: read the difference, and commit it
+	@$(BIN)/python -m mobike_api.document > docs/openapi.json.new
+	@mv docs/openapi.json.new docs/openapi.json
+
 SEEDS ?= 1000
 SEED ?= 1
 

@@ -1,6 +1,7 @@
 """The management API of mobike: FastAPI over `mobike.facade`, and nothing else of mobike.
 
     app         the application: routes, problems, middleware, OpenAPI
+    document    what is committed as docs/openapi.json
     auth        who may call: the right user on the Unix socket, the right token on TCP
     guard       what every request passes: security headers, a limit for bodies
     problems    every error is an RFC 9457 problem

@@ -1,5 +1,7 @@
 """The application over a facade. It holds no state of its own but the streams that are open."""
 
+from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -52,6 +54,16 @@ class MobikeApi(FastAPI):
 
 def create_app(facade: Facade, *, token: str | None, streams: Streams | None = None, version: str = "1") -> FastAPI:
     """The API over `facade`. Without a token only trusted peers of the Unix socket may call."""
+    app = described(version, [Middleware(SecurityHeaders), Middleware(Auth, token=token), Middleware(BodyLimit)])
+    app.state.facade = facade
+    app.state.streams = streams or Streams()
+    problems.install(app)
+    app.add_exception_handler(Exception, fault)
+    return app
+
+
+def described(version: str = "1", middleware: Sequence[Middleware] = ()) -> FastAPI:
+    """The routes and what is said of them, without anything behind them."""
     app = MobikeApi(
         title="mobike",
         version=version,
@@ -61,6 +73,8 @@ def create_app(facade: Facade, *, token: str | None, streams: Streams | None = N
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        # Names of functions in the clients that people generate: they stay the same when a path changes.
+        generate_unique_id_function=attrgetter("name"),
         responses={
             status: {
                 "description": description,
@@ -68,12 +82,8 @@ def create_app(facade: Facade, *, token: str | None, streams: Streams | None = N
             }
             for status, description in _EVERYWHERE.items()
         },
-        middleware=[Middleware(SecurityHeaders), Middleware(Auth, token=token), Middleware(BodyLimit)],
+        middleware=middleware,
     )
-    app.state.facade = facade
-    app.state.streams = streams or Streams()
-    problems.install(app)
-    app.add_exception_handler(Exception, fault)
     app.include_router(api)
     app.include_router(system.probes)
     return app

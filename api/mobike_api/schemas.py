@@ -301,7 +301,7 @@ class AwayOrder(Order):
 class RekeyOrder(Order):
     """Give an SA new keys."""
 
-    children: bool = False
+    children: StrictBool = False
     """Each of its Child SAs instead of the IKE SA itself."""
 
 
@@ -335,9 +335,9 @@ class ExplainQuery(Order):
 class AddressOrder(Order):
     """Plug or unplug a local address, as if its cable were."""
 
-    available: bool
+    available: StrictBool
     """Can it be used from now on?"""
-    announce: bool = True
+    announce: StrictBool = True
     """Tell the control plane at once; false: it has to find out by silence, as with a broken path."""
 
 

@@ -1,32 +1,60 @@
 """The API against its own description: schemathesis tries what the OpenAPI document allows, and what it does not."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
+from schemathesis.specs.openapi.checks import negative_data_rejection
+from schemathesis.specs.openapi.schemas import OpenApiSchema
 
+from mobike.facade import Facade
 from mobike_api import create_app
+from mobike_api.document import document
 from tests.api.house import a_house
+from tests.gateway.office import Office
 
+COMMITTED = Path(__file__).parents[2] / "docs/openapi.json"
 TOKEN = "correct-horse-battery-staple-0123456789"
 AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
 
-schema = schemathesis.openapi.from_asgi(
-    "/api/v1/openapi.json", create_app(a_house(), token=TOKEN), headers=AUTHORIZED
-).exclude(path="/api/v1/events")  # does not end; tests/api/test_server.py follows it
+
+def described(facade: Facade) -> OpenApiSchema:
+    app = create_app(facade, token=TOKEN)
+    schema = schemathesis.openapi.from_asgi("/api/v1/openapi.json", app, headers=AUTHORIZED)
+    # Streams do not end; tests/api/test_server.py follows them.
+    return schema.exclude(path="/api/v1/events")
 
 
-@schema.parametrize()
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+house = described(a_house())
+office = described(Office().desk)
+asked = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@house.parametrize()
+@asked
 def test_every_operation_keeps_to_its_description(case: schemathesis.Case[Any]) -> None:
     case.call_and_validate(headers=AUTHORIZED)
 
 
-@pytest.mark.parametrize("name", ["Problem", "IkeSa", "IkeSaDetail", "Event", "MoveOrder"])
+@office.parametrize()
+@asked
+def test_the_real_desk_keeps_to_the_description(case: schemathesis.Case[Any]) -> None:
+    parameters = case.path_parameters or {}
+    for parameter, known in (("id", f"{1:016x}"), ("name", "office")):
+        # Chance finds no name of ours; every second call is about something that is there.
+        if len(str(parameters.get(parameter, ""))) % 2 == 0 and parameter in parameters:
+            parameters[parameter] = known
+    # What was wrong with the names has been mended here, so that it may be taken.
+    case.call_and_validate(headers=AUTHORIZED, excluded_checks=[negative_data_rejection])
+
+
+def test_the_committed_document_is_what_the_code_says() -> None:
+    assert COMMITTED.read_text() == document(), "the API has changed: `make openapi`, read the difference, commit it"
+
+
+@pytest.mark.parametrize("name", ["Problem", "IkeSa", "IkeSaDetail", "MoveOrder"])
 def test_every_schema_forbids_what_it_does_not_know(name: str) -> None:
-    components = schema.raw_schema["components"]["schemas"]
-    if name == "Event":
-        assert name not in components or components[name]["additionalProperties"] is False
-    else:
-        assert components[name]["additionalProperties"] is False
+    components = house.raw_schema["components"]["schemas"]
+    assert components[name]["additionalProperties"] is False

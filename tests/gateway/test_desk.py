@@ -1,47 +1,14 @@
 """What the API is told by the real fleet: explanations, orders that hold, links that are avoided."""
 
-from dataclasses import dataclass, field
-
 import pytest
 
-from mobike.events import OperatorAvoid, OperatorEvent, OperatorMove, OperatorUnpin
+from mobike.events import OperatorAvoid, OperatorMove, OperatorUnpin
 from mobike.facade import NotFound, Refused
-from mobike.gateway.desk import Desk
-from mobike.gateway.journal import Journal
-from tests.fleet.host import SECOND, Host, phone
+from tests.fleet.host import SECOND, phone
+from tests.gateway.office import Office
 from tests.policy.words import CELLULAR
 
 SA = f"{1:016x}"
-
-
-@dataclass
-class Counts:
-    def counters(self) -> dict[str, int]:
-        return {}
-
-
-@dataclass
-class Office:
-    """A desk over a phone's fleet: an order is heard at once."""
-
-    host: Host = field(default_factory=phone)
-
-    def __post_init__(self) -> None:
-        self.orders: list[OperatorEvent] = []
-        self.desk = Desk(
-            self.host.fleet,
-            Counts(),
-            Journal(),
-            order=self._order,
-            plug=None,
-            troubles=lambda: (),
-            hooks=dict,
-            carried=lambda _: None,
-        )
-
-    def _order(self, order: OperatorEvent) -> None:
-        self.orders.append(order)
-        self.host.hears(order)
 
 
 def test_an_explanation_is_what_policy_says_now_or_would_say() -> None:
