@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
+from schemathesis.schemas import BaseSchema
 from schemathesis.specs.openapi.checks import negative_data_rejection
-from schemathesis.specs.openapi.schemas import OpenApiSchema
 
 from mobike.facade import Facade
 from mobike_api import create_app
@@ -20,7 +20,7 @@ TOKEN = "correct-horse-battery-staple-0123456789"
 AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
 
 
-def described(facade: Facade) -> OpenApiSchema:
+def described(facade: Facade) -> BaseSchema:
     app = create_app(facade, token=TOKEN)
     schema = schemathesis.openapi.from_asgi("/api/v1/openapi.json", app, headers=AUTHORIZED)
     # Streams do not end; tests/api/test_server.py follows them.
