@@ -11,7 +11,6 @@ from mobike.sim.host import Host, Past
 from mobike.sim.rules.base import (
     IKE_AUTH,
     IKE_SA_INIT,
-    INFORMATIONAL,
     PATH_PROBE,
     REMEMBERED,
     Broken,
@@ -20,16 +19,12 @@ from mobike.sim.rules.base import (
     Message,
     Rule,
 )
+from mobike.sim.rules.syncs import Syncs
 
 MOST_TRIED: Final = 33 + 16
 """Ids that are tried at once after a kill, behind a window of what was unanswered."""
 SKIPPED: Final = 1024
 """Ids that are left out after a kill where both ends agree upon them (RFC 6311)."""
-
-
-def _may_sync(message: Message) -> bool:
-    """Ids are agreed upon under the id 0, beside the windows and whatever else was said under it."""
-    return message.number == 0 and message.exchange == INFORMATIONAL
 
 
 class SameOctets(Rule):
@@ -43,20 +38,20 @@ class SameOctets(Rule):
     def __init__(self, lives: Lives, broken: Broken) -> None:
         super().__init__(lives, broken)
         self._octets: Memory[dict[tuple[bool, int, int], bytes]] = Memory(dict)
-        self._killed = False
+        self._syncs = Syncs()
 
     def wrote_down(self, host: Host, sas: Sequence[SaId]) -> None:
         self._octets.wrote_down(host)
 
     def booted(self, host: Host) -> None:
         self._octets.booted(host)
-        self._killed = self._killed or host.past is Past.STORED
+        self._syncs.booted(host)
 
     def ike_sent(self, host: Host, path: Path, message: Message) -> None:
         if message.length != len(message.octets):
             self.broken(host, f"the length in {message} says {message.length}, it has {len(message.octets)} octets")
         # In IKE_SA_INIT a request may change (COOKIE, another key exchange), and nobody is bound by an answer.
-        if message.exchange in (IKE_SA_INIT, PATH_PROBE) or (self._killed and _may_sync(message)):
+        if message.exchange in (IKE_SA_INIT, PATH_PROBE) or self._syncs.may_be(message):
             return
         octets = self._octets.of(host, message.spi)
         digest = blake2b(message.octets, digest_size=16).digest()
@@ -73,13 +68,23 @@ class _Asked:
     searches: bool = False
     """It was written down, and a kill followed; what it tried since is not all answered."""
     may_jump: bool = False
-    """The same; and it has left out no ids yet."""
+    """The same where both ends agree upon ids; and it has left out none yet."""
+
+    def killed(self, agreed: bool) -> None:
+        """What its process knows now was written down some time ago."""
+        self.searches, self.may_jump = not agreed, agreed
 
 
 class Window(Rule):
-    """No more requests are unanswered than the peer's window allows, and their ids follow each other.
+    """No more requests are unanswered than the peer's window allows, and no id is left out.
 
-    Whoever goes on after a kill may be behind its peer, and tries some more ids until one is answered.
+    Ids need not leave in order: a message may be held until a data plane outside of the core carries a Child SA, or
+    fall into a stream that is not there, while the next one leaves over another path (RFC 7296 section 2.3 has the peer
+    take them in any order, within its window). An id that has not left is unanswered, and counts as such: whoever
+    leaves it out for good is seen as soon as a window has passed, and at once where that is one.
+
+    Whoever goes on after a kill may be behind its peer, and tries some more ids until one is answered; or both ends
+    agree upon them (`syncs`), and it leaves out very many, once.
     """
 
     name: ClassVar[str] = "window"
@@ -87,6 +92,7 @@ class Window(Rule):
     def __init__(self, lives: Lives, broken: Broken) -> None:
         super().__init__(lives, broken)
         self._asked = Memory(_Asked)
+        self._syncs = Syncs()
         self._windows: dict[str, int] = {}
         """What each host's peers may allow."""
         self._serves: dict[str, int] = {}
@@ -96,9 +102,10 @@ class Window(Rule):
 
     def booted(self, host: Host) -> None:
         self._asked.booted(host)
+        self._syncs.booted(host)
         if host.past is Past.STORED:
             for asked in self._asked.all_of(host):
-                asked.searches = asked.may_jump = True
+                asked.killed(self._syncs.agreed)
         self._serves[host.name] = max((each.profile.window for each in host.connections), default=1)
         for name in self._serves:
             others = [window for other, window in self._serves.items() if other != name]
@@ -111,17 +118,19 @@ class Window(Rule):
         asked = self._asked.of(host, message.spi)
         if known is None and host.past is not Past.NOTHING and message.exchange != IKE_AUTH:
             # It may have been written down before it had asked for anything.
-            asked.searches = asked.may_jump = True
+            asked.killed(self._syncs.agreed)
         number = message.number
-        if asked.may_jump and _may_sync(message):
+        if asked.may_jump and self._syncs.asks(message):
             return
         if number > asked.newest:
             ahead = number - asked.newest - 1
             if asked.may_jump and ahead > 0 and ahead % SKIPPED == 0:
                 asked.unanswered.clear()
                 asked.may_jump = False
-            elif asked.newest >= 0 and number != asked.newest + 1:
+            elif asked.newest >= 0 and ahead >= MOST_TRIED:
                 self.broken(host, f"request {number} follows request {asked.newest}: {message}")
+            elif asked.newest >= 0:
+                asked.unanswered.update(range(asked.newest + 1, number))
             asked.newest = number
         asked.unanswered.add(number)
         window = max(self._windows[host.name], MOST_TRIED) if asked.searches else self._windows[host.name]
@@ -129,11 +138,11 @@ class Window(Rule):
             self.broken(host, f"requests {sorted(asked.unanswered)} are unanswered: {message}")
 
     def ike_received(self, host: Host, path: Path, message: Message) -> None:
-        if not message.response and _may_sync(message) and (asked := self._asked.get(host, message.spi)) is not None:
+        asked = self._asked.get(host, message.spi)
+        if asked is not None and self._syncs.is_asked(message):
             # What the other end has seen is asked anew.
             asked.unanswered.clear()
         if message.response:
-            asked = self._asked.get(host, message.spi)
             if asked is None or message.number not in asked.unanswered:
                 return
             asked.unanswered.discard(message.number)
