@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
@@ -94,15 +96,28 @@ def client_of_libreswan(
     *,
     remote: str = GW1.address,
     keys: tuple[Path, ...] = (),
+    newest_tls: str = "",
+    wait: bool = True,
     ours: Mapping[str, Toml | None] | None = None,
 ) -> Iterator[tuple[Mobike, Pluto]]:
-    """Our client with a tunnel to a libreswan gateway; `keys` are its (see `p12`), `ours` changes our end."""
+    """Our client with a tunnel to a libreswan gateway; `keys` are its (see `p12`), `ours` changes our end.
+
+    `newest_tls`: as in `Pluto`; `wait`: until the tunnel is up.
+    """
     config = mobike_client(remote, links=UPLINK_1_FIRST, **{"esp": [ESP_WITH_PFS], **(ours or {})})
     with (
-        Pluto(rig.gateway, folder / "gateway", {NAME: conn or responder()}, secrets=secrets(), p12=keys) as pluto,
+        Pluto(
+            rig.gateway,
+            folder / "gateway",
+            {NAME: conn or responder()},
+            secrets=secrets(),
+            p12=keys,
+            newest_tls=newest_tls,
+        ) as pluto,
         Mobike(rig, rig.client, folder / "client", config) as client,
     ):
-        client.wait_up()
+        if wait:
+            client.wait_up()
         yield client, pluto
 
 
@@ -126,6 +141,35 @@ def gateway_of_libreswan(
         pluto.initiate(NAME)
         gateway.wait_up()
         yield gateway, pluto
+
+
+@dataclass(frozen=True, slots=True)
+class Certified:
+    """What both ends need to know each other by certificates of one authority."""
+
+    ours: Mapping[str, Toml | None]
+    """Keys of our connection."""
+    theirs: tuple[Path, ...]
+    """What libreswan has (see `p12`): its certificate is called `own`."""
+
+
+def certified(folder: Path, our_name: str, their_name: str, kind: str, *, below: int = 0) -> Certified:
+    """Certificates of this kind of key for both names, with so many authorities between the root and them."""
+    root = issuer = Authority.new(kind=kind, at=datetime.now(UTC))
+    for number in range(below):
+        issuer = issuer.sub(f"Authority {number} below the root, with a name of some length", kind=kind)
+    issuer.issue(our_name, kind=kind, subject="ours").write(folder, "own")
+    root.write(folder / "ca.pem")
+    theirs = p12(issuer.issue(their_name, kind=kind, subject="theirs"), root, folder / "theirs.p12")
+    ours: dict[str, Toml | None] = {
+        "psk": None,
+        "local_auth": "cert",
+        "remote_auth": "cert",
+        "local_cert": str(folder / "own.pem"),
+        "local_key": str(folder / "own.key"),
+        "remote_ca": [str(folder / "ca.pem")],
+    }
+    return Certified(ours, (theirs,))
 
 
 def p12(owner: Owner, authority: Authority, file: Path) -> Path:

@@ -5,13 +5,20 @@ It runs where the kernel has ESP, else in one that is booted for it (tests/lab).
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from tests.auth.pki import Authority
-from tests.interop.libreswan import NAME, client_of_libreswan, gateway_of_libreswan, initiator, p12, responder
+from tests.interop.libreswan import (
+    ESP_WITH_PFS,
+    NAME,
+    certified,
+    client_of_libreswan,
+    gateway_of_libreswan,
+    initiator,
+    responder,
+    secrets,
+)
 from tests.interop.rig import (
     CLIENT_ID,
     GATEWAY_ID,
@@ -21,12 +28,15 @@ from tests.interop.rig import (
     INNER6_NET,
     UP1,
     UP2,
+    Mobike,
+    Pluto,
     Rig,
     Toml,
+    mobike_client,
     requires_libreswan,
     requires_rig,
 )
-from tests.interop.tunnels import host, told
+from tests.interop.tunnels import UPLINK_1_FIRST, host, told
 
 pytestmark = [pytest.mark.interop, pytest.mark.kernel_ipsec, requires_rig, requires_libreswan]
 
@@ -44,23 +54,12 @@ def test_a_tunnel_with_a_shared_key_comes_up_and_carries(tmp_path: Path, role: s
 @pytest.mark.parametrize("kind", ["p256", "rsa2048"])
 @pytest.mark.parametrize("role", ROLES)
 def test_both_know_each_other_by_certificates(tmp_path: Path, role: str, kind: str) -> None:
-    authority = Authority.new(kind=kind, at=datetime.now(UTC))
     our_name, their_name = (CLIENT_ID, GATEWAY_ID) if role == "client" else (GATEWAY_ID, CLIENT_ID)
-    authority.issue(our_name, kind=kind, subject="ours").write(tmp_path, "own")
-    authority.write(tmp_path / "ca.pem")
-    theirs = p12(authority.issue(their_name, kind=kind, subject="theirs"), authority, tmp_path / "theirs.p12")
+    both = certified(tmp_path, our_name, their_name, kind)
     conn = (responder if role == "client" else initiator)(
         authby="ecdsa" if kind == "p256" else "rsa-sha2", leftcert="own", leftsendcert="always", rightca="%same"
     )
-    ours: dict[str, Toml | None] = {
-        "psk": None,
-        "local_auth": "cert",
-        "remote_auth": "cert",
-        "local_cert": str(tmp_path / "own.pem"),
-        "local_key": str(tmp_path / "own.key"),
-        "remote_ca": [str(tmp_path / "ca.pem")],
-    }
-    with Rig() as rig, ROLES[role](rig, tmp_path, conn, keys=(theirs,), ours=ours) as (mobike, _):
+    with Rig() as rig, ROLES[role](rig, tmp_path, conn, keys=both.theirs, ours=both.ours) as (mobike, _):
         assert mobike.wait_up().sa.peer_id == their_name
         assert rig.ping(rig.client, INNER, count=10, interval=0.02).lost == 0
 
@@ -177,9 +176,12 @@ def test_a_nat_between_them_is_no_obstacle(tmp_path: Path, role: str) -> None:
 
 @pytest.mark.thorough
 def test_a_wrong_key_is_refused(tmp_path: Path) -> None:
+    config = mobike_client(GW1.address, links=UPLINK_1_FIRST, esp=[ESP_WITH_PFS], psk="another secret of tests")
     with (
         Rig() as rig,
-        pytest.raises(TimeoutError),
-        client_of_libreswan(rig, tmp_path, ours={"psk": "another secret of tests"}),
+        Pluto(rig.gateway, tmp_path / "gateway", {NAME: responder()}, secrets=secrets()) as pluto,
+        Mobike(rig, rig.client, tmp_path / "client", config) as client,
     ):
-        pass
+        assert "peer refused our authentication" in client.wait_event("connect-failed").text
+        pluto.wait_states(lambda states: states == [], "libreswan keeps nothing of it")
+        assert client.ike_sas() == []

@@ -16,7 +16,7 @@ from typing import Self
 
 from .network import Namespace
 from .program import TAIL, Program, run
-from .waiting import PATIENCE, until
+from .waiting import PATIENCE, START, until
 
 LIBRESWAN = Path("/opt/libreswan")
 """Where `.ci/system-packages` unpacks it."""
@@ -32,6 +32,14 @@ DAEMON: Mapping[str, str] = {
     "uniqueids": "yes",
     "dnssec-enable": "no",
 }
+
+_TLS_POLICY = """
+library=
+name=Policy
+NSS=flags=policyOnly,moduleDB
+config="allow=tls-version-max={}"
+"""
+"""What NSS reads beside its keys."""
 
 _STATE = re.compile(r'^(?:000 )?#(\d+): "([^"]+)"(?:\[\d+\])? \S+ (STATE_\S+) ', re.MULTILINE)
 
@@ -61,9 +69,10 @@ class Pluto:
         secrets: str = "",
         p12: tuple[Path, ...] = (),
         setup: Mapping[str, str] | None = None,
+        newest_tls: str = "",
     ) -> None:
         """`connections` and `setup` are sections of ipsec.conf, `secrets` is the text of ipsec.secrets; `p12` are
-        files of keys and certificates (`P12_PASSWORD`)."""
+        files of keys and certificates (`P12_PASSWORD`); `newest_tls` as NSS names it: "tls1.2"."""
         directory.mkdir(parents=True, exist_ok=True)
         self._ns = ns
         self._directory = directory
@@ -71,6 +80,7 @@ class Pluto:
         self._run_folder = tempfile.TemporaryDirectory(prefix="mbk-pluto-")
         self._names = tuple(connections)
         self._p12 = p12
+        self._newest_tls = newest_tls
         self._config = directory / "ipsec.conf"
         sections = {"config setup": {**DAEMON, **(setup or {})}}
         sections |= {f"conn {name}": dict(keys) for name, keys in connections.items()}
@@ -96,6 +106,9 @@ class Pluto:
         for file in self._p12:
             run(["pk12util", "-i", str(file), "-d", database, "-W", P12_PASSWORD, "-K", ""])
         self._trust(database)
+        if self._newest_tls:
+            with (keys / "pkcs11.txt").open("a") as modules:
+                modules.write(_TLS_POLICY.format(self._newest_tls))
         argv = [
             str(_PROGRAMS / "pluto"), "--nofork", "--stderrlog", "--config", str(self._config),
             "--secretsfile", str(self._secrets), "--nssdir", str(keys), "--rundir", self._run_folder.name,
@@ -106,7 +119,7 @@ class Pluto:
         inside = ["ip", "netns", "exec", self._ns, "unshare", "-m", "sh", "-c", script, str(LIBRESWAN / "usr/libexec")]
         self._program = Program([*inside, *argv], self._directory / "pluto.log", _ENVIRONMENT)
         try:
-            until(self._answers, f"{self._program} answers")
+            until(self._answers, f"{self._program} answers", START)
             self._whack("--listen")
             for name in self._names:
                 self._run("addconn", "--config", str(self._config), "--ctlsocket", self._socket, name)
