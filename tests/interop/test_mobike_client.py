@@ -45,7 +45,7 @@ def test_a_tunnel_to_strongswan_carries_traffic_and_no_inner_packet_crosses_an_u
         assert len(dissect(pcap, ["esp.spi"], "esp")) >= 20
         assert dissect(pcap, ["frame.protocols"], f"icmp || ip.addr == {INNER}") == []
         counted = client.wait_up().children[0]
-        assert (counted.packets_in, counted.packets_out) >= (10, 10)
+        assert min(counted.packets_in, counted.packets_out) >= 10
 
 
 @pytest.mark.req("M3.5-3", "D3-1", "D5.1-1")

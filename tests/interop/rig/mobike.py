@@ -127,6 +127,11 @@ class Mobike:
         """What happened since the start, as the API told it: all, or of one kind."""
         return [each for each in self._events.seen() if kind in ("", each.kind)]
 
+    def written(self, store: str = "sas.db") -> int:
+        """When it wrote to its store last, in nanoseconds."""
+        files = self._config_path.parent.glob(f"{store}*")
+        return max((file.stat().st_mtime_ns for file in files), default=0)
+
     # --- awaited ------------------------------------------------------------------------------------------------------
 
     def wait_sa(self, condition: Callable[[IkeSaDetail], bool], what: str, timeout: float = PATIENCE) -> IkeSaDetail:

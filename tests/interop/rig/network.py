@@ -154,17 +154,34 @@ class Rig:
         return program
 
     def ping(
-        self, ns: Namespace, dst: str, count: int = 3, interval: float = 0.1, *, source: str | None = None
+        self,
+        ns: Namespace,
+        dst: str,
+        count: int = 3,
+        interval: float = 0.1,
+        *,
+        source: str | None = None,
+        octets: int | None = None,
     ) -> PingResult:
-        """Send `count` pings, `interval` seconds apart, and account for them; losses are no error here."""
-        with self.pinger(ns, dst, interval, source=source, count=count) as pinger:
+        """Send `count` pings, `interval` seconds apart, and account for them; losses are no error here.
+
+        More are sent while the last replies have not come: who counts packets elsewhere may find more than `count`.
+        """
+        with self.pinger(ns, dst, interval, source=source, count=count, octets=octets) as pinger:
             return pinger.finish(count, 2 * count * interval + 30)
 
     def pinger(
-        self, ns: Namespace, dst: str, interval: float = 0.05, *, source: str | None = None, count: int | None = None
+        self,
+        ns: Namespace,
+        dst: str,
+        interval: float = 0.05,
+        *,
+        source: str | None = None,
+        count: int | None = None,
+        octets: int | None = None,
     ) -> Pinger:
         """Pings in the background until stopped."""
-        return Pinger(self.spawn(ns, ping_argv(dst, count, interval, source)))
+        return Pinger(self.spawn(ns, ping_argv(dst, count, interval, source, octets)))
 
     @contextmanager
     def capture(self, ns: Namespace, dev: str, path: Path, *filters: str) -> Iterator[Path]:

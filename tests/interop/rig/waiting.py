@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from tests.lab.uml import INSIDE
+
 T = TypeVar("T")
 
-PATIENCE = 15.0
-"""Seconds until a condition that should come true is given up; generous, because it is only spent on failure."""
+PATIENCE = 60.0 if os.environ.get(INSIDE) else 30.0
+"""Seconds until a condition that should come true is given up; generous, because it is only spent on failure.
+A kernel in user mode starts a program in a tenth of a second, and has one core."""
 
 START = 60.0
 """Seconds until a daemon that was started must answer: in a kernel in user mode that takes long."""
