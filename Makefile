@@ -93,8 +93,8 @@ SEEDS ?= 1000
 SEED ?= 1
 
 .PHONY: soak
-soak: $(STAMP)  ## many seeds of chaos in the simulated world: SEEDS=n, SEED=first
-	@$(BIN)/python -m tests.sim.soak --seeds $(SEEDS) --first $(SEED)
+soak: $(STAMP)  ## many seeds of chaos in the simulated world: SEEDS=n, SEED=first, KIND=kind
+	@$(BIN)/python -m tests.sim.soak --seeds $(SEEDS) --first $(SEED) $(if $(KIND),--kind $(KIND))
 
 # --- numbers --------------------------------------------------------------------------------------------------------
 

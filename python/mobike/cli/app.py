@@ -316,12 +316,13 @@ def run_scenario(
     sas: Annotated[
         int | None, typer.Option(min=1, max=1_000_000, help="The size of a crowd, where it has one.")
     ] = None,
+    kind: Annotated[str | None, typer.Option(help="Of chaos: how much may happen, plain to kernels.")] = None,
     timeline: Annotated[bool, typer.Option(help="Print what happens while it does.")] = True,
 ) -> None:
     """Run a scenario; ends with 1 if a rule was broken."""
     from mobike.cli import simulate as sim  # noqa: PLC0415
 
-    sys.exit(sim.run(name, seed, sas=sas, timeline=timeline))
+    sys.exit(sim.run(name, seed, sas=sas, kind=kind, timeline=timeline))
 
 
 @app.command()

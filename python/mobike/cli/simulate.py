@@ -24,11 +24,11 @@ def listing() -> str:
     return "\n".join(f"{name:<{width}}  {title}" for name, title in titles.items())
 
 
-def run(name: str, seed: int | None, *, sas: int | None, timeline: bool) -> int:
-    """Run one, print what happens and what came of it; 0 if all rules held, else 1."""
+def run(name: str, seed: int | None, *, sas: int | None, kind: str | None = None, timeline: bool) -> int:
+    """Run one, print what happens and what came of it; 0 if all rules held, else 1. `kind` is one of chaos."""
     if seed is None:
         seed = SystemRandom().randrange(MOST_SEED)
-    chosen = _find(name, seed, sas)
+    chosen = _find(name, seed, sas, _kind(kind))
     print(f"{chosen.title} (seed {seed})\n")
     if chosen.story:
         print(f"{chosen.story}\n")
@@ -39,9 +39,17 @@ def run(name: str, seed: int | None, *, sas: int | None, timeline: bool) -> int:
     return 0 if outcome.is_good else 1
 
 
-def _find(name: str, seed: int, sas: int | None) -> scenario.Scenario:
+def _kind(name: str | None) -> chaos.Kind:
+    """Of chaos; all that may happen unless one is named."""
+    known = {kind.name.lower(): kind for kind in chaos.Kind}
+    if name is not None and name not in known:
+        raise Failure(f"{name} is no kind of chaos", hint=f"There are {', '.join(known)}", code=ExitCode.USAGE)
+    return max(known.values()) if name is None else known[name]
+
+
+def _find(name: str, seed: int, sas: int | None, kind: chaos.Kind) -> scenario.Scenario:
     if name == chaos.NAME:
-        return chaos.chaos(seed)
+        return chaos.chaos(seed, kind)
     shipped = scenario.shipped()
     text = shipped.get(name)
     try:

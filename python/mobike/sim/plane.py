@@ -7,7 +7,7 @@ says so.
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from mobike.address import ChildId, Nanos
+from mobike.address import ChildId, Nanos, SaId
 from mobike.commands import ChildInstalled, ChildRefused, Command, PlaneWord
 from mobike.dataplane.operations import ChildOrder, InstallChild, Operation
 from mobike.events import PlaneEvent, PlaneRefused
@@ -31,6 +31,8 @@ class SimPlane:
         """New Child SAs to be carried, by inbound SPI, that it has not answered for."""
         self.known: set[int] = set()
         """Inbound SPIs of all that it was ever asked to carry."""
+        self.alone: set[int] = set()
+        """And of those that had no other beside them then that they could replace."""
         self.fresh = self.removed = 0
         """New Child SAs that it was asked to carry, and those that it was told to carry no longer."""
         self._world = world
@@ -40,6 +42,8 @@ class SimPlane:
         self._waiting: list[Orders] = []
         self._events: list[PlaneEvent] = []
         self._words: list[PlaneWord] = []
+        self._carries: dict[ChildId, tuple[SaId, str]] = {}
+        """Child SAs that it was asked to carry until it is told otherwise: whose, and which of the connection's."""
 
     def wake(self, now: Nanos) -> None:
         pass
@@ -56,10 +60,15 @@ class SimPlane:
                 self._install(order)
             else:
                 self.removed += 1
+                self._carries.pop(order.child, None)
                 self.asked = {spi: child for spi, child in self.asked.items() if child != order.child}
 
     def _install(self, order: InstallChild) -> None:
         self.known.add(order.spi_in)
+        which = (order.sa, order.name)
+        if which not in self._carries.values():
+            self.alone.add(order.spi_in)
+        self._carries[order.child] = which
         if order.keys is not None:
             self.fresh += 1
             self.asked[order.spi_in] = order.child

@@ -16,7 +16,9 @@ from mobike.sim.host import Effect, Host, Past
 NATT_PORT: Final = 4500
 IKE_SA_INIT: Final = 34
 IKE_AUTH: Final = 35
+CREATE_CHILD_SA: Final = 36
 INFORMATIONAL: Final = 37
+IKE_FOLLOWUP_KE: Final = 44
 PATH_PROBE: Final = 240
 """Private: docs/extensions/path-probes.md. These take no place in the window, and are never repeated."""
 REMEMBERED: Final = 64

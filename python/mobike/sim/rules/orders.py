@@ -4,14 +4,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
-from mobike.address import Generation, Path, SaId
+from mobike.address import Generation, Ip, Path, SaId, Transport
 from mobike.commands import Announce, Command, Move, Probe
 from mobike.dataplane.operations import Operation
 from mobike.events import Event, IkeSaRekeyed, IkeSaResumed, IkeSaUp, Moved, MoveRefused, PathSilent, PeerMoved, Role
 from mobike.sim.host import Host
-from mobike.sim.rules.base import INFORMATIONAL, REMEMBERED, Broken, Lives, Memory, Message, Rule
+from mobike.sim.rules.base import (
+    CREATE_CHILD_SA,
+    IKE_FOLLOWUP_KE,
+    INFORMATIONAL,
+    REMEMBERED,
+    Broken,
+    Life,
+    Lives,
+    Memory,
+    Message,
+    Rule,
+)
 
 _NONE: Final = Generation(-1)
+_OTHERS: Final = frozenset((CREATE_CHILD_SA, IKE_FOLLOWUP_KE))
+"""Exchanges of an IKE SA that is up, beside INFORMATIONAL."""
 
 
 @dataclass(slots=True)
@@ -134,7 +147,9 @@ class _Heard:
     """What one end has heard from a peer."""
 
     requests: dict[Path, list[int]] = field(default_factory=dict)
-    """Ids of the requests that came over each path, in order."""
+    """Ids of the requests that came over each path, in order: of those that may have been updates."""
+    in_streams: dict[Path, list[int]] = field(default_factory=dict)
+    """The same of all others that came over streams."""
     basis: int = 0
     """The oldest request by which the newest move can have come about."""
     newest: int = -1
@@ -149,6 +164,9 @@ class _Heard:
 class OlderUpdate(Rule):
     """An older update never wins: each move of a peer has a request of its own that came from there, newer than the one
     behind the move before. Or, if a NAT on its way forgot it, it has answered from there.
+
+    In a stream each new request is as good as an update, if the peer has come from that address before: it opens
+    another one when it has lost one (RFC 9329 section 6.1), and nothing tells of that but what is in it.
     """
 
     name: ClassVar[str] = "the newest update wins"
@@ -164,22 +182,30 @@ class OlderUpdate(Rule):
         self._heard.booted(host)
 
     def ike_received(self, host: Host, path: Path, message: Message) -> None:
-        if message.exchange != INFORMATIONAL:
-            return
-        heard = self._heard.of(host, message.spi)
-        if message.response:
-            heard.answers.pop(path, None)
-            heard.answers[path] = heard.newest
-            while len(heard.answers) > REMEMBERED:
-                del heard.answers[next(iter(heard.answers))]
-            return
-        heard.newest = max(heard.newest, message.number)
-        known = heard.requests.setdefault(path, [])
-        if not known or message.number > known[-1]:
-            known.append(message.number)
+        if message.exchange == INFORMATIONAL:
+            heard = self._heard.of(host, message.spi)
+            if message.response:
+                self._answered(heard, path)
+            else:
+                self._asked(heard, heard.requests, path, message.number)
+        elif message.exchange in _OTHERS and path.transport is Transport.TCP and not message.response:
+            heard = self._heard.of(host, message.spi)
+            self._asked(heard, heard.in_streams, path, message.number)
+
+    def _answered(self, heard: _Heard, path: Path) -> None:
+        heard.answers.pop(path, None)
+        heard.answers[path] = heard.newest
+        while len(heard.answers) > REMEMBERED:
+            del heard.answers[next(iter(heard.answers))]
+
+    def _asked(self, heard: _Heard, requests: dict[Path, list[int]], path: Path, number: int) -> None:
+        heard.newest = max(heard.newest, number)
+        known = requests.setdefault(path, [])
+        if not known or number > known[-1]:
+            known.append(number)
             del known[:-REMEMBERED]
-        while len(heard.requests) > REMEMBERED:
-            del heard.requests[next(iter(heard.requests))]
+        while len(requests) > REMEMBERED:
+            del requests[next(iter(requests))]
 
     def told(self, host: Host, event: Event) -> None:
         if isinstance(event, IkeSaRekeyed) and (life := self.lives.get(host, event.sa)) is not None:
@@ -187,13 +213,15 @@ class OlderUpdate(Rule):
             heard.before = self._heard.get(host, life.spi)
         life = self.lives.get(host, event.sa) if isinstance(event, PeerMoved) else None
         if isinstance(event, PeerMoved) and life is not None:
-            self._moved(host, self._heard.of(host, life.spi), event)
+            self._moved(host, life, self._heard.of(host, life.spi), event)
 
-    def _moved(self, host: Host, heard: _Heard, event: PeerMoved) -> None:
+    def _moved(self, host: Host, life: Life, heard: _Heard, event: PeerMoved) -> None:
         known = heard.requests.get(event.path, [])
+        if self._came_from(life, heard, event.path.remote.ip):
+            known = sorted({*known, *heard.in_streams.get(event.path, [])})
         if not known and not heard.basis and heard.before is not None and event.path not in heard.answers:
             # Nothing newer than the move before is lost: a mark on this IKE SA makes all of the old one older.
-            self._moved(host, heard.before, event)
+            self._moved(host, life, heard.before, event)
             return
         by = next((number for number in known if number >= heard.basis), None)
         if by is not None:
@@ -206,3 +234,8 @@ class OlderUpdate(Rule):
             self.broken(host, f"{event} by request {known[-1]} at best, after a move by request {heard.basis}")
         else:
             self.broken(host, f"{event}, but no request has come from there")
+
+    def _came_from(self, life: Life, heard: _Heard, address: Ip) -> bool:
+        """The SA was there once, or it has asked from there for what may have been an update."""
+        before = () if heard.before is None else heard.before.requests
+        return any(path.remote.ip == address for path in (life.up.path, *heard.requests, *before))
