@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from mobike.address import Endpoint, Nanos, Path, Transport
+from mobike.address import ChildId, Endpoint, Nanos, Path, Transport
 from mobike.commands import ChildInstalled
 from mobike.dataplane.operations import InstallChild
 from mobike.events import Nat, OperatorRekey, PeerMoved
+from mobike.fleet import Decided
 from mobike.sim import scenario
 from mobike.sim.host import Host
-from mobike.sim.rules.base import CREATE_CHILD_SA, IKE_FOLLOWUP_KE, INFORMATIONAL, PATH_PROBE, Message
+from mobike.sim.rules.base import CREATE_CHILD_SA, IKE_FOLLOWUP_KE, INFORMATIONAL, PATH_PROBE, Message, Packet
 from mobike.sim.rules.carried import Carried
 from mobike.sim.rules.orders import OlderUpdate
 from mobike.sim.story import Story
@@ -166,3 +167,20 @@ def test_new_keys_that_it_asks_for_itself_are_used_when_it_has_said_so() -> None
 
     assert tampered("phone", lambda _: None, lasting) == ()
     assert any(f": {Carried.name}: " in each for each in tampered("gateway", tamper, lasting))
+
+
+@pytest.mark.parametrize(("pause", "is_early"), [(MS, True), (1_900 * MS, True), (2 * SECOND, False)])
+def test_a_packet_from_long_before_was_of_another_child_sa_with_that_spi(pause: int, is_early: bool) -> None:
+    told = Story(scenario.read("late", late_kernel("")), 1)
+    told.begin()
+    told.world.run_until(SECOND)
+    gateway = told.stage.hosts["gateway"]
+    (up,) = gateway.ups.values()
+    said: list[str] = []
+    rule = Carried(told.rules.lives, lambda _, what: said.append(what))
+    rule.booted(gateway)
+    rule.esp_received(gateway, up.path, Packet(0xB7000010, 1, bytes(8)))
+    told.world.run_until(told.world.now + pause)
+    gateway.plane.asked[0xB7000010] = ChildId(9)
+    rule.turned(gateway, (), Decided([], [], [], []))
+    assert bool(said) is is_early

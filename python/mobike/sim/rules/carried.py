@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
-from mobike.address import Path
+from mobike.address import Nanos, Path
 from mobike.events import Event
 from mobike.fleet import Decided
 from mobike.sim.host import Host
@@ -20,7 +20,10 @@ from mobike.sim.rules.base import (
     Packet,
     Rule,
 )
+from mobike.sim.world import SECOND
 
+_PATIENCE: Final = 2 * SECOND
+"""After so long the core takes a plane for one that refused."""
 _MAKES_CHILDREN: Final = frozenset((IKE_AUTH, CREATE_CHILD_SA, IKE_FOLLOWUP_KE))
 
 
@@ -28,8 +31,8 @@ _MAKES_CHILDREN: Final = frozenset((IKE_AUTH, CREATE_CHILD_SA, IKE_FOLLOWUP_KE))
 class _Seen:
     """Of one process."""
 
-    early: deque[int] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
-    """SPIs that no plane was asked to carry yet, of packets that came in."""
+    early: deque[tuple[Nanos, int]] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+    """When packets came in, and their SPIs, that no plane was asked to carry yet."""
     asked: set[int] = field(default_factory=set)
     """SPIs of all that its plane had to be waited for."""
     expected: set[int] = field(default_factory=set)
@@ -65,7 +68,7 @@ class Carried(Rule):
         if packet.spi in host.plane.asked:
             self._judge(host, packet.spi)
         elif packet.spi not in host.plane.known:
-            self._seen[host.name].early.append(packet.spi)
+            self._seen[host.name].early.append((host.world.now, packet.spi))
 
     def turned(self, host: Host, events: Sequence[Event], decided: Decided) -> None:
         seen = self._seen[host.name]
@@ -75,8 +78,10 @@ class Carried(Rule):
             if seen.is_answered:
                 seen.expected |= fresh & host.plane.alone
             seen.is_answered = False
+        # Older ones are of another Child SA that had this SPI, and that a killed process did not know any more.
+        early = {spi for at, spi in seen.early if at > host.world.now - _PATIENCE}
         for spi in host.plane.asked:
-            if spi in seen.early:
+            if spi in early:
                 self._judge(host, spi)
 
     def _judge(self, host: Host, spi: int) -> None:
