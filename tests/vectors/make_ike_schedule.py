@@ -1,7 +1,7 @@
 """Compute IKEv2 known answers without mobike: Python's hmac and hashlib, and the `cryptography` package.
 
 Run `python tests/vectors/make_ike_schedule.py` to write `ike_schedule.json` beside this file; the output is the same
-each time. `rust/ike/tests/crypto_schedule.rs` reads it. Section numbers are those of RFC 7296.
+each time. `rust/ike/tests/crypto/crypto_schedule.rs` reads it. Section numbers are those of RFC 7296.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ def named(text: str) -> dict[str, str]:
     """Every proof that the text names, and the pattern of the files that it must be."""
     found = {path: path for path in _PATH.findall(text)}
     rest = _PATH.sub("", text)
-    found |= {name: f"rust/*/tests/{name}.rs" for name in _STORY.findall(rest)}
+    found |= {name: f"rust/*/tests/**/{name}.rs" for name in _STORY.findall(rest)}
     return found | {name: f"tests/**/{name}.py" for name in _TEST.findall(rest)}
 
 
