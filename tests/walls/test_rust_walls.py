@@ -97,3 +97,13 @@ def test_pyo3_and_python_stay_in_the_py_crate() -> None:
 def test_the_engine_room_reader_sees_forbidden_imports() -> None:
     text = "use crate::{wire::header, sa};\nuse crate::table::Slab; // crate::engine in a comment"
     assert imported_rooms(text) == {"wire", "sa", "table"}
+
+
+def test_no_test_is_left_out_of_the_binary_of_its_folder() -> None:
+    left_out = [
+        str(file.relative_to(RUST))
+        for main in RUST.glob("*/tests/*/main.rs")
+        for file in main.parent.iterdir()
+        if file != main and not re.search(rf"^(pub )?mod {file.stem};", main.read_text(), re.MULTILINE)
+    ]
+    assert left_out == [], "cargo does not see a file that no `mod` names"

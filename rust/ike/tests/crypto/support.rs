@@ -1,5 +1,5 @@
 //! Small things the crypto tests share.
-#![allow(dead_code)] // each test crate uses its part
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use mobike_ike::crypto::{Random, SeededRandom};
 

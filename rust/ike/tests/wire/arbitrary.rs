@@ -1,4 +1,5 @@
 //! Any payload and any message, for property tests.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

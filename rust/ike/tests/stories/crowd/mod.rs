@@ -1,6 +1,5 @@
 //! A gateway and those who knock at it: strangers told by hand, who send IKE_SA_INIT and no more, and honest clients, which
 //! are engines of their own. No network between them: what one sends the other has at once.
-#![allow(dead_code, reason = "each story uses its part")]
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a story that cannot go on fails")]
 
 use core::net::{IpAddr, SocketAddr};

@@ -1,5 +1,4 @@
 //! A peer that does what its script says, right or wrong: for what no engine of ours would ever send.
-#![allow(dead_code, reason = "each story uses its part")]
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a story that cannot go on fails")]
 
 use core::net::SocketAddr;
@@ -344,10 +343,5 @@ impl Script {
     /// Messages of the engine that nobody answered or looked at.
     pub fn waiting(&self) -> usize {
         self.inbox.len()
-    }
-
-    pub fn forget(&mut self) {
-        self.inbox.clear();
-        self.events.clear();
     }
 }

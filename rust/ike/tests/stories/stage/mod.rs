@@ -20,7 +20,6 @@
 //!
 //! A story reads: make a [`Pair`], say what shall happen to which message (`pair.net.lose(..)`), give orders, `settle()`
 //! (nothing in the air, nothing due soon), then look at events, paths and arrows.
-#![allow(dead_code, unused_imports, reason = "each story uses its part of the stage")]
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a story that cannot go on fails")]
 
 pub mod arrows;
@@ -37,12 +36,12 @@ pub mod wires;
 pub mod world;
 
 pub use arrows::{Outcome, Told};
-pub use forger::{Contents, Forged, Forger};
+pub use forger::Forged;
 pub use host::{Host, HostId};
 pub use mobike_ike::wire::{ExchangeType, NotifyType};
 pub use mobike_ike::{
-    ChildId, Command, Engine, Event, Generation, Identity, IdentityPattern, Nanos, NatView, NattPorts, Path, Profile,
-    ProfileId, Role, SaId, Selector, Settings, Token,
+    Command, Event, Generation, Identity, IdentityPattern, Nanos, NattPorts, Path, Profile, Role, SaId, Selector,
+    Settings, Token,
 };
 pub use nat::Nat;
 pub use net::{Fate, Which};

@@ -5,11 +5,11 @@ use core::ops::{Deref, DerefMut};
 use core::time::Duration;
 use std::sync::Arc;
 
-use mobike_ike::profile::{Install, PskSecret, RequestVip, Retransmit, ReturnRoutability};
+use mobike_ike::profile::{PskSecret, Retransmit};
 use mobike_ike::wire::{ExchangeType, Payload};
 use mobike_ike::{
-    Command, Extensions, Generation, Identity, IdentityPattern, NattPorts, Path, PathOrders, Profile, ProfileId, SaId,
-    Selector, Settings, Token,
+    Command, Generation, Identity, IdentityPattern, NattPorts, Path, Profile, ProfileId, SaId, Selector, Settings,
+    Token,
 };
 
 use super::arrows::Told;
