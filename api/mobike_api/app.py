@@ -8,10 +8,14 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 
 from mobike.facade import Facade
+from mobike.facade.books import Books, Scope
 from mobike_api import problems
 from mobike_api.auth import OPEN, Auth
 from mobike_api.guard import BodyLimit, SecurityHeaders, fault
+from mobike_api.limits import Limiter
+from mobike_api.recorder import Recorder
 from mobike_api.routes import api, system
+from mobike_api.scopes import needed
 from mobike_api.sse import Streams
 
 OPENAPI_PATH: Final = "/api/v1/openapi.json"
@@ -22,13 +26,19 @@ Manage mobike, an IKEv2 and MOBIKE gateway and client.
 Orders are taken at once (202) and carried out by the daemon; what comes of them is seen in the events. Errors are
 RFC 9457 problems. On the daemon's Unix socket its own user and root need no token.
 """
+_BEARER: Final = """\
+One that `POST /api/v1/tokens` has made, or the content of the daemon's token_file, which may do everything. The scope
+that an operation needs is named with it: `metrics`, `read`, `operate`, `configure`, `admin`; each allows what those
+before it allow."""
 _EVERYWHERE: Final = {
     400: "The body cannot be read.",
     401: "The token is missing or wrong.",
+    403: "The token is for less than this.",
     404: "There is no such thing.",
     409: "The order is not possible now.",
     413: "The body is too large.",
     422: "The request makes no sense.",
+    429: "Too many requests; `Retry-After` says when there may be another.",
     500: "A fault inside mobike.",
     503: "The daemon cannot do it now.",
 }
@@ -41,21 +51,36 @@ class MobikeApi(FastAPI):
         if self.openapi_schema is None:
             schema = super().openapi()
             components = schema.setdefault("components", {})
-            components["securitySchemes"] = {
-                "token": {"type": "http", "scheme": "bearer", "description": "The content of the daemon's token_file."}
-            }
+            components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer", "description": _BEARER}}
             problem = problems.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
             components["schemas"] |= {**problem.pop("$defs"), "Problem": problem}
-            schema["security"] = [{"token": []}]
-            for path in OPEN:
-                schema["paths"][path]["get"]["security"] = []
+            schema["security"] = [{"token": [Scope.ADMIN.value]}]
+            for path, operations in schema["paths"].items():
+                for operation in operations.values():
+                    scope = needed(operation["operationId"])
+                    operation["security"] = [] if path in OPEN else [{"token": [scope.value]}]
         return self.openapi_schema or {}
 
 
-def create_app(facade: Facade, *, token: str | None, streams: Streams | None = None, version: str = "1") -> FastAPI:
-    """The API over `facade`. Without a token only trusted peers of the Unix socket may call."""
-    app = described(version, [Middleware(SecurityHeaders), Middleware(Auth, token=token), Middleware(BodyLimit)])
+def create_app(
+    facade: Facade,
+    books: Books,
+    *,
+    token: str | None,
+    streams: Streams | None = None,
+    calls: Limiter | None = None,
+    version: str = "1",
+) -> FastAPI:
+    """The API over `facade`. `token` may do everything; None: there is no such token."""
+    passed = [
+        Middleware(SecurityHeaders),
+        Middleware(Auth, token=token, access=books.access, calls=calls),
+        Middleware(BodyLimit),
+        Middleware(Recorder, record=books.record),
+    ]
+    app = described(version, passed)
     app.state.facade = facade
+    app.state.books = books
     app.state.streams = streams or Streams()
     problems.install(app)
     app.add_exception_handler(Exception, fault)

@@ -1,6 +1,7 @@
-"""Who may call. A process of our own user (or root) on the Unix socket is believed; everybody else shows the token.
+"""Who calls. A process of our own user (or root) on the Unix socket is believed; everybody else shows a token.
 
-Everything is closed but what is named open, so a route that somebody forgets about is closed too.
+Everything is closed but what is named open, so a route that somebody forgets about is closed too. What a caller may do
+is said at each route (`scopes`).
 """
 
 import hmac
@@ -9,7 +10,11 @@ from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from mobike_api.problems import UNAUTHORIZED, problem
+from mobike.facade import books
+from mobike.facade.books import Access
+from mobike_api.caller import Caller, address_of, remember
+from mobike_api.limits import CALLS, FAILURES, Limiter
+from mobike_api.problems import TOO_OFTEN, UNAUTHORIZED, problem
 
 PEER_UID: Final = "mobike.peer_uid"
 """Key of the ASGI scope: who is at the other end of the Unix socket, as the kernel says. Absent on TCP."""
@@ -19,39 +24,78 @@ OPEN: Final = frozenset({"/livez", "/readyz"})
 
 
 class Auth:
-    """Lets a request pass, or answers 401."""
+    """Lets a request pass, or answers 401, or 429."""
 
-    def __init__(self, app: ASGIApp, token: str | None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        token: str | None,
+        access: Access,
+        calls: Limiter | None = None,
+        failures: Limiter | None = None,
+    ) -> None:
         self._app = app
         self._token = token
+        self._access = access
+        self._calls = calls or Limiter(CALLS)
+        self._failures = failures or Limiter(FAILURES)
         self._trusted = {0, os.geteuid()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in OPEN or self._is_trusted(scope) or self._shows_token(scope):
+        if scope["type"] != "http" or scope["path"] in OPEN:
             await self._app(scope, receive, send)
             return
-        await self._refusal(scope)(scope, receive, send)
+        await self._answers(scope)(scope, receive, send)
 
-    def _is_trusted(self, scope: Scope) -> bool:
-        return scope.get(PEER_UID) in self._trusted
+    def _answers(self, scope: Scope) -> ASGIApp:
+        caller = self._caller(scope)
+        if caller is None:
+            wait = self._failures.take(_place(scope))
+            return self._refusal(scope) if wait is None else _too_often("wrong tokens", wait)
+        wait = self._calls.take(caller.name)
+        if wait is not None:
+            return _too_often(f"calls of {caller.name}", wait)
+        remember(scope, caller)
+        return self._app
 
-    def _shows_token(self, scope: Scope) -> bool:
-        shown = _authorization(scope)
-        if self._token is None or shown is None:
-            return False
-        scheme, _, token = shown.partition(b" ")
-        return scheme.lower() == b"bearer" and hmac.compare_digest(token.strip(), self._token.encode())
+    def _caller(self, scope: Scope) -> Caller | None:
+        uid = scope.get(PEER_UID)
+        if uid in self._trusted:
+            return Caller(f"user {uid}", "unix", books.Scope.ADMIN)
+        shown = _shown(scope)
+        if shown is None:
+            return None
+        if self._token is not None and hmac.compare_digest(shown, self._token.encode()):
+            return Caller("token file", address_of(scope), books.Scope.ADMIN)
+        held = self._access.holder(shown.decode("ascii", errors="replace"))
+        return None if held is None else Caller(f"token {held.id} ({held.name})", address_of(scope), held.scope)
 
     def _refusal(self, scope: Scope) -> ASGIApp:
         if _authorization(scope) is None:
-            detail, challenge = "this needs the token of the API", 'Bearer realm="mobike"'
+            detail, challenge = "this needs a token of the API", 'Bearer realm="mobike"'
         else:
-            detail, challenge = "this is not the token of the API", 'Bearer realm="mobike", error="invalid_token"'
+            detail = "this is no token of the API, or it has expired"
+            challenge = 'Bearer realm="mobike", error="invalid_token"'
         uid = scope.get(PEER_UID)
         if uid is not None:
             detail = f"user {uid} is neither root nor the daemon's own user, and {detail}"
-        hint = "send 'Authorization: Bearer TOKEN'; the daemon's token_file holds it"
+        hint = "send 'Authorization: Bearer TOKEN'; mobike token create makes one, the daemon's token_file holds one"
         return problem(UNAUTHORIZED, detail, hint=hint, headers={"WWW-Authenticate": challenge})
+
+
+def _too_often(what: str, wait_s: int) -> ASGIApp:
+    hint = f"try again in {wait_s} s"
+    return problem(TOO_OFTEN, f"too many {what}", hint=hint, headers={"Retry-After": str(wait_s)})
+
+
+def _place(scope: Scope) -> str:
+    uid = scope.get(PEER_UID)
+    return address_of(scope) if uid is None else f"user {uid}"
+
+
+def _shown(scope: Scope) -> bytes | None:
+    scheme, _, token = (_authorization(scope) or b"").partition(b" ")
+    return token.strip() if scheme.lower() == b"bearer" else None
 
 
 def _authorization(scope: Scope) -> bytes | None:

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Path, Request
 
 from mobike.facade import Facade
+from mobike.facade.books import Books
 from mobike_api.problems import INVALID, ApiProblem, FieldError
 from mobike_api.sse import Streams
 
@@ -13,6 +14,11 @@ from mobike_api.sse import Streams
 async def _facade(request: Request) -> Facade:
     facade: Facade = request.app.state.facade
     return facade
+
+
+async def _books(request: Request) -> Books:
+    books: Books = request.app.state.books
+    return books
 
 
 async def _streams(request: Request) -> Streams:
@@ -30,6 +36,7 @@ async def each_once(request: Request) -> None:
         seen.add(name)
 
 
+BooksDep = Annotated[Books, Depends(_books)]
 FacadeDep = Annotated[Facade, Depends(_facade)]
 StreamsDep = Annotated[Streams, Depends(_streams)]
 SaPath = Annotated[

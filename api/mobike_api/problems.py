@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import compile_path
 
 from mobike.facade import NotFound, Refused
+from mobike.facade.books import BooksError
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -72,11 +73,13 @@ class Kind:
 
 MALFORMED: Final = Kind("malformed", "The request cannot be read", 400)
 UNAUTHORIZED: Final = Kind("unauthorized", "Who are you?", 401)
+FORBIDDEN: Final = Kind("forbidden", "Not for you", 403)
 NOT_FOUND: Final = Kind("not-found", "No such thing", 404)
 METHOD_NOT_ALLOWED: Final = Kind("method-not-allowed", "Not with this method", 405)
 REFUSED: Final = Kind("refused", "Not possible", 409)
 TOO_LARGE: Final = Kind("too-large", "The request is too large", 413)
 INVALID: Final = Kind("invalid-request", "The request makes no sense", 422)
+TOO_OFTEN: Final = Kind("too-often", "Not so fast", 429)
 INTERNAL: Final = Kind("internal", "A fault inside mobike", 500)
 NOT_READY: Final = Kind("not-ready", "The daemon cannot do its work", 503)
 TOO_MANY_STREAMS: Final = Kind("too-many-streams", "Too many listen already", 503)
@@ -132,6 +135,10 @@ def install(app: FastAPI) -> None:
         known = error.field in request.query_params or error.field in request.path_params
         where = {"parameter": error.field} if known else {"pointer": f"#/{error.field}"}
         return problem(REFUSED, str(error), hint=error.hint, errors=[FieldError(detail=str(error), **where)])
+
+    @app.exception_handler(BooksError)
+    async def unwritten(_: Request, error: BooksError) -> Response:
+        return problem(INTERNAL, str(error))
 
     @app.exception_handler(ApiProblem)
     async def said(_: Request, error: ApiProblem) -> Response:

@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from mobike.facade import Facade
+from mobike.facade.books import Books
 from mobike_api.app import create_app
 from mobike_api.auth import PEER_UID
 from mobike_api.sse import Streams
@@ -40,9 +41,17 @@ class ApiServer:
     """The API of one daemon, from `start` to `stop`."""
 
     def __init__(
-        self, facade: Facade, *, socket: Path | None, tcp: tuple[str, int] | None, token_file: Path, version: str = "1"
+        self,
+        facade: Facade,
+        books: Books,
+        *,
+        socket: Path | None,
+        tcp: tuple[str, int] | None,
+        token_file: Path,
+        version: str = "1",
     ) -> None:
         self._facade = facade
+        self._books = books
         self._socket_path = socket
         self._tcp = tcp
         self._token_file = token_file
@@ -67,7 +76,7 @@ class ApiServer:
                 sockets.append(undo.enter_context(_listen_unix(self._socket_path)))
                 self._inode = self._socket_path.stat().st_ino
             undo.pop_all()
-        app = create_app(self._facade, token=token, streams=self._streams, version=self._version)
+        app = create_app(self._facade, self._books, token=token, streams=self._streams, version=self._version)
         self._server = _Server(
             uvicorn.Config(
                 app,
@@ -95,13 +104,14 @@ class ApiServer:
         log.info("the API listens on %s", " and ".join(self._places()))
 
     async def stop(self) -> None:
-        """End all streams, finish what is being answered, and listen no more."""
+        """End all streams, finish what is being answered, listen no more, and close the books."""
         if self._server is None or self._task is None:
             return
         self._streams.close()
         self._server.should_exit = True
         await self._task
         self._server = None
+        self._books.close()
         if self._socket_path is not None:
             # Another daemon may listen under this name by now: that socket is its own.
             with contextlib.suppress(FileNotFoundError):

@@ -12,6 +12,8 @@ from schemathesis.specs.openapi.checks import negative_data_rejection
 from mobike.facade import Facade
 from mobike_api import create_app
 from mobike_api.document import document
+from mobike_api.limits import Limiter, Rate
+from tests.api.books import some_books
 from tests.api.house import a_house
 from tests.gateway.office import Office
 
@@ -21,7 +23,7 @@ AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
 
 
 def described(facade: Facade) -> BaseSchema:
-    app = create_app(facade, token=TOKEN)
+    app = create_app(facade, some_books(), token=TOKEN, calls=Limiter(Rate(1e6, 10**9)))
     schema = schemathesis.openapi.from_asgi("/api/v1/openapi.json", app, headers=AUTHORIZED)
     # Streams do not end; tests/api/test_server.py follows them.
     return schema.exclude(path="/api/v1/events")

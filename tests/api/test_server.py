@@ -18,6 +18,7 @@ import pytest
 
 from mobike_api import ApiServer, ApiStartError
 from mobike_api.sse import Streams
+from tests.api.books import some_books
 from tests.api.house import RING, House, a_house
 
 
@@ -46,7 +47,7 @@ class Served:
 async def _serving(folder: Path, house: House | None = None) -> AsyncIterator[Served]:
     house = house or a_house()
     path, token_file = folder / "run/api.sock", folder / "state/api.token"
-    server = ApiServer(house, socket=path, tcp=("127.0.0.1", 0), token_file=token_file)
+    server = ApiServer(house, some_books(), socket=path, tcp=("127.0.0.1", 0), token_file=token_file)
     await server.start()
     try:
         yield Served(house, server, path, token_file)
@@ -150,7 +151,7 @@ async def test_the_socket_of_a_daemon_that_was_killed_is_replaced(tmp_path: Path
 
 
 async def test_a_second_daemon_is_refused_and_the_first_goes_on(served: Served, tmp_path: Path) -> None:
-    second = ApiServer(a_house(), socket=served.socket, tcp=None, token_file=tmp_path / "x")
+    second = ApiServer(a_house(), some_books(), socket=served.socket, tcp=None, token_file=tmp_path / "x")
     with pytest.raises(ApiStartError, match="another daemon does"):
         await second.start()
     async with served.by_unix() as api:
@@ -159,14 +160,16 @@ async def test_a_second_daemon_is_refused_and_the_first_goes_on(served: Served, 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::"])
 async def test_tcp_is_for_loopback_only(tmp_path: Path, host: str) -> None:
-    server = ApiServer(a_house(), socket=None, tcp=(host, 0), token_file=tmp_path / "token")
+    server = ApiServer(a_house(), some_books(), socket=None, tcp=(host, 0), token_file=tmp_path / "token")
     with pytest.raises(ApiStartError, match="no TLS"):
         await server.start()
 
 
 async def test_a_port_in_use_is_named(served: Served, tmp_path: Path) -> None:
     address = served.server.tcp_address
-    other = ApiServer(a_house(), socket=tmp_path / "other.sock", tcp=address, token_file=served.token_file)
+    other = ApiServer(
+        a_house(), some_books(), socket=tmp_path / "other.sock", tcp=address, token_file=served.token_file
+    )
     with pytest.raises(ApiStartError, match=r"cannot listen on 127\.0\.0\.1 port \d+: Address already in use"):
         await other.start()
     assert not (tmp_path / "other.sock").exists()
@@ -174,7 +177,7 @@ async def test_a_port_in_use_is_named(served: Served, tmp_path: Path) -> None:
 
 async def test_something_else_in_the_place_of_the_socket_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "api.sock").write_text("precious")
-    server = ApiServer(a_house(), socket=tmp_path / "api.sock", tcp=None, token_file=tmp_path / "token")
+    server = ApiServer(a_house(), some_books(), socket=tmp_path / "api.sock", tcp=None, token_file=tmp_path / "token")
     with pytest.raises(ApiStartError, match="no socket"):
         await server.start()
     assert (tmp_path / "api.sock").read_text() == "precious"
@@ -193,7 +196,7 @@ async def test_a_token_that_is_not_safe_is_refused(tmp_path: Path, content: str,
     token_file = tmp_path / "token"
     token_file.write_text(content)
     token_file.chmod(mode)
-    server = ApiServer(a_house(), socket=None, tcp=("127.0.0.1", 0), token_file=token_file)
+    server = ApiServer(a_house(), some_books(), socket=None, tcp=("127.0.0.1", 0), token_file=token_file)
     with pytest.raises(ApiStartError, match=reason):
         await server.start()
 

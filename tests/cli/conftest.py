@@ -10,6 +10,7 @@ import pytest
 
 from mobike.cli import main
 from mobike_api import ApiServer
+from tests.api.books import some_books
 from tests.api.house import House, a_house
 
 
@@ -61,7 +62,7 @@ def daemon(tmp_path: Path) -> Iterator[Running]:
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     try:
-        server = ApiServer(house, socket=socket, tcp=("127.0.0.1", 0), token_file=token_file)
+        server = ApiServer(house, some_books(), socket=socket, tcp=("127.0.0.1", 0), token_file=token_file)
         asyncio.run_coroutine_threadsafe(server.start(), loop).result(10)
         assert server.tcp_address is not None
         yield Running(house, socket, token_file, f"http://127.0.0.1:{server.tcp_address[1]}")

@@ -249,7 +249,7 @@ def test_over_tcp_the_token_is_read_from_its_file(mobike: Run, daemon: Running, 
     assert mobike("--url", daemon.url, "--token-file", daemon.token_file, "status").code == 0
     (tmp_path / "wrong").write_text("x" * 43)
     told = mobike("--url", daemon.url, "--token-file", tmp_path / "wrong", "status")
-    assert (told.code, told.err.splitlines()[0]) == (1, "mobike: this is not the token of the API")
+    assert (told.code, told.err.splitlines()[0]) == (1, "mobike: this is no token of the API, or it has expired")
     told = mobike("--url", daemon.url, "--token-file", tmp_path / "absent", "status")
     assert told.code == 2
     assert "cannot read the token" in told.err

@@ -15,6 +15,7 @@ DOCS = (
     "docs/algorithms.md",
     "docs/kernel.md",
     "docs/examples/README.md",
+    "docs/api.md",
 )
 PROOFS = ("tests", "proved by")
 """Headings of columns whose cells name tests."""

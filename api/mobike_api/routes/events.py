@@ -5,8 +5,10 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Header, Query
 from starlette.responses import StreamingResponse
 
+from mobike.facade.books import Scope
 from mobike_api.deps import FacadeDep, StreamsDep
 from mobike_api.problems import TOO_MANY_STREAMS, ApiProblem
+from mobike_api.scopes import needs
 
 router = APIRouter(prefix="/events", tags=["Events"])
 
@@ -20,6 +22,7 @@ _STREAM: Final[dict[int | str, dict[str, Any]]] = {
 
 
 @router.get("", summary="Follow events", response_class=StreamingResponse, responses=_STREAM)
+@needs(Scope.READ)
 async def follow_events(
     facade: FacadeDep,
     streams: StreamsDep,

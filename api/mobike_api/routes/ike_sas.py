@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from mobike.facade import Refused
+from mobike.facade.books import Scope
 from mobike_api.deps import ChildPath, FacadeDep, SaPath
 from mobike_api.schemas import (
     Accepted,
@@ -18,11 +19,13 @@ from mobike_api.schemas import (
     RedirectOrder,
     RekeyOrder,
 )
+from mobike_api.scopes import needs
 
 router = APIRouter(prefix="/ike-sas", tags=["IKE SAs"])
 
 
 @router.get("", summary="List IKE SAs")
+@needs(Scope.READ)
 async def list_ike_sas(facade: FacadeDep, query: Annotated[IkeSaQuery, Query()]) -> IkeSaPage:
     """A page of IKE SAs. Ask again with `after` of the answer as `after` until it is null."""
     page = facade.list_ike_sas(after=query.after, limit=query.limit, connection=query.connection)
@@ -30,18 +33,21 @@ async def list_ike_sas(facade: FacadeDep, query: Annotated[IkeSaQuery, Query()])
 
 
 @router.get("/{id}", summary="Show an IKE SA")
+@needs(Scope.READ)
 async def show_ike_sa(facade: FacadeDep, sa: SaPath) -> IkeSaDetail:
     """One IKE SA with its children, every pair that could carry it as policy ranks them, and why it is where it is."""
     return IkeSaDetail.model_validate(facade.ike_sa(sa))
 
 
 @router.get("/{id}/explain", summary="Explain where an IKE SA is, or would be")
+@needs(Scope.READ)
 async def explain_ike_sa(facade: FacadeDep, sa: SaPath, query: Annotated[ExplainQuery, Query()]) -> Explanation:
     """What policy says of this IKE SA now, or would say without a link or an address of ours. Changes nothing."""
     return Explanation.model_validate(facade.explain(sa, without=query.without))
 
 
 @router.delete("/{id}/pin", status_code=202, summary="Let policy choose again")
+@needs(Scope.OPERATE)
 async def unpin_ike_sa(facade: FacadeDep, sa: SaPath) -> Accepted:
     """Take an order to move back."""
     facade.unpin(sa)
@@ -49,6 +55,7 @@ async def unpin_ike_sa(facade: FacadeDep, sa: SaPath) -> Accepted:
 
 
 @router.post("/{id}/move", status_code=202, summary="Move an IKE SA")
+@needs(Scope.OPERATE)
 async def move_ike_sa(facade: FacadeDep, sa: SaPath, order: MoveOrder) -> Accepted:
     """Use this pair from now on. The move itself takes a round trip to the peer; the events tell how it ends."""
     if order.local is None and order.remote is None:
@@ -60,6 +67,7 @@ async def move_ike_sa(facade: FacadeDep, sa: SaPath, order: MoveOrder) -> Accept
 
 
 @router.post("/{id}/rekey", status_code=202, summary="Rekey an IKE SA")
+@needs(Scope.OPERATE)
 async def rekey_ike_sa(facade: FacadeDep, sa: SaPath, order: RekeyOrder) -> Accepted:
     """New keys for the IKE SA, or for each of its Child SAs. Id, path and traffic stay; its SPIs are others then."""
     facade.rekey(sa, children=order.children)
@@ -67,6 +75,7 @@ async def rekey_ike_sa(facade: FacadeDep, sa: SaPath, order: RekeyOrder) -> Acce
 
 
 @router.post("/{id}/reauth", status_code=202, summary="Reauthenticate an IKE SA")
+@needs(Scope.OPERATE)
 async def reauthenticate_ike_sa(facade: FacadeDep, sa: SaPath) -> Accepted:
     """Set up another IKE SA, with new proofs of both ends and Child SAs of its own; then this one ends."""
     facade.reauth(sa)
@@ -74,6 +83,7 @@ async def reauthenticate_ike_sa(facade: FacadeDep, sa: SaPath) -> Accepted:
 
 
 @router.post("/{id}/redirect", status_code=202, summary="Send the peer of an IKE SA on to another gateway")
+@needs(Scope.OPERATE)
 async def redirect_ike_sa(facade: FacadeDep, sa: SaPath, order: RedirectOrder) -> Accepted:
     """The peer sets up an IKE SA there and ends this one; if it has not after a minute, we do (RFC 5685)."""
     facade.redirect(sa, order.to)
@@ -81,6 +91,7 @@ async def redirect_ike_sa(facade: FacadeDep, sa: SaPath, order: RedirectOrder) -
 
 
 @router.post("/{id}/children", status_code=202, summary="Open a Child SA")
+@needs(Scope.OPERATE)
 async def open_child(facade: FacadeDep, sa: SaPath, order: ChildOrder) -> Accepted:
     """Open one more of the Child SAs that the connection names. An event says what came of it."""
     facade.open_child(sa, order.name)
@@ -88,6 +99,7 @@ async def open_child(facade: FacadeDep, sa: SaPath, order: ChildOrder) -> Accept
 
 
 @router.delete("/{id}/children/{child}", status_code=202, summary="Close a Child SA")
+@needs(Scope.OPERATE)
 async def close_child(facade: FacadeDep, sa: SaPath, child: ChildPath) -> Accepted:
     """Delete one Child SA; the others and the IKE SA stay. It stays closed until it is opened, or the IKE SA is new."""
     facade.close_child(sa, child)
@@ -95,6 +107,7 @@ async def close_child(facade: FacadeDep, sa: SaPath, child: ChildPath) -> Accept
 
 
 @router.delete("/{id}", status_code=202, summary="Close an IKE SA")
+@needs(Scope.OPERATE)
 async def close_ike_sa(facade: FacadeDep, sa: SaPath) -> Accepted:
     """Delete the IKE SA and all its Child SAs; the peer is told. A connection that starts by itself comes up again."""
     facade.close(sa)

@@ -4,8 +4,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path
 
+from mobike.facade.books import Scope
 from mobike_api.deps import FacadeDep
 from mobike_api.schemas import Accepted, LinkOrder
+from mobike_api.scopes import needs
 
 router = APIRouter(prefix="/links", tags=["Links"])
 
@@ -15,6 +17,7 @@ LinkPath = Annotated[
 
 
 @router.put("/{name}", status_code=202, summary="Avoid a link, or no longer")
+@needs(Scope.OPERATE)
 async def avoid_link(facade: FacadeDep, name: LinkPath, order: LinkOrder) -> Accepted:
     """Use a link only where nothing else is left, before maintenance for example; or as configured again."""
     facade.avoid(name, avoid=order.avoid)

@@ -2,21 +2,25 @@
 
 from fastapi import APIRouter
 
+from mobike.facade.books import Scope
 from mobike_api.deps import FacadeDep
 from mobike_api.problems import NOT_READY, ApiProblem
 from mobike_api.schemas import Counters, Health, Liveness, Readiness
+from mobike_api.scopes import needs
 
 router = APIRouter(tags=["Daemon"])
 probes = APIRouter(tags=["Probes"])
 
 
 @router.get("/counters", summary="Show counters")
+@needs(Scope.METRICS)
 async def show_counters(facade: FacadeDep) -> Counters:
     """All counters of engine, data plane and sockets. Every packet that was dropped was counted under its reason."""
     return Counters(counters=facade.counters())
 
 
 @router.get("/health", summary="Show the daemon's health")
+@needs(Scope.METRICS)
 async def show_health(facade: FacadeDep) -> Health:
     """As the probes, with version and age."""
     return Health.model_validate(facade.health())

@@ -63,8 +63,15 @@ def api_server(facade: Facade, settings: Settings) -> "ApiServer":
         from mobike_api import ApiServer  # noqa: PLC0415 - an extra: mobike[api]
     except ModuleNotFoundError as problem:
         raise Failure(f"the API cannot start: {problem}", hint="install mobike[api]") from None
+    from mobike.facade.books import BooksError  # noqa: PLC0415
+    from mobike.gateway.books import GatewayBooks  # noqa: PLC0415
+
     api = settings.api
-    return ApiServer(facade, socket=api.socket, tcp=api.tcp, token_file=api.token_file, version=mobike_version())
+    try:
+        books = GatewayBooks(api.books)
+    except BooksError as problem:
+        raise Failure(f"the API cannot start: {problem}") from None
+    return ApiServer(facade, books, socket=api.socket, tcp=api.tcp, token_file=api.token_file, version=mobike_version())
 
 
 def run(path: Path) -> None:

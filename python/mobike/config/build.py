@@ -499,4 +499,4 @@ def _api(table: ApiTable, daemon: DaemonTable, base: Path) -> ApiSettings:
     else:
         socket = base / table.socket if table.socket else None
     token_file = state_dir / "api.token" if table.token_file is None else base / table.token_file
-    return ApiSettings(socket=socket, tcp=table.tcp, token_file=token_file)
+    return ApiSettings(socket=socket, tcp=table.tcp, token_file=token_file, books=state_dir / "api.db")

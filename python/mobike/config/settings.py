@@ -73,6 +73,8 @@ class ApiSettings:
     tcp: tuple[str, int] | None
     """A loopback address and its port; None: no TCP."""
     token_file: Path
+    books: Path
+    """Tokens that were given out, and the record of changes."""
 
 
 @dataclass(frozen=True, slots=True)

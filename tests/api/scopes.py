@@ -1,0 +1,21 @@
+"""What a caller must be allowed for every operation of the API: who adds one says here what it is."""
+
+from typing import Final
+
+OPEN: Final = frozenset({"livez", "readyz"})
+"""Who needs no token."""
+
+NEEDED: Final = {
+    "metrics": ("show_counters", "show_health"),
+    "read": (
+        "explain_ike_sa", "follow_events", "list_addresses", "list_connections", "list_ike_sas", "show_ike_sa",
+    ),
+    "operate": (
+        "avoid_link", "bring_up", "close_child", "close_ike_sa", "come_back", "drain", "go_away", "move_ike_sa",
+        "open_child", "reauthenticate_ike_sa", "redirect_ike_sa", "rekey_ike_sa", "serve", "set_address", "take_down",
+        "unpin_ike_sa",
+    ),
+    "configure": (),
+    "admin": ("list_deeds", "list_tokens", "make_token", "revoke_token"),
+}  # fmt: skip
+"""The least scope, and the operations that it is enough for."""
