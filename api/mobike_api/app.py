@@ -69,12 +69,13 @@ def create_app(
     token: str | None,
     streams: Streams | None = None,
     calls: Limiter | None = None,
+    failures: Limiter | None = None,
     version: str = "1",
 ) -> FastAPI:
     """The API over `facade`. `token` may do everything; None: there is no such token."""
     passed = [
         Middleware(SecurityHeaders),
-        Middleware(Auth, token=token, access=books.access, calls=calls),
+        Middleware(Auth, token=token, access=books.access, calls=calls, failures=failures),
         Middleware(BodyLimit),
         Middleware(Recorder, record=books.record),
     ]

@@ -18,12 +18,13 @@ from tests.api.house import a_house
 from tests.gateway.office import Office
 
 COMMITTED = Path(__file__).parents[2] / "docs/openapi.json"
+MANY = Rate(1e6, 10**9)
 TOKEN = "correct-horse-battery-staple-0123456789"
 AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
 
 
 def described(facade: Facade) -> BaseSchema:
-    app = create_app(facade, some_books(), token=TOKEN, calls=Limiter(Rate(1e6, 10**9)))
+    app = create_app(facade, some_books(), token=TOKEN, calls=Limiter(MANY), failures=Limiter(MANY))
     schema = schemathesis.openapi.from_asgi("/api/v1/openapi.json", app, headers=AUTHORIZED)
     # Streams do not end; tests/api/test_server.py follows them.
     return schema.exclude(path="/api/v1/events")
@@ -31,7 +32,7 @@ def described(facade: Facade) -> BaseSchema:
 
 house = described(a_house())
 office = described(Office().desk)
-asked = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+asked = settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 
 @house.parametrize()
@@ -44,10 +45,11 @@ def test_every_operation_keeps_to_its_description(case: schemathesis.Case[Any]) 
 @asked
 def test_the_real_desk_keeps_to_the_description(case: schemathesis.Case[Any]) -> None:
     parameters = case.path_parameters or {}
-    for parameter, known in (("id", f"{1:016x}"), ("name", "office")):
+    known = {"id": f"{1:016x}"} if "/ike-sas/" in case.path else {"name": "office"}
+    for parameter, ours in known.items():
         # Chance finds no name of ours; every second call is about something that is there.
-        if len(str(parameters.get(parameter, ""))) % 2 == 0 and parameter in parameters:
-            parameters[parameter] = known
+        if parameter in parameters and len(str(parameters[parameter])) % 2 == 0:
+            parameters[parameter] = ours
     # What was wrong with the names has been mended here, so that it may be taken.
     case.call_and_validate(headers=AUTHORIZED, excluded_checks=[negative_data_rejection])
 

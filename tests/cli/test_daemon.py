@@ -13,6 +13,7 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis.core.result import Ok
+from schemathesis.specs.openapi.checks import ignored_auth, negative_data_rejection
 
 from tests.cli.conftest import Run
 from tests.cli.ends import two_ends, until
@@ -121,9 +122,11 @@ def test_the_real_gateway_keeps_to_the_description_of_its_api(tmp_path: Path) ->
 
 def _try_operation(operation: Any, mode: schemathesis.GenerationMode, headers: dict[str, str]) -> None:
     @given(case=operation.as_strategy(generation_mode=mode))
-    @settings(max_examples=10, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=10, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
     def keeps_to_it(case: schemathesis.Case[Any]) -> None:
-        case.call_and_validate(headers=headers)
+        # Wrong tokens are soon answered with 429 (tests/api/test_access.py tries them on every operation), and what was
+        # wrong with a header is mended by ours.
+        case.call_and_validate(headers=headers, excluded_checks=[ignored_auth, negative_data_rejection])
 
     with suppress(Unsatisfiable):  # an operation without parameters cannot be asked wrongly
         keeps_to_it()
