@@ -1,11 +1,11 @@
 """Two ends on loopback, as the shell would run them: orders in, events out, nothing decided here."""
 
-import os
 import select
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 from ipaddress import IPv4Address
 from typing import TypeVar
 
@@ -14,6 +14,7 @@ from mobike.address import Endpoint, Ip, Path, Token
 from mobike.commands import SECOND, Connect, Pool, Profile, Retransmit, SetLocalAddresses, SetProfile
 from mobike.dataplane.operations import ChildOrder
 from mobike.events import CoreEvent, PlaneEvent, Question
+from tests.ports import free_ports
 
 PATIENCE = 10.0
 """Seconds until a test gives up on an event: a hundred times what it takes."""
@@ -88,15 +89,21 @@ class End:
         return taken
 
 
+@cache
+def own_ports() -> tuple[int, ...]:
+    """For IKE, and for NAT traversal, of all ends of this process: their addresses differ."""
+    return free_ports(2)
+
+
 @contextmanager
 def end(addresses: Sequence[str], **settings: object) -> Iterator[End]:
-    """One end. Its ports are its process's own, so that tests may run beside each other."""
-    base = 20_000 + os.getpid() % 20_000
-    core = _core.Core(listen=addresses, ike_port=base, natt_port=base + 1, inner="port", **settings)  # type: ignore[arg-type]
+    """One end. Its ports are those of this process, so that tests may run beside each other."""
+    ike, natt = own_ports()
+    core = _core.Core(listen=addresses, ike_port=ike, natt_port=natt, inner="port", **settings)  # type: ignore[arg-type]
     try:
         ips = tuple(IPv4Address(address) for address in addresses)
         core.submit([SetLocalAddresses(ips)])
-        yield End(core, ips, base, base + 1)
+        yield End(core, ips, ike, natt)
     finally:
         core.stop()
 

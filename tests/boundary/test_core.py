@@ -10,7 +10,7 @@ from mobike.address import Endpoint, Generation, Path, SaId, Token
 from mobike.commands import Command, Connect, Move, Pool, Probe, Profile, RemoveProfile, Retransmit, SetProfile
 from mobike.dataplane.operations import MoveSa
 from mobike.events import SaMoved
-from tests.boundary.ends import GATEWAY, PHONE, end, nonzero
+from tests.boundary.ends import GATEWAY, PHONE, end, nonzero, own_ports
 
 SOMEWHERE = Path(Endpoint(IPv4Address("127.0.1.1"), 4500), Endpoint(IPv4Address("127.0.2.1"), 4500))
 
@@ -99,7 +99,8 @@ def test_the_pre_shared_key_is_in_no_repr() -> None:
 
 
 def test_stopping_twice_is_stopping_once() -> None:
-    core = _core.Core(listen=["127.0.3.1"], ike_port=20_001, natt_port=20_002)
+    ike, natt = own_ports()
+    core = _core.Core(listen=["127.0.3.1"], ike_port=ike, natt_port=natt)
     core.stop()
     core.stop()
     assert core.counters()["io_shards_running"] == 0

@@ -20,12 +20,12 @@ import httpx
 from mobike import _core
 from mobike.address import Endpoint, Nanos, Token
 from mobike.address import Path as NetPath
-from mobike.cli.demo.configs import free_ports
 from mobike.commands import SECOND, Connect, Profile, Retransmit, SetProfile
 from mobike.dataplane.operations import ChildOrder
 from mobike.events import ChildUp, CoreEvent, IkeSaUp, PlaneEvent, Question
 from mobike.inner.pinger import Pinger
 from tests.cli.ends import KEY, End, end_daemon, start_daemon, until
+from tests.ports import free_ports
 
 PATIENCE_S = 10.0
 GATEWAY_IP = "127.0.21.1"
@@ -131,8 +131,7 @@ class Gateway:
 @contextmanager
 def gateway(folder: Path, *, limits: str = "", more: str = "") -> Iterator[Gateway]:
     """A gateway; at the end its log may hold no error, no traceback and no secret."""
-    ike, natt = free_ports(2, socket.SOCK_DGRAM)
-    (api,) = free_ports(1, socket.SOCK_STREAM)
+    ike, natt, api = free_ports(3)
     text = CONFIG.format(ike=ike, natt=natt, api=api, folder=folder, key=KEY, limits=limits, more=more)
     end = start_daemon(folder / "gateway", text, f"http://127.0.0.1:{api}")
     try:
@@ -221,7 +220,7 @@ class Client:
 
 @contextmanager
 def client(*addresses: str, **settings: Any) -> Iterator[Client]:
-    ike, natt = free_ports(2, socket.SOCK_DGRAM)
+    ike, natt = free_ports(2)
     settings = {"inner": "port", **settings}
     core = _core.Core(listen=addresses, ike_port=ike, natt_port=natt, **settings)
     try:

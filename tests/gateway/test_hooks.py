@@ -114,7 +114,7 @@ async def test_a_slow_hook_is_killed_with_what_it_started_and_holds_up_nobody(tm
     hooks = Hooks({"office": HookSettings(on_move=slow, timeout=SECOND)})
     before = time.monotonic()
     hooks.see([], [moved(7)])
-    assert time.monotonic() - before < 0.1, "the turn only puts it into the queue"
+    assert time.monotonic() - before < 1, "the turn only puts it into the queue, and does not wait until it is killed"
     await wait_until(lambda: hooks.counters()["hooks_too_slow"] and not hooks._running)
     child = Path("/proc", (tmp_path / "child").read_text())
     await wait_until(lambda: not child.exists() or "Z" in (child / "stat").read_text().split())
