@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from ipaddress import ip_address
 
+import pytest
+
 from mobike.address import ChildId, Endpoint, Nanos, Path, SaId
 from mobike.auth import Doorkeeper
 from mobike.commands import ChildInstalled, ChildRemoved, ChildSpent, Command, PlaneWord
@@ -76,6 +78,60 @@ class Thinker(Fleet):
         return Decided([], [], [], [])
 
 
+class Faulty(Plane):
+    """Fails at whatever is named."""
+
+    def __init__(self, steps: Steps, *where: str) -> None:
+        super().__init__(steps)
+        self._where = where
+
+    def wake(self, now: Nanos) -> None:
+        self._fail("wake")
+        super().wake(now)
+
+    def carry(self, orders: Sequence[ChildOrder]) -> None:
+        self._fail("carry")
+        super().carry(orders)
+
+    def apply(self, operations: Sequence[Operation]) -> None:
+        self._fail("apply")
+        super().apply(operations)
+
+    def _fail(self, where: str) -> None:
+        if where in self._where:
+            raise ArithmeticError(where)
+
+
+def heart_of(steps: Steps, plane: Plane) -> Heart:
+    return Heart(
+        steps,
+        ManualLinks(()),
+        plane,
+        Thinker(steps),
+        lambda events, decided: steps.done.append("seen"),
+        door=Doorkeeper({}),
+        time_of_day=lambda: datetime.now(UTC),
+    )
+
+
+def test_a_part_of_a_turn_that_fails_takes_no_other_with_it() -> None:
+    steps = Steps()
+    down = ChildDown(SA, OLD, "replaced")
+    steps.told = [RemoveChild(SA, NEW), down]
+    with pytest.raises(ArithmeticError, match="carry"):
+        heart_of(steps, Faulty(steps, "carry")).turn(NOW)
+    assert steps.done == [NOW, down, "the fleet has thought", ChildSpent(ChildId(9)), "seen"]
+
+
+def test_of_all_parts_that_failed_a_turn_tells() -> None:
+    steps = Steps()
+    steps.told = [down := ChildDown(SA, OLD, "replaced")]
+    with pytest.raises(ExceptionGroup) as told:
+        heart_of(steps, Faulty(steps, "wake", "apply")).turn(NOW)
+    assert "wake" in repr(told.value.exceptions) and "apply" in repr(told.value.exceptions)
+    assert steps.done == [down, "the fleet has thought", "seen"]
+
+
 def test_orders_go_to_the_plane_and_its_words_to_the_core_before_the_fleet_thinks() -> None:
     steps = Steps()
     install = InstallChild(
@@ -85,16 +141,7 @@ def test_orders_go_to_the_plane_and_its_words_to_the_core_before_the_fleet_think
     up = ChildUp(SA, OLD, "net", 1, 2, "aes128gcm16", (), (), True)
     remove, down = RemoveChild(SA, OLD), ChildDown(SA, OLD, "replaced")
     steps.told = [up, install, remove, down]
-    heart = Heart(
-        steps,
-        ManualLinks(()),
-        Plane(steps),
-        Thinker(steps),
-        lambda events, decided: None,
-        door=Doorkeeper({}),
-        time_of_day=lambda: datetime.now(UTC),
-    )
-    heart.turn(NOW)
+    heart_of(steps, Plane(steps)).turn(NOW)
     words = [ChildSpent(ChildId(9)), ChildInstalled(NEW), ChildRemoved(OLD)]
     told = [up, ChildDown(SA, OLD, "replaced", packets_in=3)]
-    assert steps.done == [NOW, install, remove, *words, *told, "the fleet has thought"]
+    assert steps.done == [NOW, install, remove, *words, *told, "the fleet has thought", "seen"]

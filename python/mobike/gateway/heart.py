@@ -6,6 +6,7 @@ SAs that somebody outside of the core carries go to the data plane first of all:
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from types import TracebackType
 from typing import Final, Protocol
 
 from mobike.address import Nanos, Pair
@@ -19,6 +20,31 @@ from mobike.fleet import Decided, Fleet
 
 EVENTS_PER_TURN: Final = 1024
 """So that a storm of events leaves the loop time for the API: a turn of this many takes some tens of milliseconds."""
+
+
+class Faults:
+    """Collects what goes wrong in parts of a turn, so that the others are done all the same."""
+
+    def __init__(self) -> None:
+        self._faults: list[Exception] = []
+
+    def __enter__(self) -> None:
+        """A part begins."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if not isinstance(fault, Exception):
+            return False
+        self._faults.append(fault)
+        return True
+
+    def tell(self) -> None:
+        """Raise it, if there is any."""
+        if len(self._faults) == 1:
+            raise self._faults[0]
+        if self._faults:
+            raise ExceptionGroup("parts of a turn failed", self._faults)
 
 
 class CoreEvents(Protocol):
@@ -66,27 +92,46 @@ class Heart:
         self._orders.append(order)
 
     def turn(self, now: Nanos) -> bool:
-        """One pass; True if there is more to do than one turn does."""
+        """One pass; True if there is more to do than one turn does. A part that fails takes no other with it: what is
+        raised in the end says what went wrong."""
+        faults = Faults()
         orders, self._orders = self._orders, []
-        self._door.servers.wake(now)
-        self._plane.wake(now)
+        with faults:
+            self._door.servers.wake(now)
+        with faults:
+            self._plane.wake(now)
         told = self._core.take_events(EVENTS_PER_TURN)
-        self._carry([each for each in told if isinstance(each, ChildOrder)])
-        self._door.ask((each for each in told if isinstance(each, Question)), now)
+        with faults:
+            self._carry([each for each in told if isinstance(each, ChildOrder)])
+        with faults:
+            self._door.ask((each for each in told if isinstance(each, Question)), now)
         facts = self._last_words.put_in(each for each in told if not isinstance(each, Question | ChildOrder))
         events: list[Event] = [*self._links.take(), *facts, *self._plane.take(), *orders]
-        self._door.servers.accounts.see(events, now)
-        decided = self._fleet.handle(events, now)
-        if decided.commands:
-            self._core.submit(decided.commands)
-        self._plane.apply(decided.operations)
-        self._carry([])
-        for question in decided.questions:
-            self._links.ask_route(question.pair)
-        self._watch(events, decided)
-        if self._door.busy:
-            self._core.submit(self._door.answers(now, self._time_of_day()))
+        with faults:
+            self._door.servers.accounts.see(events, now)
+        with faults:
+            self._decide(events, now)
+        with faults:
+            if self._door.busy:
+                self._core.submit(self._door.answers(now, self._time_of_day()))
+        faults.tell()
         return len(told) == EVENTS_PER_TURN or self._door.busy
+
+    def _decide(self, events: Sequence[Event], now: Nanos) -> None:
+        faults = Faults()
+        decided = self._fleet.handle(events, now)
+        with faults:
+            if decided.commands:
+                self._core.submit(decided.commands)
+        with faults:
+            self._plane.apply(decided.operations)
+            self._carry([])
+        with faults:
+            for question in decided.questions:
+                self._links.ask_route(question.pair)
+        with faults:
+            self._watch(events, decided)
+        faults.tell()
 
     def _carry(self, orders: Sequence[ChildOrder]) -> None:
         if orders:

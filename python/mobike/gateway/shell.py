@@ -138,7 +138,7 @@ class Shell:
         except Exception as fault:
             # A fault of ours. The core carries the tunnels on without us; dying would take them all down.
             self.failed_turns += 1
-            log.exception("turn.failed", text=f"a turn failed, and what it was told is lost: {fault!r}")
+            log.exception("turn.failed", text=f"a part of a turn failed, and what it was told is lost: {fault!r}")
             self._later = asyncio.get_running_loop().call_later(AFTER_A_FAULT_S, self.wake)
             return
         self._last_turn = asyncio.get_running_loop().time()

@@ -1,4 +1,4 @@
-//! The layout our engine gives to the SPIs it mints: `generation:8 | slot:20 | shard:4`.
+//! The layout our engine gives to the SPIs that it gives out: `number:28 | shard:4`.
 //!
 //! The receiving socket finds the shard without a lock. The table itself does not rely on the layout: it compares all
 //! 32 bits and takes any SPI that RFC 4303 allows.

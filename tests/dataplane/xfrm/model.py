@@ -71,6 +71,8 @@ class ModelKernel:
     watched: tuple[Selector, ...] = ()
     """Selectors that packets are sent for after each step."""
     steps_done: int = 0
+    faults: set[int] = field(default_factory=set)
+    """Steps at which a fault of ours shows itself."""
     lose_answers: set[int] = field(default_factory=set)
     """Steps before which the answers are lost, of these and of what follows in the same send."""
 
@@ -88,7 +90,10 @@ class ModelKernel:
             if self.steps_done in self.lose_answers:
                 self.lose_answers.discard(self.steps_done)
                 raise AnswersLostError("as the test wants it")
-            error = self.refuse.get(self.steps_done, 0) or self._do(step, done)
+            if self.steps_done in self.faults:
+                self.faults.discard(self.steps_done)
+                raise ArithmeticError("as the test wants it")
+            error = self.refuse.get(self.steps_done, 0) or self._do(step, keys, done)
             self.steps_done += 1
             if error:
                 done.refusals[place] = Refusal(error, "as the test wants it" if error else "")
@@ -154,9 +159,10 @@ class ModelKernel:
         )
         return 0
 
-    def _do(self, step: Step, done: Done) -> int:
+    def _do(self, step: Step, keys: Mapping[int, SealedKeys], done: Done) -> int:
         match step:
             case AddSa(name, sa):
+                keys[name.child].lengths()  # whoever adds an SA has its keys
                 return self._insert(sa, name, 0)
             case PutPolicy(policy, fresh):
                 if fresh and policy.key in self.policies_by_key:
@@ -204,7 +210,7 @@ class ModelKernel:
         if not exact and was.encap is not None and sa.encap is None:
             return errno.EINVAL
         if sa.key != was.key and sa.key in self.sas_by_key:
-            return errno.EEXIST
+            return errno.EEXIST if exact else errno.ENODATA
         copied = held.sent
         if not exact:
             self._late(held)

@@ -19,6 +19,7 @@ from mobike.dataplane.xfrm.steps import Migrate, MigrateState, Restore, Retune, 
 from mobike.dataplane.xfrm.suites import suite_of
 from mobike.dataplane.xfrm.uapi import Dir
 
+from .lab import SameKeys
 from .model import ModelKernel
 
 HERE = tuple(map(ip_address, ("192.0.2.1", "198.51.100.1")))
@@ -28,6 +29,7 @@ PATHS = [*((here, there) for here in HERE for there in THERE), (HERE6, THERE6)]
 SELECTORS = tuple(Selector(ip_network("10.1.0.0/16"), ip_network(f"10.{net}.0.0/16")) for net in (2, 3, 4))
 SUITE = suite_of("aes128gcm16")
 REQIDS = OUR_REQIDS[:2]
+KEYS = {child: SameKeys((20, 0)) for child in range(1, 4)}
 
 
 def sa_of(name: SaName, path: tuple[Ip, Ip], reqid: int, ports: int | None, volumes: Volumes) -> Sa:
@@ -81,7 +83,7 @@ def test_any_state_leads_to_any_other_without_a_packet_in_the_clear_or_a_number_
     kernel.watched = SELECTORS
     safe = protected(have) & protected(want)
     for wave in plan(have, want, means):
-        assert not kernel.run(wave, {}).refusals
+        assert not kernel.run(wave, KEYS).refusals
     assert kernel.now_holding() == want
     assert not safe & set(kernel.went_clear), "after every step, packets of all selectors were sent"
     assert plan(want, want, means) == []
@@ -95,12 +97,12 @@ def test_whatever_a_crash_leaves_behind_leads_to_the_goal_as_well(
     kernel = ModelKernel.holding(have)
     waves = plan(have, want, means)
     steps = [step for wave in waves for step in wave]
-    kernel.run(steps[: data.draw(st.integers(0, len(steps)))], {})
+    kernel.run(steps[: data.draw(st.integers(0, len(steps)))], KEYS)
     kernel.watched = SELECTORS
     left = kernel.now_holding()
     left = replace(left, doubtful=doubtful_of(left.sas, left.policies))
     for wave in plan(left, want, means):
-        assert not kernel.run(wave, {}).refusals
+        assert not kernel.run(wave, KEYS).refusals
     assert kernel.now_holding() == want
     assert not protected(left) & protected(want) & set(kernel.went_clear)
 

@@ -23,6 +23,8 @@ class Install:
     sa: int
     way: int
     replaces: bool
+    same: bool
+    """Its peer chose the SPI that others of this kind have, too."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Wake:
 
 @dataclass(frozen=True)
 class Trouble:
-    """The step so far from now is refused, or its answer is lost; or an SA vanishes."""
+    """The step so far from now is refused, its answer lost, or a fault of ours shows itself; or an SA vanishes."""
 
     kind: str
     steps: int
@@ -57,12 +59,12 @@ class Trouble:
 
 sas = st.integers(1, 2)
 deeds = st.one_of(
-    st.builds(Install, sas, st.integers(0, 1), st.booleans()),
+    st.builds(Install, sas, st.integers(0, 1), st.booleans(), st.booleans()),
     st.builds(Remove, st.integers(0, 3)),
     st.builds(Move, sas, st.integers(0, 1), st.booleans()),
     st.builds(Parked, sas),
     st.builds(Wake, st.sampled_from([10, 200, 3_000])),
-    st.builds(Trouble, st.sampled_from(["refuse", "lose", "vanish"]), st.integers(0, 6)),
+    st.builds(Trouble, st.sampled_from(["refuse", "lose", "fault", "vanish"]), st.integers(0, 6)),
 )
 
 
@@ -78,13 +80,15 @@ class Story:
     def do(self, deed: object) -> None:
         rig = self.rig
         match deed:
-            case Install(sa, way, replaces):
+            case Install(sa, way, replaces, same):
                 old = next((child for child, of in self.alive.items() if of == sa), None)
                 sends = Sends.WHEN_USED if replaces and old is not None else Sends.AT_ONCE
                 instead = ChildId(old) if sends is Sends.WHEN_USED and old is not None else None
                 child, self.next = self.next, self.next + 1
                 self.alive[child] = sa
-                rig.plane.carry([order(child, sa=SaId(sa), path=PATHS[way], sends=sends, instead_of=instead)])
+                spi_out = 0x2000 if same else 0x2000 + child
+                way_of = {"path": PATHS[way], "sends": sends, "instead_of": instead, "spi_out": spi_out}
+                rig.plane.carry([order(child, sa=SaId(sa), **way_of)])
             case Remove(which) if self.alive:
                 child = list(self.alive)[which % len(self.alive)]
                 rig.plane.carry([RemoveChild(SaId(self.alive.pop(child)), ChildId(child))])
@@ -99,6 +103,8 @@ class Story:
                 rig.kernel.refuse[rig.kernel.steps_done + steps] = errno.EINVAL
             case Trouble("lose", steps):
                 rig.kernel.lose_answers.add(rig.kernel.steps_done + steps)
+            case Trouble("fault", steps):
+                rig.kernel.faults.add(rig.kernel.steps_done + steps)
             case Trouble("vanish", steps) if rig.kernel.sas_by_key:
                 key = list(rig.kernel.sas_by_key)[steps % len(rig.kernel.sas_by_key)]
                 rig.kernel.forget(key.destination, key.spi)
@@ -132,6 +138,7 @@ def test_whatever_happens_nothing_leaks_repeats_or_stays(story: list[object], me
     # The kernel obeys again, and everything ends.
     told.rig.kernel.refuse.clear()
     told.rig.kernel.lose_answers.clear()
+    told.rig.kernel.faults.clear()
     for child, sa in list(told.alive.items()):
         told.rig.plane.carry([RemoveChild(SaId(sa), ChildId(child))])
     for seconds in (60, 70):

@@ -7,6 +7,7 @@
                                           mend      what a refusal means: another way, back, or new keys       pure
                                           plane     turns all of it, and answers the core and the fleet
                                           tasks     what orders changed, and who waits                        pure
+                                          clash     two Child SAs with one address and SPI                    pure
     what the kernel tells unasked     ->  monitor   acquire, expire, mapping: a socket of its own
 
 Read `state` first: its words are used everywhere. `uapi` has the kernel's structures, drawn once; `suites` and

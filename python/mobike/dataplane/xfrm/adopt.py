@@ -38,9 +38,11 @@ class Left:
     def take(self, order: InstallChild) -> dict[SaName, SaSeen]:
         """The SAs of this Child SA, both; nothing if one of them is missing."""
         path = order.path
-        inbound = self._find(path.local.ip, order.spi_in)
-        outbound = self._find(path.remote.ip, order.spi_out)
-        if inbound is None or outbound is None:
+        inbound = self._find(path.local.ip, order.spi_in, inbound=True)
+        if inbound is None:
+            return {}
+        outbound = self._find(path.remote.ip, order.spi_out, inbound=False, reqid=inbound.sa.reqid)
+        if outbound is None:
             return {}
         del self.sas[inbound.sa.key], self.sas[outbound.sa.key]
         return {SaName(order.child, True): inbound, SaName(order.child, False): outbound}
@@ -55,12 +57,18 @@ class Left:
         for policy in policies.values():
             yield f"policy {policy.key.direction.name.lower()} {policy.key.selector}: {policy.action.value}"
 
-    def _find(self, destination: Ip, spi: int) -> SaSeen | None:
-        """At the address of its path, or where it was when a crash lost a move."""
+    def _find(self, destination: Ip, spi: int, *, inbound: bool, reqid: int | None = None) -> SaSeen | None:
+        """At the address of its path, or where it was when a crash lost a move. Others may have the same SPI elsewhere:
+        of two that could be it, neither is."""
+
+        def fits(seen: SaSeen | None) -> bool:
+            return seen is not None and seen.sa.inbound is inbound and reqid in (None, seen.sa.reqid)
+
         exact = self.sas.get(SaKey(destination, spi))
-        if exact is not None:
+        if fits(exact):
             return exact
-        return next((seen for seen in self.sas.values() if seen.sa.spi == spi), None)
+        elsewhere = [seen for seen in self.sas.values() if seen.sa.spi == spi and fits(seen)]
+        return elsewhere[0] if len(elsewhere) == 1 else None
 
 
 def reqid_of(found: Mapping[SaName, SaSeen]) -> int | None:
@@ -75,12 +83,18 @@ def removals(held: Mapping[SaName, Sa], left: Left, policies: Mapping[PolicyKey,
     return steps
 
 
-def what_is_there(strand: Strand, sas: Mapping[SaKey, Sa], policies: Mapping[PolicyKey, Policy]) -> Holding:
-    """Of what the kernel shows, what this strand is about."""
+def what_is_there(
+    strand: Strand,
+    sas: Mapping[SaKey, Sa],
+    policies: Mapping[PolicyKey, Policy],
+    names: Mapping[SaKey, SaName],
+) -> Holding:
+    """Of what the kernel shows, what this strand is about. `names`: of all SAs that were there before."""
     held: dict[SaName, Sa] = {}
     for holding in (strand.before, strand.have, strand.want):
         for name, sa in holding.sas.items():
-            if (there := sas.get(sa.key)) is not None and there.inbound == name.inbound:
+            there = sas.get(sa.key)
+            if there is not None and there.inbound == name.inbound and names.get(sa.key, name) == name:
                 held[name] = there
     keys = strand.before.policies.keys() | strand.have.policies.keys() | strand.want.policies.keys()
     there_too = {key: policies[key] for key in keys if key in policies}

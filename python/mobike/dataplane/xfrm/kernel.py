@@ -115,8 +115,10 @@ class Kernel:
 
     def _write(self, batch: Batch, step: Step, keys: Mapping[int, SealedKeys], done: Done) -> None:
         match step:
-            case AddSa(name, sa):
+            case AddSa(name, sa) if name.child in keys:
                 batch.new_sa(sa, _writer(keys[name.child], inbound=name.inbound))
+            case AddSa():
+                done.refusals[batch.owner] = Refusal(errno.ENOKEY, "")
             case Retune(_, sa):
                 batch.update_sa(sa)
             case MigrateState(_, was, sa):

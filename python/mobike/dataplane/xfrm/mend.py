@@ -64,8 +64,9 @@ class Strand:
     """Waves of which nothing was refused, and which are not in `have` yet."""
 
     @classmethod
-    def begin(cls, have: Holding, want: Holding, means: Means) -> "Strand":
-        strand = cls(have, want, means, have, [])
+    def begin(cls, have: Holding, want: Holding, means: Means, lost: Mapping[int, str] | None = None) -> "Strand":
+        """`lost`: Child SAs that cannot be carried there, and why."""
+        strand = cls(have, want, means, have, [], lost=dict(lost or {}))
         _go(strand)
         return strand
 

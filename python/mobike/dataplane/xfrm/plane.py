@@ -10,10 +10,11 @@ import structlog
 
 from mobike.address import ChildId, Endpoint, Nanos, Path, SaId, Transport
 from mobike.commands import ChildInstalled, ChildRefused, ChildSpent, ChildWorn, PeerMapped, PlaneWord
-from mobike.dataplane.operations import ChildOrder, InstallChild, MoveSa, Operation, Park, SealedKeys
+from mobike.dataplane.operations import ChildOrder, InstallChild, MoveSa, Operation, Park, RemoveChild, SealedKeys
 from mobike.dataplane.xfrm import adopt
 from mobike.dataplane.xfrm.answers import AnswersLostError, Carries, KernelUnusableError
 from mobike.dataplane.xfrm.book import NO_PATH_IN_TCP, Book, BookError, Sending, Way, overlapping
+from mobike.dataplane.xfrm.clash import clashes, newcomers
 from mobike.dataplane.xfrm.kernel import Kernel
 from mobike.dataplane.xfrm.mend import Ended, Strand
 from mobike.dataplane.xfrm.monitor import Monitor
@@ -149,10 +150,13 @@ class XfrmPlane:
         touched: dict[SaId, Touched] = {}
         for order in orders:
             each = touched.setdefault(order.sa, Touched())
-            if isinstance(order, InstallChild):
-                self._install(order, each)
-            else:
+            if isinstance(order, RemoveChild):
                 self._remove(order.child, each)
+                continue
+            try:
+                self._install(order, each)
+            except Exception as fault:
+                self._words.append(ChildRefused(order.child, _fault_of_ours(fault)))
         self._settle({sa: each for sa, each in touched.items() if each.changed})
 
     def apply(self, operations: Sequence[Operation]) -> None:
@@ -183,11 +187,15 @@ class XfrmPlane:
         return events
 
     def carried(self, child: ChildId) -> dict[str, int] | None:
-        """As the kernel counts now."""
+        """As the kernel counts now; None also where it does not answer."""
         wanted = self._names_of(child)
         if not wanted:
             return None
-        seen = self._kernel.look(wanted)
+        try:
+            seen = self._kernel.look(wanted)
+        except (AnswersLostError, KernelUnusableError) as error:
+            log.warning("kernel.unanswered", why=str(error))
+            return None
         counted = {"packets_in": 0, "bytes_in": 0, "packets_out": 0, "bytes_out": 0}
         for name, each in seen.items():
             way = "in" if name.inbound else "out"
@@ -262,7 +270,8 @@ class XfrmPlane:
         if child in touched.installs:
             touched.installs.remove(child)
         touched.changed = True
-        if self._book.is_replaced(child) and not known.lost:
+        there = SaName(child, True) in self._sas.get(known.sa, {})
+        if there and self._book.is_replaced(child) and not known.lost:
             self._book.retire(child)
             self._leaving[child] = Nanos(self._now + LINGER)
             return
@@ -299,7 +308,7 @@ class XfrmPlane:
     def _settle(self, touched: Mapping[SaId, Touched]) -> None:
         """Bring these IKE SAs to where they should be."""
         chunk: list[Task] = []
-        busy: set[PolicyKey] = set()
+        busy: set[PolicyKey | SaKey] = set()
         for sa, each in touched.items():
             task = self._task(sa, each)
             if len(chunk) == STRANDS_AT_ONCE or task.keys & busy:
@@ -313,8 +322,15 @@ class XfrmPlane:
     def _task(self, sa: SaId, touched: Touched) -> Task:
         selectors = tuple(touched.selectors)
         want = self._book.goal(sa, selectors)
-        strand = Strand.begin(self._have(sa, want, selectors), want, self._means)
-        return Task(sa, strand, touched.move, touched.old_way, list(touched.installs), touched.selectors)
+        have = self._have(sa, want, selectors)
+        strand = Strand.begin(have, want, self._means, clashes(have, want, self._is_taken))
+        return Task(
+            sa, strand, touched.move, touched.old_way, list(touched.installs), touched.selectors, newcomers(have, want)
+        )
+
+    def _is_taken(self, key: SaKey, name: SaName) -> bool:
+        """By another Child SA, or by one that an earlier process left and that may still be adopted."""
+        return self._names.get(key, name) != name or key in self._left.sas
 
     def _have(self, sa: SaId, want: Holding, selectors: Iterable[Selector]) -> Holding:
         keys = set(want.policies)
@@ -331,6 +347,10 @@ class XfrmPlane:
         except (AnswersLostError, KernelUnusableError) as error:
             log.error("kernel.unanswered", why=str(error))
             self._resync(tasks, str(error))
+        except Exception as fault:
+            why = _fault_of_ours(fault)
+            for task in tasks:
+                self._resync([task], why)  # without the others: one of them met it
         for task in tasks:
             self._finish(task)
 
@@ -406,7 +426,7 @@ class XfrmPlane:
                 keys.wipe()
 
     def _resync(self, tasks: Sequence[Task], why: str) -> None:
-        """Answers were lost: see what is there, and begin anew from that."""
+        """Answers were lost, or we failed: see what is there, and begin anew from that."""
         for _ in range(MOST_RESYNCS):
             if not self._see(tasks):
                 break
@@ -414,6 +434,8 @@ class XfrmPlane:
                 self._waves(tasks)
             except (AnswersLostError, KernelUnusableError) as error:
                 why = str(error)
+            except Exception as fault:
+                why = _fault_of_ours(fault)
             else:
                 return
         self._see(tasks)
@@ -428,7 +450,7 @@ class XfrmPlane:
         except (AnswersLostError, KernelUnusableError):
             return False
         for task in tasks:
-            task.strand.begin_again(adopt.what_is_there(task.strand, sas, policies))
+            task.strand.begin_again(adopt.what_is_there(task.strand, sas, policies, self._names))
         return True
 
     # --- what the kernel tells ---
@@ -506,6 +528,12 @@ class XfrmPlane:
 
     def _children_of(self, sa: SaId) -> list[ChildId]:
         return [child.child for child in self._book.children(sa)]
+
+
+def _fault_of_ours(fault: Exception) -> str:
+    """What whoever it concerns is told. Nobody else may suffer from it."""
+    log.exception("kernel.fault", text=repr(fault))
+    return f"a fault of the data plane: {fault!r}"
 
 
 __all__ = ["Ports", "XfrmPlane"]

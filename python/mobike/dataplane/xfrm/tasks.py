@@ -7,7 +7,7 @@ from mobike.dataplane.operations import MoveSa
 from mobike.dataplane.xfrm.book import Way
 from mobike.dataplane.xfrm.mend import Strand
 from mobike.dataplane.xfrm.selectors import Selector
-from mobike.dataplane.xfrm.state import PolicyKey
+from mobike.dataplane.xfrm.state import PolicyKey, SaKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,9 @@ class Task:
     old_way: Way | None = None
     installs: list[ChildId] = field(default_factory=list)
     selectors: dict[Selector, None] = field(default_factory=dict)
+    newcomers: set[SaKey] = field(default_factory=set)
 
     @property
-    def keys(self) -> set[PolicyKey]:
-        """Of policies that it may change."""
-        return self.strand.have.policies.keys() | self.strand.want.policies.keys()
+    def keys(self) -> set[PolicyKey | SaKey]:
+        """Of policies and SAs that it may change."""
+        return {*self.strand.have.policies, *self.strand.want.policies, *self.newcomers}

@@ -16,6 +16,7 @@ use crate::park::{Damage, Reader, ResumeError, Standing, VERSION, Writer};
 use crate::sa::Sa;
 use crate::sa::established::park::Around;
 use crate::sa::established::{Established, Mobility};
+use crate::table::esp_spis::esp_shard;
 use crate::table::spi;
 
 /// IKE SAs that come back at once speak one after the other, so long apart: 2,000 a second, a fraction of what an engine
@@ -188,14 +189,12 @@ impl Engine {
         if sa.id.shard() != shard {
             return Err(ResumeError::OtherShard(sa.id.shard()));
         }
-        let of_child = |child: &ParkedChild| {
-            (spi::esp_shard(child.spi_in), spi::esp_place(child.spi_in)) == (shard, child.id.slot())
-        };
+        let of_child = |child: &ParkedChild| (child.id.shard(), esp_shard(child.spi_in)) == (shard, shard & 0x0f);
         if (spi::ike_shard(ours), spi::ike_place(ours)) != (shard, sa.id.slot()) || !children.iter().all(of_child) {
             return Err(ResumeError::WrongPlace);
         }
         let room = self.table.has_room_at(sa.id.slot());
-        if !room || !children.iter().all(|child| self.ctx.children.has_room_for(child.id)) {
+        if !room || !children.iter().all(|child| self.ctx.children.has_room_for(child.id, child.spi_in)) {
             return Err(ResumeError::PlaceTaken);
         }
         Ok(())

@@ -6,8 +6,8 @@ use crate::crypto::SeededRandom;
 use crate::event::{DownReason, Event};
 use crate::id::{ChildId, SaId};
 use crate::sa::context::Context;
+use crate::table::esp_spis::{EspSpis, MAX_PAIRS};
 use crate::table::slab::Slab;
-use crate::table::spi::{self, MAX_ESP_SLOTS};
 
 /// One pair.
 #[derive(Debug)]
@@ -36,7 +36,10 @@ pub struct Child {
 
 /// All pairs of an engine.
 #[derive(Debug)]
-pub struct Children(Slab<Child>);
+pub struct Children {
+    places: Slab<Child>,
+    spis: EspSpis,
+}
 
 impl Child {
     fn new(sa: SaId, number: ChildNumber, spi_in: u32, spi_out: u32) -> Child {
@@ -67,43 +70,51 @@ pub struct Family {
 }
 
 impl Children {
-    /// No pairs, and never more than `limit` or than an ESP SPI can name.
+    /// No pairs, and never more than `limit`.
     #[must_use]
     pub fn new(limit: u32) -> Children {
-        Children(Slab::new(limit.min(MAX_ESP_SLOTS)))
+        Children { places: Slab::new(limit.min(MAX_PAIRS)), spis: EspSpis::default() }
     }
 
     /// A place and an SPI for a pair to be agreed.
     pub fn reserve(&mut self, shard: u8, sa: SaId, number: ChildNumber, random: &mut SeededRandom) -> Option<Reserved> {
-        let place = self.0.insert_with(|place, _| Child::new(sa, number, spi::mint_esp(shard, place, random), 0))?;
-        let child = self.0.get(place)?;
-        Some(Reserved { id: ChildId::new(shard, place, self.0.generation(place)?), spi_in: child.spi_in })
+        let place = self.places.insert_with(|_, _| Child::new(sa, number, self.spis.take(shard, random), 0))?;
+        let child = self.places.get(place)?;
+        Some(Reserved { id: ChildId::new(shard, place, self.places.generation(place)?), spi_in: child.spi_in })
     }
 
-    /// May a pair come back to where it sat?
+    /// May a pair come back to where it sat, with its SPI?
     #[must_use]
-    pub fn has_room_for(&self, id: ChildId) -> bool {
-        self.0.has_room_at(id.slot())
+    pub fn has_room_for(&self, id: ChildId, spi_in: u32) -> bool {
+        self.places.has_room_at(id.slot()) && !self.spis.is_used(spi_in)
     }
 
-    /// A pair comes back to where it sat. `false` if another one sits there.
+    /// A pair comes back to where it sat. `false` if another one sits there, or has its SPI.
     pub fn restore(&mut self, id: ChildId, sa: SaId, number: ChildNumber, spi_in: u32, spi_out: u32) -> bool {
-        self.0.insert_at(id.slot(), id.generation(), Child::new(sa, number, spi_in, spi_out))
+        self.has_room_for(id, spi_in)
+            && self.spis.retake(spi_in)
+            && self.places.insert_at(id.slot(), id.generation(), Child::new(sa, number, spi_in, spi_out))
+    }
+
+    fn remove(&mut self, place: u32) -> Option<Child> {
+        let child = self.places.remove(place)?;
+        self.spis.give_back(child.spi_in);
+        Some(child)
     }
 
     /// Not agreed after all.
     pub fn release(&mut self, reserved: Reserved) {
-        self.0.remove(reserved.id.slot());
+        self.remove(reserved.id.slot());
     }
 
     /// The pair with this id, if it still lives.
     #[must_use]
     pub fn get(&self, id: ChildId) -> Option<&Child> {
-        (self.0.generation(id.slot())? == id.generation()).then(|| self.0.get(id.slot())).flatten()
+        (self.places.generation(id.slot())? == id.generation()).then(|| self.places.get(id.slot())).flatten()
     }
 
     fn get_mut(&mut self, id: ChildId) -> Option<&mut Child> {
-        (self.0.generation(id.slot())? == id.generation()).then(|| self.0.get_mut(id.slot())).flatten()
+        (self.places.generation(id.slot())? == id.generation()).then(|| self.places.get_mut(id.slot())).flatten()
     }
 
     /// When the pair is to be replaced.
@@ -146,13 +157,13 @@ impl Children {
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> u32 {
-        self.0.len()
+        self.places.len()
     }
 
     /// Are there none?
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.places.is_empty()
     }
 }
 
@@ -168,7 +179,7 @@ pub struct Reserved {
 impl Family {
     /// The pair is agreed.
     pub fn adopt(&mut self, children: &mut Children, reserved: Reserved, spi_out: u32) {
-        if let Some(child) = children.0.get_mut(reserved.id.slot()) {
+        if let Some(child) = children.places.get_mut(reserved.id.slot()) {
             child.spi_out = spi_out;
             child.next = self.first.replace(reserved.id.slot());
         }
@@ -176,14 +187,14 @@ impl Family {
 
     /// A pair that came back to its place is its again.
     pub fn readopt(&mut self, children: &mut Children, id: ChildId) {
-        if let Some(child) = children.0.get_mut(id.slot()) {
+        if let Some(child) = children.places.get_mut(id.slot()) {
             child.next = self.first.replace(id.slot());
         }
     }
 
     /// Forget all pairs, without a word.
     pub fn forget_all(&mut self, children: &mut Children) {
-        while let Some(child) = self.first.and_then(|place| children.0.remove(place)) {
+        while let Some(child) = self.first.and_then(|place| children.remove(place)) {
             self.first = child.next;
         }
     }
@@ -191,7 +202,7 @@ impl Family {
     /// Every pair with the number of its Child SA, its inbound and its outbound SPI, newest first.
     pub fn each(&self, ctx: &Context) -> Vec<(ChildId, ChildNumber, u32, u32)> {
         let shard = ctx.settings.shard;
-        let name = |place| Some(ChildId::new(shard, place, ctx.children.0.generation(place)?));
+        let name = |place| Some(ChildId::new(shard, place, ctx.children.places.generation(place)?));
         self.places(&ctx.children)
             .filter_map(|(place, pair)| Some((name(place)?, pair.number, pair.spi_in, pair.spi_out)))
             .collect()
@@ -201,12 +212,12 @@ impl Family {
     #[must_use]
     pub fn by_spi_out(&self, ctx: &Context, spi_out: u32) -> Option<ChildId> {
         let place = self.places(&ctx.children).find(|(_, child)| child.spi_out == spi_out)?.0;
-        Some(ChildId::new(ctx.settings.shard, place, ctx.children.0.generation(place)?))
+        Some(ChildId::new(ctx.settings.shard, place, ctx.children.places.generation(place)?))
     }
 
     /// The pairs.
     pub fn ids<'a>(&'a self, ctx: &'a Context) -> impl Iterator<Item = ChildId> + 'a {
-        let generation = |place| ctx.children.0.generation(place).unwrap_or_default();
+        let generation = |place| ctx.children.places.generation(place).unwrap_or_default();
         self.places(&ctx.children).map(move |(place, _)| ChildId::new(ctx.settings.shard, place, generation(place)))
     }
 
@@ -244,7 +255,7 @@ impl Family {
         let mut next = self.first;
         core::iter::from_fn(move || {
             let place = next?;
-            let child = children.0.get(place)?;
+            let child = children.places.get(place)?;
             next = child.next;
             Some((place, child))
         })
@@ -255,8 +266,8 @@ impl Family {
         ctx.children.get(id)?;
         let place = id.slot();
         let before = self.places(&ctx.children).find(|(_, child)| child.next == Some(place)).map(|(place, _)| place);
-        let child = ctx.children.0.remove(place)?;
-        match before.and_then(|before| ctx.children.0.get_mut(before)) {
+        let child = ctx.children.remove(place)?;
+        match before.and_then(|before| ctx.children.places.get_mut(before)) {
             Some(before) => before.next = child.next,
             None => self.first = child.next,
         }
@@ -268,7 +279,7 @@ impl Family {
     /// End all pairs and report each.
     pub fn end_all(&mut self, ctx: &mut Context, why: &DownReason) {
         while let Some(place) = self.first {
-            let Some(generation) = ctx.children.0.generation(place) else { return };
+            let Some(generation) = ctx.children.places.generation(place) else { return };
             let id = ChildId::new(ctx.settings.shard, place, generation);
             if self.end(ctx, id, why.clone()).is_none() {
                 return;

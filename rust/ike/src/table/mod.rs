@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! slab         places with generations; nothing moves when the table grows
-//! spi          an SPI names shard and place, so a look-up is an index and one comparison
+//! spi          an SPI of IKE names shard and place, so a look-up is an index and one comparison
+//! esp_spis     SPIs of ESP name the shard, and are not given out again soon
 //! wheel        one deadline per place; re-arming is unlinking and linking
 //! half_open    responder SAs before IKE_AUTH: limits, and who asked twice
 //! debts        what strangers from one prefix owe, failed authentications included
@@ -15,6 +16,7 @@
 
 pub mod cookie_gate;
 pub mod debts;
+pub mod esp_spis;
 pub mod half_open;
 pub mod identities;
 pub mod parking;

@@ -120,7 +120,8 @@ fn a_delete_that_overtakes_the_answer_is_taken_for_what_it_says() {
         pair.run_for(ms(15));
         let child = if new_one { *pair.gateway().live_children().last().unwrap() } else { old };
         pair.order(GATEWAY, Command::CloseChild { child });
-        pair.run_for(secs(60));
+        // Less than it takes until the client tries again.
+        pair.run_for(secs(20));
         assert_calm(&pair);
         let live = (pair.client().live_children().len(), pair.gateway().live_children().len());
         assert_eq!(live, (1, 1));
