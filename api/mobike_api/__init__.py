@@ -2,13 +2,18 @@
 
     app         the application: routes, problems, middleware, OpenAPI
     document    what is committed as docs/openapi.json
-    auth        who may call: the right user on the Unix socket, the right token on TCP
+    auth        who calls: the right user on the Unix socket, the holder of a token or of a certificate on TCP
+    caller      who that is, carried along
+    scopes      what a caller must be allowed, said at each route
+    limits      how often somebody may call
+    recorder    every change goes into the record
     guard       what every request passes: security headers, a limit for bodies
     problems    every error is an RFC 9457 problem
     schemas     what is sent and received
     routes/     the endpoints
     sse         the stream of events
     server      uvicorn in the daemon's own loop, on a Unix socket and on loopback
+    tls         TLS on TCP, and what a client's certificate says of it
     token       the token that TCP asks for
 
 The facade is called in the loop and returns at once; there is no thread and no lock here.
@@ -16,5 +21,6 @@ The facade is called in the loop and returns at once; there is no thread and no 
 
 from mobike_api.app import create_app
 from mobike_api.server import ApiServer, ApiStartError
+from mobike_api.tls import Tls
 
-__all__ = ["ApiServer", "ApiStartError", "create_app"]
+__all__ = ["ApiServer", "ApiStartError", "Tls", "create_app"]

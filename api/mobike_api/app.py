@@ -1,6 +1,6 @@
 """The application over a facade. It holds no state of its own but the streams that are open."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from typing import Any, Final
 
@@ -30,6 +30,7 @@ _BEARER: Final = """\
 One that `POST /api/v1/tokens` has made, or the content of the daemon's token_file, which may do everything. The scope
 that an operation needs is named with it: `metrics`, `read`, `operate`, `configure`, `admin`; each allows what those
 before it allow."""
+_CERTIFICATE: Final = "One whose name `api.clients` of the configuration knows, with its scope."
 _EVERYWHERE: Final = {
     400: "The body cannot be read.",
     401: "The token is missing or wrong.",
@@ -51,15 +52,22 @@ class MobikeApi(FastAPI):
         if self.openapi_schema is None:
             schema = super().openapi()
             components = schema.setdefault("components", {})
-            components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer", "description": _BEARER}}
+            components["securitySchemes"] = {
+                "certificate": {"type": "mutualTLS", "description": _CERTIFICATE},
+                "token": {"type": "http", "scheme": "bearer", "description": _BEARER},
+            }
             problem = problems.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
             components["schemas"] |= {**problem.pop("$defs"), "Problem": problem}
-            schema["security"] = [{"token": [Scope.ADMIN.value]}]
+            schema["security"] = _either(Scope.ADMIN)
             for path, operations in schema["paths"].items():
                 for operation in operations.values():
                     scope = needed(operation["operationId"])
-                    operation["security"] = [] if path in OPEN else [{"token": [scope.value]}]
+                    operation["security"] = [] if path in OPEN else _either(scope)
         return self.openapi_schema or {}
+
+
+def _either(scope: Scope) -> list[dict[str, list[str]]]:
+    return [{"token": [scope.value]}, {"certificate": [scope.value]}]
 
 
 def create_app(
@@ -70,12 +78,13 @@ def create_app(
     streams: Streams | None = None,
     calls: Limiter | None = None,
     failures: Limiter | None = None,
+    clients: Mapping[str, Scope] | None = None,
     version: str = "1",
 ) -> FastAPI:
     """The API over `facade`. `token` may do everything; None: there is no such token."""
     passed = [
         Middleware(SecurityHeaders),
-        Middleware(Auth, token=token, access=books.access, calls=calls, failures=failures),
+        Middleware(Auth, token=token, access=books.access, calls=calls, failures=failures, clients=clients),
         Middleware(BodyLimit),
         Middleware(Recorder, record=books.record),
     ]

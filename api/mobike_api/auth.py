@@ -1,4 +1,5 @@
-"""Who calls. A process of our own user (or root) on the Unix socket is believed; everybody else shows a token.
+"""Who calls. A process of our own user (or root) on the Unix socket is believed; everybody else shows a token,
+or a certificate whose name is known.
 
 Everything is closed but what is named open, so a route that somebody forgets about is closed too. What a caller may do
 is said at each route (`scopes`).
@@ -6,6 +7,7 @@ is said at each route (`scopes`).
 
 import hmac
 import os
+from collections.abc import Mapping
 from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -15,6 +17,7 @@ from mobike.facade.books import Access
 from mobike_api.caller import Caller, address_of, remember
 from mobike_api.limits import CALLS, FAILURES, Limiter
 from mobike_api.problems import TOO_OFTEN, UNAUTHORIZED, problem
+from mobike_api.tls import PEER_NAMES, scope_of
 
 PEER_UID: Final = "mobike.peer_uid"
 """Key of the ASGI scope: who is at the other end of the Unix socket, as the kernel says. Absent on TCP."""
@@ -31,14 +34,17 @@ class Auth:
         app: ASGIApp,
         token: str | None,
         access: Access,
+        *,
         calls: Limiter | None = None,
         failures: Limiter | None = None,
+        clients: Mapping[str, books.Scope] | None = None,
     ) -> None:
         self._app = app
         self._token = token
         self._access = access
         self._calls = calls or Limiter(CALLS)
         self._failures = failures or Limiter(FAILURES)
+        self._clients = clients or {}
         self._trusted = {0, os.geteuid()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -64,11 +70,15 @@ class Auth:
             return Caller(f"user {uid}", "unix", books.Scope.ADMIN)
         shown = _shown(scope)
         if shown is None:
-            return None
+            return self._certified(scope) if _authorization(scope) is None else None
         if self._token is not None and hmac.compare_digest(shown, self._token.encode()):
             return Caller("token file", address_of(scope), books.Scope.ADMIN)
         held = self._access.holder(shown.decode("ascii", errors="replace"))
         return None if held is None else Caller(f"token {held.id} ({held.name})", address_of(scope), held.scope)
+
+    def _certified(self, scope: Scope) -> Caller | None:
+        held = scope_of(scope.get(PEER_NAMES, ()), self._clients)
+        return None if held is None else Caller(f"certificate {held[0]}", address_of(scope), held[1])
 
     def _refusal(self, scope: Scope) -> ASGIApp:
         if _authorization(scope) is None:

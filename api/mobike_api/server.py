@@ -1,10 +1,11 @@
-"""uvicorn in the daemon's own loop: on a Unix socket, where the kernel says who calls, and on loopback with a token."""
+"""uvicorn in the daemon's own loop: on a Unix socket, where the kernel says who calls, and on TCP."""
 
 import asyncio
 import contextlib
 import logging
 import os
 import socket
+import ssl
 import stat
 import struct
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 import uvicorn
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from mobike.facade import Facade
@@ -21,6 +22,7 @@ from mobike.facade.books import Books
 from mobike_api.app import create_app
 from mobike_api.auth import PEER_UID
 from mobike_api.sse import Streams
+from mobike_api.tls import PEER_NAMES, Tls, TlsError, context_of, names_of
 from mobike_api.token import TokenError, load_or_make
 
 log = logging.getLogger(__name__)
@@ -48,6 +50,7 @@ class ApiServer:
         socket: Path | None,
         tcp: tuple[str, int] | None,
         token_file: Path,
+        tls: Tls | None = None,
         version: str = "1",
     ) -> None:
         self._facade = facade
@@ -56,8 +59,8 @@ class ApiServer:
         self._tcp = tcp
         self._token_file = token_file
         self._version = version
-        self._server: _Server | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._tls = tls
+        self._running: list[tuple[_Server, asyncio.Task[None]]] = []
         self._streams = Streams()
         self._inode: int | None = None
         self.tcp_address: tuple[str, int] | None = None
@@ -66,18 +69,27 @@ class ApiServer:
     async def start(self) -> None:
         """Listen and serve. ApiStartError if that cannot be."""
         with contextlib.ExitStack() as undo:
-            sockets: list[socket.socket] = []
+            listeners: list[tuple[socket.socket, ssl.SSLContext | None]] = []
             token = None
             if self._tcp is not None:
+                context = None if self._tls is None else self._context(self._tls)
                 token = self._token()
-                sockets.append(undo.enter_context(_listen_tcp(*self._tcp)))
-                self.tcp_address = sockets[-1].getsockname()[:2]
+                listeners.append((undo.enter_context(_listen_tcp(*self._tcp, safe=context is not None)), context))
+                self.tcp_address = listeners[-1][0].getsockname()[:2]
             if self._socket_path is not None:
-                sockets.append(undo.enter_context(_listen_unix(self._socket_path)))
+                listeners.append((undo.enter_context(_listen_unix(self._socket_path)), None))
                 self._inode = self._socket_path.stat().st_ino
             undo.pop_all()
-        app = create_app(self._facade, self._books, token=token, streams=self._streams, version=self._version)
-        self._server = _Server(
+        clients = None if self._tls is None else self._tls.clients
+        app = create_app(
+            self._facade, self._books, token=token, streams=self._streams, clients=clients, version=self._version
+        )
+        for listener, context in listeners:
+            await self._serve(app, listener, context)
+        log.info("the API listens on %s", " and ".join(self._places()))
+
+    async def _serve(self, app: ASGIApp, listener: socket.socket, context: ssl.SSLContext | None) -> None:
+        server = _Server(
             uvicorn.Config(
                 app,
                 http=_PeerProtocol,
@@ -92,31 +104,40 @@ class ApiServer:
                 backlog=_BACKLOG,
                 limit_concurrency=MAX_CONNECTIONS,
                 timeout_graceful_shutdown=1,
+                ssl_context_factory=None if context is None else lambda *_: context,
             )
         )
-        self._task = asyncio.create_task(self._server.serve(sockets), name="api")
-        self._task.add_done_callback(_tell_if_it_failed)
-        began = asyncio.create_task(self._server.began.wait())
-        await asyncio.wait({self._task, began}, return_when=asyncio.FIRST_COMPLETED)
+        task = asyncio.create_task(server.serve([listener]), name="api")
+        task.add_done_callback(_tell_if_it_failed)
+        self._running.append((server, task))
+        began = asyncio.create_task(server.began.wait())
+        await asyncio.wait({task, began}, return_when=asyncio.FIRST_COMPLETED)
         began.cancel()
-        if self._task.done():
-            raise ApiStartError(f"the API cannot start: {self._task.exception()}")
-        log.info("the API listens on %s", " and ".join(self._places()))
+        if task.done():
+            raise ApiStartError(f"the API cannot start: {task.exception()}")
 
     async def stop(self) -> None:
         """End all streams, finish what is being answered, listen no more, and close the books."""
-        if self._server is None or self._task is None:
+        if not self._running:
             return
         self._streams.close()
-        self._server.should_exit = True
-        await self._task
-        self._server = None
+        running, self._running = self._running, []
+        for server, _ in running:
+            server.should_exit = True
+        for _, task in running:
+            await task
         self._books.close()
         if self._socket_path is not None:
             # Another daemon may listen under this name by now: that socket is its own.
             with contextlib.suppress(FileNotFoundError):
                 if self._socket_path.stat().st_ino == self._inode:
                     self._socket_path.unlink()
+
+    def _context(self, tls: Tls) -> ssl.SSLContext:
+        try:
+            return context_of(tls)
+        except TlsError as problem:
+            raise ApiStartError(f"the API cannot start: {problem}") from None
 
     def _token(self) -> str:
         try:
@@ -129,7 +150,8 @@ class ApiServer:
             yield str(self._socket_path)
         if self.tcp_address is not None:
             host, port = self.tcp_address
-            yield f"http://{f'[{host}]' if ':' in host else host}:{port}"
+            scheme = "http" if self._tls is None else "https"
+            yield f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 class _Server(uvicorn.Server):
@@ -149,15 +171,17 @@ class _Server(uvicorn.Server):
 
 
 class _PeerProtocol(H11Protocol):
-    """Tells the application who is at the other end of the Unix socket."""
+    """Tells the application who is at the other end: the user on the Unix socket, the names of a certificate."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         uid = _peer_uid(transport)
+        known: dict[str, object] = {} if uid is None else {PEER_UID: uid}
+        known |= {PEER_NAMES: names} if (names := names_of(transport)) else {}
         app = self.app
 
         async def with_peer(scope: Scope, receive: Receive, send: Send) -> None:
-            await app({**scope, PEER_UID: uid} if uid is not None else scope, receive, send)
+            await app({**scope, **known}, receive, send)
 
         self.app = with_peer
 
@@ -171,10 +195,10 @@ def _peer_uid(transport: asyncio.Transport) -> int | None:
     return int(uid)
 
 
-def _listen_tcp(host: str, port: int) -> socket.socket:
+def _listen_tcp(host: str, port: int, *, safe: bool) -> socket.socket:
     address = ip_address(host)
-    if not address.is_loopback:
-        raise ApiStartError(f"the API will not listen on {host}: it has no TLS yet, and its token could be read there")
+    if not address.is_loopback and not safe:
+        raise ApiStartError(f"the API will not listen on {host}: it has no TLS, and its tokens could be read there")
     listener = socket.socket(socket.AF_INET6 if address.version == 6 else socket.AF_INET)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

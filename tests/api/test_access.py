@@ -67,7 +67,9 @@ def test_every_operation_has_its_scope_in_the_table_and_no_other() -> None:
     assert {each["operationId"] for _, _, each in OPERATIONS} == said.keys() | OPEN
     for _, _, operation in OPERATIONS:
         name = operation["operationId"]
-        assert operation["security"] == ([] if name in OPEN else [{"token": [said[name]]}])
+        assert operation["security"] == (
+            [] if name in OPEN else [{"token": [said[name]]}, {"certificate": [said[name]]}]
+        )
 
 
 @pytest.mark.parametrize(

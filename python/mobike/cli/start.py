@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 from mobike.cli.failure import ExitCode, Failure
 from mobike.config import ConfigError, Loaded, Settings
 from mobike.config import load as read
+from mobike.config.settings import TlsSettings
 from mobike.facade import Facade
 
 if TYPE_CHECKING:
     from mobike.swanctl.mapping import Imported
-    from mobike_api import ApiServer
+    from mobike_api import ApiServer, Tls
 
 
 def check(path: Path) -> Loaded:
@@ -71,7 +72,23 @@ def api_server(facade: Facade, settings: Settings) -> "ApiServer":
         books = GatewayBooks(api.books)
     except BooksError as problem:
         raise Failure(f"the API cannot start: {problem}") from None
-    return ApiServer(facade, books, socket=api.socket, tcp=api.tcp, token_file=api.token_file, version=mobike_version())
+    return ApiServer(
+        facade,
+        books,
+        socket=api.socket,
+        tcp=api.tcp,
+        token_file=api.token_file,
+        tls=None if api.tls is None else _tls(api.tls),
+        version=mobike_version(),
+    )
+
+
+def _tls(settings: TlsSettings) -> "Tls":
+    from mobike.facade.books import Scope  # noqa: PLC0415
+    from mobike_api import Tls  # noqa: PLC0415
+
+    clients = {name: Scope(scope) for name, scope in settings.clients}
+    return Tls(settings.certificate, settings.key, settings.client_ca, clients)
 
 
 def run(path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 from mobike.auth.eap import Orders, TlsOrders
 from mobike.auth.trust import Trust
 from mobike.commands import SECOND, ChildOrders, Credential, Pool, Ppk, Profile, Retransmit
+from mobike.config.api import api
 from mobike.config.children import of_children
 from mobike.config.credentials import of_certificates, read_bare, read_keys, read_own, read_trust
 from mobike.config.dataplane import dataplane
@@ -38,7 +39,6 @@ from mobike.config.problems import nearest
 from mobike.config.redirects import follow_rule, of_redirects, turn_away
 from mobike.config.secrets import SecretError, read_ppk, read_psk
 from mobike.config.settings import (
-    ApiSettings,
     Connection,
     DaemonSettings,
     HookSettings,
@@ -49,7 +49,7 @@ from mobike.config.settings import (
     Settings,
     StoreSettings,
 )
-from mobike.places import default_socket, default_state_dir
+from mobike.places import default_state_dir
 from mobike.policy.choose import Policy
 from mobike.policy.connection import ConnectionPolicy, MovePolicy, OnRefusal, Ports, Reconnect, Start, Switch
 from mobike.policy.links import LinkRule
@@ -418,7 +418,13 @@ def build_settings(
     rules = _rules(links.rule)
     return Settings(
         daemon=_daemon(daemon, base),
-        api=_api(_section(sections, "api", ApiTable), daemon, base),
+        api=api(
+            _section(sections, "api", ApiTable),
+            _state_dir(daemon, base),
+            base,
+            problem,
+            own_place=daemon.state_dir is not None,
+        ),
         dataplane=dataplane(_section(sections, "dataplane", DataplaneTable), connections, problem),
         links=LinkSettings(
             source=LinkSource(links.source),
@@ -489,14 +495,3 @@ def _daemon(table: DaemonTable, base: Path) -> DaemonSettings:
 
 def _state_dir(table: DaemonTable, base: Path) -> Path:
     return default_state_dir() if table.state_dir is None else base / table.state_dir
-
-
-def _api(table: ApiTable, daemon: DaemonTable, base: Path) -> ApiSettings:
-    state_dir = _state_dir(daemon, base)
-    socket: Path | None
-    if table.socket is None:
-        socket = default_socket() if daemon.state_dir is None else state_dir / "api.sock"
-    else:
-        socket = base / table.socket if table.socket else None
-    token_file = state_dir / "api.token" if table.token_file is None else base / table.token_file
-    return ApiSettings(socket=socket, tcp=table.tcp, token_file=token_file, books=state_dir / "api.db")

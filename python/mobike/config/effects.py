@@ -48,7 +48,7 @@ EFFECTS: Final[dict[type[Table], dict[str, Effect]]] = {
         **_all(Effect.RESTART, "listen ike_port natt_port shards state_dir"),
         **_all(Effect.NOTHING, "log_level log_format"),
     },
-    models.ApiTable: _all(Effect.RESTART, "socket tcp token_file"),
+    models.ApiTable: _all(Effect.RESTART, "socket tcp token_file tls_certificate tls_key client_ca clients"),
     models.DataplaneTable: _all(Effect.RESTART, "kind inner tun mtu always_encap"),
     models.LinksTable: {**_all(Effect.RESTART, "source manual"), **_all(Effect.NOTHING, "rule")},
     models.LinkRuleTable: _all(Effect.NOTHING, "match rank cost allow"),

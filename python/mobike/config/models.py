@@ -66,6 +66,11 @@ class ApiTable(Table):
     socket: str | None = None
     tcp: TcpAddress = ("127.0.0.1", 8650)
     token_file: Annotated[str, Field(min_length=1)] | None = None
+    tls_certificate: FileName | None = None
+    tls_key: FileName | None = None
+    client_ca: FileName | None = None
+    clients: dict[str, Literal["metrics", "read", "operate", "configure", "admin"]] = Field(default_factory=dict)
+    """By a name in the certificate."""
 
 
 class DataplaneTable(Table):

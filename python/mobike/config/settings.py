@@ -65,16 +65,28 @@ class DaemonSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class TlsSettings:
+    """TLS of the management API on TCP."""
+
+    certificate: Path
+    key: Path
+    client_ca: Path | None
+    clients: tuple[tuple[str, str], ...]
+    """Names in certificates, and the scopes of those who show them."""
+
+
+@dataclass(frozen=True, slots=True)
 class ApiSettings:
     """Where the management API listens."""
 
     socket: Path | None
     """None: no Unix socket."""
     tcp: tuple[str, int] | None
-    """A loopback address and its port; None: no TCP."""
+    """An address and its port, of loopback if there is no TLS; None: no TCP."""
     token_file: Path
     books: Path
     """Tokens that were given out, and the record of changes."""
+    tls: TlsSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)
