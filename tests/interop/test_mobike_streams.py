@@ -80,8 +80,15 @@ def come_home(rig: Rig, client: Mobike, gateway: Mobike, what: str) -> None:
     assert result.lost == 0
 
 
-@pytest.mark.parametrize("ways", [PROBED, TESTED], ids=["path probes", "tests"])
-@pytest.mark.parametrize("nat", [(), (UP1, UP2)], ids=["no NAT", "NAT"])
+@pytest.mark.parametrize(
+    ("nat", "ways"),
+    [
+        pytest.param((), PROBED, id="no NAT-path probes"),
+        pytest.param((UP1, UP2), TESTED, id="NAT-tests"),
+        pytest.param((), TESTED, id="no NAT-tests", marks=pytest.mark.thorough),
+        pytest.param((UP1, UP2), PROBED, id="NAT-path probes", marks=pytest.mark.thorough),
+    ],
+)
 def test_a_tunnel_leaves_a_network_that_drops_udp_in_a_stream_and_comes_home(
     tmp_path: Path, nat: tuple[Cable, ...], ways: dict[str, Toml]
 ) -> None:
@@ -117,8 +124,15 @@ def test_a_client_behind_such_a_firewall_sets_up_in_a_stream_and_comes_home(tmp_
             come_home(rig, client, gateway, "set up in a stream")
 
 
-@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGKILL])
-@pytest.mark.parametrize("who", ["client", "gateway"])
+@pytest.mark.parametrize(
+    ("who", "sign"),
+    [
+        ("client", signal.SIGKILL),
+        ("gateway", signal.SIGTERM),
+        pytest.param("client", signal.SIGTERM, marks=pytest.mark.thorough),
+        pytest.param("gateway", signal.SIGKILL, marks=pytest.mark.thorough),
+    ],
+)
 def test_an_end_that_begins_again_goes_on_in_another_stream(tmp_path: Path, who: str, sign: signal.Signals) -> None:
     with Rig() as rig, both(rig, tmp_path, **PROBED) as (client, gateway):
         rig.drop_udp(rig.router)

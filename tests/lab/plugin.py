@@ -165,7 +165,8 @@ def _key(item: pytest.Item) -> str:
 
 
 def _command(session: pytest.Session, items: list[pytest.Item], folder: Path) -> list[str]:
-    argv = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-m", MARK]
+    # What none of them uses takes long to load there.
+    argv = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:schemathesis", "-m", MARK]
     argv += ["--junitxml", str(folder / RESULTS), "-o", "junit_family=xunit2"]
     return [*argv, "--rootdir", str(session.config.rootpath), *(item.nodeid for item in items)]
 

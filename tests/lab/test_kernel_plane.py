@@ -30,7 +30,8 @@ def test_a_tunnel_comes_up_carries_and_leaves_nothing_behind(tmp_path: Path) -> 
                 assert len(policies(rig, ns)) == 3
             nothing_lost(rig.ping(rig.client, INNER, count=20, interval=0.02))
             child = client.wait_up().children[0]
-            assert (child.packets_in, child.packets_out) == (20, 20)
+            # Where a reply comes late, ping sends one more.
+            assert child.packets_out >= child.packets_in >= 20
             assert "espinudp" not in "".join(states(rig, rig.client)), "there is no NAT"
         for ns in (rig.client, rig.gateway):
             assert (states(rig, ns), policies(rig, ns)) == ([], [])
