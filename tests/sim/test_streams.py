@@ -6,7 +6,9 @@ from ipaddress import ip_address
 import pytest
 
 from mobike.address import Endpoint, Transport
+from mobike.events import OperatorRekey
 from mobike.sim import scenario
+from mobike.sim.faults import Fault
 from mobike.sim.story import Story
 from mobike.sim.tcp import Calls, Connection, Stage, decode
 from mobike.sim.world import MS, SECOND, World
@@ -145,6 +147,40 @@ def test_another_process_goes_on_in_another_stream(who: str, how: str) -> None:
     streams = phone.streams
     assert streams is not None
     assert streams.counted["opened"] == (1 if who == "phone" else 2)
+
+
+BEHIND_A_NAT = (
+    HOSTILE.replace(
+        'addresses = ["192.0.2.10"]',
+        'addresses = ["192.168.1.10"]\nnat = "home"',
+    )
+    + """
+[nats.home]
+outside = "203.0.113.7"
+"""
+)
+
+
+def test_new_keys_that_are_on_their_way_when_a_nat_is_renumbered_do_not_keep_a_stream_from_being_followed() -> None:
+    # The request for them is the first that comes from the new address. It moves nobody (RFC 4555 section 3.5); what
+    # follows does.
+    told = Story(scenario.read("behind a NAT", BEHIND_A_NAT), 1)
+    told.begin()
+    world, phone, gateway = told.world, told.stage.hosts["phone"], told.stage.hosts["gateway"]
+    world.run_until(2 * SECOND)
+    told.stage.network.links["phone wlan0"].no_udp = True
+    world.run_until(6 * SECOND)
+    assert gateway.fleet.page(None, 9).items[0].path.transport is Transport.TCP
+    told.let(Fault(6 * SECOND, "renumber-nat", "home", "203.0.113.9"))
+    phone.order(OperatorRekey(next(iter(phone.ups)), children=True))
+    world.run_until(8 * SECOND)
+    path = gateway.fleet.page(None, 9).items[0].path
+    assert (path.transport, path.remote.ip) == (Transport.TCP, ip_address("203.0.113.9"))
+    first = next(iter(phone.pingers.values()))
+    count = first.count
+    world.run_until(10 * SECOND)
+    assert all(ping.answered is not None for ping in list(first.score(count))[:80])
+    assert told.rules.violations == []
 
 
 def test_streams_that_nobody_uses_any_more_are_closed() -> None:

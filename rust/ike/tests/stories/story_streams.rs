@@ -269,6 +269,62 @@ fn what_was_unanswered_when_a_stream_ended_goes_out_in_the_next_with_the_same_oc
 }
 
 #[test]
+fn what_was_served_before_a_stream_ended_moves_nobody_when_it_is_repeated_and_something_new_follows() {
+    // HDR, SK { } -->  <-- lost with the stream    HDR, SK { } again -->  <-- again    something new -->  <--
+    for mobike in [true, false] {
+        let off = |profile: &mut mobike_ike::Profile| profile.mobike = mobike;
+        let mut pair = streamed(ready(1).client_profile(off).gateway_profile(off));
+        pair.probe(CLIENT, None);
+        pair.wires.stalled = true;
+        pair.run_for(ms(15));
+        pair.wires.stalled = false;
+        pair.cut_wires();
+        pair.run_for(ms(200));
+        one_sa(&pair);
+        assert_eq!(pair.gateway().count("repeats_answered"), 1);
+        assert_eq!(pair.gateway().path().remote.port(), 40_001, "mobike: {mobike}");
+        assert_eq!(pair.gateway().peer_moves().len(), 1);
+    }
+}
+
+#[test]
+fn a_stream_that_a_nat_lets_come_from_another_address_is_followed_whatever_was_unanswered() {
+    // HDR, SK { } -->  lost with the stream    from elsewhere: HDR, SK { } -->  <--    UPDATE -->  <--
+    let mut pair = streamed(ready(1));
+    pair.wires.stalled = true;
+    pair.probe(CLIENT, None);
+    pair.wires.stalled = false;
+    pair.wires.outside = Some(LTE);
+    pair.cut_wires();
+    pair.run_for(ms(200));
+    one_sa(&pair);
+    assert_eq!(pair.gateway().path().remote, core::net::SocketAddr::new(LTE, 40_001));
+    assert_eq!(pair.gateway().count("streams_adopted"), 0);
+    assert_eq!(pair.gateway().count("updates_taken"), 1);
+}
+
+#[test]
+fn new_keys_that_were_asked_for_in_a_stream_that_ended_take_the_gateway_into_the_next() {
+    // CREATE_CHILD_SA -->  stream ends    another one opens, CREATE_CHILD_SA -->  <--    UPDATE -->  <--
+    let mut pair = streamed(ready(1));
+    pair.wires.stalled = true;
+    let child = pair.client().live_children()[0];
+    pair.order(CLIENT, Command::RekeyChild { child });
+    pair.wires.stalled = false;
+    pair.cut_wires();
+    pair.run_for(ms(200));
+    assert_eq!(pair.gateway().count("streams_adopted"), 1);
+    let here = pair.gateway().path();
+    assert_eq!(here.remote.port(), 40_001);
+    let moves = pair.gateway().peer_moves();
+    assert!(moves.iter().all(|moved| *moved == (here, true)) && moves.len() == 2, "{moves:?}");
+    for host in &pair.hosts {
+        assert_eq!((host.alive().len(), host.live_children().len()), (1, 1), "{}", host.name);
+        assert_ne!(host.live_children()[0], host.installs()[0].0, "{}", host.name);
+    }
+}
+
+#[test]
 fn a_stream_that_stands_still_is_a_silent_path() {
     let mut pair = streamed(ready(1));
     pair.wires.stalled = true;

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! opened                        all that is unanswered over it goes out: what was sent before that was dropped
-//! lost        who set it up     HDR, SK { N(UPDATE_SA_ADDRESSES), .. } with MOBIKE, else HDR, SK { }   -->   opens another
+//! lost        who set it up     what is unanswered, as it was, and then something new   -->   opens another
+//!                               HDR, SK { N(UPDATE_SA_ADDRESSES), .. } with MOBIKE, else HDR, SK { }
 //!             the other end     waits: it cannot open one (section 6.1)
 //! another     the other end     a new request that authenticates came over it: there the peer is now
 //! ```
@@ -79,22 +80,24 @@ pub fn on_opened(sa: &mut Sa, ctx: &mut Context, path: Path) {
     }
 }
 
-/// A stream that was open ended. Nothing else changes: what is not answered is repeated over the next one.
+/// A stream that was open ended. What is not answered is repeated over the next one. That alone need not bring the peer
+/// there: it may have served it before, or see us come from another address (a NAT). So something new follows.
 pub fn on_lost(sa: &mut Sa, ctx: &mut Context, now: Nanos, path: Path) {
     ctx.counters.streams_lost += 1;
     let Sa::Established(sa) = sa else { return };
     if sa.path != path || sa.part == Role::Responder || sa.is_closing() || sa.is_away() {
         return;
     }
-    if sa.is_moving() || !sa.requests.is_idle() {
-        return sa.go_out(ctx, path);
-    }
+    sa.go_out(ctx, path);
+    let is_update = |ask: &Ask| matches!(ask, Ask::Update { .. });
     match sa.mobility {
+        // It goes where we are when its turn comes.
+        Mobility::Initiator if sa.requests.waiting().any(is_update) => {}
         Mobility::Initiator => {
-            let again = Ask::update(sa.generation, None);
             sa.settled = false;
-            sa.ask_first(ctx, now, again, |ask| matches!(ask, Ask::Update { .. }));
+            sa.ask_first(ctx, now, Ask::update(sa.generation, None), is_update);
         }
+        Mobility::Off | Mobility::Responder { .. } if sa.requests.waiting().next().is_some() => {}
         Mobility::Off | Mobility::Responder { .. } => {
             sa.ask(ctx, now, Ask::Liveness);
         }

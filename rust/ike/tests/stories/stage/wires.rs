@@ -1,6 +1,6 @@
 //! Streams between the hosts (RFC 9329), as the shell has them: opened by path and place of the IKE SA, in order, whole.
 
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use std::collections::VecDeque;
 
 use mobike_ike::table::spi::ike_place;
@@ -41,6 +41,8 @@ pub struct Wires {
     pub stalled: bool,
     /// No stream can be opened.
     pub refused: bool,
+    /// A NAT lets those that are opened from now on come from this address.
+    pub outside: Option<IpAddr>,
 }
 
 /// What a host does with a message for a stream.
@@ -109,7 +111,7 @@ impl World {
         let at_home = |host: &&super::host::Host| host.addresses.iter().any(|(_, ip)| *ip == path.remote.ip());
         let Some(far) = self.hosts.iter().find(at_home).map(|host| host.id) else { return };
         let port = 40_000 + self.wires.all.len() as u16;
-        let far_path = Path::tcp(path.remote, SocketAddr::new(path.local.ip(), port));
+        let far_path = Path::tcp(path.remote, SocketAddr::new(self.wires.outside.unwrap_or(path.local.ip()), port));
         self.wires.all.push(Wire { opener, place, path, far, far_path, open: false, cut: false });
         let index = self.wires.all.len() - 1;
         self.wires.air.push_back((self.now + 2 * LATENCY, index, News::Open));
