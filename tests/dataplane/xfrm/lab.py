@@ -173,17 +173,17 @@ def holding(here: str, link: str, encap: tuple[int, int] | None = None) -> Holdi
 
 
 SENDER = """
-import signal, socket, sys, time
+import os, signal, socket, sys, time
 here, there, gap = sys.argv[1], sys.argv[2], float(sys.argv[3])
-going = True
+going, number = True, 0
 def stop(*_):
     global going
     going = False
 signal.signal(signal.SIGTERM, stop)
-signal.signal(signal.SIGUSR1, lambda *_: print(number, flush=True))
+signal.signal(signal.SIGUSR1, lambda *_: os.write(1, b"%d\\n" % number))
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind((here, 0))
-number, began = 0, time.monotonic()
 print("ready", flush=True)
+began = time.monotonic()
 while going:
     while time.monotonic() < began + number * gap: time.sleep(max(0, began + number * gap - time.monotonic()))
     try: s.sendto(number.to_bytes(4, "big"), (there, 9))
@@ -192,17 +192,21 @@ while going:
 print(number)
 """
 RECEIVER = """
-import socket, sys
+import signal, socket, sys
+going = True
+def stop(*_):
+    global going
+    going = False
+signal.signal(signal.SIGTERM, stop)
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind((sys.argv[1], 9))
 s.setsockopt(socket.SOL_SOCKET, 33, 16 << 20)
 print("ready", flush=True)
 seen = []
-s.settimeout(30)
-try:
-    while True:
-        seen.append(int.from_bytes(s.recv(64), "big"))
-        s.settimeout(2)
-except TimeoutError: pass
+s.settimeout(0.5)
+while True:
+    try: seen.append(int.from_bytes(s.recv(64), "big"))
+    except TimeoutError:
+        if not going: break
 print(len(seen), *sorted(set(range(max(seen, default=-1) + 1)) - set(seen)))
 """
 
@@ -217,24 +221,27 @@ class Stream:
 
     @classmethod
     def start(cls, source: Host, target: Host, ends: tuple[Ip, Ip], rate: int = 1000) -> Stream:
-        receiver, ready = cls._python(target, RECEIVER, str(ends[1]))
-        assert ready == "ready"
-        sender, ready = cls._python(source, SENDER, str(ends[0]), str(ends[1]), str(1 / rate))
-        assert ready == "ready"
-        return cls(sender, receiver)
+        receiver = cls._python(target, RECEIVER, str(ends[1]))
+        return cls(cls._python(source, SENDER, str(ends[0]), str(ends[1]), str(1 / rate)), receiver)
 
     @staticmethod
-    def _python(host: Host, code: str, *words: str) -> tuple[subprocess.Popen[str], str]:
+    def _python(host: Host, code: str, *words: str) -> subprocess.Popen[str]:
         argv = ["ip", "netns", "exec", host.name, sys.executable, "-I", "-S", "-c", code, *words]
         process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
-        return process, process.stdout.readline().strip()
+        assert process.stdout.readline() == "ready\n"
+        return process
 
     def number_now(self) -> int:
-        """Of the packet that leaves now, whatever the clock says: a busy machine sends late."""
+        """Packets with lower numbers have left."""
         self.sender.send_signal(signal.SIGUSR1)
         assert self.sender.stdout is not None
         return int(self.sender.stdout.readline())
+
+    def go_on(self, packets: int = 100) -> None:
+        """Wait until so many more have left."""
+        goal = self.number_now() + packets
+        eventually(lambda: self.number_now() >= goal, f"{packets} more packets leave")
 
     def stop(self) -> None:
         self.sender.terminate()
@@ -243,6 +250,7 @@ class Stream:
 
     def lost(self) -> list[int]:
         """Once it was stopped: the numbers that did not arrive. None comes twice."""
+        self.receiver.terminate()
         out, _ = self.receiver.communicate(timeout=60)
         got, *missing = map(int, out.split())
         missing += range(got + len(missing), self.count)
@@ -255,6 +263,14 @@ def stopped(*streams: Stream) -> list[list[int]]:
     for stream in streams:
         stream.stop()
     return [stream.lost() for stream in streams]
+
+
+def eventually(condition: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
+    """Look again and again until it is so."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"waited in vain: {what}"
+        time.sleep(0.02)
 
 
 def settle(seconds: float = 0.3) -> None:

@@ -7,7 +7,7 @@ import pytest
 from mobike.dataplane.xfrm.plan import Holding, Means, plan
 from mobike.dataplane.xfrm.state import SaName
 
-from .lab import INNER_A, INNER_B, KEYS, Host, Stream, holding, settle, stopped, two_hosts
+from .lab import INNER_A, INNER_B, KEYS, Host, Stream, holding, stopped, two_hosts
 
 pytestmark = [pytest.mark.kernel_ipsec, pytest.mark.interop]
 
@@ -22,7 +22,8 @@ JOURNEY: list[tuple[str, str, tuple[int, int] | None]] = [
     ("to IPv6, encapsulation goes", "six", None),
 ]
 EMPTY = Holding({}, {})
-PAUSE_S = 0.4
+PACKETS = 300
+"""Between two moves."""
 
 
 def put(host: Host, have: Holding, want: Holding, means: Means) -> None:
@@ -53,7 +54,8 @@ def test_a_stream_goes_on_over_every_kind_of_move(means: Means) -> None:
         streams = [Stream.start(a, b, (INNER_A, INNER_B)), Stream.start(b, a, (INNER_B, INNER_A))]
         moments = []
         for name, to, ports in JOURNEY:
-            settle(PAUSE_S)
+            for stream in streams:
+                stream.go_on(PACKETS)
             before = sent(a), sent(b)
             at = [stream.number_now() for stream in streams]
             for host, side in sides:
@@ -63,7 +65,8 @@ def test_a_stream_goes_on_over_every_kind_of_move(means: Means) -> None:
             for host, side in sides:
                 assert held(host) == holding(side, to, ports), "the kernel holds just what it should"
             link = (to, ports)
-        settle(PAUSE_S)
+        for stream in streams:
+            stream.go_on(PACKETS)
         lost = stopped(*streams)
         ends = [*(at for _, at in moments[1:]), [stream.count for stream in streams]]
         for (name, at), later in zip(moments, ends, strict=True):

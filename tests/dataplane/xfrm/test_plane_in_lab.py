@@ -16,7 +16,7 @@ from mobike.dataplane.xfrm.plan import Means
 from mobike.dataplane.xfrm.plane import Ports, XfrmPlane
 from mobike.events import Role, SaMoved
 
-from .lab import INNER_A, INNER_B, OUTSIDE, SUITE, Host, SameKeys, Stream, settle, stopped, two_hosts
+from .lab import INNER_A, INNER_B, OUTSIDE, SUITE, Host, SameKeys, Stream, eventually, settle, stopped, two_hosts
 
 pytestmark = [pytest.mark.kernel_ipsec, pytest.mark.interop]
 
@@ -93,31 +93,39 @@ def test_set_up_rekey_moves_and_removal_leave_what_they_should() -> None:
             Stream.start(a.host, b.host, (INNER_A, INNER_B)),
             Stream.start(b.host, a.host, (INNER_B, INNER_A)),
         ]
-        settle(0.5)
-        assert Traffic(SA, heard=True, sent=True) in a.wake()
+        for stream in streams:
+            stream.go_on()
+        eventually(lambda: Traffic(SA, heard=True, sent=True) in a.wake(), "the plane tells of traffic")
         # The responder answers and receives; it sends once it has heard the initiator on the new pair.
         b.install(2, sends=Sends.WHEN_USED, instead_of=ChildId(1))
         assert b.lines() == 3 + 3
         a.install(2)
-        settle(0.3)
-        b.wake()
-        assert b.lines() == 4 + 3, "it was used"
-        settle(0.3)
+
+        def is_used() -> bool:
+            b.wake()
+            return b.lines() == 4 + 3
+
+        eventually(is_used, "the responder has heard the initiator on the new pair")
+        for stream in streams:
+            stream.go_on()
         for end in (a, b):
             end.plane.carry([RemoveChild(SA, ChildId(1))])
             assert end.lines() == 3 + 3, "what is on its way is taken for a while"
             end.wake(2_000)
             assert end.lines() == 2 + 3
-        settle(0.3)
+        for stream in streams:
+            stream.go_on()
         rekeyed = [stream.number_now() for stream in streams]
-        settle(0.3)
+        for stream in streams:
+            stream.go_on()
         for link, encap in (("second", False), ("first", True), ("six", False)):
             for end in (b, a):
                 end.plane.apply([MoveSa(SA, end.path(link), encap)])
             for end in (b, a):
                 assert end.plane.take() == [SaMoved(SA, end.path(link))]
                 assert end.lines() == 2 + 3
-            settle(0.4)
+            for stream in streams:
+                stream.go_on(300)
         lost = stopped(*streams)
         counted = a.plane.carried(ChildId(2)), b.plane.carried(ChildId(2))
         assert counted[0] is not None and counted[1] is not None
@@ -140,7 +148,7 @@ def test_a_restart_adopts_and_a_stream_does_not_notice() -> None:
         foreign = "src 10.66.0.0/16 dst 10.77.0.0/16 dir out action block priority 99999"
         a.host.run(f"ip xfrm policy add {foreign}")
         stream = Stream.start(a.host, b.host, (INNER_A, INNER_B))
-        settle(0.5)
+        stream.go_on()
         a.news.close()
         again = End.on(a.host, Means.TAKE, True)
         again.plane.carry([again.order(1, keys=None), again.order(2, keys=None)])
