@@ -6,7 +6,7 @@ What an operator may write, what the engine says of a Child SA, and what a data 
 import re
 from collections.abc import Iterator
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network, summarize_address_range
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 Network: TypeAlias = IPv4Network | IPv6Network
 
@@ -17,6 +17,13 @@ PROTOCOLS: Final = {"icmp": 1, "tcp": 6, "udp": 17, "gre": 47, "icmpv6": 58, "sc
 """Those with a name; as in `rust/ike/src/selector.rs`."""
 WITH_PORTS: Final = frozenset({6, 17, 33, 132, 136})
 """TCP, UDP, DCCP, SCTP, UDP-Lite. Not ICMP: its types and codes are no ports, whatever fields carry them."""
+
+
+class Traffic(NamedTuple):
+    """What a Child SA carries, or would carry, each side as selectors."""
+
+    local: tuple[str, ...]
+    remote: tuple[str, ...]
 
 
 def networks(addresses: str) -> Iterator[Network]:

@@ -11,6 +11,7 @@ from mobike.auth.eap import Orders, TlsOrders
 from mobike.auth.trust import Trust
 from mobike.commands import SECOND, ChildOrders, Credential, Pool, Ppk, Profile, Retransmit
 from mobike.config.api import api
+from mobike.config.blocks import blocks, of_blocks
 from mobike.config.children import of_children
 from mobike.config.credentials import of_certificates, read_bare, read_keys, read_own, read_trust
 from mobike.config.dataplane import dataplane
@@ -102,6 +103,7 @@ def build_connection(name: str, table: ConnectionTable, base: Path, environ: Map
         addresses=tuple(table.addresses),
         hooks=HookSettings(table.on_up, table.on_down, table.on_move, table.on_away, table.hook_timeout),
         authoriser=plugs.authoriser,
+        blocks=blocks(table),
     )
     return BuiltConnection(connection, tuple(problems))
 
@@ -184,6 +186,7 @@ def _contradictions(name: str, table: ConnectionTable) -> Iterator[ConnectionPro
         yield ConnectionProblem(("trusted",), 'is used with return_routability = "untrusted" only')
     yield from (ConnectionProblem(key, message) for key, message in of_children(table, name))
     yield from (ConnectionProblem((key,), message) for key, message in contradictions(table))
+    yield from (ConnectionProblem((key,), message) for key, message in of_blocks(table))
     yield from (ConnectionProblem((key,), message) for key, message in of_redirects(table))
     yield from _of_hooks(table)
     if table.retransmit.give_up_responder < _RESPONDER_FLOOR:

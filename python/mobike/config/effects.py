@@ -87,7 +87,7 @@ EFFECTS: Final[dict[type[Table], dict[str, Effect]]] = {
         **_all(Effect.NOTHING, "remote addresses link families allow_local allow_remote transport"),
         **_all(Effect.NOTHING, "switch on_refusal settle policy probe_interval search retest"),
         **_all(Effect.NOTHING, "liveness detection_floor nat_keepalive retransmit reconnect start"),
-        **_all(Effect.NOTHING, "return_routability trusted away_at_most most_children"),
+        **_all(Effect.NOTHING, "return_routability trusted away_at_most most_children while_down"),
         **_all(Effect.NOTHING, "on_up on_down on_move on_away hook_timeout"),
     },
 }

@@ -308,6 +308,7 @@ class ConnectionTable(Table):
     extensions: list[Literal["path-probes", "away"]] = ["path-probes", "away"]
     probe_interval: Duration = 1_000_000_000
     start: Literal["auto", "manual"] = "auto"
+    while_down: Literal["block", "clear"] = "clear"
     redirect: Annotated[list[Gateway], Field(max_length=8)] = []
     follow_redirects: list[Network] = []
     redirect_names: dict[DomainName, Annotated[list[Address], Field(min_length=1, max_length=8)]] = {}

@@ -12,6 +12,7 @@ from mobike.auth.visitors import Authoriser
 from mobike.commands import SERVE_ALL, Profile, TurnAway
 from mobike.policy.connection import ConnectionPolicy
 from mobike.policy.links import LinkRule
+from mobike.selector import Traffic
 
 
 class LogFormat(Enum):
@@ -222,6 +223,8 @@ class Connection:
     """Addresses of ours to announce beside those of our links, e.g. the public ones of a static NAT."""
     hooks: HookSettings = HookSettings()
     authoriser: AuthoriserSettings | None = None
+    blocks: tuple[Traffic, ...] = ()
+    """What leaves protected or not at all: while we want it up, or always where the peer begins."""
 
     @property
     def name(self) -> str:

@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from mobike.address import ChildId, Ip, SaId
 from mobike.commands import Pool, Profile
+from mobike.dataplane.shields import Raised
 from mobike.events import ChildDown, ChildUp, Event, IkeSaDown, IkeSaResumed, IkeSaUp, PeerAddresses, Redirected, Role
 from mobike.selector import Network, networks
 
@@ -39,7 +40,14 @@ class OuterExemption:
     ip: Ip
 
 
-InnerFact: TypeAlias = InnerAddress | InnerRoute | OuterExemption
+@dataclass(frozen=True, slots=True)
+class InnerBlock:
+    """A prefix that is reached through the TUN device or not at all."""
+
+    network: Network
+
+
+InnerFact: TypeAlias = InnerAddress | InnerRoute | OuterExemption | InnerBlock
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +87,7 @@ class InnerNet:
         self._pools = tuple(
             InnerRoute(network) for profile in profiles for pool in profile.pools for network in _networks_of_pool(pool)
         )
+        self._shielded: dict[str, tuple[InnerFact, ...]] = {}
         self._started = False
 
     def handle(self, events: Sequence[Event]) -> list[Change]:
@@ -118,9 +127,24 @@ class InnerNet:
                     pass
         return changes
 
-    def everything(self) -> list[Change]:
+    def shield(self, raised: Raised) -> list[Change]:
+        """The changes that make a shield stand, or go."""
+        remote = dict.fromkeys(network for traffic in raised.shield.traffic for network in _networks_of(traffic.remote))
+        near = (OuterExemption(ip) for ip in raised.shield.outer if any(ip in network for network in remote))
+        facts: tuple[InnerFact, ...] = (*near, *(InnerBlock(network) for network in remote))
+        if raised.up:
+            self._shielded[raised.shield.connection] = facts
+            return self._replace((), facts)
+        return self._replace(self._shielded.pop(raised.shield.connection, ()), ())
+
+    def __contains__(self, fact: object) -> bool:
+        """Is it wanted now?"""
+        return fact in self._wanted
+
+    def everything(self, *, but_shields: bool = False) -> list[Change]:
         """What takes all of it away again, for the end of the process."""
-        return [Change(fact, wanted=False) for fact in reversed(list(self._wanted))]
+        stays = {fact for facts in self._shielded.values() for fact in facts} if but_shields else set()
+        return [Change(fact, wanted=False) for fact in reversed(list(self._wanted)) if fact not in stays]
 
     def _facts(self, tunnel: _Tunnel) -> Iterator[InnerFact]:
         if not tunnel.children:

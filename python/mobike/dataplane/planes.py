@@ -41,6 +41,18 @@ class DataPlane(Protocol):
         """What became of earlier operations; never blocks."""
         ...
 
+    def block(self, owner: str, local_ts: Sequence[str], remote_ts: Sequence[str]) -> None:
+        """What goes from here to there leaves protected or not at all, from now until `unblock`."""
+        ...
+
+    def unblock(self, owner: str) -> None:
+        """All that was blocked for this owner, and for nobody else, may leave as it likes."""
+        ...
+
+    def remove_orphans(self) -> Sequence[str]:
+        """What an earlier process left and nobody goes on with; a line for each."""
+        ...
+
     def carried(self, child: ChildId) -> dict[str, int] | None:
         """What a Child SA has carried: `packets_in`, `bytes_in`, `packets_out`, `bytes_out`, and more by name; None if
         it is not there."""
@@ -79,6 +91,15 @@ class InCore:
 
     def words(self) -> list[PlaneWord]:
         return []
+
+    def block(self, owner: str, local_ts: Sequence[str], remote_ts: Sequence[str]) -> None:
+        """Routes do it: `inner_net`."""
+
+    def unblock(self, owner: str) -> None:
+        """The same."""
+
+    def remove_orphans(self) -> Sequence[str]:
+        return ()
 
 
 class UserspacePlane(InCore):

@@ -1,14 +1,15 @@
 """Carries out what `inner_net` wants of the TUN device and of the routing tables, through pyroute2."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
+from ipaddress import ip_address, ip_network
 from socket import AF_INET, AF_INET6
 
 import structlog
 from pyroute2 import AsyncIPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from mobike.dataplane.inner_net import Change, InnerAddress, InnerRoute, OuterExemption
+from mobike.dataplane.inner_net import Change, InnerAddress, InnerBlock, InnerFact, InnerRoute, OuterExemption
 
 log = structlog.get_logger()
 
@@ -19,6 +20,8 @@ EXEMPT_PRIORITY = 4554
 TUNNEL_PRIORITY = 4555
 """... the rule that looks into the table of tunnels, which comes before the main table's (32766)."""
 MAIN_TABLE = 254
+LAST_RESORT = 0x7FFF_FFFF
+"""The metric of routes that lead nowhere: any other of the same prefix comes before."""
 IFA_F_NODAD = 0x02
 """Of linux/if_addr.h."""
 ALREADY_SO = frozenset({17, 2, 3, 99})
@@ -34,6 +37,8 @@ class TunNetwork:
         self._index = 0
         self._queue: asyncio.Queue[Sequence[Change]] = asyncio.Queue()
         self._worker: asyncio.Task[None] | None = None
+        self._left: dict[InnerFact, None] = {}
+        """What a process that crashed left here; routes into its TUN device went with that."""
 
     async def start(self) -> None:
         """Find the device and put the rule in place that looks into our table."""
@@ -41,7 +46,15 @@ class TunNetwork:
         if not found:
             raise OSError(f"there is no network device {self._device}: did the core make its TUN?")
         self._index = found[0]
-        for family in (AF_INET, AF_INET6):
+        for family, anywhere in ((AF_INET, "0.0.0.0/0"), (AF_INET6, "::/0")):
+            async for route in await self._ipr.get_routes(family=family, table=TUNNEL_TABLE):
+                if route.get_attr("RTA_PRIORITY") == LAST_RESORT:
+                    prefix = route.get_attr("RTA_DST")
+                    network = anywhere if prefix is None else f"{prefix}/{route['dst_len']}"
+                    self._left[InnerBlock(ip_network(network))] = None
+            async for rule in await self._ipr.get_rules(family=family):
+                if rule.get_attr("FRA_PRIORITY") == EXEMPT_PRIORITY:
+                    self._left[OuterExemption(ip_address(rule.get_attr("FRA_DST")))] = None
             await self._quietly("rule", "add", table=TUNNEL_TABLE, priority=TUNNEL_PRIORITY, family=family)
         self._worker = asyncio.get_running_loop().create_task(self._work())
 
@@ -50,14 +63,19 @@ class TunNetwork:
         if changes:
             self._queue.put_nowait(changes)
 
-    async def close(self, last: Sequence[Change]) -> None:
-        """Carry out what is queued, then `last`, then take our rules away."""
+    def sweep(self, wanted: Container[InnerFact]) -> None:
+        """Take away what an earlier process left, but for what is wanted again."""
+        left, self._left = self._left, {}
+        self.apply([Change(fact, wanted=False) for fact in left if fact not in wanted])
+
+    async def close(self, last: Sequence[Change], *, keep_rules: bool = False) -> None:
+        """Carry out what is queued, then `last`, then take our rules away, unless something stays that needs them."""
         self.apply(last)
         if self._worker is not None:
             await self._queue.join()
             self._worker.cancel()
             await asyncio.gather(self._worker, return_exceptions=True)
-        for family in (AF_INET, AF_INET6):
+        for family in () if keep_rules else (AF_INET, AF_INET6):
             await self._quietly("rule", "del", table=TUNNEL_TABLE, priority=TUNNEL_PRIORITY, family=family)
         self._ipr.close()
 
@@ -80,6 +98,9 @@ class TunNetwork:
                 # Of two tunnels to one prefix the newer has the route; that of the older differs in its source.
                 do = "replace" if change.wanted else "del"
                 await self._quietly("route", do, dst=str(network), oif=self._index, table=TUNNEL_TABLE, **preferred)
+            case InnerBlock(network):
+                nowhere: dict[str, str | int] = {"type": "unreachable", "priority": LAST_RESORT, "table": TUNNEL_TABLE}
+                await self._quietly("route", do, dst=str(network), **nowhere)
             case OuterExemption(ip):
                 family = AF_INET if ip.version == 4 else AF_INET6
                 await self._quietly(

@@ -166,6 +166,11 @@ class Fleet(Redirects):
         turn.finish()
         return Decided(turn.commands, turn.operations, turn.notes, self._questions())
 
+    def is_wanted(self, connection: str) -> bool:
+        """Shall it be up, by configuration or by order?"""
+        upkeep = self._upkeeps.get(connection)
+        return upkeep is not None and upkeep.wanted
+
     def poll_deadline(self) -> Nanos | None:
         """When to call `handle` again even if nothing happens."""
         deadline = self.deadline()

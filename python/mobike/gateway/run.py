@@ -17,9 +17,10 @@ from mobike.auth import Doorkeeper
 from mobike.auth.eap import Talks
 from mobike.auth.radius import RadiusOrders
 from mobike.commands import RemoveProfile, SetProfile
-from mobike.config import Inner, LinkSource, PlaneKind, Settings
+from mobike.config import Connection, Inner, LinkSource, PlaneKind, Settings
 from mobike.dataplane.inner_net import InnerNet
 from mobike.dataplane.planes import DataPlane, NullPlane, UserspacePlane
+from mobike.dataplane.shields import Shield, Shields
 from mobike.events import Event, IkeSaResumed, IkeSaUp, OperatorDown, Role
 from mobike.facade import Facade
 from mobike.fleet import Decided, Fleet
@@ -78,6 +79,13 @@ class Daemon:
             seed=secrets.randbits(64),
             turn_away=settings.redirect,
         )
+        self._shields = Shields(_shield(connection) for connection in settings.connections)
+        self._inner_net = InnerNet(
+            (connection.profile for connection in settings.connections),
+            {connection.policy.name: connection.policy.remotes for connection in settings.connections},
+            {connection.policy.name: connection.policy.redirects.addresses_of for connection in settings.connections},
+        )
+        self._tun = None if (name := self._core.tun_name()) is None else _tun_network(name)
         self._plane = self._make_plane()
         door = self._make_door()
         self._accounts = door.servers.accounts
@@ -96,12 +104,6 @@ class Daemon:
             door=door,
             authorisers={each.name: each.authoriser for each in settings.connections if each.authoriser is not None},
         )
-        self._inner_net = InnerNet(
-            (connection.profile for connection in settings.connections),
-            {connection.policy.name: connection.policy.remotes for connection in settings.connections},
-            {connection.policy.name: connection.policy.redirects.addresses_of for connection in settings.connections},
-        )
-        self._tun = None if (name := self._core.tun_name()) is None else _tun_network(name)
         self._virtual_ip: asyncio.Future[Ip] = asyncio.get_running_loop().create_future()
         self._stack = AsyncExitStack()
         self.facade: Facade = Desk(
@@ -123,6 +125,12 @@ class Daemon:
         self._core.submit([self.settings.redirect])
         if self._tun is not None:
             await self._tun.start()
+        self._raise_shields()
+        if self._store is None:
+            # A process that was killed may have left something, and nobody will adopt it.
+            self._plane.remove_orphans()
+        if self._tun is not None:
+            self._tun.sweep(self._inner_net)
             self._stack.push_async_callback(self._close_tun)
         await self._links.start()
         self._stack.push_async_callback(self._links.close)
@@ -213,17 +221,14 @@ class Daemon:
 
         daemon = self.settings.daemon
         always_encap = self.settings.dataplane.always_encap
-        plane = XfrmPlane.open(always_encap=always_encap, ike_port=daemon.ike_port, natt_port=daemon.natt_port)
-        if self._store is None:
-            # A process that was killed may have left something, and nobody will adopt it.
-            plane.remove_orphans()
-        return plane
+        return XfrmPlane.open(always_encap=always_encap, ike_port=daemon.ike_port, natt_port=daemon.natt_port)
 
     def _watch(self, events: Sequence[Event], decided: Decided) -> None:
         self._chronicle.write(decided.notes)
         if self._keeper is not None:
             self._keeper.see(events)
         self._hooks.see(events, decided.notes)
+        self._raise_shields()
         if self._tun is not None:
             self._tun.apply(self._inner_net.handle(events))
         if not self._virtual_ip.done():
@@ -232,6 +237,18 @@ class Daemon:
                 if isinstance(up, IkeSaUp) and up.role is Role.INITIATOR and up.virtual_ips:
                     self._virtual_ip.set_result(up.virtual_ips[0])
                     break
+
+    def _raise_shields(self) -> None:
+        for change in self._shields.look(self._fleet.is_wanted):
+            shield = change.shield
+            log.info("shield.up" if change.up else "shield.down", connection=shield.connection)
+            if change.up:
+                for local, remote in shield.traffic:
+                    self._plane.block(shield.connection, local, remote)
+            else:
+                self._plane.unblock(shield.connection)
+            if self._tun is not None:
+                self._tun.apply(self._inner_net.shield(change))
 
     def _take_inner(self) -> None:
         packets = self._core.inner_take(INNER_PER_WAKE)
@@ -271,7 +288,7 @@ class Daemon:
         await self._wait_goodbye(self._accounts_told)
         self._shell.close()
         # The core takes the TUN device with it; what was put there is taken back before.
-        await self._close_tun()
+        await self._close_tun(keep=True)
         await keeper.park()
         keeper.close()
 
@@ -295,10 +312,16 @@ class Daemon:
                 return
             await asyncio.sleep(GOODBYE_STEP_S)
 
-    async def _close_tun(self) -> None:
+    async def _close_tun(self, *, keep: bool = False) -> None:
         tun, self._tun = self._tun, None
         if tun is not None:
-            await tun.close(self._inner_net.everything())
+            last = self._inner_net.everything(but_shields=keep)
+            await tun.close(last, keep_rules=keep and self._shields.any_up)
+
+
+def _shield(connection: Connection) -> Shield:
+    policy = connection.policy
+    return Shield(connection.name, connection.blocks, policy.remotes, always=not policy.initiates)
 
 
 def _tun_network(name: str) -> "TunNetwork":

@@ -54,6 +54,15 @@ class SimPlane:
     def fds(self) -> Sequence[int]:
         return ()
 
+    def block(self, owner: str, local_ts: Sequence[str], remote_ts: Sequence[str]) -> None:
+        """There is no clear here."""
+
+    def unblock(self, owner: str) -> None:
+        """The same."""
+
+    def remove_orphans(self) -> Sequence[str]:
+        return ()
+
     def carry(self, orders: Sequence[ChildOrder]) -> None:
         for order in orders:
             if isinstance(order, InstallChild):

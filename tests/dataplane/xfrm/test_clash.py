@@ -145,6 +145,17 @@ def test_of_two_with_one_spi_each_is_adopted_by_its_own() -> None:
     assert {held.key.child for held in rig.kernel.sas_by_key.values() if held.sa.destination == NEW.remote.ip} == {2}
 
 
+def test_a_newcomer_shares_no_reqid_with_what_is_adopted_after_it() -> None:
+    before = Rig().established()
+    before.plane.close(keep=True)
+    rig = Rig(kernel=before.kernel)
+    rig.install(2, **second(spi_out=0x2002))
+    rig.install(1, keys=None)
+    reqids = {held.key.child: held.sa.reqid for held in rig.kernel.sas_by_key.values()}
+    assert reqids[1] != reqids[2]
+    assert (rig.kernel.send(SELECTOR), rig.kernel.send(NET)) == ("sent", "sent")
+
+
 def test_a_pair_that_comes_and_goes_in_one_batch_leaves_the_others_as_they_were() -> None:
     rig = Rig().established()
     there = dict(rig.kernel.sas_by_key)

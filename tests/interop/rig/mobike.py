@@ -103,6 +103,10 @@ class Mobike:
         """PUT under /api/v1."""
         self._client.put(path, json=body).raise_for_status()
 
+    def delete(self, path: str) -> None:
+        """DELETE under /api/v1."""
+        self._client.delete(path).raise_for_status()
+
     def ike_sas(self) -> list[IkeSaDetail]:
         """All IKE SAs, in detail; one that ended meanwhile is left out."""
         found = []
@@ -258,10 +262,13 @@ class _Follower:
         self._socket = socket
         self._events: list[Event] = []
         self._thread: threading.Thread | None = None
+        self._follows = threading.Event()
 
     def start(self) -> None:
+        """The daemon listens; wait until it is heard, so that none is asked that was killed meanwhile."""
         self._thread = threading.Thread(target=self._follow, name="events")
         self._thread.start()
+        self._follows.wait(PATIENCE)
 
     def stop(self) -> None:
         """The daemon is gone, and the stream with it."""
@@ -278,6 +285,7 @@ class _Follower:
             httpx.Client(transport=transport, base_url="http://mobike/api/v1/", timeout=60.0) as http,
             http.stream("GET", "events", params={"after": 0}) as stream,
         ):
+            self._follows.set()
             for line in stream.iter_lines():
                 if line.startswith("data:"):
                     self._events.append(Event.model_validate_json(line.removeprefix("data:")))

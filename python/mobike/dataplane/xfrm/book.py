@@ -73,7 +73,9 @@ class Way:
 class Book:
     """Everything that is to be carried."""
 
-    def __init__(self) -> None:
+    def __init__(self, reserved: Iterable[int] = ()) -> None:
+        """`reserved`: reqids of what an earlier process left, which may still be adopted under them."""
+        self._reserved = frozenset(reserved)
         self._children: dict[ChildId, Child] = {}
         self._of: dict[SaId, dict[ChildId, None]] = {}
         self._ways: dict[SaId, Way] = {}
@@ -144,7 +146,8 @@ class Book:
         self._users[gone.reqid] -= 1
         if not self._users[gone.reqid]:
             del self._users[gone.reqid], self._reqids[gone.selectors]
-            self._free.append(gone.reqid)
+            if gone.reqid not in self._reserved:
+                self._free.append(gone.reqid)
         return gone
 
     def is_replaced(self, child: ChildId) -> bool:
@@ -198,6 +201,10 @@ class Book:
                 freed.append(selector)
         return tuple(freed)
 
+    def blocked(self) -> tuple[Selector, ...]:
+        """What is thrown away while nothing protects it."""
+        return tuple(self._blocked)
+
     def goal(self, sa: SaId, selectors: Iterable[Selector] = ()) -> Holding:
         """What should be in the kernel for an IKE SA: its SAs, and the policies of its selectors and of these."""
         way = self._ways.get(sa)
@@ -227,17 +234,19 @@ class Book:
             yield _protecting(out, template)
         yield from (_protecting(key, Template(newest.reqid)) for key in inward)
 
+    def _unused(self) -> int:
+        """One that neither a Child SA has nor what an earlier process left: two sets of selectors never share one."""
+        while self._next in self._users or self._next in self._reserved:
+            self._next += 1
+        self._next += 1
+        return self._next - 1
+
     def _reqid_of(self, selectors: tuple[Selector, ...], known: int | None) -> int:
         if selectors in self._reqids:
             return self._reqids[selectors]
         reqid = known
         if reqid is None:
-            if self._free:
-                reqid = self._free.pop()
-            else:
-                reqid, self._next = self._next, self._next + 1
-        else:
-            self._next = max(self._next, reqid + 1)
+            reqid = self._free.pop() if self._free else self._unused()
         if reqid not in OUR_REQIDS:
             raise BookError("no reqid is left")
         self._reqids[selectors] = reqid

@@ -69,7 +69,6 @@ class XfrmPlane:
         self._news = news
         self._means = means
         self._ports = ports
-        self._book = Book()
         self._watch = Watch()
         self._leaving: dict[ChildId, Nanos] = {}
         self._stuck: dict[SaId, tuple[Nanos, dict[Selector, None]]] = {}
@@ -85,6 +84,7 @@ class XfrmPlane:
         self._orphans_due: Nanos | None = None
         self._left = adopt.Left.of(kernel.sas(), kernel.policies())
         self._policies.update(self._left.policies)
+        self._book = Book(seen.sa.reqid for seen in self._left.sas.values())
         self.acquired = 0
         """Packets that found a policy and no SA."""
 
@@ -218,6 +218,7 @@ class XfrmPlane:
     def remove_orphans(self) -> tuple[str, ...]:
         """What is ours and nobody adopted goes; one line for each."""
         wanted = {key for sa in self._sas for key in self._book.goal(sa).policies}
+        wanted |= self._book.goal(NOBODY, self._book.blocked()).policies.keys()
         orphans = {key: policy for key, policy in self._left.policies.items() if key not in wanted}
         lines = tuple(self._left.lines(orphans))
         for line in lines:

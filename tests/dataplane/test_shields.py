@@ -1,0 +1,56 @@
+"""What is thrown away while a tunnel is down: when a shield stands, and what the routing tables have of it."""
+
+from ipaddress import ip_address, ip_network
+
+from mobike.address import SaId
+from mobike.dataplane.inner_net import Change, InnerBlock, InnerNet, InnerRoute, OuterExemption
+from mobike.dataplane.shields import Raised, Shield, Shields
+from mobike.events import IkeSaDown, Role
+from mobike.selector import Traffic
+
+from .test_inner_net import GATEWAY, child_up, ike_sa_up, profile
+
+NET = ip_network("10.77.0.0/24")
+OFFICE = Shield("office", (Traffic(("0.0.0.0/0",), (str(NET), "10.78.0.0/24[tcp/80]")),), (GATEWAY,))
+
+
+def test_a_shield_stands_while_its_connection_is_wanted() -> None:
+    wanted: set[str] = set()
+    site = Shield("site", OFFICE.traffic, always=True)
+    shields = Shields([OFFICE, site, Shield("open", ())])
+    assert shields.look(wanted.__contains__) == [Raised(site, up=True)]
+    wanted |= {"office", "open"}
+    assert shields.look(wanted.__contains__) == [Raised(OFFICE, up=True)]
+    assert shields.look(wanted.__contains__) == [] and shields.any_up
+    wanted.clear()
+    assert shields.look(wanted.__contains__) == [Raised(OFFICE, up=False)]
+
+
+def test_what_leads_nowhere_is_there_before_the_tunnel_and_after_it() -> None:
+    net = InnerNet([profile()])
+    raised = net.shield(Raised(OFFICE, up=True))
+    blocks = [InnerBlock(NET), InnerBlock(ip_network("10.78.0.0/24"))]
+    assert raised == [Change(block, wanted=True) for block in blocks]
+    route = InnerRoute(NET, ip_address("10.99.0.5"))
+    changes = net.handle([ike_sa_up(1, Role.INITIATOR), child_up(1, 1, str(NET))])
+    assert Change(route, wanted=True) in changes
+    changes = net.handle([IkeSaDown(SaId(1), "gone")])
+    assert Change(route, wanted=False) in changes
+    assert not any(isinstance(change.fact, InnerBlock) for change in changes)
+    assert net.shield(Raised(OFFICE, up=False)) == [Change(block, wanted=False) for block in reversed(blocks)]
+    assert net.everything() == []
+
+
+def test_what_a_shield_covers_leaves_the_way_to_the_gateway_open() -> None:
+    everything = Shield("office", (Traffic(("0.0.0.0/0",), ("0.0.0.0/0",)),), (GATEWAY,))
+    net = InnerNet([profile()])
+    assert net.shield(Raised(everything, up=True)) == [
+        Change(OuterExemption(GATEWAY), wanted=True),
+        Change(InnerBlock(ip_network("0.0.0.0/0")), wanted=True),
+    ], "and before there is no other way"
+    net.handle([ike_sa_up(1, Role.INITIATOR, ()), child_up(1, 1, "0.0.0.0/0"), IkeSaDown(SaId(1), "gone")])
+    assert net.everything(but_shields=True) == [], "they outlive a process that hands over"
+    assert [change.fact for change in net.everything()] == [
+        InnerBlock(ip_network("0.0.0.0/0")),
+        OuterExemption(GATEWAY),
+    ]
