@@ -20,7 +20,8 @@ MEMORY = "2G"
 
 NEEDED = (
     "xfrm_user esp4 esp6 gcm cbc ctr authenc echainiv seqiv hmac sha1_generic sha256_generic sha512_generic "
-    "chacha20poly1305 veth dummy tun sch_netem nf_conntrack_netlink iptable_nat ip6table_nat xt_MASQUERADE"
+    "chacha20poly1305 veth dummy tun sch_netem nf_conntrack_netlink iptable_nat ip6table_nat "
+    "iptable_raw ip6table_raw xt_MASQUERADE"
 )
 
 INSIDE = "MOBIKE_LAB"

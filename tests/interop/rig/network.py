@@ -224,6 +224,9 @@ class Rig:
         self, ns: Namespace, src: str | None = None, dst: str | None = None, *, udp_port: int | None = None
     ) -> None:
         """A black hole in `ns`: what comes from `src` to `dst` (addresses or nets) vanishes, before any NAT."""
+        if os.environ.get(INSIDE):
+            self._drop_by_iptables(ns, src, dst, udp_port)
+            return
         sides = ((src, "saddr"), (dst, "daddr"))
         match = " ".join(f"{_family(address)} {side} {address}" for address, side in sides if address)
         match += f" udp dport {udp_port}" if udp_port is not None else ""
@@ -263,6 +266,10 @@ class Rig:
 
     def heal(self, ns: Namespace) -> None:
         """Close every black hole of `ns`."""
+        if os.environ.get(INSIDE):
+            for tables in ("iptables-legacy", "ip6tables-legacy"):
+                self.run(ns, [tables, "-t", "raw", "-F"])
+            return
         _nft(ns, "add table inet hole\ndelete table inet hole")
 
     def flush_nat(self) -> None:
@@ -357,6 +364,14 @@ class Rig:
             rule = [tables, "-t", "nat", "-A", "POSTROUTING", "-s", net]
             self.run(self.router, [*rule, "-p", "udp", "-j", "MASQUERADE", "--to-ports", ports])
             self.run(self.router, [*rule, "-j", "MASQUERADE"])
+
+    def _drop_by_iptables(self, ns: Namespace, src: str | None, dst: str | None, udp_port: int | None) -> None:
+        version = next((ip_interface(each).version for each in (src, dst) if each), 4)
+        match = [word for flag, each in (("-s", src), ("-d", dst)) if each for word in (flag, each)]
+        match += [] if udp_port is None else ["-p", "udp", "--dport", str(udp_port)]
+        for chain in ("PREROUTING", "OUTPUT"):
+            tables = "iptables-legacy" if version == 4 else "ip6tables-legacy"
+            self.run(ns, [tables, "-t", "raw", "-A", chain, *match, "-j", "DROP"])
 
     def _nets(self, cable: Cable) -> list[str]:
         return [str((cable.host if version == 4 else cable.host6).network) for version in self._families]

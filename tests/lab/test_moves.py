@@ -1,0 +1,68 @@
+"""Every kind of move of a tunnel that the kernel carries, under a thousand datagrams a second each way.
+
+After each, both kernels hold exactly what they should, and what was lost lies in one row of numbers: once the first
+datagram came by the new way, none is lost any more. How many that are is for `benches.moves`, on a quiet machine.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.interop.rig import Charon, Mobike, requires_rig, requires_strongswan
+from tests.lab.esp_capture import captured, never_went_back
+from tests.lab.journeys import FAMILIES, NAT, PLAIN, Kind, Leg, Route, journey
+
+pytestmark = [
+    pytest.mark.interop,
+    pytest.mark.kernel_ipsec,
+    pytest.mark.timeout(600),
+    requires_rig,
+    requires_strongswan,
+]
+
+SHORT = (
+    pytest.param(PLAIN, Mobike, Mobike, id="plain, both ours"),
+    pytest.param(NAT, Charon, Mobike, id="NAT, our gateway"),
+)
+LONG = (
+    pytest.param(NAT, Mobike, Mobike, id="NAT, both ours"),
+    pytest.param(FAMILIES, Mobike, Mobike, id="families, both ours"),
+    pytest.param(PLAIN, Mobike, Charon, id="plain, our client"),
+    pytest.param(NAT, Mobike, Charon, id="NAT, our client"),
+    pytest.param(FAMILIES, Mobike, Charon, id="families, our client"),
+    pytest.param(PLAIN, Charon, Mobike, id="plain, our gateway"),
+)
+
+
+@pytest.mark.parametrize(("route", "client", "gateway"), SHORT)
+def test_a_tunnel_moves_and_loses_only_what_it_must(tmp_path: Path, route: Route, client: Kind, gateway: Kind) -> None:
+    _travel(tmp_path, route, client, gateway)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(("route", "client", "gateway"), LONG)
+def test_more_tunnels_move_and_lose_only_what_they_must(
+    tmp_path: Path, route: Route, client: Kind, gateway: Kind
+) -> None:
+    _travel(tmp_path, route, client, gateway)
+
+
+def _travel(folder: Path, route: Route, client: Kind, gateway: Kind) -> None:
+    with journey(folder, route, client, gateway) as trip:
+        with captured(trip.rig, folder / "esp.pcap") as pcap:
+            for move in route.moves:
+                if trip.seeks_the_best or not move.silent:
+                    _judge(trip.make(move), ours=client is gateway is Mobike)
+        assert never_went_back(pcap)
+        trip.end()
+
+
+def _judge(leg: Leg, *, ours: bool) -> None:
+    for way, each in (("from", leg.out), ("to", leg.back)):
+        told = f"{leg.move.name}: {len(each.lost)} of {each.sent} lost {way} the client, silence {each.silence:.3f} s"
+        print(told)
+        assert each.gaps <= 1, f"{told}: {each.lost}"
+        if ours and leg.move.made_first:
+            assert not each.lost, told
