@@ -114,6 +114,14 @@ bench-decisions: $(STAMP)  ## the control plane alone: 100,000 SAs lose an addre
 bench-xfrm: $(STAMP)  ## the kernel's data plane in bulk; ARGS=--lab with real SAs
 	@$(BIN)/python -m benches.xfrm $(ARGS)
 
+.PHONY: bench-moves
+bench-moves: system-packages $(STAMP)  ## packets lost in each kind of move in the kernel, ours beside strongSwan; ARGS=--page
+	@$(BIN)/python -m benches.moves $(ARGS)
+
+.PHONY: lab
+lab: system-packages $(STAMP)  ## every test in a kernel with IPsec, those that `make test` leaves out too
+	@$(BIN)/pytest tests/lab tests/dataplane/xfrm -m kernel_ipsec $(ARGS)
+
 .PHONY: bench-recovery
 bench-recovery: $(STAMP)  ## time to recover and packets sent in the shipped scenarios; writes benches/results/recovery.md
 	@$(BIN)/python -m benches.recovery $(ARGS)

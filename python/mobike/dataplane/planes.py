@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from mobike.address import ChildId, Nanos
-from mobike.commands import Command, PlaneWord
+from mobike.commands import Command, Move, PlaneWord
 from mobike.dataplane.operations import ChildOrder, MoveSa, Operation
 from mobike.events import PlaneEvent, SaMoved
 
@@ -27,6 +27,10 @@ class DataPlane(Protocol):
     def carry(self, orders: Sequence[ChildOrder]) -> None:
         """Take Child SAs in and out, in this order. Only a plane outside of the core is asked. When this returns, what
         was to go is gone."""
+        ...
+
+    def foresee(self, moves: Sequence[Move]) -> None:
+        """These are about to be asked of peers: take what they send over the new path, too, from now on."""
         ...
 
     def apply(self, operations: Sequence[Operation]) -> None:
@@ -61,6 +65,12 @@ class DataPlane(Protocol):
     def close(self, *, keep: bool) -> None:
         """No more turns. `keep`: another process goes on with what is carried."""
         ...
+
+
+def foreseen(commands: Sequence[Command], operations: Sequence[Operation]) -> list[Move]:
+    """The moves that traffic follows only when the peer has answered."""
+    at_once = {operation.sa for operation in operations}
+    return [each for each in commands if isinstance(each, Move) and each.sa not in at_once]
 
 
 class CorePlane(Protocol):
@@ -100,6 +110,9 @@ class InCore:
 
     def remove_orphans(self) -> Sequence[str]:
         return ()
+
+    def foresee(self, moves: Sequence[Move]) -> None:
+        """An SA is found by its SPI alone there: whatever path a packet came by."""
 
 
 class UserspacePlane(InCore):

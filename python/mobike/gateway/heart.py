@@ -14,7 +14,7 @@ from mobike.auth import Doorkeeper
 from mobike.commands import ChildRemoved, Command
 from mobike.dataplane.last_words import LastWords
 from mobike.dataplane.operations import ChildOrder, Operation, RemoveChild
-from mobike.dataplane.planes import DataPlane
+from mobike.dataplane.planes import DataPlane, foreseen
 from mobike.events import Event, LinkEvent, OperatorEvent, Question
 from mobike.fleet import Decided, Fleet
 
@@ -120,6 +120,9 @@ class Heart:
     def _decide(self, events: Sequence[Event], now: Nanos) -> None:
         faults = Faults()
         decided = self._fleet.handle(events, now)
+        with faults:
+            if moves := foreseen(decided.commands, decided.operations):
+                self._plane.foresee(moves)
         with faults:
             if decided.commands:
                 self._core.submit(decided.commands)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from mobike.address import ChildId, Nanos, SaId
-from mobike.commands import ChildInstalled, ChildRefused, Command, PlaneWord
+from mobike.commands import ChildInstalled, ChildRefused, Command, Move, PlaneWord
 from mobike.dataplane.operations import ChildOrder, InstallChild, Operation
 from mobike.events import PlaneEvent, PlaneRefused
 from mobike.sim.world import World
@@ -89,6 +89,9 @@ class SimPlane:
         else:
             self.asked.pop(order.spi_in, None)
             self._words.append(ChildInstalled(order.child))
+
+    def foresee(self, moves: Sequence[Move]) -> None:
+        """An SA is found by its SPI alone here."""
 
     def apply(self, operations: Sequence[Operation]) -> None:
         if not operations:

@@ -16,6 +16,8 @@ from mobike.dataplane.xfrm.answers import AnswersLostError, Done, Refusal
 from mobike.dataplane.xfrm.plan import Holding
 from mobike.dataplane.xfrm.selectors import Selector
 from mobike.dataplane.xfrm.state import (
+    BOUNDED,
+    MOST_CALM_PACKETS,
     SEQUENCE_JUMP,
     Action,
     Counters,
@@ -30,6 +32,8 @@ from mobike.dataplane.xfrm.state import (
 from mobike.dataplane.xfrm.steps import (
     AddSa,
     Advance,
+    Bound,
+    Calm,
     DropPolicy,
     DropSa,
     Migrate,
@@ -67,6 +71,8 @@ class ModelKernel:
     policies_by_key: dict[PolicyKey, Policy] = field(default_factory=dict)
     used: set[tuple[SaName, int]] = field(default_factory=set)
     taken: dict[SaName, int] = field(default_factory=dict)
+    counted: dict[SaName, int] = field(default_factory=dict)
+    """Packets that came in, of those that were read."""
     went_clear: list[Selector] = field(default_factory=list)
     watched: tuple[Selector, ...] = ()
     """Selectors that packets are sent for after each step."""
@@ -93,12 +99,18 @@ class ModelKernel:
             if self.steps_done in self.faults:
                 self.faults.discard(self.steps_done)
                 raise ArithmeticError("as the test wants it")
-            error = self.refuse.get(self.steps_done, 0) or self._do(step, keys, done)
+            error = self._refused(step, steps[:place]) or self._do(step, keys, done)
             self.steps_done += 1
             if error:
                 done.refusals[place] = Refusal(error, "as the test wants it" if error else "")
             self._packets()
         return done
+
+    def _refused(self, step: Step, before: Sequence[Step]) -> int:
+        """XFRM_MSG_NEWAE takes no memory: what was copied just now can be advanced."""
+        copied = {each.name for each in before if isinstance(each, Migrate)}
+        sure = isinstance(step, Advance) and step.name in copied
+        return 0 if sure else self.refuse.get(self.steps_done, 0)
 
     def look(self, wanted: Sequence[tuple[SaName, Sa]]) -> dict[SaName, SaSeen]:
         there = {seen.sa.key: seen for seen in self.sas()}
@@ -151,11 +163,11 @@ class ModelKernel:
         assert (held.key, held.sent) not in self.used, f"{held.key} sends number {held.sent} twice"
         self.used.add((held.key, held.sent))
 
-    def _insert(self, sa: Sa, name: SaName, sent: int) -> int:
+    def _insert(self, sa: Sa, name: SaName, sent: int, packets_in: int = 0) -> int:
         if sa.key in self.sas_by_key:
             return errno.EEXIST
         self.sas_by_key[sa.key] = Held(
-            sa, name, sent, since=1 + max((h.since for h in self.sas_by_key.values()), default=0)
+            sa, name, sent, 1 + max((h.since for h in self.sas_by_key.values()), default=0), packets_in
         )
         return 0
 
@@ -174,16 +186,33 @@ class ModelKernel:
             case Restore(name, sa):
                 if name not in self.taken:
                     return errno.ENOKEY
-                return self._insert(sa, name, self.taken.pop(name) + (0 if name.inbound else SEQUENCE_JUMP))
+                sent = self.taken.pop(name) + (0 if name.inbound else SEQUENCE_JUMP)
+                return self._insert(sa, name, sent, self.counted.pop(name, 0))
             case Advance(name, sa):
                 if (held := self.sas_by_key.get(sa.key)) is None or name not in self.taken:
                     return errno.ESRCH
                 held.sent = self.taken.pop(name) + SEQUENCE_JUMP
                 return 0
+            case Calm(name, sa):
+                return self._calm(name, sa)
+            case Bound(_, sa):
+                return self._bound(sa)
             case MigrateState(name, was, sa) | Migrate(name, was, sa):
                 return self._migrate(was, sa, exact=isinstance(step, MigrateState))
             case Retune(name, sa) | Take(name, sa) | Read(name, sa) | DropSa(name, sa):
                 return self._with_one(step, name, sa, done)
+
+    def _calm(self, name: SaName, sa: Sa) -> int:
+        if (held := self.sas_by_key.get(sa.key)) is None:
+            return errno.ESRCH
+        before, self.taken[name] = self.taken[name], held.sent
+        return errno.EBUSY if held.sent - before > MOST_CALM_PACKETS else 0
+
+    def _bound(self, sa: Sa) -> int:
+        if (held := self.sas_by_key.get(sa.key)) is None:
+            return errno.ESRCH
+        held.sa = replace(sa, volumes=BOUNDED)
+        return 0
 
     def _with_one(self, step: Step, name: SaName, sa: Sa, done: Done) -> int:
         held = self.sas_by_key.get(sa.key)
@@ -195,7 +224,8 @@ class ModelKernel:
             held.sa = sa
         if isinstance(step, Take | Read):
             self.taken[name] = held.sent
-            done.seen[name] = SaSeen(held.sa, Counters(held.sent), 0, 0, 0)
+            self.counted[name] = held.packets_in
+            done.seen[name] = SaSeen(held.sa, Counters(held.sent), held.packets_in, 0, 0)
         if isinstance(step, Take):
             self._late(held)
             self._packets()
@@ -216,7 +246,7 @@ class ModelKernel:
             self._late(held)
             self._packets()
         self.sas_by_key.pop(was.key)
-        self._insert(replace(sa, volumes=was.volumes), held.key, copied)
+        self._insert(replace(sa, volumes=was.volumes), held.key, copied, held.packets_in)
         return 0
 
     def _late(self, held: Held) -> None:

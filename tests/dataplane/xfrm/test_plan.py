@@ -74,15 +74,15 @@ def protected(holding: Holding) -> set[Selector]:
     return {key.selector for key in holding.policies if key.direction is Dir.OUT}
 
 
-@given(have=holdings(), want=holdings(), means=st.sampled_from(EVERY_MEANS))
+@given(have=holdings(), want=holdings(), means=st.sampled_from(EVERY_MEANS), swift=st.booleans())
 @settings(max_examples=300, deadline=None)
 def test_any_state_leads_to_any_other_without_a_packet_in_the_clear_or_a_number_twice(
-    have: Holding, want: Holding, means: Means
+    have: Holding, want: Holding, means: Means, swift: bool
 ) -> None:
     kernel = ModelKernel.holding(have)
     kernel.watched = SELECTORS
     safe = protected(have) & protected(want)
-    for wave in plan(have, want, means):
+    for wave in plan(have, want, means, swift=swift):
         assert not kernel.run(wave, KEYS).refusals
     assert kernel.now_holding() == want
     assert not safe & set(kernel.went_clear), "after every step, packets of all selectors were sent"
@@ -95,7 +95,7 @@ def test_whatever_a_crash_leaves_behind_leads_to_the_goal_as_well(
     have: Holding, want: Holding, means: Means, data: st.DataObject
 ) -> None:
     kernel = ModelKernel.holding(have)
-    waves = plan(have, want, means)
+    waves = plan(have, want, means, swift=data.draw(st.booleans()))
     steps = [step for wave in waves for step in wave]
     kernel.run(steps[: data.draw(st.integers(0, len(steps)))], KEYS)
     kernel.watched = SELECTORS

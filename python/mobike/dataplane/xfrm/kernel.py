@@ -7,17 +7,32 @@ longer than that. Octets that keys were in are overwritten at once.
 import errno
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Final
 
-from mobike.dataplane.operations import SealedKeys
+from mobike.dataplane.operations import SealedKeys, Volumes
 from mobike.dataplane.xfrm import uapi
 from mobike.dataplane.xfrm.answers import AnswersLostError, Done, KernelUnusableError, Refusal, plain
 from mobike.dataplane.xfrm.read import Answer, Message, answer_of, keys_of, messages, policy_of, sa_of
-from mobike.dataplane.xfrm.state import SEQUENCE_JUMP, Counters, PolicySeen, Sa, SaName, SaSeen
+from mobike.dataplane.xfrm.state import (
+    BOUND_JUMP,
+    BOUND_OCTETS,
+    BOUND_PACKETS,
+    MOST_CALM_OCTETS,
+    MOST_CALM_PACKETS,
+    SEQUENCE_JUMP,
+    Counters,
+    PolicySeen,
+    Sa,
+    SaName,
+    SaSeen,
+)
 from mobike.dataplane.xfrm.steps import (
     AddSa,
     Advance,
+    Bound,
+    Calm,
     DropPolicy,
     DropSa,
     Migrate,
@@ -132,6 +147,10 @@ class Kernel:
                 self._restore(batch, name, sa, done)
             case Read(_, sa):
                 batch.get_sa(sa)
+            case Calm(_, sa):
+                batch.get_sa(sa)
+            case Bound(name, sa):
+                self._bound(batch, name, sa, done)
             case Advance(name, sa):
                 self._advance(batch, name, sa, done)
             case DropSa(_, sa):
@@ -150,12 +169,22 @@ class Kernel:
         if counters is None:
             done.refusals[batch.owner] = Refusal(errno.EOVERFLOW, "")
         else:
-            batch.new_sa(sa, taken.write, counters)
+            batch.new_sa(sa, taken.write, counters, carried=taken.seen)
         taken.wipe()
+
+    def _bound(self, batch: Batch, name: SaName, sa: Sa, done: Done) -> None:
+        taken = self._taken.get(name)
+        if taken is None:
+            done.refusals[batch.owner] = Refusal(errno.ENOKEY, "")
+            return
+        taken.jump = BOUND_JUMP
+        seen = taken.seen
+        limits = Volumes(hard_bytes=seen.octets + BOUND_OCTETS, hard_packets=seen.packets + BOUND_PACKETS)
+        batch.update_sa(replace(sa, volumes=limits))
 
     def _advance(self, batch: Batch, name: SaName, sa: Sa, done: Done) -> None:
         taken = self._taken.pop(name, None)
-        counters = None if taken is None else _ahead(taken.counters, sa)
+        counters = None if taken is None else _ahead(taken.counters, sa, taken.jump)
         if counters is None:
             done.refusals[batch.owner] = Refusal(errno.EOVERFLOW, "")
         else:
@@ -165,6 +194,8 @@ class Kernel:
         for owner, message in self._answers(batch):
             if message.kind == Msg.NEWSA:
                 self._take(steps[owner], message, done)
+                if isinstance(step := steps[owner], Calm) and not self._is_calm(step.name, done):
+                    done.refusals[owner] = Refusal(errno.EBUSY, "")
             elif message.kind == uapi.NLMSG_ERROR:
                 answer = answer_of(message)
                 if answer.error:
@@ -185,13 +216,25 @@ class Kernel:
 
     def _take(self, step: Step, message: Message, done: Done) -> None:
         seen = sa_of(message.body)
-        if seen is None or not isinstance(step, Take | Read):
+        if seen is None or not isinstance(step, Take | Read | Calm):
             return
         done.seen[step.name] = seen
-        if isinstance(step, Read) and step.name.inbound:
+        if isinstance(step, Calm):
             return
-        keys = keys_of(message.body) if isinstance(step, Take) else (b"", b"")
-        self._taken[step.name] = _Taken(seen.counters, bytearray(keys[0]), bytearray(keys[1]))
+        with_keys = isinstance(step, Take) or step.keys
+        if step.name.inbound and not with_keys:
+            return
+        keys = keys_of(message.body) if with_keys else (b"", b"")
+        self._taken[step.name] = _Taken(seen, bytearray(keys[0]), bytearray(keys[1]))
+
+    def _is_calm(self, name: SaName, done: Done) -> bool:
+        """Was little sent since it was read? Then it counts as read now."""
+        now, taken = done.seen.get(name), self._taken.get(name)
+        if now is None or taken is None:
+            return False
+        packets, octets = now.packets - taken.seen.packets, now.octets - taken.seen.octets
+        taken.seen, taken.counters = now, now.counters
+        return packets <= MOST_CALM_PACKETS and octets <= MOST_CALM_OCTETS
 
     def _dump(self, what: Msg) -> Iterator[Message]:
         batch = self._batch()
@@ -257,10 +300,12 @@ class Kernel:
 class _Taken:
     """The keys and counters of an SA between two messages."""
 
-    __slots__ = ("_encryption", "_integrity", "counters")
+    __slots__ = ("_encryption", "_integrity", "counters", "jump", "seen")
 
-    def __init__(self, counters: Counters, encryption: bytearray, integrity: bytearray) -> None:
-        self.counters = counters
+    def __init__(self, seen: SaSeen, encryption: bytearray, integrity: bytearray) -> None:
+        self.seen = seen
+        self.counters = seen.counters
+        self.jump = SEQUENCE_JUMP
         self._encryption = encryption
         self._integrity = integrity
 
@@ -310,11 +355,11 @@ def _writer(keys: SealedKeys, *, inbound: bool) -> Keys:
     return write
 
 
-def _ahead(counters: Counters, sa: Sa) -> Counters | None:
+def _ahead(counters: Counters, sa: Sa, jump: int = SEQUENCE_JUMP) -> Counters | None:
     """The counters to go on with; None: there are no more sequence numbers."""
     if sa.inbound:
         return counters
     try:
-        return with_sent(counters, SEQUENCE_JUMP, esn=sa.suite.esn)
+        return with_sent(counters, jump, esn=sa.suite.esn)
     except ValueError:
         return None

@@ -8,15 +8,17 @@ policies stay and block, and the engine is told to make another.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
-from errno import EEXIST, ENOENT, ESRCH
+from errno import EBUSY, EEXIST, ENOENT, ESRCH
 from typing import Final
 
 from mobike.dataplane.xfrm.answers import Refusal
 from mobike.dataplane.xfrm.plan import Holding, Means, NoWayError, Wave, plan
-from mobike.dataplane.xfrm.state import Policy, PolicyKey, Sa, SaName
+from mobike.dataplane.xfrm.state import BOUNDED, Policy, PolicyKey, Sa, SaName
 from mobike.dataplane.xfrm.steps import (
     AddSa,
     Advance,
+    Bound,
+    Calm,
     DropPolicy,
     DropSa,
     Migrate,
@@ -56,6 +58,8 @@ class Strand:
     tries: int = 0
     ended: Ended | None = None
     backing: bool = False
+    swift: bool = True
+    """Nothing need block: little is sent, as far as is known."""
     lost: dict[int, str] = field(default_factory=dict)
     """By Child SA: why it cannot be carried any longer."""
     why: str = ""
@@ -90,7 +94,8 @@ class Strand:
         serious = [
             (step, why)
             for place, why in refusals.items()
-            if not _done_already(step := wave[place], why) and not (isinstance(step, Read) and step.name in unmoved)
+            if not _done_already(step := wave[place], why)
+            and not (isinstance(step, Read | Advance | Retune) and step.name in unmoved)
         ]
         if serious:
             self._mend(serious)
@@ -124,6 +129,10 @@ class Strand:
         match step:
             case AddSa(name, _):
                 self.lost[name.child] = f"the kernel does not take its SA: {why}"
+            case Calm(_, _) if why.error == EBUSY:
+                self.swift = False
+            case Bound(name, _) | Calm(name, _):
+                self.lost[name.child] = f"its SA could not be carried along: {why}"
             case Restore(name, _) | Take(name, _) | Retune(name, _) | Advance(name, _) | Read(name, _):
                 self.lost[name.child] = f"its SA could not be carried along: {why}"
             case MigrateState(name, _, _):
@@ -165,7 +174,7 @@ def _go(strand: Strand) -> None:
         strand.want = _without_children(strand.want, strand.lost)
         strand.before = _without_children(strand.before, strand.lost)
         try:
-            strand.waves = plan(strand.have, strand.want, strand.means)
+            strand.waves = plan(strand.have, strand.want, strand.means, swift=strand.swift)
         except NoWayError as error:
             strand.lost[error.name.child] = str(error)
             continue
@@ -182,7 +191,7 @@ def after(have: Holding, wave: Sequence[Step], refusals: Mapping[int, Refusal]) 
     unmoved = _unmoved(wave, refusals)
     for place, step in enumerate(wave):
         refusal = refusals.get(place)
-        if isinstance(step, Read) and step.name in unmoved:
+        if isinstance(step, Read | Advance | Retune) and step.name in unmoved:
             continue
         if refusal is None or _done_already(step, refusal):
             _take_effect(step, sas, policies, doubtful)
@@ -231,5 +240,7 @@ def _take_effect(step: Step, sas: dict[SaName, Sa], policies: dict[PolicyKey, Po
             policies[policy.key] = policy
         case DropPolicy(key):
             policies.pop(key, None)
-        case Read():
+        case Bound(name, sa):
+            sas[name] = replace(sa, volumes=BOUNDED)
+        case Read() | Calm():
             pass

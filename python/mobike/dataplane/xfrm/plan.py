@@ -10,15 +10,18 @@ between two steps, packets included:
 How an SA moves is the best that the kernel can do (`Means`). Ports alone need nothing of it: XFRM_MSG_UPDSA takes them.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import Flag, auto
 from typing import TypeAlias
 
-from mobike.dataplane.xfrm.state import Action, Policy, PolicyKey, Sa, SaName, priority_of
+from mobike.address import Ip
+from mobike.dataplane.xfrm.state import BOUNDED, Action, Policy, PolicyKey, Sa, SaName, priority_of
 from mobike.dataplane.xfrm.steps import (
     AddSa,
     Advance,
+    Bound,
+    Calm,
     DropPolicy,
     DropSa,
     Migrate,
@@ -65,15 +68,48 @@ class NoWayError(Exception):
         self.name = name
 
 
-def plan(have: Holding, want: Holding, means: Means) -> list[Wave]:
-    """The waves that lead from one to the other. NoWayError: none does."""
+def plan(have: Holding, want: Holding, means: Means, *, swift: bool = False) -> list[Wave]:
+    """The waves that lead from one to the other. NoWayError: none does. `swift`: nothing blocks, where that can be."""
     moves = _moves(have, want, means)
+    if swift and _is_swift(have, moves):
+        return _swiftly(have, want, moves)
     blocked = tuple(_blocks(have, moves))
     first = (*_early(have, want), *_broken(have, want), *_additions(have, want), *_away(moves))
     advanced = tuple(Advance(move.name, move.sa) for move in moves if move.to_advance)
     second = (*_back(moves), *_outbound(have, want, moves))
     third = (*_limits(moves), *_removals(have, want))
     return [wave for wave in (blocked, first, advanced, second, third) if wave]
+
+
+def _is_swift(have: Holding, moves: "list[_Move]") -> bool:
+    """Are there copies that only the new policy will send over, once they are right?"""
+    leaving = [move for move in moves if move.leaves]
+    ends = {_ends(move.was) for move in leaving}.isdisjoint(_ends(move.sa) for move in leaving)
+    return (
+        bool(leaving)
+        and ends
+        and not have.doubtful
+        and all(move.by is Means.MIGRATE for move in leaving)
+        and not any(_sends_over(policy, {_ends(move.sa) for move in leaving}) for policy in have.policies.values())
+    )
+
+
+def _swiftly(have: Holding, want: Holding, moves: "list[_Move]") -> list[Wave]:
+    """What sends goes on until its copy is there, with a counter ahead of all that the old one may have sent: that is
+    limited first. It goes by one send, so that next to nothing is sent meanwhile. In that send the policy follows
+    unasked: XFRM_MSG_NEWAE is only refused for an SA that is not there, and then nothing is sent over it either."""
+    leaving = [move for move in moves if move.leaves]
+    rest = [move for move in moves if not move.leaves]
+    reads = tuple(Read(move.name, move.was) for move in leaving)
+    looks = tuple(Calm(move.name, move.was) for move in leaving)
+    change: list[Step] = [*_early(have, want), *_additions(have, want), *_away(rest)]
+    change += [Bound(move.name, move.was) for move in leaving]
+    for move in leaving:
+        bounded = replace(move.was, volumes=BOUNDED)
+        change += [Migrate(move.name, bounded, move.sa), Advance(move.name, move.sa), Retune(move.name, move.sa)]
+    change += _outbound(have, want, [])
+    after = (*_back(rest), *_limits(rest), *_removals(have, want))
+    return [wave for wave in (reads, looks, tuple(change), after) if wave]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,14 +177,20 @@ def _behind(have: Holding, moves: list[_Move]) -> list[Policy]:
         return []
     both = [sa for move in moves if move.leaves for sa in (move.was, move.sa)]
     both += [have.sas[name] for name in have.doubtful]
-    ends = {(sa.reqid, sa.source, sa.destination) for sa in both}
-    return [
-        policy
-        for policy in have.policies.values()
-        if policy.key.direction is Dir.OUT
-        and policy.template is not None
-        and (policy.template.reqid, policy.template.source, policy.template.destination) in ends
-    ]
+    ends = {_ends(sa) for sa in both}
+    return [policy for policy in have.policies.values() if _sends_over(policy, ends)]
+
+
+def _ends(sa: Sa) -> tuple[int, Ip, Ip]:
+    """What a policy names of an SA."""
+    return sa.reqid, sa.source, sa.destination
+
+
+def _sends_over(policy: Policy, ends: Collection[tuple[int, Ip | None, Ip | None]]) -> bool:
+    template = policy.template
+    if policy.key.direction is not Dir.OUT or template is None:
+        return False
+    return (template.reqid, template.source, template.destination) in ends
 
 
 def _early(have: Holding, want: Holding) -> Iterator[Step]:

@@ -8,10 +8,11 @@ from typing import Final, Protocol, Self
 
 import structlog
 
-from mobike.address import ChildId, Endpoint, Nanos, Path, SaId, Transport
-from mobike.commands import ChildInstalled, ChildRefused, ChildSpent, ChildWorn, PeerMapped, PlaneWord
+from mobike.address import ChildId, Endpoint, Ip, Nanos, Path, SaId, Transport
+from mobike.commands import ChildInstalled, ChildRefused, ChildSpent, ChildWorn, Move, PeerMapped, PlaneWord
 from mobike.dataplane.operations import ChildOrder, InstallChild, MoveSa, Operation, Park, RemoveChild, SealedKeys
 from mobike.dataplane.xfrm import adopt
+from mobike.dataplane.xfrm.ahead import Seconds, copies_of
 from mobike.dataplane.xfrm.answers import AnswersLostError, Carries, KernelUnusableError
 from mobike.dataplane.xfrm.book import NO_PATH_IN_TCP, Book, BookError, Sending, Way, overlapping
 from mobike.dataplane.xfrm.clash import clashes, newcomers
@@ -70,6 +71,7 @@ class XfrmPlane:
         self._means = means
         self._ports = ports
         self._watch = Watch()
+        self._seconds = Seconds(kernel)
         self._leaving: dict[ChildId, Nanos] = {}
         self._stuck: dict[SaId, tuple[Nanos, dict[Selector, None]]] = {}
         self._worn: set[ChildId] = set()
@@ -111,7 +113,7 @@ class XfrmPlane:
             steps = adopt.removals(
                 {name: sa for sas in self._sas.values() for name, sa in sas.items()}, self._left, self._policies
             )
-            self._kernel.run(steps, {})
+            self._kernel.run(self._seconds.removals() + steps, {})
         self._keys.clear()
         self._news.close()
         if isinstance(self._kernel, Kernel):
@@ -126,6 +128,7 @@ class XfrmPlane:
             self._orphans_due = Nanos(now + ORPHANS_AFTER)
         elif now >= self._orphans_due:
             self.remove_orphans()
+        self._seconds.wake(now)
         self._let_go([child for child, at in self._leaving.items() if at <= now])
         again = {sa: Touched(changed=True, selectors=each) for sa, (at, each) in self._stuck.items() if at <= now}
         self._settle(again)
@@ -139,7 +142,7 @@ class XfrmPlane:
             self._look(list(due))
 
     def poll_deadline(self) -> Nanos | None:
-        waits = [self._watch.next_due(), min(self._leaving.values(), default=None)]
+        waits = [self._watch.next_due(), self._seconds.next_due(), min(self._leaving.values(), default=None)]
         waits += [at for at, _ in self._stuck.values()]
         if self._left and self._orphans_due is not None:
             waits.append(self._orphans_due)
@@ -159,6 +162,18 @@ class XfrmPlane:
                 self._words.append(ChildRefused(order.child, _fault_of_ours(fault)))
         self._settle({sa: each for sa, each in touched.items() if each.changed})
 
+    def foresee(self, moves: Sequence[Move]) -> None:
+        """What peers send to the new address finds an SA there before they hear of it."""
+        wanted = {}
+        for move in moves:
+            way = self._book.way(move.sa)
+            if way is None or way.parked or Means.TAKE not in self._means or move.path.transport is Transport.TCP:
+                continue
+            if move.path.local.ip != way.path.local.ip:
+                held = self._sas.get(move.sa, {})
+                wanted[move.sa] = copies_of(held, self._ports.way(move.path, way.encap))
+        self._seconds.prepare(wanted, self._now)
+
     def apply(self, operations: Sequence[Operation]) -> None:
         """Moves, each answered by an event."""
         touched: dict[SaId, Touched] = {}
@@ -173,10 +188,28 @@ class XfrmPlane:
             elif old is None:
                 self._events.append(SaMoved(operation.sa, operation.path))
             else:
-                self._book.move(operation.sa, self._ports.way(operation.path, operation.encap))
+                way = self._ports.way(operation.path, operation.encap)
+                if way.path.local.ip != old.path.local.ip and self._answers(operation.sa):
+                    # Who asked for this sends to the old address until our answer is there.
+                    self._seconds.prepare({operation.sa: copies_of(self._sas.get(operation.sa, {}), way)}, self._now)
+                self._book.move(operation.sa, way)
+                self._arrive(operation.sa, way.path.local.ip)
                 each = touched.setdefault(operation.sa, Touched())
                 each.changed, each.move, each.old_way = True, operation, each.old_way or old
         self._settle(touched)
+
+    def _answers(self, sa: SaId) -> bool:
+        """Did the peer set up this IKE SA? Then it decides where it goes."""
+        children = self._book.children(sa)
+        return bool(children) and children[0].order.role is Role.RESPONDER and Means.TAKE in self._means
+
+    def _arrive(self, sa: SaId, here: Ip) -> None:
+        """SAs that are there already are those in use from now on."""
+        held = self._sas.get(sa, {})
+        for name, there in self._seconds.arrive(sa, here, held, self._now).items():
+            self._names.pop(held[name].key, None)
+            held[name] = there
+            self._names[there.key] = name
 
     def words(self) -> list[PlaneWord]:
         words, self._words = self._words, []
@@ -200,6 +233,12 @@ class XfrmPlane:
         for name, each in seen.items():
             way = "in" if name.inbound else "out"
             counted[f"packets_{way}"], counted[f"bytes_{way}"] = each.packets, each.octets
+        known = self._book.child(child)
+        elsewhere = (0, 0) if known is None else self._seconds.carried(known.sa, child)
+        counted["packets_in"], counted["bytes_in"] = (
+            counted["packets_in"] + elsewhere[0],
+            counted["bytes_in"] + elsewhere[1],
+        )
         return counted
 
     # --- what is thrown away while no tunnel is up ---
@@ -286,6 +325,7 @@ class XfrmPlane:
         self._leaving.pop(child, None)
         gone = self._book.remove(child)
         if gone is not None:
+            self._seconds.forget(gone.sa, child)
             touched.changed = True
             touched.selectors.update(dict.fromkeys(gone.selectors))
 
@@ -402,6 +442,7 @@ class XfrmPlane:
         else:
             if task.old_way is not None:
                 self._book.move(move.sa, task.old_way)
+                self._seconds.settle(move.sa)  # it may be in the way of what goes back there
             self._events.append(PlaneRefused(move.sa, task.strand.why or "the kernel did not take it"))
         for child in self._children_of(move.sa):
             self._watch.moved(child)

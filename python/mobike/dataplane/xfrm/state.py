@@ -30,11 +30,26 @@ SEQUENCE_JUMP: Final = 256
 """What a counter of sent packets is ahead after it was read: packets may have been on their way through the kernel.
 Less than the replay window that we ask for, so that what is late on the old path still comes in."""
 
+BOUND_PACKETS: Final = 256
+BOUND_OCTETS: Final = 256 * 512
+"""What an SA may still send while it moves and nothing blocks; of octets, because of packets that the kernel numbers in
+pieces, of half a kilobyte and more."""
+
+BOUND_JUMP: Final = 768
+"""More than those together, and less than the replay window."""
+
+MOST_CALM_PACKETS: Final = 16
+MOST_CALM_OCTETS: Final = 8192
+"""What may be sent between two looks, one right after the other, for the rest to be done in time."""
+
 REPLAY_WINDOW: Final = 1024
 """Packets: at ten thousand a second, those of a tenth of a second."""
 
 
 UNLIMITED: Final = Volumes()
+
+BOUNDED: Final = Volumes(hard_bytes=1, hard_packets=1)
+"""Stands for limits that hold while an SA moves: they follow from what it has sent."""
 
 
 @dataclass(frozen=True, slots=True)

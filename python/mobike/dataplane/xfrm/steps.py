@@ -62,11 +62,29 @@ class Read:
 
     name: SaName
     sa: Sa
+    keys: bool = False
+    """Keep its keys and counters for `Restore`, which makes a copy then."""
 
 
 @dataclass(frozen=True, slots=True)
 class Advance:
     """Let the counter of sent packets jump ahead of what `Read` saw."""
+
+    name: SaName
+    sa: Sa
+
+
+@dataclass(frozen=True, slots=True)
+class Calm:
+    """Read once more, and refused with EBUSY if much was sent since `Read`: then the next steps would come too late."""
+
+    name: SaName
+    sa: Sa
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """Little more may be sent over it than `Calm` saw: so its counter can be put ahead of whatever it sends still."""
 
     name: SaName
     sa: Sa
@@ -96,5 +114,5 @@ class DropPolicy:
     key: PolicyKey
 
 
-SaStep: TypeAlias = AddSa | Retune | MigrateState | Migrate | Take | Restore | Read | Advance | DropSa
+SaStep: TypeAlias = AddSa | Retune | MigrateState | Migrate | Take | Restore | Read | Advance | Calm | Bound | DropSa
 Step: TypeAlias = SaStep | PutPolicy | DropPolicy

@@ -156,6 +156,8 @@ REPLAY_ESN: Final = Struct("=6I")
 """words of the bitmap behind it, oseq, seq, oseq high, seq high, window"""
 MARK: Final = Struct("=II")
 """value, mask"""
+LIFETIME_CUR: Final = Struct("=4Q")
+"""octets, packets, added at, used at"""
 AEVENT_ID: Final = Struct("=16sIHBx16sII")
 """id of the SA, source, flags, reqid"""
 USER_MIGRATE: Final = Struct("=16s16s16s16sBBHIHH")
@@ -178,7 +180,7 @@ for _struct, _size in (
     (NLMSGHDR, 16), (NLATTR, 4), (SELECTOR, 56), (USERSA_INFO, 224), (USERSA_ID, 24), (USERPOLICY_INFO, 168),
     (USERPOLICY_ID, 64), (USER_TMPL, 64), (ENCAP_TMPL, 24), (ALGO, 68), (ALGO_SIZED, 72), (REPLAY_STATE, 12),
     (REPLAY_ESN, 24), (MARK, 8), (AEVENT_ID, 48), (USER_MIGRATE, 76), (MIGRATE_STATE, 132), (USER_ACQUIRE, 280),
-    (USER_EXPIRE, 232), (USER_MAPPING, 64), (USERSPI_INFO, 232),
+    (USER_EXPIRE, 232), (LIFETIME_CUR, 32), (USER_MAPPING, 64), (USERSPI_INFO, 232),
 ):  # fmt: skip
     if _struct.size != _size:
         raise AssertionError(f"{_struct.format} has {_struct.size} octets, and the kernel's has {_size}")

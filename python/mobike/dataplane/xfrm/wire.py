@@ -22,6 +22,7 @@ from mobike.dataplane.xfrm.state import (
     Policy,
     PolicyKey,
     Sa,
+    SaSeen,
     Template,
 )
 from mobike.dataplane.xfrm.suites import Suite
@@ -72,9 +73,13 @@ class Batch:
         (flags,) = _FLAGS.unpack_from(self.buffer, at)
         _FLAGS.pack_into(self.buffer, at, flags | uapi.NLM_F_ACK)
 
-    def new_sa(self, sa: Sa, keys: Keys, counters: Counters | None = None) -> None:
-        """XFRM_MSG_NEWSA."""
+    def new_sa(self, sa: Sa, keys: Keys, counters: Counters | None = None, *, carried: SaSeen | None = None) -> None:
+        """XFRM_MSG_NEWSA. `carried`: as this one was seen, packets and octets are counted on."""
         self._sa(Msg.NEWSA, sa, keys, counters)
+        if carried is not None:
+            life = uapi.LIFETIME_CUR.pack(carried.octets, carried.packets, carried.used_at, carried.used_at)
+            self.buffer += _attribute(Attr.LTIME_VAL, life)
+            _LENGTH.pack_into(self.buffer, self._last, len(self.buffer) - self._last)
 
     def update_sa(self, sa: Sa) -> None:
         """XFRM_MSG_UPDSA: of an SA in use the kernel takes ports and limits, and no keys."""
@@ -213,6 +218,7 @@ def with_sent(counters: Counters, jump: int, *, esn: bool) -> Counters:
 
 _TWELVE: Final = bytes(12)
 _FLAGS: Final = Struct("=H")
+_LENGTH: Final = Struct("=I")
 _FLAGS_AT: Final = 6
 """flags of `nlmsghdr`"""
 _ADDRESSES: Final = Struct("=16sIB3x16s")

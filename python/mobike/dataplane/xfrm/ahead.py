@@ -1,0 +1,168 @@
+"""Where IKE SAs receive besides the address in use: at the next one, before the peer hears of it, and at the last one,
+until what was on its way there has come in.
+
+A kernel finds the SA for a packet by its SPI and the address that it came to. So what comes to another address of ours
+finds none, and is lost. Where the old way still works nothing need be: a copy of each inbound SA receives at the new
+address first. Once traffic has moved, the copy is the SA, and the old one goes a little later.
+
+A copy knows what was received before it was made. Of what came to one address meanwhile the other does not know:
+somebody who records packets within these seconds could have each of them taken once more.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+import structlog
+
+from mobike.address import ChildId, Ip, Nanos, SaId
+from mobike.dataplane.xfrm.answers import AnswersLostError, Carries, KernelUnusableError
+from mobike.dataplane.xfrm.book import Way
+from mobike.dataplane.xfrm.state import Encap, Sa, SaName
+from mobike.dataplane.xfrm.steps import DropSa, Read, Restore, Step
+
+log = structlog.get_logger()
+
+EXPECTED: Final = 30_000_000_000
+"""Nanoseconds that a move may take until its copies go: longer than a peer is asked."""
+
+LATE: Final = 2_000_000_000
+"""Nanoseconds that the old address still receives: longer than packets are on their way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Second:
+    """An SA beside the one of this name."""
+
+    name: SaName
+    sa: Sa
+    until: Nanos
+    packets: int
+    octets: int
+    """When the two parted."""
+    late: bool = False
+    """Traffic has left it already."""
+
+
+class Seconds:
+    """All of them. At most one for each inbound SA."""
+
+    def __init__(self, kernel: Carries) -> None:
+        self._kernel = kernel
+        self._of: dict[SaId, dict[SaName, Second]] = {}
+        self._extra: dict[ChildId, tuple[int, int]] = {}
+        """Packets and octets that came in at those that are gone."""
+
+    def prepare(self, wanted: Mapping[SaId, Mapping[SaName, tuple[Sa, Sa]]], now: Nanos) -> None:
+        """Copy these: what is, and its copy. One that the kernel does not take is done without."""
+        pairs: list[tuple[SaId, SaName, Sa, Sa]] = []
+        for sa, copies in wanted.items():
+            there = {name: second.sa for name, second in self._of.get(sa, {}).items() if not second.late}
+            if there == {name: copy for name, (_, copy) in copies.items()}:
+                self._of[sa] = {name: replace(each, until=_after(now)) for name, each in self._of[sa].items()}
+                continue
+            self._drop(self._of.pop(sa, {}).values())
+            pairs += [(sa, name, was, copy) for name, (was, copy) in copies.items()]
+        if not pairs:
+            return
+        try:
+            seen = self._kernel.run([Read(name, was, keys=True) for _, name, was, _ in pairs], {}).seen
+            done = self._kernel.run([Restore(name, copy) for _, name, _, copy in pairs], {})
+        except (AnswersLostError, KernelUnusableError) as error:
+            log.warning("kernel.unanswered", why=str(error))
+            self._drop([Second(name, copy, now, 0, 0) for _, name, _, copy in pairs])
+            return
+        for place, (sa, name, _, copy) in enumerate(pairs):
+            if place in done.refusals or name not in seen:
+                log.info("kernel.no_copy", child=name.child, why=str(done.refusals.get(place, "it is gone")))
+                continue
+            parted = seen[name]
+            self._of.setdefault(sa, {})[name] = Second(name, copy, _after(now), parted.packets, parted.octets)
+
+    def arrive(self, sa: SaId, here: Ip, held: Mapping[SaName, Sa], now: Nanos) -> dict[SaName, Sa]:
+        """Traffic of this IKE SA moves to this address of ours: by what the kernel has there already."""
+        mine = self._of.pop(sa, {})
+        found: dict[SaName, Sa] = {}
+        left: dict[SaName, Second] = {}
+        for name, second in mine.items():
+            was = held.get(name)
+            if second.late and second.sa.destination != here:
+                left[name] = second
+            elif not second.late and second.sa.destination == here and was is not None:
+                found[name] = second.sa
+                left[name] = replace(second, sa=was, until=Nanos(now + LATE), late=True)
+        self._drop([second for name, second in mine.items() if name not in left])
+        if left:
+            self._of[sa] = left
+        return found
+
+    def settle(self, sa: SaId) -> None:
+        """None of this IKE SA any more: it is to be where one might be in the way."""
+        self._drop(self._of.pop(sa, {}).values())
+
+    def forget(self, sa: SaId, child: ChildId) -> None:
+        """None of this Child SA any more."""
+        mine = self._of.get(sa, {})
+        self._drop([mine.pop(name) for name in list(mine) if name.child == child])
+        if not mine:
+            self._of.pop(sa, None)
+        self._extra.pop(child, None)
+
+    def wake(self, now: Nanos) -> None:
+        """Those whose time is over go."""
+        for sa, mine in list(self._of.items()):
+            self._drop([mine.pop(name) for name, second in list(mine.items()) if second.until <= now])
+            if not mine:
+                del self._of[sa]
+
+    def next_due(self) -> Nanos | None:
+        return min((second.until for second in self._every()), default=None)
+
+    def removals(self) -> list[Step]:
+        return [DropSa(second.name, second.sa) for second in self._every()]
+
+    def carried(self, sa: SaId, child: ChildId) -> tuple[int, int]:
+        """Packets and octets that came in elsewhere than at the SA in use."""
+        packets, octets = self._extra.get(child, (0, 0))
+        for second in self._of.get(sa, {}).values():
+            if second.name.child == child:
+                for seen in self._kernel.look([(second.name, second.sa)]).values():
+                    packets, octets = packets + seen.packets - second.packets, octets + seen.octets - second.octets
+        return packets, octets
+
+    def _every(self) -> Iterator[Second]:
+        return (second for mine in self._of.values() for second in mine.values())
+
+    def _drop(self, gone: Iterable[Second]) -> None:
+        seconds = list(gone)
+        if not seconds:
+            return
+        steps: list[Step] = [Read(second.name, second.sa) for second in seconds]
+        try:
+            seen = self._kernel.run(steps + [DropSa(second.name, second.sa) for second in seconds], {}).seen
+        except (AnswersLostError, KernelUnusableError) as error:
+            log.warning("kernel.unanswered", why=str(error))
+            return
+        for second in seconds:
+            if (last := seen.get(second.name)) is not None:
+                child = ChildId(second.name.child)
+                packets, octets = self._extra.get(child, (0, 0))
+                self._extra[child] = (
+                    packets + last.packets - second.packets,
+                    octets + last.octets - second.octets,
+                )
+
+
+def copies_of(held: Mapping[SaName, Sa], way: Way) -> dict[SaName, tuple[Sa, Sa]]:
+    """Of each inbound SA: as it is, and as it would be on this way."""
+    local, remote = way.path.local, way.path.remote
+    ports = Encap(remote.port, local.port) if way.encap else None
+    return {
+        name: (sa, replace(sa, source=remote.ip, destination=local.ip, encap=ports))
+        for name, sa in held.items()
+        if name.inbound
+    }
+
+
+def _after(now: Nanos) -> Nanos:
+    return Nanos(now + EXPECTED)
