@@ -125,6 +125,21 @@ def test_with_its_child_sa_a_copy_goes(arrived: bool) -> None:
     assert rig.kernel.now_holding().sas == {}
 
 
+def test_asking_once_more_keeps_the_copies() -> None:
+    rig = Rig().established()
+    rig.plane.foresee(asked())
+    rig.plane.wake(Nanos(EXPECTED - 1))
+    rig.plane.foresee(asked())
+    rig.plane.wake(Nanos(EXPECTED))
+    assert inbound(rig) == {str(HERE.ip), str(ELSEWHERE.ip)}
+
+
+def test_an_ike_sa_without_child_sas_has_none() -> None:
+    rig = Rig()
+    rig.plane.foresee(asked())
+    assert rig.plane.poll_deadline() is None
+
+
 def test_nothing_is_copied_without_a_reason() -> None:
     rig = Rig().established()
     rig.plane.foresee(asked(Path(HERE, NEW.remote)))

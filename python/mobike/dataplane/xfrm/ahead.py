@@ -57,9 +57,11 @@ class Seconds:
         """Copy these: what is, and its copy. One that the kernel does not take is done without."""
         pairs: list[tuple[SaId, SaName, Sa, Sa]] = []
         for sa, copies in wanted.items():
-            there = {name: second.sa for name, second in self._of.get(sa, {}).items() if not second.late}
+            mine = self._of.get(sa, {})
+            there = {name: second.sa for name, second in mine.items() if not second.late}
             if there == {name: copy for name, (_, copy) in copies.items()}:
-                self._of[sa] = {name: replace(each, until=_after(now)) for name, each in self._of[sa].items()}
+                for name in there:
+                    mine[name] = replace(mine[name], until=_after(now))
                 continue
             self._drop(self._of.pop(sa, {}).values())
             pairs += [(sa, name, was, copy) for name, (was, copy) in copies.items()]
