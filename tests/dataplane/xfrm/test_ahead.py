@@ -16,7 +16,7 @@ from mobike.dataplane.xfrm.answers import Done
 from mobike.dataplane.xfrm.plan import Means
 from mobike.dataplane.xfrm.state import Action, SaKey
 from mobike.dataplane.xfrm.steps import Advance, Bound, Calm, PutPolicy, Step
-from mobike.events import PlaneRefused, SaMoved
+from mobike.events import PlaneRefused, Role, SaMoved
 
 from .test_plane import ELSEWHERE, HERE, NEW, OLD, SA, SELECTOR, THERE, Rig
 
@@ -123,6 +123,16 @@ def test_with_its_child_sa_a_copy_goes(arrived: bool) -> None:
         rig.plane.apply([MoveSa(SA, ASIDE, encap=True)])
     rig.plane.carry([RemoveChild(SA, ChildId(1))])
     assert rig.kernel.now_holding().sas == {}
+
+
+def test_who_is_told_where_to_go_receives_at_its_old_address_until_the_peer_knows() -> None:
+    rig = Rig(means=Means.MIGRATE | Means.TAKE)
+    rig.install(role=Role.RESPONDER)
+    rig.plane.apply([MoveSa(SA, ASIDE, encap=True)])
+    assert rig.plane.take() == [SaMoved(SA, ASIDE)]
+    assert inbound(rig) == {str(HERE.ip), str(ELSEWHERE.ip)}
+    rig.plane.wake(Nanos(LATE))
+    assert inbound(rig) == {str(ELSEWHERE.ip)}
 
 
 def test_asking_once_more_keeps_the_copies() -> None:

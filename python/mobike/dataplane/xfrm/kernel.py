@@ -145,9 +145,7 @@ class Kernel:
                 batch.delete_sa(sa)
             case Restore(name, sa):
                 self._restore(batch, name, sa, done)
-            case Read(_, sa):
-                batch.get_sa(sa)
-            case Calm(_, sa):
+            case Read(_, sa) | Calm(_, sa):
                 batch.get_sa(sa)
             case Bound(name, sa):
                 self._bound(batch, name, sa, done)
