@@ -36,6 +36,7 @@ LONG = (
 )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("route", "client", "gateway"), SHORT)
 def test_a_tunnel_moves_and_loses_only_what_it_must(tmp_path: Path, route: Route, client: Kind, gateway: Kind) -> None:
     _travel(tmp_path, route, client, gateway)
