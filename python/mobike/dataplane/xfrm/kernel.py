@@ -143,20 +143,26 @@ class Kernel:
             case Take(_, sa):
                 batch.get_sa(sa)
                 batch.delete_sa(sa)
-            case Restore(name, sa):
-                self._restore(batch, name, sa, done)
+            case Restore() | Bound() | Advance():
+                self._write_from_taken(batch, step, done)
             case Read(_, sa) | Calm(_, sa):
                 batch.get_sa(sa)
-            case Bound(name, sa):
-                self._bound(batch, name, sa, done)
-            case Advance(name, sa):
-                self._advance(batch, name, sa, done)
             case DropSa(_, sa):
                 batch.delete_sa(sa)
             case PutPolicy(policy, fresh):
                 batch.put_policy(policy, fresh=fresh)
             case DropPolicy(key):
                 batch.delete_policy(key)
+
+    def _write_from_taken(self, batch: Batch, step: Restore | Bound | Advance, done: Done) -> None:
+        """Those that go on from what was read before."""
+        match step:
+            case Restore(name, sa):
+                self._restore(batch, name, sa, done)
+            case Bound(name, sa):
+                self._bound(batch, name, sa, done)
+            case Advance(name, sa):
+                self._advance(batch, name, sa, done)
 
     def _restore(self, batch: Batch, name: SaName, sa: Sa, done: Done) -> None:
         taken = self._taken.pop(name, None)
