@@ -113,6 +113,14 @@ def test_where_the_window_is_one_an_id_that_is_left_out_is_seen_at_once() -> Non
     assert len(both.complaints) == 1 and "requests [1, 2] are unanswered" in both.complaints[0]
 
 
+def test_a_repetition_that_was_held_until_its_answer_had_come_is_not_unanswered() -> None:
+    both = ends(1, syncs=False)
+    both.send(both.phone, message(0))
+    both.take(both.phone, message(0, response=True))
+    both.send(both.phone, message(0), message(1))
+    assert both.complaints == []
+
+
 # --- after a kill ---
 
 

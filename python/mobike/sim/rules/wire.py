@@ -81,7 +81,8 @@ class Window(Rule):
     Ids need not leave in order: a message may be held until a data plane outside of the core carries a Child SA, or
     fall into a stream that is not there, while the next one leaves over another path (RFC 7296 section 2.3 has the peer
     take them in any order, within its window). An id that has not left is unanswered, and counts as such: whoever
-    leaves it out for good is seen as soon as a window has passed, and at once where that is one.
+    leaves it out for good is seen as soon as a window has passed, and at once where that is one. A repetition that was
+    held, too, and leaves when its answer has come, asks for nothing more.
 
     Whoever goes on after a kill may be behind its peer, and tries some more ids until one is answered; or both ends
     agree upon them (`syncs`), and it leaves out very many, once.
@@ -132,7 +133,7 @@ class Window(Rule):
             elif asked.newest >= 0:
                 asked.unanswered.update(range(asked.newest + 1, number))
             asked.newest = number
-        asked.unanswered.add(number)
+            asked.unanswered.add(number)
         window = max(self._windows[host.name], MOST_TRIED) if asked.searches else self._windows[host.name]
         if len(asked.unanswered) > 1 and max(asked.unanswered) - min(asked.unanswered) >= window:
             self.broken(host, f"requests {sorted(asked.unanswered)} are unanswered: {message}")

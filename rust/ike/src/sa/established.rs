@@ -623,6 +623,7 @@ pub fn on_timeout(sa: &mut Sa, ctx: &mut Context, now: Nanos) {
     {
         return end(sa, ctx, why);
     }
+    established.be_sure_again(now);
     if established.forget_at <= now {
         established.answers.forget();
         established.forget_at = Nanos::NEVER;

@@ -36,6 +36,7 @@ impl Established {
         }
         self.path = path;
         self.channel.take(path);
+        self.requests.tell_lists_here();
         let (policy, pace) = (self.profile.retransmit, self.search_pace());
         for request in self.requests.outstanding_mut() {
             request.many_paths |= request.path != path;
@@ -89,7 +90,7 @@ impl Established {
         let (patience, policy) = (self.patience(), self.profile.retransmit);
         let (here, closing) = (self.path, self.is_closing());
         let unsure = if self.search_pace().is_some() && self.watch.is_guessing() { UNSURE } else { Duration::ZERO };
-        let peers = self.places_of_peer();
+        let (peers, follows) = (self.places_of_peer(), self.part == Role::Responder);
         let mut silent_here = false;
         // Of those that a crash made us try beside each other, one speaks for all.
         let speaks = self.requests.outstanding().first().filter(|_| self.is_forgetful(now)).map(|first| first.id);
@@ -109,7 +110,9 @@ impl Established {
                 request.retry = request.retry.elsewhere(now, &policy, &mut ctx.random);
             } else {
                 request.retry.again(now, &policy, &mut ctx.random);
-                if let Some(next) = addresses::next_pair(request, &peers) {
+                let next = addresses::next_pair(request, &peers);
+                let beside = || addresses::beside_stream(request, here).filter(|_| follows);
+                if let Some(next) = next.or_else(beside) {
                     request.many_paths |= next != request.path;
                     request.path = next;
                 }

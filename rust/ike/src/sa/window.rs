@@ -1,6 +1,7 @@
 //! Message ids in both directions (RFC 7296 sections 2.1 to 2.3): which request may be sent, which answer settles what,
 //! which request is new and which is a repetition.
 
+mod lists;
 mod park;
 pub mod sync;
 

@@ -70,6 +70,14 @@ impl Established {
         }
     }
 
+    /// What a crash made us forget is over by now, at both ends.
+    pub(super) fn be_sure_again(&mut self, now: Nanos) {
+        if self.forgetful_until != Nanos(0) && !self.is_forgetful(now) {
+            self.forgetful_until = Nanos(0);
+            self.answers.close_gap();
+        }
+    }
+
     /// The peer answers again, and takes what was tried beyond its window one after the other: the next goes at once, and
     /// the clocks of the others begin anew, for none of them was silent.
     pub fn go_through(&mut self, ctx: &mut Context, now: Nanos) {

@@ -87,7 +87,7 @@ impl Established {
             forget_at: _,
             test_at: _,
             in_doubt,
-            forgetful_until: _,
+            forgetful_until,
             changed: _,
             closing_until,
         } = self;
@@ -96,6 +96,7 @@ impl Established {
         }
         to.put(id);
         to.put(in_doubt);
+        to.put(&(*forgetful_until != Nanos(0)));
         to.put(&profile.name);
         to.put(suite);
         channel.park(to);
@@ -146,6 +147,7 @@ impl Established {
         let killed = standing == Standing::Doubtful;
         // Nobody has answered since the crash before.
         let standing = if from.get()? { Standing::Doubtful } else { standing };
+        let forgetful = from.get()? || standing == Standing::Doubtful;
         let name: Arc<str> = from.get()?;
         let (profile_id, profile) = known(&name).ok_or_else(|| ResumeError::UnknownProfile(name.to_string()))?;
         let suite: IkeSuite = from.get()?;
@@ -228,7 +230,7 @@ impl Established {
             forget_at: now + REMEMBER,
             test_at: if in_doubt { turn } else { Nanos::NEVER },
             in_doubt,
-            forgetful_until: if in_doubt { now + REMEMBER } else { Nanos(0) },
+            forgetful_until: if forgetful { now + REMEMBER } else { Nanos(0) },
             changed: false,
             closing_until: Nanos::NEVER,
         };

@@ -92,6 +92,14 @@ pub fn next_pair(request: &Outstanding, peers: &[SocketAddr]) -> Option<Path> {
     turns.get(turn).copied().filter(|_| !peers.is_empty())
 }
 
+/// Where a list that was ordered onto a pair of its own goes next while the SA is in a stream: there may be no stream on that
+/// pair, and a responder opens none. So every other copy goes over the pair in use.
+#[must_use]
+pub fn beside_stream(request: &Outstanding, here: Path) -> Option<Path> {
+    let Ask::Announce { path: Some(own), .. } = request.ask else { return None };
+    (here.is_stream() && own != here).then(|| if request.path == here { own } else { here })
+}
+
 /// A list request that went out from several addresses must be followed by a fresh one (M3.6-3).
 #[must_use]
 pub fn proves_nothing(request: &Outstanding) -> bool {

@@ -141,10 +141,11 @@ impl Requests {
 impl Answers {
     /// Write them, answers included: a peer may ask for the last ones again.
     pub fn park(&self, to: &mut Writer) {
-        let Answers { next, ahead, window, cached, gap: _ } = self;
+        let Answers { next, ahead, window, cached, gap } = self;
         to.put(next);
         to.put(ahead);
         to.put(window);
+        to.put(gap);
         to.put(&(cached.len() as u32));
         for (id, bytes) in cached {
             to.put(id);
@@ -155,7 +156,9 @@ impl Answers {
     /// Read them.
     pub fn unpark(from: &mut Reader<'_>, standing: Standing) -> Result<Answers, Damage> {
         let (next, ahead, window) = (from.get()?, from.get()?, from.get::<u32>()?.clamp(1, MAX_WINDOW));
+        // A crash not long ago made us forget some, whoever held it since.
+        let gap = from.get()? || standing == Standing::Doubtful;
         let cached = from.each(|from| Ok((from.get()?, Arc::from(from.counted("answer")?))))?;
-        Ok(Answers { next, ahead, window, cached, gap: standing == Standing::Doubtful })
+        Ok(Answers { next, ahead, window, cached, gap })
     }
 }
