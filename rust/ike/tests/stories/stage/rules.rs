@@ -68,19 +68,21 @@ impl Rules {
             return;
         }
         let end = (told.from, header.initiator_spi);
+        // Who forgot an answer in a crash gives another, which makes another IKE SA under the same SPI of the initiator.
+        let keys = (told.from, header.initiator_spi ^ header.responder_spi);
         if let Some(said) = told.contents.as_ref().and_then(|contents| contents.notify(SYNC)) {
             // Outside all windows, under the id 0; what comes next has the id that it names.
             let next = said.get(4..8).and_then(|octets| octets.first_chunk()).map_or(0, |id| u32::from_be_bytes(*id));
             let widest = self.window.unwrap_or(1);
             self.answered.entry(end).or_default().extend((1..=widest).map(|back| next.wrapping_sub(back)));
-            return self.iv(host, told, end);
+            return self.iv(host, told, keys);
         }
         let key = (end, header.flags.response, header.message_id, told.fragment());
         let before = self.octets.entry(key).or_insert_with(|| told.bytes.clone());
         if *before != told.bytes {
             self.broken(host, format_args!("other octets under the same id: {told}"));
         }
-        self.iv(host, told, end);
+        self.iv(host, told, keys);
         if !header.flags.response {
             self.window(host, told, end, &header);
         }
