@@ -158,6 +158,10 @@ class Profile:
     """The longest a peer may be away (docs/extensions/away.md); 0: none may."""
     follow_redirects: bool = False
     """Initiator: tell the gateway that it may send us on to another one (RFC 5685)."""
+    resume: bool = False
+    """Initiator: ask the gateway for a ticket, to take the IKE SA up again if it ends without a word (RFC 5723)."""
+    ticket_lifetime: int = 0
+    """Responder: give tickets that are good for so many nanoseconds; 0: none."""
     redirect: tuple[str, ...] = ()
     """Responder: send each peer that has proved who it is on to one of these gateways, by address or name."""
     extensions: tuple[str, ...] = ()
@@ -318,6 +322,15 @@ class TurnAway:
 
     to: tuple[str, ...]
     at: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetTicketKeys:
+    """Responder: give tickets, sealed with the first of these keys of 32 octets; all of them open. None: no tickets."""
+
+    keys: tuple[bytes, ...] = field(repr=False)
+    clock: int
+    """Nanoseconds since 1970: tickets outlive a process."""
 
 
 SERVE_ALL = TurnAway((), 0)
@@ -484,6 +497,7 @@ Command: TypeAlias = (
     | Reauth
     | Redirect
     | TurnAway
+    | SetTicketKeys
     | RekeyChild
     | Close
     | OpenChild

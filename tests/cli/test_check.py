@@ -43,7 +43,7 @@ def test_the_example_of_the_documentation_is_good(mobike: Run, tmp_path: Path, m
     text = (Path(__file__).parents[2] / "docs/mobike.example.toml").read_text()
     (tmp_path / "mobike.toml").write_text(text)
     secrets = {"roadwarriors.psk": PHRASE, "branches.ppk": "0x" + "5a" * 32, "users.toml": f'"ann" = "{PHRASE}"\n'}
-    for name, secret in (secrets | {"radius.secret": PHRASE, "ann.password": PHRASE}).items():
+    for name, secret in (secrets | {"radius.secret": PHRASE, "ann.password": PHRASE, "tickets.key": "11" * 32}).items():
         (tmp_path / name).write_text(secret)
         (tmp_path / name).chmod(0o600)
     authority = Authority.new()

@@ -95,6 +95,7 @@ def test_the_example_shows_every_key_and_can_be_used(tmp_path: Path) -> None:
         ("ann.password", "her password\n"),
         ("radius.secret", "s\n"),
         ("branches.ppk", KEY + KEY),
+        ("tickets.key", "11" * 32),
     ):
         (tmp_path / name).touch(mode=0o600)
         (tmp_path / name).write_text(text)

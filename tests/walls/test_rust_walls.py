@@ -20,8 +20,8 @@ CRATE_MAY_USE = {
 """Crates of ours that a crate may depend on."""
 
 VOCABULARY = {
-    "command", "event", "profile", "proofs", "redirect", "eap", "handout", "children", "paths", "path", "id", "limits",
-    "selector", "time", "crypto", "wire", "park",
+    "command", "event", "profile", "proofs", "redirect", "resumption", "eap", "handout", "children", "paths", "path",
+    "id", "limits", "selector", "time", "crypto", "wire", "park",
 }  # fmt: skip
 """Modules of the `ike` crate in which orders and facts are said."""
 
@@ -32,7 +32,8 @@ ROOM_MAY_USE = {
     "table": {"table", "time", "path", "id", "selector", "crypto", "wire", "profile", "counters", "settings"},
     # What engine and control plane say to each other knows nothing of how an SA works.
     **dict.fromkeys(
-        ("command", "event", "profile", "proofs", "redirect", "eap", "handout", "children", "paths"), VOCABULARY
+        ("command", "event", "profile", "proofs", "redirect", "resumption", "eap", "handout", "children", "paths"),
+        VOCABULARY,
     ),
     "sa": {
         "sa", "table", "wire", "crypto", "time", "path", "id", "selector", "profile", "children", "handout", "proofs",

@@ -33,6 +33,7 @@ from mobike.config.models import (
     RetransmitTable,
     StoreTable,
     Table,
+    TicketsTable,
 )
 from mobike.config.outer import TRANSPORTS, of_outer
 from mobike.config.plug import Plugs, read_plugs
@@ -50,6 +51,7 @@ from mobike.config.settings import (
     Settings,
     StoreSettings,
 )
+from mobike.config.tickets import of_tickets, read_ticket_keys
 from mobike.places import default_state_dir
 from mobike.policy.choose import Policy
 from mobike.policy.connection import ConnectionPolicy, MovePolicy, OnRefusal, Ports, Reconnect, Start, Switch
@@ -186,8 +188,8 @@ def _contradictions(name: str, table: ConnectionTable) -> Iterator[ConnectionPro
         yield ConnectionProblem(("trusted",), 'is used with return_routability = "untrusted" only')
     yield from (ConnectionProblem(key, message) for key, message in of_children(table, name))
     yield from (ConnectionProblem((key,), message) for key, message in contradictions(table))
-    yield from (ConnectionProblem((key,), message) for key, message in of_blocks(table))
-    yield from (ConnectionProblem((key,), message) for key, message in of_redirects(table))
+    of_all = (*of_blocks(table), *of_redirects(table), *of_tickets(table))
+    yield from (ConnectionProblem((key,), message) for key, message in of_all)
     yield from _of_hooks(table)
     if table.retransmit.give_up_responder < _RESPONDER_FLOOR:
         yield ConnectionProblem(
@@ -374,6 +376,8 @@ def _profile(name: str, table: ConnectionTable, proofs: _Proofs) -> Profile:
         window=table.window,
         message_id_sync=table.message_id_sync,
         away_at_most=table.away_at_most,
+        resume=table.resume,
+        ticket_lifetime=table.tickets,
         follow_redirects=follow_rule(table).follows,
         redirect=tuple(table.redirect),
         extensions=tuple(table.extensions),
@@ -435,6 +439,7 @@ def build_settings(
             rules=rules,
         ),
         limits=limits(_section(sections, "limits", LimitsTable), problem),
+        ticket_keys=read_ticket_keys(_section(sections, "tickets", TicketsTable), base, problem),
         redirect=turn_away(_section(sections, "redirect", RedirectTable), problem),
         connections=tuple(_completed(connection, daemon, rules) for connection in connections),
         store=_store(sections, base, problem, environ),

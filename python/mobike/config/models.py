@@ -157,6 +157,12 @@ class RedirectTable(Table):
     at: Annotated[int, Field(ge=1, le=1 << 24)] = 50_000
 
 
+class TicketsTable(Table):
+    """[tickets]"""
+
+    key_file: FileName | None = None
+
+
 class StoreTable(Table):
     """[store]"""
 
@@ -309,6 +315,8 @@ class ConnectionTable(Table):
     probe_interval: Duration = 1_000_000_000
     start: Literal["auto", "manual"] = "auto"
     while_down: Literal["block", "clear"] = "clear"
+    tickets: Duration = 0
+    resume: bool = False
     redirect: Annotated[list[Gateway], Field(max_length=8)] = []
     follow_redirects: list[Network] = []
     redirect_names: dict[DomainName, Annotated[list[Address], Field(min_length=1, max_length=8)]] = {}
@@ -347,5 +355,6 @@ SECTIONS: dict[str, type[Table]] = {
     "links": LinksTable,
     "limits": LimitsTable,
     "redirect": RedirectTable,
+    "tickets": TicketsTable,
     "store": StoreTable,
 }

@@ -241,6 +241,8 @@ class Settings:
     links: LinkSettings
     limits: LimitSettings
     connections: tuple[Connection, ...] = ()
+    ticket_keys: tuple[bytes, ...] = field(default=(), repr=False)
+    """What seals tickets, the first one, and opens them; none: each process makes its own."""
     redirect: TurnAway = SERVE_ALL
     """Who is sent on to another gateway."""
     store: StoreSettings | None = None

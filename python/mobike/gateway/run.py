@@ -31,6 +31,7 @@ from mobike.gateway.journal import Journal
 from mobike.gateway.keeper import Keeper
 from mobike.gateway.leases import Leases
 from mobike.gateway.shell import Shell
+from mobike.gateway.tickets import TicketKeys
 from mobike.inner import echo
 from mobike.link import Links
 from mobike.link.manual import ManualLinks
@@ -89,6 +90,11 @@ class Daemon:
         self._plane = self._make_plane()
         door = self._make_door()
         self._accounts = door.servers.accounts
+        self._tickets = TicketKeys(
+            self._core,
+            settings.ticket_keys,
+            max((each.profile.ticket_lifetime for each in settings.connections), default=0),
+        )
         self._keeper = self._make_keeper()
         self._keeping: asyncio.Task[None] | None = None
         self._journal = Journal()
@@ -123,6 +129,8 @@ class Daemon:
         self._stack.callback(self._plane.close, keep=self._keeper is not None)
         self._core.submit([SetProfile(connection.profile) for connection in self.settings.connections])
         self._core.submit([self.settings.redirect])
+        self._tickets.start()
+        self._stack.callback(self._tickets.close)
         if self._tun is not None:
             await self._tun.start()
         self._raise_shields()

@@ -5,6 +5,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use crate::Path;
+use crate::crypto::SecretBytes;
 use crate::eap::EapReply;
 use crate::id::{ChildId, Generation, Identity, ProfileId, Question, SaId, Token};
 use crate::profile::Profile;
@@ -127,6 +128,13 @@ pub enum Command {
     TurnAway {
         /// Where to, and how many are served before.
         orders: Option<Arc<TurnAway>>,
+    },
+    /// Responder: give tickets from now on (RFC 5723), sealed with the first of these keys; all open. None: no tickets.
+    SetTicketKeys {
+        /// 32 octets each; at most four are used.
+        keys: Arc<[SecretBytes]>,
+        /// The time of day: since 1970.
+        clock: Duration,
     },
     /// Responder: send an established peer on to another gateway (RFC 5685 section 5). The peer ends the IKE SA; if it does
     /// not within a minute, we do.

@@ -140,6 +140,14 @@ counters! {
     redirects_sent,
     /// Gateways that sent us on, believed or not.
     redirects_heard,
+    /// Tickets given out.
+    tickets_given,
+    /// Tickets of peers that are not ours, too old, used before, or of a connection that changed.
+    tickets_refused,
+    /// Tickets of ours that a gateway did not take, or did not answer to.
+    tickets_in_vain,
+    /// IKE SAs taken up again by a ticket, in either role.
+    sessions_resumed,
     /// Ordered connections that failed.
     connects_failed,
     /// Peers refused with AUTHENTICATION_FAILED.

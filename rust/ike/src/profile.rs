@@ -12,6 +12,7 @@ use crate::limits::Limits;
 use crate::paths::PathOrders;
 use crate::proofs::{Ppk, Proofs};
 use crate::redirect::Redirect;
+use crate::resumption::Resumption;
 use crate::selector::Selector;
 use crate::wire::Extensions;
 
@@ -88,6 +89,8 @@ pub struct Profile {
     pub paths: PathOrders,
     /// Going on to another gateway.
     pub redirect: Redirect,
+    /// Taking an IKE SA up again by a ticket.
+    pub resumption: Resumption,
 }
 
 impl Profile {
@@ -130,6 +133,7 @@ impl Profile {
             extensions: Extensions::NONE,
             paths: PathOrders::default(),
             redirect: Redirect::default(),
+            resumption: Resumption::default(),
         }
     }
 }

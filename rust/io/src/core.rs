@@ -122,6 +122,7 @@ impl Core {
                 | Command::RemoveProfile { .. }
                 | Command::Remember { .. }
                 | Command::TurnAway { .. }
+                | Command::SetTicketKeys { .. }
                 | Command::SetLocalAddresses { .. } => {
                     return None;
                 }

@@ -48,6 +48,7 @@ classes! {
         reauth: "Reauth",
         redirect: "Redirect",
         turn_away: "TurnAway",
+        set_ticket_keys: "SetTicketKeys",
         rekey_child: "RekeyChild",
     }
     /// What a data plane outside of the core says, of `mobike.commands`.

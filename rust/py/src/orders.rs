@@ -16,7 +16,7 @@ use crate::classes::{Commands, Operations, Words};
 use crate::identity;
 use crate::names::Names;
 use crate::profile::{self, Plane};
-use crate::read::{addresses, field, gateways, optional, path, path_field, span, wrong};
+use crate::read::{addresses, each, field, gateways, optional, path, path_field, span, wrong};
 
 /// What translating takes.
 pub(crate) struct Reader<'a> {
@@ -93,6 +93,14 @@ impl Reader<'_> {
         } else if class.is(&commands.turn_away) {
             let (to, from) = (gateways(from, intern!(py, "to"))?, field(from, intern!(py, "at"))?);
             Command::TurnAway { orders: (!to.is_empty()).then(|| Arc::new(TurnAway { to, from })) }
+        } else if class.is(&commands.set_ticket_keys) {
+            // The values stay out of the messages.
+            let key = |item: &Bound<'_, PyAny>| match item.extract::<[u8; 32]>() {
+                Ok(octets) => Ok(SecretBytes::from_slice(&octets)),
+                Err(_) => Err("not 32 bytes".to_owned()),
+            };
+            let keys = each(from, intern!(py, "keys"), key)?;
+            Command::SetTicketKeys { keys: keys.into(), clock: span(from, intern!(py, "clock"))? }
         } else if class.is(&commands.rekey_child) {
             Command::RekeyChild { child: ChildId(field(from, intern!(py, "child"))?) }
         } else if class.is(&commands.set_local_addresses) {

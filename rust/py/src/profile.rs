@@ -14,7 +14,7 @@ use mobike_ike::profile::{
 };
 use mobike_ike::{
     ChildOrders, ChildPlan, Credential, Extensions, Limits, LocalProof, PathOrders, Ppk, Prefix, Proofs, Redirect,
-    RemoteProof, Selector, Volume,
+    RemoteProof, Resumption, Selector, Volume,
 };
 
 use crate::read::{each, field, gateways, optional, span, wrong};
@@ -77,6 +77,10 @@ fn read(from: &Bound<'_, PyAny>, name: &str, plane: Plane) -> PyResult<Profile> 
         away_at_most: span(from, intern!(from.py(), "away_at_most"))?,
         extensions: extensions(from)?,
         paths: paths(from)?,
+        resumption: Resumption {
+            ask: flag(intern!(py, "resume"))?,
+            lifetime: span(from, intern!(py, "ticket_lifetime"))?,
+        },
         redirect: Redirect {
             follow: flag(intern!(py, "follow_redirects"))?,
             to: gateways(from, intern!(py, "redirect"))?,

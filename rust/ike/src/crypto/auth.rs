@@ -51,6 +51,18 @@ impl<'a> SignedOctets<'a> {
         self.prf.mac(padded.expose(), &self.parts())
     }
 
+    /// AUTH of an IKE SA that is taken up again by a ticket: prf(SK_p, octets) (RFC 5723 section 5.1).
+    #[must_use]
+    pub fn resumed_auth(&self, keys: &AuthKeys, signer: Role) -> PrfKey {
+        self.prf.mac(keys.of(signer).expose(), &self.parts())
+    }
+
+    /// Whether `auth` is that, in constant time.
+    pub fn verify_resumed(&self, keys: &AuthKeys, signer: Role, auth: &[u8]) -> Result<(), CryptoError> {
+        let right: bool = self.resumed_auth(keys, signer).expose().ct_eq(auth).into();
+        right.then_some(()).ok_or(CryptoError::AuthMismatch)
+    }
+
     /// Whether `auth` proves knowledge of `secret`, in constant time.
     pub fn verify_shared_key(&self, secret: &[u8], auth: &[u8]) -> Result<(), CryptoError> {
         let right: bool = self.shared_key_auth(secret).expose().ct_eq(auth).into();

@@ -5,6 +5,7 @@
 //! Nonces + SharedSecret + old SkD  -> SkeySeed::rekeyed    (section 2.18; RFC 9370 section 2.2.2)
 //! SkeySeed + Nonces + Spis + suite -> IkeKeys + AuthKeys   (section 2.14)
 //! Nonces + SharedSecrets + old SkD -> SkeySeed::rekeyed_by (RFC 9370 section 2.2.4)
+//! Nonces + old SkD                 -> SkeySeed::resumed    (RFC 5723 section 5.1)
 //! SkD + Nonces [+ SharedSecrets]   -> ChildKeys            (section 2.17; RFC 9370 section 2.2.4)
 //! SkD + Spis                       -> IkeKeys::for_probes  (docs/extensions/path-probes.md)
 //! ```
@@ -80,6 +81,13 @@ impl SkeySeed {
     #[must_use]
     pub fn rekeyed(old: &SkD, nonces: &Nonces<'_>, shared: SharedSecret) -> SkeySeed {
         SkeySeed::rekeyed_by(old, nonces, &[shared])
+    }
+
+    /// For an IKE SA that is taken up again by a ticket: SKEYSEED = prf(SK_d of the old one, "Resumption" | Ni | Nr) (RFC 5723
+    /// section 5.1).
+    #[must_use]
+    pub fn resumed(old: &SkD, nonces: &Nonces<'_>) -> SkeySeed {
+        SkeySeed(old.prf.mac(old.key.expose(), &[b"Resumption", nonces.initiator, nonces.responder]))
     }
 
     /// For an IKE SA that replaces another with additional key exchanges, SK(0) to SK(n): SKEYSEED = prf(SK_d, SK(0) | Ni |

@@ -31,15 +31,29 @@ pub struct Vault {
     store_key: SecretBytes,
     salt: [u8; SALT_LEN],
     own: LessSafeKey,
+    purpose: &'static [u8],
     sealed: AtomicU64,
 }
 
 impl Vault {
     /// `salt` must be chance, and fresh for each vault.
     pub fn new(store_key: &[u8; STORE_KEY_LEN], salt: [u8; SALT_LEN]) -> Result<Vault, CryptoError> {
+        Vault::with_purpose(store_key, salt, b"mobike store records")
+    }
+
+    /// The same for tickets (RFC 5723), under a key of their own.
+    pub fn for_tickets(ticket_key: &[u8; STORE_KEY_LEN], salt: [u8; SALT_LEN]) -> Result<Vault, CryptoError> {
+        Vault::with_purpose(ticket_key, salt, b"mobike tickets")
+    }
+
+    fn with_purpose(
+        store_key: &[u8; STORE_KEY_LEN],
+        salt: [u8; SALT_LEN],
+        purpose: &'static [u8],
+    ) -> Result<Vault, CryptoError> {
         let store_key = SecretBytes::from_slice(store_key);
-        let own = derived(&store_key, &salt)?;
-        Ok(Vault { store_key, salt, own, sealed: AtomicU64::new(0) })
+        let own = derived(&store_key, &salt, purpose)?;
+        Ok(Vault { store_key, salt, own, purpose, sealed: AtomicU64::new(0) })
     }
 
     /// The name of the store key: the same for all its vaults.
@@ -69,7 +83,7 @@ impl Vault {
         let (aad, sealed) = piece.split_at_checked(head_len + SALT_LEN + COUNT_LEN).ok_or(CryptoError::BufferLength)?;
         let (salt, count) = aad[head_len..].split_first_chunk::<SALT_LEN>().ok_or(CryptoError::BufferLength)?;
         let count = <[u8; COUNT_LEN]>::try_from(count).map_err(|_| CryptoError::BufferLength)?;
-        let key = derived(&self.store_key, salt)?;
+        let key = derived(&self.store_key, salt, self.purpose)?;
         let mut plain = Zeroizing::new(sealed.to_vec());
         let opened = key.open_in_place(nonce(u64::from_be_bytes(count)), Aad::from(aad), &mut plain);
         let length = opened.map_err(|_| CryptoError::IcvMismatch)?.len();
@@ -78,9 +92,9 @@ impl Vault {
     }
 }
 
-fn derived(store_key: &SecretBytes, salt: &[u8]) -> Result<LessSafeKey, CryptoError> {
+fn derived(store_key: &SecretBytes, salt: &[u8], purpose: &[u8]) -> Result<LessSafeKey, CryptoError> {
     let mut key = Zeroizing::new([0; STORE_KEY_LEN]);
-    expand(store_key, salt, b"mobike store records", &mut *key)?;
+    expand(store_key, salt, purpose, &mut *key)?;
     Ok(LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &*key).map_err(|_| CryptoError::Provider)?))
 }
 

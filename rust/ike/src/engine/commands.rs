@@ -74,6 +74,10 @@ impl Engine {
             }
             Command::Rekey { sa } => self.with(now, sa, |sa, ctx| rekey_ike::order(sa, ctx, now)),
             Command::Reauth { sa } => self.with(now, sa, |sa, ctx| reauth::order(sa, ctx, now)),
+            Command::SetTicketKeys { keys, clock } => {
+                let Context { mint, random, counters, .. } = &mut self.ctx;
+                counters.commands_refused += u64::from(mint.set(now, clock, &keys, random).is_err());
+            }
             Command::TurnAway { orders } => self.ctx.turn_away = orders,
             Command::Redirect { sa, to } => self.with(now, sa, |sa, ctx| redirect::order(sa, ctx, now, &to)),
             Command::RekeyChild { child } => self.rekey_child(now, child),

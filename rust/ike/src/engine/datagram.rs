@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
+use crate::crypto::negotiate::Chosen;
+use crate::crypto::{IkeSuite, KeMethod};
 use crate::engine::Engine;
 use crate::id::SaId;
 use crate::sa::Sa;
 use crate::sa::context::Context;
 use crate::sa::exchange::auth_initiator::Authenticating;
 use crate::sa::exchange::init_responder::{HalfOpen, Placed, Verdict};
+use crate::sa::exchange::resume_responder::Resumed;
 use crate::sa::exchange::{
     auth_initiator, auth_responder, clear, door, informational, init_initiator, init_responder, intermediate_initiator,
-    intermediate_responder, offers, redirect,
+    intermediate_responder, offers, redirect, resume_responder,
 };
 use crate::sa::probe;
 use crate::table::cookie_gate::{Gate, Stranger};
@@ -34,14 +37,15 @@ impl Engine {
                 return count_bad_header(&mut self.ctx, &error.kind);
             }
         };
-        match (header.exchange, header.flags.initiator, header.flags.response) {
-            (ExchangeType::IKE_SA_INIT, true, false) if header.responder_spi == 0 && header.message_id == 0 => {
+        let begins = matches!(header.exchange, ExchangeType::IKE_SA_INIT | ExchangeType::IKE_SESSION_RESUME);
+        match (begins, header.flags.initiator, header.flags.response) {
+            (true, true, false) if header.responder_spi == 0 && header.message_id == 0 => {
                 self.on_init_request(now, path, &header, bytes);
             }
-            (ExchangeType::IKE_SA_INIT, false, true) if header.message_id == 0 => {
+            (true, false, true) if header.message_id == 0 => {
                 self.on_init_answer(now, path, &header, bytes);
             }
-            (ExchangeType::IKE_SA_INIT, _, _) => self.ctx.counters.dropped_unexpected += 1,
+            (true, _, _) => self.ctx.counters.dropped_unexpected += 1,
             _ => self.on_protected(now, path, &header, bytes),
         }
     }
@@ -69,7 +73,7 @@ impl Engine {
         if redirect::turn_away(&mut self.ctx, path, &message, taken) || !self.passes_gate(now, path, &message) {
             return;
         }
-        let Verdict::Serve(chosen, method) = init_responder::judge(&mut self.ctx, now, path, &message) else { return };
+        let Some(wish) = judge(&mut self.ctx, now, path, &message) else { return };
         let Some(place) = self.table.insert_with(|_, _| Sa::Ended) else {
             self.ctx.counters.dropped_table_full += 1;
             return;
@@ -77,7 +81,13 @@ impl Engine {
         let id = SaId::new(self.ctx.settings.shard, place, self.table.generation(place).unwrap_or_default());
         let spi_r = spi::mint_ike(self.ctx.settings.shard, place, &mut self.ctx.random);
         let placed = Placed { id, spi_r, asker };
-        let half = init_responder::answer(&mut self.ctx, now, path, bytes, &message, (chosen, method), placed);
+        let ctx = &mut self.ctx;
+        let half = match wish {
+            Wish::New(chosen, method) => {
+                init_responder::answer(ctx, now, path, bytes, &message, (chosen, method), placed)
+            }
+            Wish::Resumed(resumed) => resume_responder::answer(ctx, now, path, bytes, &message, *resumed, placed),
+        };
         match half {
             Some(half) => {
                 self.ctx.half_open.add(asker, place);
@@ -160,6 +170,22 @@ impl Engine {
             | Sa::Ended => ctx.counters.dropped_wrong_state += 1,
         }
         self.settle(now, place);
+    }
+}
+
+/// What a stranger asks for, and gets.
+enum Wish {
+    New(Chosen<IkeSuite>, KeMethod),
+    Resumed(Box<Resumed>),
+}
+
+fn judge(ctx: &mut Context, now: Nanos, path: Path, message: &Message<'_>) -> Option<Wish> {
+    if message.header.exchange == ExchangeType::IKE_SESSION_RESUME {
+        return resume_responder::judge(ctx, now, path, message).map(|resumed| Wish::Resumed(Box::new(resumed)));
+    }
+    match init_responder::judge(ctx, now, path, message) {
+        Verdict::Serve(chosen, method) => Some(Wish::New(chosen, method)),
+        Verdict::Done => None,
     }
 }
 

@@ -4,6 +4,7 @@ mod commands;
 mod datagram;
 pub mod park;
 mod reauth;
+mod resume;
 mod streams;
 mod unreachable;
 
@@ -132,6 +133,9 @@ impl Engine {
         }
         if !self.ctx.reauth.is_empty() {
             self.reauthenticate(now);
+        }
+        while let Some(spis) = self.ctx.taken_up.pop() {
+            self.end_what_was_before(now, spis);
         }
     }
 

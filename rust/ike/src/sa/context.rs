@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crate::counters::Counters;
-use crate::crypto::{IkeSuite, SeededRandom};
+use crate::crypto::{IkeSuite, SeededRandom, Spis};
 use crate::event::{Event, NoticeKind};
 use crate::id::{ProfileId, SaId};
 use crate::profile::{Childless, Profile};
@@ -22,6 +22,7 @@ use crate::table::identities::Identities;
 use crate::table::parking::Parking;
 use crate::table::pools::Pools;
 use crate::table::room::Room;
+use crate::table::tickets::{Mint, Purse};
 use crate::wire;
 use crate::{Nanos, Path, Settings, Transmit};
 
@@ -73,6 +74,12 @@ pub struct Context {
     pub reauth: Wishes,
     /// Those who ask for an IKE SA are sent on to another gateway.
     pub turn_away: Option<Arc<TurnAway>>,
+    /// Gives tickets out, and takes them back.
+    pub mint: Mint,
+    /// Tickets of gateways, for IKE SAs that are gone.
+    pub purse: Purse,
+    /// Those that were taken up again by a ticket: the engine ends what is left of them.
+    pub taken_up: Vec<Spis>,
     /// Keys of puzzles that may be tried before others have their turn.
     pub keys_left: u32,
     /// What path probes may cost.
@@ -110,6 +117,9 @@ impl Context {
             replaced: Vec::new(),
             reauth: Wishes::default(),
             turn_away: None,
+            mint: Mint::default(),
+            purse: Purse::default(),
+            taken_up: Vec::new(),
             keys_left: 0,
             probes: Budgets::default(),
             notices: NoticeBudget { until: Nanos(0), left: 0 },

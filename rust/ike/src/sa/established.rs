@@ -33,6 +33,7 @@ use crate::sa::timers::{Retry, patience};
 use crate::sa::watch::Watch;
 use crate::sa::window::{Answers, Ask, Outstanding, Requests};
 use crate::selector::Selector;
+use crate::table::tickets::Held;
 use crate::transmit::Transmit;
 use crate::wire::natt::KEEPALIVE;
 use crate::wire::{ExchangeType, Extensions};
@@ -99,6 +100,8 @@ pub struct Established {
     pub rekeying: Option<Box<Rekeying>>,
     /// When something is to be replaced.
     pub due: Lifetimes,
+    /// By which it can be taken up again, if it ends without a word.
+    pub ticket: Option<Box<Held>>,
     /// So long our peer takes our proof for good; zero: for ever.
     pub proof_lasts: Duration,
     /// The peer has yet to hear how wide our window is.
@@ -246,6 +249,7 @@ impl Established {
             family: setup.family,
             rekeying: None,
             due: Lifetimes::UNLIMITED,
+            ticket: None,
             proof_lasts: Duration::ZERO,
             window_untold: false,
             heard: setup.now,

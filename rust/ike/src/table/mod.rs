@@ -11,6 +11,7 @@
 //! parking      questions about peers that wait for the control plane: limits and numbers
 //! room         octets of fragments that all SAs hold together
 //! pools        inner addresses on lease
+//! tickets      those that IKE SAs are taken up by again, ours and those of gateways
 //! identities   who is connected, for INITIAL_CONTACT
 //! ```
 
@@ -24,4 +25,5 @@ pub mod pools;
 pub mod room;
 pub mod slab;
 pub mod spi;
+pub mod tickets;
 pub mod wheel;

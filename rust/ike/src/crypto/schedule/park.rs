@@ -1,8 +1,8 @@
 //! Keys of an IKE SA and what they are for, parked.
 
 use super::{DirectionKeys, IkeKeys, SkD};
-use crate::crypto::secret::Secret;
-use crate::crypto::{IkeSuite, Role, Spis};
+use crate::crypto::secret::{PrfKey, Secret};
+use crate::crypto::{IkeSuite, Prf, Role, Spis};
 use crate::park::{Damage, Parked, Reader, Writer};
 
 impl<const N: usize> Parked for Secret<N> {
@@ -30,6 +30,22 @@ impl Parked for DirectionKeys {
         let encr = from.get()?;
         let integ = from.get::<bool>()?.then(|| from.get().map(Box::new)).transpose()?;
         Ok(DirectionKeys { encr, integ })
+    }
+}
+
+impl SkD {
+    /// Write it; the suite, which names its PRF, is written elsewhere.
+    pub fn park(&self, to: &mut Writer) {
+        to.put(&self.key);
+    }
+
+    /// Read it.
+    pub fn unpark(from: &mut Reader<'_>, prf: Prf) -> Result<SkD, Damage> {
+        let key: PrfKey = from.get()?;
+        if key.len() != prf.output_len() {
+            return Err(from.damage("root of keys"));
+        }
+        Ok(SkD { prf, key })
     }
 }
 

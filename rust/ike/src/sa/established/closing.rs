@@ -8,7 +8,7 @@ use crate::crypto::Role;
 use crate::event::{DownReason, Event};
 use crate::sa::context::Context;
 use crate::sa::exchange::away::Presence;
-use crate::sa::exchange::{first_child, rekey_child};
+use crate::sa::exchange::{first_child, rekey_child, tickets};
 use crate::sa::window::Ask;
 
 /// After we reported an IKE SA as down, its Delete is repeated for so long.
@@ -48,6 +48,7 @@ impl Established {
         first_child::note_end(self, ctx, &why);
         rekey_child::forget_all(self, ctx);
         self.family.end_all(ctx, &DownReason::WithIkeSa);
+        tickets::save(self, ctx, &why);
         self.let_go(ctx);
         ctx.counters.ike_sas_down += 1;
         ctx.events.push_back(Event::IkeSaDown { sa: self.id, token: self.token, why });

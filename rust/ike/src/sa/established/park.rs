@@ -27,6 +27,7 @@ use crate::sa::rekeying::{Lifetimes, Rekeying};
 use crate::sa::timers::{Retry, patience};
 use crate::sa::watch::Watch;
 use crate::sa::window::{Answers, Requests};
+use crate::table::tickets::Held;
 use crate::wire::Extensions;
 use crate::{Nanos, SaId};
 
@@ -76,6 +77,7 @@ impl Established {
             family: _,
             rekeying,
             due: _,
+            ticket,
             proof_lasts,
             window_untold: _,
             heard: _,
@@ -132,6 +134,10 @@ impl Established {
         }
         to.put(presence);
         to.put(&u32::try_from(proof_lasts.as_secs()).unwrap_or(u32::MAX));
+        to.put(&ticket.is_some());
+        if let Some(held) = ticket {
+            held.park(to);
+        }
         Rekeying::park(rekeying.as_deref(), profile, to);
         Some(())
     }
@@ -167,6 +173,7 @@ impl Established {
         let probing = from.get::<bool>()?.then(|| Probing::unpark(from, &suite, random, standing)).transpose()?;
         let presence = Presence::resumed(from.get()?, now, &profile);
         let proof_lasts = Duration::from_secs(from.get::<u32>()?.into());
+        let ticket = from.get::<bool>()?.then(|| Held::unpark(from, now).map(Box::new)).transpose()?;
         let clock = Clock { now, retry, patience: patience(&profile.retransmit, part) };
         let rekeying = Rekeying::unpark(from, &profile, random, standing, clock)?;
         let in_doubt = standing == Standing::Doubtful;
@@ -219,6 +226,7 @@ impl Established {
                 proof_over,
                 ..Lifetimes::UNLIMITED
             },
+            ticket,
             proof_lasts,
             window_untold: false,
             heard: now,

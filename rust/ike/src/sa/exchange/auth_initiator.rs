@@ -28,11 +28,11 @@ use crate::sa::exchange::eap::Talk;
 use crate::sa::exchange::eap_initiator::Conversation;
 use crate::sa::exchange::first_child::{self, esp_suites};
 use crate::sa::exchange::informational::window_of;
-use crate::sa::exchange::init_initiator::Order;
+use crate::sa::exchange::init_initiator::{Order, resuming};
 use crate::sa::exchange::proof::{self, Asked, Ours, Parked, Proof};
 use crate::sa::exchange::reauth::{self, Old};
 use crate::sa::exchange::traffic;
-use crate::sa::exchange::{addresses, eap_initiator, fallback, init_initiator, offers, ppk, redirect, sync};
+use crate::sa::exchange::{addresses, eap_initiator, fallback, init_initiator, offers, ppk, redirect, sync, tickets};
 use crate::sa::path::Detected;
 use crate::sa::timers::{Retry, patience};
 use crate::sa::window::Ask;
@@ -78,6 +78,8 @@ pub struct Agreed {
     pub ppk: bool,
     /// No Child SA comes with IKE_AUTH (RFC 6023).
     pub childless: bool,
+    /// It is taken up again by a ticket of this gateway.
+    pub resumed: Option<Identity>,
 }
 
 impl Agreed {
@@ -117,6 +119,8 @@ pub struct Authenticating {
     parked: Option<Box<Parked>>,
     /// We prove ourselves by EAP, and the peer has begun to ask.
     pub(super) eap: Option<Box<Conversation>>,
+    /// It is taken up again by a ticket of this gateway.
+    pub(super) resumed: Option<Identity>,
 }
 
 /// Send IKE_AUTH.
@@ -154,6 +158,7 @@ fn prepare(ctx: &mut Context, now: Nanos, agreed: Agreed) -> Result<Authenticati
         stapled,
         ppk,
         childless,
+        resumed,
         ..
     } = agreed;
     let body = id_body(&order.profile.local_id);
@@ -165,6 +170,7 @@ fn prepare(ctx: &mut Context, now: Nanos, agreed: Agreed) -> Result<Authenticati
     let make = |keys: &AuthKeys| {
         let octets = SignedOctets::new(keys, Role::Initiator, &request, &nonce_r, &body).after(&said);
         match &order.profile.proofs.local {
+            _ if resumed.is_some() => Ok(Some(Ours::shared_key(&octets.resumed_auth(keys, Role::Initiator)))),
             LocalProof::Eap => Ok(None),
             LocalProof::SharedKey | LocalProof::Signature(_) => proof::make(&order.profile, &octets, hashes).map(Some),
         }
@@ -188,7 +194,8 @@ fn prepare(ctx: &mut Context, now: Nanos, agreed: Agreed) -> Result<Authenticati
     let local = traffic::proposed_local(&order.profile, path.local.ip());
     let remote = traffic::side(&order.profile.remote_ts, &Leases::default(), path.remote.ip());
     let proposed = (local, remote);
-    let asking = Asking { profile: &order.profile, proof: proof.as_ref(), stapled, old: order.old.as_ref() };
+    let (profile, old) = (&*order.profile, order.old.as_ref());
+    let asking = Asking { profile, proof: proof.as_ref(), stapled, old, resumed: resumed.is_some() };
     let message = Outgoing { exchange: ExchangeType::IKE_AUTH, id: auth_id, response: false };
     let local_addresses = Arc::clone(&ctx.local_addresses);
     let natt = detected.is_some();
@@ -237,6 +244,7 @@ fn prepare(ctx: &mut Context, now: Nanos, agreed: Agreed) -> Result<Authenticati
         retry,
         parked: None,
         eap: None,
+        resumed,
     })
 }
 
@@ -247,6 +255,8 @@ struct Asking<'a> {
     stapled: bool,
     /// What it takes the place of.
     old: Option<&'a Old>,
+    /// Who it is was proved once.
+    resumed: bool,
 }
 
 impl Asking<'_> {
@@ -256,13 +266,18 @@ impl Asking<'_> {
         child: first_child::Asked,
         (local, remote): &(Vec<Selector>, Vec<Selector>),
     ) {
-        let Asking { profile, proof, stapled, old } = self;
+        let Asking { profile, proof, stapled, old, resumed } = self;
         with_id(&profile.local_id, |id| writer.push(&Payload::IdInitiator(id)));
-        proof::write_certificates(writer, profile, *stapled);
+        if !resumed {
+            proof::write_certificates(writer, profile, *stapled);
+        }
         if profile.initial_contact && self.old.is_none() {
             writer.push(&Payload::notify(NotifyType::INITIAL_CONTACT, &[]));
         }
-        proof::request_certificates(profile.proofs.authorities(), |payload| writer.push(payload));
+        if !resumed {
+            proof::request_certificates(profile.proofs.authorities(), |payload| writer.push(payload));
+        }
+        tickets::ask(writer, profile);
         if let IdentityPattern::Exact(wanted) = &profile.remote_id {
             with_id(wanted, |id| writer.push(&Payload::IdResponder(id)));
         }
@@ -412,6 +427,11 @@ impl Authenticating {
         let octets =
             SignedOctets::new(&self.auth, Role::Responder, &self.init_answer, &self.nonce_i, &body).after(&self.said);
         let profile = &self.order.profile;
+        if let Some(known) = &self.resumed {
+            let proven = octets.verify_resumed(&self.auth, Role::Responder, auth.data);
+            let right = proven.is_ok() && Identity::from_wire(id.kind.0, id.data) == *known;
+            return right.then(|| (known.clone(), Proof::Given)).ok_or(ConnectError::Refused(AuthRefusal::BadAuth));
+        }
         let (proofs, secret) = (&profile.proofs, profile.psk.expose());
         let proof = proof::check(&proofs.remote, proofs.rsa_sha1, secret, &octets, auth, payloads)
             .map_err(ConnectError::Refused)?;
@@ -479,6 +499,12 @@ pub fn on_answer(sa: &mut Sa, ctx: &mut Context, now: Nanos, opened: &Opened<'_>
         asking.child.release(ctx);
         let Authenticating { order, id, path, .. } = *asking;
         *sa = init_initiator::restart(ctx, now, id, order, path);
+        return;
+    }
+    if asking.resumed.is_some() && payloads.authentication().is_none() {
+        asking.child.release(ctx);
+        let Authenticating { order, id, path, .. } = *asking;
+        *sa = resuming::begin_anew(ctx, now, id, order, path);
         return;
     }
     if asking.eap.is_some() {
@@ -584,7 +610,8 @@ fn establish(
 ) -> Established {
     let Peer { id: peer_id, proven, round_trip } = peer;
     let child = first_child::read(&asking, payloads);
-    let Authenticating { order, id, suite, channel, path, nat, natt, auth_id, child: asked, .. } = asking;
+    let Authenticating { order, id, suite, channel, path, nat, natt, auth_id, child: asked, resumed, .. } = asking;
+    ctx.counters.sessions_resumed += u64::from(resumed.is_some());
     let useless = child.is_err() && !first_child::outlives_refusal(&order.profile, asked);
     if let (true, Err(why)) = (useless, &child) {
         fail(ctx, &order, path, ConnectError::NoChildSa(why.clone()));
@@ -619,6 +646,7 @@ fn establish(
     });
     established.requests.widen(window_of(payloads));
     established.proof_lasts = reauth::read(payloads);
+    tickets::keep(&mut established, now, payloads);
     if useless {
         // The peer has an IKE SA now, and must be told that it is over.
         asked.release(ctx);

@@ -21,8 +21,9 @@ use crate::sa::exchange::informational::window_of;
 use crate::sa::exchange::init_responder::{HalfOpen, Secret};
 use crate::sa::exchange::ppk::{self, Said};
 use crate::sa::exchange::proof::{self, Asked, Ours, Parked, Proof};
+use crate::sa::exchange::tickets::{Contents, Given};
 use crate::sa::exchange::{
-    addresses, admission, door, eap_responder, first_child, init_responder, reauth, redirect, sync,
+    addresses, admission, door, eap_responder, first_child, init_responder, reauth, redirect, sync, tickets,
 };
 use crate::wire::{Authentication, ExchangeType, NotifyType, Payload, Payloads, WireError, WireErrorKind};
 use crate::{Nanos, Path, Verdict};
@@ -45,7 +46,7 @@ pub fn on_request(sa: &mut Sa, ctx: &mut Context, now: Nanos, path: Path, opened
     if let Some(error) = misshapen {
         return refuse_unreadable(half, ctx, now, path, AUTH, &error);
     }
-    if let Some(method) = half.steps.next(&half.suite) {
+    if let Some(method) = half.steps.next(&half.suite).filter(|_| half.resumed.is_none()) {
         return refuse_early(half, ctx, now, path, method);
     }
     if half.eap.is_some() {
@@ -123,6 +124,8 @@ pub fn on_verdict(sa: &mut Sa, ctx: &mut Context, now: Nanos, verdict: Verdict) 
     let claimed = || parked.peer_id.to_string();
     match (parked.judge(verdict), parked.message.payloads()) {
         (Ok((proven, granted)), Ok(payloads)) => {
+            let known = || half.resumed.as_ref().map_or_else(Vec::new, |resumed| resumed.granted().to_vec());
+            let granted = if granted.is_empty() { known() } else { granted };
             let peer = Peer { proven, granted, ..Peer::new(parked.peer_id.clone(), profile_id, profile, path) };
             admit(sa, ctx, now, path, peer, &payloads);
         }
@@ -284,7 +287,8 @@ pub struct Peer {
 }
 
 impl Peer {
-    fn new(id: Identity, profile_id: ProfileId, profile: Arc<Profile>, answer_to: Path) -> Peer {
+    /// Before anything else is known of it.
+    pub(super) fn new(id: Identity, profile_id: ProfileId, profile: Arc<Profile>, answer_to: Path) -> Peer {
         let (proven, granted) = (Box::default(), Vec::new());
         Peer { id, profile_id, profile, proven, granted, answer_to, introduced: false }
     }
@@ -301,6 +305,9 @@ fn authenticate(
     path: Path,
     payloads: &Payloads<'_>,
 ) -> Result<(Peer, Proof), AuthRefusal> {
+    if let Some(resumed) = &half.resumed {
+        return resumed.authenticate(half, path, payloads).map(|peer| (peer, Proof::Given));
+    }
     let Some(id) = payloads.id_initiator() else { return Err(AuthRefusal::Incomplete) };
     let identity = Identity::from_wire(id.kind.0, id.data);
     let choose = |fits: &dyn Fn(&Profile) -> bool| choose_profile(ctx, &half.suite, &identity, fits, payloads);
@@ -403,12 +410,19 @@ fn accept(
     }
     let local_addresses = Arc::clone(&ctx.local_addresses);
     let (message, mixed, redirects) = (half.answer_header(), half.mixed, half.redirects);
-    let HalfOpen { id, suite, nat, natt, spis, auth_id, secret: Secret::Keys(keys), .. } = half else { return None };
+    let HalfOpen { id, suite, nat, natt, spis, auth_id, secret: Secret::Keys(keys), resumed, .. } = half else {
+        return None;
+    };
     let (mut channel, _) = *keys;
+    let proof_left = resumed.as_ref().map(|resumed| resumed.proof_left(ctx, now));
+    let ticket = Contents::of(ctx, now, &channel, &suite, (&profile, &peer_id, &granted), resumed.as_deref(), payloads);
+    let given = ticket.map_or(Given::Nothing, |contents| tickets::give(ctx, now, &profile, payloads, contents));
     let sealed = channel.seal(&mut ctx.buffer, message, |writer| {
         if !introduced {
             with_id(&profile.local_id, |id| writer.push(&Payload::IdResponder(id)));
-            proof::write_certificates(writer, &profile, proof::asks_for_staple(payloads));
+            if resumed.is_none() {
+                proof::write_certificates(writer, &profile, proof::asks_for_staple(payloads));
+            }
         }
         writer.push(&ours.payload());
         if mixed {
@@ -427,7 +441,11 @@ fn accept(
         if syncs {
             sync::announce(writer, &profile);
         }
-        reauth::write(writer, &profile);
+        match proof_left {
+            Some(left) => reauth::write_left(writer, left),
+            None => reauth::write(writer, &profile),
+        }
+        tickets::write(writer, &given);
         if mobike {
             write_mobike(writer, &local_addresses, path);
             extensions.write(writer);
@@ -491,6 +509,9 @@ fn accept(
     established.begin_lifetimes(ctx, now);
     redirect::begin(&mut established, ctx, now, sent_on.as_ref());
     established.enter(ctx, replaces);
+    if let Some(resumed) = resumed {
+        resumed.come_up(&mut established, ctx, now);
+    }
     Some(established)
 }
 
@@ -507,6 +528,9 @@ fn is_successor(profile: &Profile, payloads: &Payloads<'_>) -> bool {
 pub fn prove(half: &HalfOpen, profile: &Profile) -> Result<Ours, AuthRefusal> {
     let Secret::Keys(keys) = &half.secret else { return Err(AuthRefusal::Incomplete) };
     let body = id_body(&profile.local_id);
+    if let Some(resumed) = &half.resumed {
+        return resumed.prove(half, &body);
+    }
     let octets =
         SignedOctets::new(&keys.1, Role::Responder, &half.answer, half.nonce_i(), &body).after(&half.steps.said);
     proof::make(profile, &octets, half.hashes)

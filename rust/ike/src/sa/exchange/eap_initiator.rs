@@ -31,7 +31,7 @@ pub struct Conversation {
 /// Do we prove ourselves by EAP?
 #[must_use]
 pub fn is_wanted(asking: &Authenticating) -> bool {
-    matches!(asking.order().profile.proofs.local, LocalProof::Eap)
+    asking.resumed.is_none() && matches!(asking.order().profile.proofs.local, LocalProof::Eap)
 }
 
 /// Does the gateway prove itself by EAP alone? Only by a conversation of which we are the other end.

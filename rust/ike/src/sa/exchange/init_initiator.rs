@@ -9,6 +9,7 @@
 //! The request goes over each path in turn, with the same bytes (M3.1-1), so it carries a NAT detection hash for every
 //! address it may leave from or go to. Nobody vouches for the answer: what proves nothing is noted, and we keep trying.
 
+pub mod resuming;
 mod solving;
 
 use core::net::{IpAddr, SocketAddr};
@@ -34,10 +35,11 @@ use crate::sa::exchange::{auth_initiator, first_child, intermediate_initiator, o
 use crate::sa::path::{Detected, detect};
 use crate::sa::timers::{Retry, patience};
 use crate::table::spi;
+use crate::table::tickets::Held;
 use crate::wire::puzzle::Puzzle;
 use crate::wire::{
-    ExchangeType, Flags, Gateway, Header, KeMethod as KeNumber, KeyExchange, Message, MessageWriter, Nonce, NotifyType,
-    Payload, Payloads,
+    Flags, Gateway, Header, KeMethod as KeNumber, KeyExchange, Message, MessageWriter, Nonce, NotifyType, Payload,
+    Payloads,
 };
 use crate::{Nanos, Path};
 
@@ -82,6 +84,13 @@ impl Order {
         }
     }
 
+    /// May its IKE SA be one that is taken up again by this ticket?
+    fn can_use(&self, held: &Held) -> bool {
+        let profile = &self.profile;
+        let fits = profile.ike_suites.contains(&held.suite) && profile.remote_id.matches(&held.peer_id);
+        fits && profile.resumption.ask && self.old.is_none()
+    }
+
     /// The PPK to use.
     #[must_use]
     pub fn ppk(&self) -> Option<&Ppk> {
@@ -100,6 +109,8 @@ pub struct Connecting {
     pub spi_i: u64,
     nonce: [u8; 32],
     ephemeral: Ephemeral,
+    /// In place of a key exchange.
+    ticket: Option<Held>,
     cookie: Option<Box<[u8]>>,
     /// Of the puzzle that came with the cookie.
     solution: Option<[u8; SOLUTION_LEN]>,
@@ -193,12 +204,14 @@ fn prepare(
     let nonce = kex::fresh_nonce(&mut ctx.random);
     let retry = Retry::begin(now, &order.profile.retransmit, &mut ctx.random);
     let give_up = order.since + patience(&order.profile.retransmit, Role::Initiator);
+    let ticket = ctx.purse.take(now, order.profile_id).filter(|held| order.can_use(held));
     let mut connecting = Connecting {
         order,
         id,
         spi_i,
         nonce,
         ephemeral,
+        ticket,
         cookie: None,
         solution: None,
         solving: None,
@@ -240,7 +253,7 @@ impl Connecting {
 
     fn write_request(&mut self, ctx: &mut Context) -> Result<(), ConnectError> {
         let flags = Flags { initiator: true, version: false, response: false };
-        let header = Header::new(self.spi_i, 0, ExchangeType::IKE_SA_INIT, flags, 0);
+        let header = Header::new(self.spi_i, 0, self.exchange(), flags, 0);
         let mut writer = MessageWriter::reuse(&header, core::mem::take(&mut ctx.buffer));
         if let Some(cookie) = &self.cookie {
             writer.push(&Payload::notify(NotifyType::COOKIE, cookie));
@@ -248,6 +261,15 @@ impl Connecting {
         if let Some(solution) = &self.solution {
             writer.push(&Payload::PuzzleSolution(solution));
         }
+        if !self.write_resumption(&mut writer) {
+            self.write_offer(&mut writer);
+        }
+        ctx.buffer = writer.finish().map_err(|_| ConnectError::BadOrder("IKE_SA_INIT does not fit a datagram"))?;
+        self.request = Arc::from(ctx.buffer.as_slice());
+        Ok(())
+    }
+
+    fn write_offer(&self, writer: &mut MessageWriter) {
         offers::propose(&self.order.profile.ike_suites, &[], |sa| writer.push(&Payload::Sa(sa)));
         let method = KeNumber(self.ephemeral.method().id());
         writer.push(&Payload::KeyExchange(KeyExchange { method, data: self.ephemeral.public() }));
@@ -270,9 +292,6 @@ impl Connecting {
             writer.push(&Payload::notify(NotifyType::USE_PPK, &[]));
         }
         redirect::offer(&self.order, |payload| writer.push(payload));
-        ctx.buffer = writer.finish().map_err(|_| ConnectError::BadOrder("IKE_SA_INIT does not fit a datagram"))?;
-        self.request = Arc::from(ctx.buffer.as_slice());
-        Ok(())
     }
 
     /// Every address the request may leave from, and every one it may go to, each once.
@@ -361,6 +380,10 @@ pub fn on_timeout(sa: &mut Sa, ctx: &mut Context, now: Nanos) {
     if now < connecting.retry.next {
         return;
     }
+    if connecting.is_in_vain() {
+        let _renewed = connecting.without_ticket(ctx, now);
+        return;
+    }
     let paths = connecting.order.paths.len();
     connecting.path = (connecting.path + 1) % paths;
     let again = connecting.tried == paths;
@@ -394,17 +417,28 @@ pub fn on_answer(sa: &mut Sa, ctx: &mut Context, now: Nanos, path: Path, bytes: 
         ctx.counters.dropped_malformed += 1;
         return;
     };
+    if message.header.exchange != connecting.exchange() {
+        ctx.counters.dropped_unasked_answer += 1;
+        return;
+    }
     connecting.path = index;
     let payloads = &message.payloads;
     let sent_on = redirect::in_init(ctx, &connecting.order, &connecting.nonce, payloads);
     let outcome = match sent_on.map_or_else(|| what_came(payloads), Came::Redirect) {
         Came::Cookie(cookie, puzzle) => connecting.on_cookie(ctx, now, cookie, puzzle),
+        Came::Redirect(to) => Err(ConnectError::Redirected(to)),
+        _ if connecting.ticket.is_some() => {
+            if resuming::proceed(sa, ctx, now, path, bytes, &message) {
+                return;
+            }
+            let Sa::AwaitInitAnswer(connecting) = sa else { return };
+            connecting.without_ticket(ctx, now)
+        }
         Came::OtherMethod(wanted) => connecting.on_other_method(ctx, now, wanted),
         Came::Error(kind) => {
             connecting.doubt(ctx, now, kind.to_string());
             Ok(())
         }
-        Came::Redirect(to) => Err(ConnectError::Redirected(to)),
         Came::Offer => match accept(connecting, &message) {
             Ok(accepted) => return proceed(sa, ctx, now, path, bytes, payloads, accepted),
             Err(heard) => {
@@ -530,6 +564,7 @@ fn proceed(
         stapled: accepted.stapled,
         ppk: payloads.has(NotifyType::USE_PPK),
         childless: accepted.childless,
+        resumed: None,
     };
     *sa = intermediate_initiator::go_on(ctx, now, agreed);
 }

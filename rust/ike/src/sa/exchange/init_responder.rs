@@ -17,6 +17,7 @@ use crate::sa::context::{About, Context};
 use crate::sa::exchange::auth_responder::Waiting;
 use crate::sa::exchange::eap_responder::Conversation;
 use crate::sa::exchange::intermediate_responder::Steps;
+use crate::sa::exchange::resume_responder::Resumed;
 use crate::sa::exchange::{offers, proof, redirect};
 use crate::sa::path::{NatHashes, detect};
 use crate::table::half_open::Asker;
@@ -40,7 +41,7 @@ pub struct HalfOpen {
     pub request: Box<[u8]>,
     /// Where the initiator's nonce is in it.
     pub nonce_i: Range<usize>,
-    public_i: Range<usize>,
+    pub(super) public_i: Range<usize>,
     /// The answer as it went: our AUTH covers it.
     pub answer: Arc<[u8]>,
     /// Our nonce.
@@ -56,7 +57,7 @@ pub struct HalfOpen {
     /// The PPK is part of the keys.
     pub mixed: bool,
     /// The peer puts fragments together.
-    fragments: bool,
+    pub(super) fragments: bool,
     /// The peer follows when it is sent on to another gateway.
     pub redirects: bool,
     /// It came over a stream.
@@ -75,7 +76,9 @@ pub struct HalfOpen {
     pub auth_id: u32,
     /// Our answer to the one before.
     pub last_answer: Option<Arc<[u8]>>,
-    expires: Nanos,
+    pub(super) expires: Nanos,
+    /// It is taken up again by a ticket.
+    pub resumed: Option<Box<Resumed>>,
 }
 
 /// How far the key exchange is.
@@ -236,7 +239,7 @@ pub fn refuse(ctx: &mut Context, path: Path, asked: &Header, kind: NotifyType, d
 /// Answer with these payloads and no SA.
 pub fn refuse_with(ctx: &mut Context, path: Path, asked: &Header, payloads: &[Payload<'_>]) {
     let flags = Flags { initiator: false, version: false, response: true };
-    let header = Header::new(asked.initiator_spi, 0, ExchangeType::IKE_SA_INIT, flags, asked.message_id);
+    let header = Header::new(asked.initiator_spi, 0, asked.exchange, flags, asked.message_id);
     let mut writer = MessageWriter::reuse(&header, core::mem::take(&mut ctx.buffer));
     payloads.iter().for_each(|payload| writer.push(payload));
     if let Ok(message) = writer.finish() {
@@ -307,6 +310,7 @@ pub fn answer(
         refusal: None,
         parked: None,
         eap: None,
+        resumed: None,
         auth_id: 1,
         last_answer: None,
         expires: now + ctx.settings.half_open.lifetime,
@@ -363,7 +367,7 @@ fn write_answer(
 }
 
 /// Where `part`, which was read from `whole`, lies in it.
-fn range_in(whole: &[u8], part: &[u8]) -> Option<Range<usize>> {
+pub(super) fn range_in(whole: &[u8], part: &[u8]) -> Option<Range<usize>> {
     let start = part.as_ptr().addr().checked_sub(whole.as_ptr().addr())?;
     let range = start..start.checked_add(part.len())?;
     (whole.get(range.clone())? == part).then_some(range)

@@ -4,6 +4,8 @@
 //! init_initiator   IKE_SA_INIT as the one who asks        init_responder   as the one who answers
 //! clear            what strangers hear of requests that cannot be read
 //! door             what strangers at a busy gateway are charged, and who is turned away
+//! resume_responder                                         IKE_SESSION_RESUME as the one who answers; init_initiator asks
+//! tickets          what IKE SAs that ended are taken up by again
 //! intermediate_initiator, intermediate_responder           additional key exchanges between those two
 //! auth_initiator   IKE_AUTH as the one who asks           auth_responder   as the one who answers
 //! first_child      the Child SA that comes with IKE_AUTH, or by itself (childless)
@@ -65,8 +67,10 @@ pub mod redirect;
 pub mod rekey_child;
 pub mod rekey_ike;
 pub mod repair;
+pub mod resume_responder;
 pub mod retired;
 pub mod retrial;
 pub mod streams;
 pub mod sync;
+pub mod tickets;
 pub mod traffic;

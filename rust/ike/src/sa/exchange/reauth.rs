@@ -79,7 +79,12 @@ pub fn begin(sa: &mut Established, ctx: &mut Context, now: Nanos) {
 
 /// As responder: how long we take its proof for good.
 pub fn write(writer: &mut SkWriter, profile: &Profile) {
-    let seconds = u32::try_from(profile.limits.reauth.as_secs()).unwrap_or(u32::MAX);
+    write_left(writer, profile.limits.reauth);
+}
+
+/// The same of a proof that is not new.
+pub fn write_left(writer: &mut SkWriter, left: Duration) {
+    let seconds = u32::try_from(left.as_secs()).unwrap_or(u32::MAX);
     if seconds > 0 {
         writer.push(&Payload::notify(NotifyType::AUTH_LIFETIME, &seconds.to_be_bytes()));
     }

@@ -25,6 +25,12 @@ impl World {
         self.forget_counters(who);
     }
 
+    /// It comes up again and has nothing to take back.
+    pub fn reboot_empty(&mut self, who: HostId, settings: Settings) {
+        self.reboot(who, settings);
+        self.rules.forget_lives(who);
+    }
+
     /// It takes these back.
     pub fn resume(&mut self, who: HostId, parked: &[Vec<u8>], standing: Standing) -> Result<Vec<SaId>, ResumeError> {
         let now = self.now;

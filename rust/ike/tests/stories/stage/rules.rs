@@ -63,8 +63,9 @@ impl Rules {
             }
             return;
         }
-        // In IKE_SA_INIT a request may change (COOKIE, another key exchange), and nobody is bound by an answer.
-        if header.exchange == ExchangeType::IKE_SA_INIT {
+        // In IKE_SA_INIT a request may change (COOKIE, another key exchange), and nobody is bound by an answer; nor by one to
+        // IKE_SESSION_RESUME.
+        if matches!(header.exchange, ExchangeType::IKE_SA_INIT | ExchangeType::IKE_SESSION_RESUME) {
             return;
         }
         let end = (told.from, header.initiator_spi);
@@ -109,6 +110,11 @@ impl Rules {
         if let Some(life) = self.lives.get_mut(&(who, sa)) {
             life.children = children.iter().copied().collect();
         }
+    }
+
+    /// Another engine knows none of them.
+    pub fn forget_lives(&mut self, who: HostId) {
+        self.lives.retain(|(host, _), _| *host != who);
     }
 
     /// Another engine counts from the beginning.

@@ -221,7 +221,7 @@ impl World {
     fn open(&self, bytes: &[u8]) -> Option<super::forger::Contents> {
         let header = Header::peek(bytes).ok()?;
         match header.exchange {
-            ExchangeType::IKE_SA_INIT => read_clear(bytes),
+            ExchangeType::IKE_SA_INIT | ExchangeType::IKE_SESSION_RESUME => read_clear(bytes),
             _ => self.keys.get(&header.initiator_spi)?.open(bytes),
         }
     }
