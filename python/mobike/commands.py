@@ -162,6 +162,8 @@ class Profile:
     """Initiator: ask the gateway for a ticket, to take the IKE SA up again if it ends without a word (RFC 5723)."""
     ticket_lifetime: int = 0
     """Responder: give tickets that are good for so many nanoseconds; 0: none."""
+    tickets_rest_on: bytes = field(default=b"", repr=False)
+    """Names what peers are believed by; a ticket that was given when this was another is good no more."""
     redirect: tuple[str, ...] = ()
     """Responder: send each peer that has proved who it is on to one of these gateways, by address or name."""
     extensions: tuple[str, ...] = ()

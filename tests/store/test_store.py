@@ -36,11 +36,11 @@ def test_parked_rows_replace_all_others(tmp_path: Path) -> None:
     assert store.rows() == [TWO]
 
 
-@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize("version", [2, 4])
 def test_accounts_stay_until_they_are_over_and_an_older_store_learns_how(tmp_path: Path, version: int) -> None:
     store = Store(tmp_path / "sas.db")
     if version == 2:
-        store._base.executescript("DROP TABLE accounts; PRAGMA user_version = 2;")
+        store._base.executescript("DROP TABLE accounts; DROP TABLE kept; PRAGMA user_version = 2;")
         store.close()
         store = Store(tmp_path / "sas.db")
     first, second = Account(ONE.sa, "first"), Account(TWO.sa, "second")
@@ -49,6 +49,21 @@ def test_accounts_stay_until_they_are_over_and_an_older_store_learns_how(tmp_pat
     store.take(1.0)
     store.close()
     assert Store(tmp_path / "sas.db").accounts() == [first._replace(text="changed")]
+
+
+@pytest.mark.parametrize("version", [3, 4])
+def test_what_is_kept_by_a_name_stays_and_the_newest_counts(tmp_path: Path, version: int) -> None:
+    store = Store(tmp_path / "sas.db")
+    if version == 3:
+        store._base.executescript("DROP TABLE kept; PRAGMA user_version = 3;")
+        store.close()
+        store = Store(tmp_path / "sas.db")
+    assert store.kept("keys") is None
+    store.keep("keys", b"old")
+    store.keep("keys", b"\x00new")
+    store.take(1.0)
+    store.close()
+    assert Store(tmp_path / "sas.db").kept("keys") == b"\x00new"
 
 
 def _take_and_die(file: Path) -> None:
@@ -105,7 +120,7 @@ def test_a_damaged_or_foreign_file_is_named_with_what_to_do(tmp_path: Path) -> N
     Store(newer).close()
     with sqlite3.connect(newer) as base:
         base.execute("PRAGMA user_version = 7")
-    with pytest.raises(StoreError, match="has format 7, and this version of mobike reads format 3; move it away"):
+    with pytest.raises(StoreError, match="has format 7, and this version of mobike reads format 4; move it away"):
         Store(newer)
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="cannot be opened: "):

@@ -11,6 +11,7 @@ from mobike.auth.eap import Orders, TlsOrders
 from mobike.auth.trust import Trust
 from mobike.commands import SECOND, ChildOrders, Credential, Pool, Ppk, Profile, Retransmit
 from mobike.config.api import api
+from mobike.config.basis import basis
 from mobike.config.blocks import blocks, of_blocks
 from mobike.config.children import of_children
 from mobike.config.credentials import of_certificates, read_bare, read_keys, read_own, read_trust
@@ -378,10 +379,16 @@ def _profile(name: str, table: ConnectionTable, proofs: _Proofs) -> Profile:
         away_at_most=table.away_at_most,
         resume=table.resume,
         ticket_lifetime=table.tickets,
+        tickets_rest_on=_basis(table, proofs) if table.tickets else b"",
         follow_redirects=follow_rule(table).follows,
         redirect=tuple(table.redirect),
         extensions=tuple(table.extensions),
     )
+
+
+def _basis(table: ConnectionTable, proofs: _Proofs) -> bytes:
+    secrets = (proofs.psk, b"" if proofs.ppk is None else proofs.ppk.key)
+    return basis(table.remote_auth, secrets=secrets, keys=proofs.keys, trust=proofs.trust, eap=proofs.eap)
 
 
 def _child(child: ChildTable, table: ConnectionTable) -> ChildOrders:

@@ -60,6 +60,7 @@ EFFECTS: Final[dict[type[Table], dict[str, Effect]]] = {
     ),
     models.PuzzleTable: _all(Effect.RESTART, "threshold easiest hardest unsolved_per_second"),
     models.RedirectTable: _all(Effect.NEXT, "when to at"),
+    models.TicketsTable: _all(Effect.RESTART, "key_file"),
     models.StoreTable: _all(Effect.RESTART, "file key_file key_env every max_age"),
     models.PoolTable: {**_all(Effect.NEXT, "ranges"), **_all(Effect.NOTHING, "sticky")},
     models.RetransmitTable: _all(
@@ -80,7 +81,7 @@ EFFECTS: Final[dict[type[Table], dict[str, Effect]]] = {
         **_all(Effect.NEXT, "remote_ike_port remote_natt_port local_ocsp radius authorise_within"),
         **_all(Effect.NEXT, "pool pool_from dns networks dns_domains dns_anchors ask dns_anchors_for"),
         **_all(Effect.NEXT, "initial_contact unique window extensions redirect follow_redirects redirect_names"),
-        **_all(Effect.NEXT, "message_id_sync childless start_child"),
+        **_all(Effect.NEXT, "message_id_sync childless start_child tickets resume"),
         **_all(Effect.NEXT, "ike_lifetime esp_lifetime ike_lifetime_hard esp_lifetime_hard reauth_lifetime"),
         **_all(Effect.NEXT, "esp_lifetime_bytes esp_lifetime_packets"),
         **_all(Effect.NEXT, "esp_lifetime_bytes_hard esp_lifetime_packets_hard"),

@@ -106,6 +106,8 @@ def read_limited(key: str, path: Path, most: int) -> tuple[bytes, int]:
         raise SecretError(key, f"cannot read {path}: {problem.strerror}{_neighbour(path)}") from None
     except OSError as problem:
         raise SecretError(key, f"cannot read {path}: {problem.strerror}") from None
+    except ValueError:
+        raise SecretError(key, "is no name of a file") from None
     if len(content) > most:
         raise SecretError(key, f"{path} is too long")
     return content, mode

@@ -1,13 +1,12 @@
 """Tickets (RFC 5723): the rules about these keys, and what becomes of them."""
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
 from mobike.config.locate import Key
 from mobike.config.models import ConnectionTable, TicketsTable
-from mobike.config.secrets import exposure
+from mobike.config.secrets import SecretError, exposed, read_limited
 
 MOST_KEYS: Final = 4
 KEY_LEN: Final = 32
@@ -21,6 +20,8 @@ def of_tickets(table: ConnectionTable) -> Iterator[tuple[str, str]]:
         yield "tickets", "only a responder gives them; an initiator uses them with resume"
     if table.role == "responder" and table.resume:
         yield "resume", "only an initiator takes an IKE SA up again; a responder gives tickets"
+    if table.tickets and "radius" in table.eap:
+        yield "tickets", 'not with eap = ["radius"]: the server would hear nothing of who comes back by a ticket'
     if not 0 <= table.tickets <= _MOST:
         yield "tickets", "must be 0 (none) to 7 days"
 
@@ -30,14 +31,13 @@ def read_ticket_keys(table: TicketsTable, base: Path, problem: Callable[[Key, st
     if table.key_file is None:
         return ()
     try:
-        with (base / table.key_file).open("rb") as file:
-            exposed_to = exposure(os.fstat(file.fileno()).st_mode)
-            lines = file.read(4096).decode("ascii", "replace").split()
-    except OSError as trouble:
-        problem(("tickets", "key_file"), trouble.strerror or "cannot be read")
+        content, mode = read_limited("key_file", base / table.key_file, 4096)
+    except SecretError as trouble:
+        problem(("tickets", trouble.key), str(trouble))
         return ()
-    if exposed_to is not None:
-        problem(("tickets", "key_file"), f"can be read by {exposed_to}; chmod 600 it")
+    for warning in exposed(base / table.key_file, mode):
+        problem(("tickets", "key_file"), warning)
+    lines = content.decode("ascii", "replace").split()
     try:
         keys = tuple(bytes.fromhex(line) for line in lines)
     except ValueError:

@@ -20,6 +20,7 @@ from mobike.config.settings import StoreSettings
 from mobike.events import Event, IkeSaDown
 from mobike.fleet import Fleet
 from mobike.gateway.leases import Leases
+from mobike.gateway.tickets import NAME, TicketKeys
 from mobike.store import Account, Lease, Row, Store, StoreError
 
 log = structlog.get_logger()
@@ -60,8 +61,10 @@ class Keeper:
         leases: Leases,
         accounts: Accounts,
         servers: Mapping[str, RadiusOrders],
+        tickets: TicketKeys,
+        key: bytes,
     ) -> None:
-        """`servers`: who is told of accounts, by connection."""
+        """`servers`: who is told of accounts, by connection; `key`: what seals the keys of tickets."""
         self._core = core
         self._fleet = fleet
         self._store = store
@@ -69,6 +72,8 @@ class Keeper:
         self._leases = leases
         self._accounts = accounts
         self._servers = dict(servers)
+        self._tickets = tickets
+        self._key = key
         self._gone: set[SaId] = set()
         """Down since the last beat."""
         self._untold: set[SaId] = set()
@@ -82,6 +87,10 @@ class Keeper:
         except ValueError as problem:
             fix = "put back what it needs, or move the file away to start without its SAs"
             raise StoreError(self._settings.file, str(problem), fix) from None
+
+    def recall_tickets(self) -> None:
+        """The keys of tickets that another process gave, before any is given."""
+        self._tickets.recall(self._key, self._store.kept(NAME))
 
     def resume(self) -> None:
         """Take back all that is stored, for good."""
@@ -134,9 +143,10 @@ class Keeper:
         self._untold = set(changed).difference((sa for sa, _ in asked), self._untold, gone)
         leases = self._leases.changed(time.time())
         accounts = self._account_rows()
-        if not asked and not gone and not leases and not accounts:
+        tickets = self._tickets.changed(self._key)
+        if not asked and not gone and not leases and not accounts and tickets is None:
             return
-        self._writing = asyncio.ensure_future(asyncio.to_thread(self._write, asked, gone, leases, accounts))
+        self._writing = asyncio.ensure_future(asyncio.to_thread(self._write, asked, gone, leases, accounts, tickets))
         try:
             # Whoever is cancelled meanwhile must not leave a writer behind: see `park`.
             await asyncio.shield(self._writing)
@@ -145,6 +155,8 @@ class Keeper:
             self._gone |= gone
             self._leases.unwritten(leases)
             self._accounts.unwritten(each.sa for each in accounts)
+            if tickets is not None:
+                self._tickets.unwritten()
             raise
 
     def _account_rows(self, *, everything: bool = False) -> list[Account]:
@@ -157,7 +169,10 @@ class Keeper:
         gone: Iterable[SaId],
         leases: Sequence[Lease],
         accounts: Sequence[Account],
+        tickets: bytes | None,
     ) -> None:
+        if tickets is not None:
+            self._store.keep(NAME, tickets)
         records = self._core.records(asked)
         now = time.time()
         self._store.write((Row(sa, now, record) for sa, record in records), gone)
@@ -173,6 +188,9 @@ class Keeper:
         self._store.park([Row(sa, now, record) for sa, record in records])
         self._store.write_leases(self._leases.changed(now, everything=True))
         self._store.write_accounts(self._account_rows(everything=True), self._gone)
+        tickets = self._tickets.changed(self._key)
+        if tickets is not None:
+            self._store.keep(NAME, tickets)
         log.info("store.parked", text=f"{len(records)} IKE SAs are parked in {self._settings.file}")
 
     def close(self) -> None:

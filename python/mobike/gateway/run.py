@@ -73,7 +73,8 @@ class Daemon:
         self.on_inner: InnerHandler | None = echo.answers if settings.dataplane.inner is Inner.ECHO else None
         """Takes inner packets at the in-process port; what it returns goes back into the tunnels."""
         self._store = None if settings.store is None else Store(settings.store.file)
-        self._core = _start_core(settings, self._store)
+        self._store_key = _read_store_key(settings, self._store)
+        self._core = _start_core(settings, self._store_key)
         self._fleet = Fleet(
             (connection.policy for connection in settings.connections),
             public=dict.fromkeys(ip for connection in settings.connections for ip in connection.addresses),
@@ -191,7 +192,7 @@ class Daemon:
         self._shell.wake()
 
     def _make_keeper(self) -> Keeper | None:
-        if self._store is None or self.settings.store is None:
+        if self._store is None or self._store_key is None or self.settings.store is None:
             return None
         sticky = {each.name: each.profile.sticky for each in self.settings.connections if each.profile.accepts}
         servers = {each.name: each.eap for each in self.settings.connections if isinstance(each.eap, RadiusOrders)}
@@ -203,8 +204,11 @@ class Daemon:
             leases=Leases(sticky),
             accounts=self._accounts,
             servers=servers,
+            tickets=self._tickets,
+            key=self._store_key,
         )
         keeper.check()
+        keeper.recall_tickets()
         return keeper
 
     def _make_door(self) -> Doorkeeper:
@@ -338,10 +342,13 @@ def _tun_network(name: str) -> "TunNetwork":
     return TunNetwork(name)
 
 
-def _start_core(settings: Settings, store: Store | None) -> _core.Core:
-    key = None
-    if store is not None and settings.store is not None:
-        key = store_key(settings.store.key_file, given=settings.store.key, stored=bool(store.rows()))
+def _read_store_key(settings: Settings, store: Store | None) -> bytes | None:
+    if store is None or settings.store is None:
+        return None
+    return store_key(settings.store.key_file, given=settings.store.key, stored=bool(store.rows()))
+
+
+def _start_core(settings: Settings, key: bytes | None) -> _core.Core:
     inner = {Inner.TUN: "tun", Inner.PORT: "port", Inner.ECHO: "port", Inner.NONE: "none"}[settings.dataplane.inner]
     return _core.Core(
         listen=[str(ip) for ip in settings.daemon.listen],

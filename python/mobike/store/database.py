@@ -1,7 +1,7 @@
 """Sealed IKE SAs in SQLite. One process at a time; a row is given out once, and gone before anything is made of it.
 
 Beside them, and in the clear: which peer had which inner address, and the accounts of those that RADIUS servers let
-in. Nothing is lost if such a row is given out twice.
+in; and what the daemon keeps by a name, sealed by itself. Nothing is lost if such a row is given out twice.
 """
 
 import fcntl
@@ -18,7 +18,7 @@ from mobike.store.trouble import StoreError
 
 _APPLICATION: Final = 0x6D626B73
 """`PRAGMA application_id`: this is a store of ours ("mbks")."""
-_VERSION: Final = 3
+_VERSION: Final = 4
 _SCHEMA: Final = """
 CREATE TABLE sas (
     sa      TEXT PRIMARY KEY,       -- the id of the IKE SA in hexadecimal, as the API shows it
@@ -50,7 +50,14 @@ CREATE TABLE accounts (             -- of peers that RADIUS servers let in
 ) WITHOUT ROWID;
 """
 """Came with version 3."""
-_LACKS: Final = {1: _LEASES + _ACCOUNTS, 2: _ACCOUNTS}
+_KEPT: Final = """
+CREATE TABLE kept (
+    name    TEXT PRIMARY KEY,
+    piece   BLOB NOT NULL           -- sealed: see mobike.gateway.tickets
+) WITHOUT ROWID;
+"""
+"""Came with version 4."""
+_LACKS: Final = {1: _LEASES + _ACCOUNTS + _KEPT, 2: _ACCOUNTS + _KEPT, 3: _KEPT}
 """What older versions have not."""
 _MOST_LEASES: Final = 262_144
 """Peers that are remembered; those that are gone longest are forgotten first."""
@@ -163,6 +170,19 @@ class Store:
             rows = ((f"{each.sa:016x}", each.text) for each in accounts)
             cursor.executemany("INSERT OR REPLACE INTO accounts VALUES (?, ?)", rows)
 
+    def kept(self, name: str) -> bytes | None:
+        """What is kept by this name; it stays."""
+        try:
+            found = self._base.execute("SELECT piece FROM kept WHERE name = ?", (name,)).fetchone()
+            return None if found is None else bytes(found[0])
+        except (sqlite3.Error, TypeError) as problem:
+            raise self._unreadable(problem) from None
+
+    def keep(self, name: str, piece: bytes) -> None:
+        """This, and nothing older."""
+        with self._all_or_nothing() as cursor:
+            cursor.execute("INSERT OR REPLACE INTO kept VALUES (?, ?)", (name, piece))
+
     def close(self) -> None:
         """Let it go."""
         self._base.close()
@@ -198,7 +218,7 @@ class Store:
         (application,) = self._base.execute("PRAGMA application_id").fetchone()
         if (application, version) == (0, 0) and not self._base.execute("SELECT 1 FROM sqlite_master").fetchone():
             self._base.executescript(
-                f"BEGIN; {_SCHEMA} {_LEASES} {_ACCOUNTS} PRAGMA application_id = {_APPLICATION};"
+                f"BEGIN; {_SCHEMA} {_LEASES} {_ACCOUNTS} {_KEPT} PRAGMA application_id = {_APPLICATION};"
                 f"PRAGMA user_version = {_VERSION}; COMMIT;"
             )
         elif application != _APPLICATION:

@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use mobike_ike::crypto::SecretBytes;
 use mobike_ike::event::DownReason;
-use mobike_ike::{Command, Resumption, Settings, Verdict};
+use mobike_ike::profile::{Pool, RequestVip};
+use mobike_ike::{Command, Identity, IdentityPattern, Resumption, Settings, Verdict};
 use stage::children::assert_pairs;
-use stage::{CLIENT, Event, ExchangeType, GATEWAY, NotifyType, PROFILE, Pair, WAN, WIFI, Which, secs};
+use stage::{CLIENT, Event, ExchangeType, GATEWAY, NotifyType, PROFILE, Pair, WAN, WIFI, Which, ip, secs};
 
 const RESUME: ExchangeType = ExchangeType::IKE_SESSION_RESUME;
 const HOUR: Duration = secs(3_600);
@@ -303,4 +304,108 @@ fn an_old_proof_does_not_grow_younger_by_a_ticket() {
     pair.net.lose(Which::of(CLIENT).request(ExchangeType::IKE_SA_INIT).always());
     pair.run_for(secs(90));
     assert!(pair.gateway().downs().iter().any(|(_, why)| *why == DownReason::ProofTooOld));
+}
+
+#[test]
+fn a_ticket_is_no_good_any_more_when_peers_are_believed_by_something_else() {
+    // A user was removed, a certificate revoked, a key changed: whoever it was, all prove anew who they are.
+    for (rests_on, taken) in [(&b"of yesterday"[..], true), (b"of today", false), (b"", false)] {
+        let rests =
+            |on: &'static [u8]| move |profile: &mut mobike_ike::Profile| profile.resumption.rests_on = on.into();
+        let mut pair = pair(21).gateway_profile(rests(b"of yesterday")).established();
+        pair = pair.gateway_profile(rests(rests_on));
+        lose_touch(&mut pair);
+        pair.connect();
+        assert_one(&pair);
+        assert_eq!(resumed(&pair), (u64::from(taken), u64::from(taken)));
+        assert_eq!(pair.gateway().count("tickets_refused"), u64::from(!taken));
+    }
+}
+
+#[test]
+fn an_identity_that_is_not_let_in_any_more_is_not_taken_up_either() {
+    let mut pair = pair(22).established();
+    pair = pair.gateway_profile(|profile| {
+        profile.remote_id = IdentityPattern::Exact(Identity::Fqdn("someone-else.example.net".into()));
+    });
+    lose_touch(&mut pair);
+    pair.connect_over(&[(WIFI, WAN)]);
+    pair.run_for(secs(3));
+    assert_eq!((pair.client().alive().len(), pair.gateway().count("sessions_resumed")), (0, 0));
+    assert_eq!(pair.gateway().count("tickets_refused"), 1);
+}
+
+fn with_pool(pair: Pair, sticky: Duration) -> Pair {
+    let v4 = Some(([10, 9, 0, 1].into(), [10, 9, 0, 9].into()));
+    pair.client_profile(|profile| {
+        profile.request_virtual_ip = RequestVip { v4: true, v6: false };
+        profile.local_ts.clear();
+        profile.initial_contact = false;
+    })
+    .gateway_profile(|profile| {
+        profile.remote_ts.clear();
+        profile.pool = Some(Pool { v4, sticky, ..Pool::default() });
+    })
+}
+
+#[test]
+fn the_inner_address_goes_on_with_whoever_takes_its_ike_sa_up_again() {
+    for sticky in [Duration::ZERO, HOUR] {
+        let mut pair = with_pool(pair(23), sticky).established();
+        let address = pair.client().up().virtual_ips.clone();
+        assert_eq!(address[..], [ip("10.9.0.1")]);
+        for times in 1..=2 {
+            lose_touch(&mut pair);
+            pair.connect();
+            assert_one(&pair);
+            assert_eq!((resumed(&pair), &pair.client().ups().last().unwrap().virtual_ips), ((times, times), &address));
+            assert_eq!(pair.gateway().ups().last().unwrap().virtual_ips, address);
+        }
+        // It is leased once, and free when the last of them is gone.
+        pair.close(CLIENT);
+        pair.settle();
+        pair.connect();
+        assert_eq!(pair.client().ups().last().unwrap().virtual_ips, address);
+    }
+}
+
+#[test]
+fn a_gateway_that_knows_nothing_any_more_gives_the_address_that_the_ticket_names_if_it_is_free() {
+    let mut pair = with_pool(pair(24), Duration::ZERO).established();
+    let other = pair.client().up().virtual_ips.clone();
+    // A second one beside it, which stays: it has the next address.
+    pair.connect_over(&[(WIFI, WAN)]);
+    pair.run_for(secs(1));
+    let address = pair.client().ups()[1].virtual_ips.clone();
+    assert_eq!((&other[..], &address[..]), (&[ip("10.9.0.1")][..], &[ip("10.9.0.2")][..]));
+    pair.reboot_empty(GATEWAY, Settings::default());
+    let profile = Arc::new(pair.profile_of(GATEWAY));
+    pair.order(GATEWAY, Command::SetProfile { id: PROFILE, profile });
+    give_keys(&mut pair, &[1]);
+    lose_touch(&mut pair);
+    pair.run_for(secs(20));
+    let before = pair.client().ups().len();
+    // The newest ticket is used first: that of the second.
+    pair.connect_over(&[(WIFI, WAN)]);
+    pair.run_for(secs(1));
+    assert_eq!((pair.client().ups()[before].virtual_ips.clone(), resumed(&pair).1), (address, 1));
+}
+
+#[test]
+fn tickets_of_strangers_make_no_more_half_open_ike_sas_than_anything_else() {
+    let mut pair = with_keys(Pair::new(25).settings(|settings| settings.half_open.max = 8)).established();
+    lose_touch(&mut pair);
+    pair.net.lose(Which::of(CLIENT).request(RESUME).always());
+    pair.connect_over(&[(WIFI, WAN)]);
+    let shown = pair.said(|told| told.asks(RESUME)).next().unwrap().bytes.clone();
+    for mark in 1..=100u8 {
+        let mut again = shown.clone();
+        again[7] ^= mark;
+        pair.inject(GATEWAY, Pair::init_path(WAN, WIFI), &again);
+    }
+    let population = pair.gateway().engine.population();
+    assert_eq!((population.half_open, pair.gateway().count("tickets_in_vain")), (8, 0));
+    pair.run_for(secs(45));
+    assert_eq!(pair.gateway().engine.population().half_open, 0);
+    assert_one(&pair);
 }

@@ -80,6 +80,7 @@ fn read(from: &Bound<'_, PyAny>, name: &str, plane: Plane) -> PyResult<Profile> 
         resumption: Resumption {
             ask: flag(intern!(py, "resume"))?,
             lifetime: span(from, intern!(py, "ticket_lifetime"))?,
+            rests_on: field::<Vec<u8>>(from, intern!(py, "tickets_rest_on"))?.into(),
         },
         redirect: Redirect {
             follow: flag(intern!(py, "follow_redirects"))?,

@@ -171,6 +171,9 @@ impl Engine {
     /// Somebody waits for this, or did.
     fn judged(&mut self, now: Nanos, id: SaId, question: Question, act: impl FnOnce(&mut Sa, &mut Context)) {
         let place = self.place_of(id);
+        if let Some(place) = place {
+            self.look_for_heritage(place);
+        }
         let ctx = &mut self.ctx;
         match place.and_then(|place| self.table.get_mut(place)) {
             Some(sa) if sa.awaits() == Some(question) => act(sa, ctx),

@@ -141,6 +141,7 @@ impl Engine {
     fn on_protected(&mut self, now: Nanos, path: Path, header: &Header, bytes: &mut [u8]) {
         let ours = if header.flags.initiator { header.responder_spi } else { header.initiator_spi };
         let place = spi::ike_place(ours);
+        self.look_for_heritage(place);
         let ctx = &mut self.ctx;
         let Some(sa) = self.table.get_mut(place).filter(|sa| is_ours(sa, header)) else {
             ctx.counters.dropped_unknown_spi += 1;

@@ -87,6 +87,12 @@ impl Pools {
         }
     }
 
+    /// This peer goes on with what another IKE SA of its, which is about to end, has leased: both have it for a moment.
+    /// `false` if it is none of the pool's.
+    pub fn share(&mut self, lessee: Lessee<'_>, address: IpAddr) -> bool {
+        offset(lessee.pool, address).is_some_and(|offset| self.range(lessee, address.is_ipv6()).share(lessee, offset))
+    }
+
     /// Take a lease back. The pool is the one it was made from.
     pub fn give_back(&mut self, lessee: Lessee<'_>, address: IpAddr) {
         if let Some(offset) = offset(lessee.pool, address) {

@@ -25,7 +25,7 @@ pub const MOST_KEYS: usize = 4;
 /// Tickets that have been used, remembered by their last 16 octets: 2 MiB. Behind that the oldest may be used once more.
 const MOST_SPENT: usize = 32_768;
 
-/// Tickets of gone SAs that wait to be used; the oldest makes room.
+/// Tickets of gone SAs that wait to be used: a MiB or two.
 const MOST_HELD: usize = 4_096;
 
 /// Gives out tickets, and takes them back.
@@ -134,10 +134,13 @@ pub struct Purse {
 }
 
 impl Purse {
-    /// The SA it was given with is gone.
+    /// The SA it was given with is gone. Where there are too many, the one that ends first makes room.
     pub fn put(&mut self, profile: ProfileId, held: Held) {
-        if self.count >= MOST_HELD {
-            return;
+        if self.count >= MOST_HELD
+            && let Some(first) = self.held.values_mut().min_by_key(|held| held.front().map(|held| held.until))
+        {
+            self.count -= usize::from(first.pop_front().is_some());
+            self.held.retain(|_, held| !held.is_empty());
         }
         self.count += 1;
         self.held.entry(profile).or_default().push_back(held);
@@ -202,6 +205,36 @@ mod tests {
             mint.spend(number.to_be_bytes());
         }
         assert_eq!((mint.spent.len(), mint.in_order.len()), (MOST_SPENT, MOST_SPENT));
+    }
+
+    fn held(mark: usize, until: u64) -> Held {
+        let suite = IkeSuite::DEFAULTS[0];
+        let mut root = crate::park::Writer::default();
+        root.counted(&vec![7; suite.prf().output_len()]);
+        Held {
+            ticket: mark.to_be_bytes().into(),
+            lifetime: Duration::from_secs(9),
+            until: Nanos(until),
+            sk_d: SkD::unpark(&mut crate::park::Reader::new(&root.into_octets()), suite.prf()).unwrap(),
+            suite,
+            peer_id: Identity::Fqdn("gw.example.net".into()),
+        }
+    }
+
+    #[test]
+    fn a_client_keeps_so_many_tickets_and_gives_up_what_ends_first() {
+        let mut purse = Purse::default();
+        for mark in 0..MOST_HELD {
+            purse.put(ProfileId(1), held(mark, 100));
+        }
+        for (mark, until) in [(9_000, 50), (9_001, 200)] {
+            purse.put(ProfileId(2), held(mark, until));
+        }
+        assert_eq!((purse.count, purse.held[&ProfileId(1)].len(), purse.held[&ProfileId(2)].len()), (4_096, 4_095, 1));
+        assert_eq!(*purse.held[&ProfileId(1)].front().unwrap().ticket, 1usize.to_be_bytes());
+        assert_eq!(*purse.take(Nanos(10), ProfileId(2)).unwrap().ticket, 9_001usize.to_be_bytes());
+        assert!(purse.take(Nanos(100), ProfileId(1)).is_none(), "their time is over");
+        assert_eq!((purse.count, purse.held.len()), (0, 0));
     }
 
     #[test]

@@ -395,7 +395,8 @@ fn accept(
     let wants_address = payloads.configuration().filter(|cp| sent_on.is_none() && configuration::asks_for_address(cp));
     let tenant = Tenant { profile_id, profile: &profile, who: &peer_id };
     let replaces = is_successor(&profile, payloads);
-    let claim = Claim { succeeds: replaces, granted: &granted };
+    let had = half.resumed.as_ref().map(|resumed| resumed.had()).unwrap_or_default();
+    let claim = Claim { succeeds: replaces, granted: &granted, had };
     let leases = wants_address.map(|cp| Leases::take(ctx, now, &tenant, cp, &claim));
     let child = match &sent_on {
         Some(_) => Ok(None),
@@ -416,7 +417,10 @@ fn accept(
     let (mut channel, _) = *keys;
     let proof_left = resumed.as_ref().map(|resumed| resumed.proof_left(ctx, now));
     let ticket = Contents::of(ctx, now, &channel, &suite, (&profile, &peer_id, &granted), resumed.as_deref(), payloads);
-    let given = ticket.map_or(Given::Nothing, |contents| tickets::give(ctx, now, &profile, payloads, contents));
+    let given = ticket.map_or(Given::Nothing, |mut contents| {
+        contents.leased = leases.iter().collect();
+        tickets::give(ctx, now, &profile, payloads, contents)
+    });
     let sealed = channel.seal(&mut ctx.buffer, message, |writer| {
         if !introduced {
             with_id(&profile.local_id, |id| writer.push(&Payload::IdResponder(id)));

@@ -42,12 +42,23 @@ impl<'a> Tenant<'a> {
 }
 
 /// What a peer may have of inner addresses.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Claim<'a> {
     /// Its other IKE SAs end: it may go on with what they have.
     pub succeeds: bool,
     /// The control plane named these for it: then it gets no others of their families.
     pub granted: &'a [IpAddr],
+    /// It goes on with these.
+    pub had: Had<'a>,
+}
+
+/// Inner addresses of an IKE SA that is taken up again by a ticket.
+#[derive(Debug, Clone, Default)]
+pub struct Had<'a> {
+    /// They are still leased to it, and it is about to end.
+    pub held: Leases,
+    /// It had them when the ticket was given.
+    pub before: &'a [IpAddr],
 }
 
 /// Inner addresses of one IKE SA, leased to us or by us, and what we were told with them.
@@ -89,7 +100,11 @@ impl Leases {
                 _ => continue,
             };
             let granted = claim.granted.iter().copied().find(|address| address.is_ipv6() == v6);
+            let of_family = |address: &IpAddr| address.is_ipv6() == v6;
+            let held = claim.had.held.iter().find(|held| of_family(held) && granted.is_none_or(|it| it == *held));
+            let wanted = wanted.or_else(|| claim.had.before.iter().copied().find(of_family));
             leases.hold(match (granted, tenant.lessee()) {
+                (_, Some(lessee)) if held.is_some_and(|held| ctx.pools.share(lessee, held)) => held,
                 (Some(granted), Some(lessee)) => ctx.pools.claim(lessee, granted).then_some(granted),
                 (Some(granted), None) => Some(granted),
                 (None, Some(lessee)) => ctx.pools.lease(now, lessee, v6, wanted, claim.succeeds),

@@ -25,6 +25,7 @@ use crate::sa::context::Context;
 use crate::sa::established::Established;
 use crate::sa::exchange::auth_initiator::received_id_body;
 use crate::sa::exchange::auth_responder::Peer;
+use crate::sa::exchange::configuration::{Had, Leases};
 use crate::sa::exchange::init_responder::{self, HalfOpen, Placed, Secret};
 use crate::sa::exchange::intermediate_responder::Steps;
 use crate::sa::exchange::proof::Ours;
@@ -42,6 +43,8 @@ pub struct Resumed {
     profile_id: ProfileId,
     profile: Arc<Profile>,
     tag: [u8; 16],
+    /// Inner addresses that the IKE SA before holds still.
+    heritage: Leases,
 }
 
 impl core::fmt::Debug for Resumed {
@@ -72,12 +75,13 @@ fn accept(ctx: &Context, now: Nanos, path: Path, ticket: &[u8]) -> Option<Resume
     // The operator may have changed his mind since.
     let holds = profile.accepts
         && !profile.resumption.lifetime.is_zero()
+        && profile.resumption.rests_on == contents.rests_on
         && profile.remote_id.matches(&contents.said_id)
         && profile.ike_suites.contains(&contents.suite)
         && profile.paths.judge(path).is_ok();
     let young = time < contents.until && (contents.proof_until == 0 || time < contents.proof_until);
     let (profile_id, profile, tag) = (*id, Arc::clone(profile), *ticket.last_chunk()?);
-    (holds && young).then_some(Resumed { contents, profile_id, profile, tag })
+    (holds && young).then_some(Resumed { contents, profile_id, profile, tag, heritage: Leases::default() })
 }
 
 /// Answer the request with a half-open SA.
@@ -222,10 +226,31 @@ impl Resumed {
     pub fn granted(&self) -> &[IpAddr] {
         &self.contents.granted
     }
+
+    /// Inner addresses that its peer goes on with.
+    #[must_use]
+    pub fn had(&self) -> Had<'_> {
+        Had { held: self.heritage.clone(), before: &self.contents.leased }
+    }
+
+    /// The SPIs of the IKE SA that the ticket was given with, and whose pool it leased from.
+    #[must_use]
+    pub fn before(&self) -> (Spis, ProfileId) {
+        (self.contents.spis, self.profile_id)
+    }
+
+    /// What that one holds now, if it is still there.
+    pub fn inherit(&mut self, leases: Leases) {
+        self.heritage = leases;
+    }
 }
 
-/// Is this the IKE SA that a ticket was given with, or what became of it?
+/// The IKE SA that a ticket was given with, if this is it. One that has other keys by now is another one: it ends as any
+/// that a peer left behind.
 #[must_use]
-pub fn is_before(sa: &Sa, spis: Spis) -> bool {
-    matches!(sa, Sa::Established(sa) if sa.channel.role == Role::Responder && sa.channel.spis == spis)
+pub fn as_before(sa: &Sa, spis: Spis) -> Option<&Established> {
+    match sa {
+        Sa::Established(sa) if sa.channel.role == Role::Responder && sa.channel.spis == spis => Some(sa),
+        _ => None,
+    }
 }

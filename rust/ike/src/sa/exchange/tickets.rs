@@ -37,8 +37,12 @@ pub struct Contents {
     pub said_id: Identity,
     /// Who it proved to be.
     pub peer_id: Identity,
+    /// What it was believed by ([`Resumption::rests_on`](crate::Resumption)).
+    pub rests_on: Arc<[u8]>,
     /// Inner addresses for it that the control plane named.
     pub granted: Vec<IpAddr>,
+    /// Inner addresses that it had.
+    pub leased: Vec<IpAddr>,
     /// The IKE SA that it was given with.
     pub spis: Spis,
     /// Seconds since 1970 at which its proof is too old (RFC 4478); 0: never.
@@ -46,8 +50,8 @@ pub struct Contents {
 }
 
 impl Contents {
-    /// What a ticket for this peer would have in it; none if it asks for none. `who`: standing orders, who it is, and inner
-    /// addresses that were named for it.
+    /// What a ticket for this peer would have in it; none if it asks for none. The three: standing orders, who it is, and
+    /// inner addresses that were named for it.
     pub fn of(
         ctx: &Context,
         now: Nanos,
@@ -65,7 +69,9 @@ impl Contents {
             sk_d: channel.keys().sk_d().clone(),
             said_id: Identity::from_wire(id.kind.0, id.data),
             peer_id: peer_id.clone(),
+            rests_on: Arc::clone(&profile.resumption.rests_on),
             granted: granted.to_vec(),
+            leased: Vec::new(),
             spis: channel.spis,
             // Taking up again proves nothing anew.
             proof_until: before.map_or_else(|| proof_until(ctx, now, profile), Resumed::proof_until),
@@ -73,14 +79,17 @@ impl Contents {
     }
 
     fn write(&self, to: &mut Writer) {
-        let Contents { until, profile, suite, sk_d, said_id, peer_id, granted, spis, proof_until } = self;
+        let Contents { until, profile, suite, sk_d, said_id, peer_id, rests_on, granted, leased, spis, proof_until } =
+            self;
         to.put(until);
         to.put(profile);
         to.put(suite);
         sk_d.park(to);
         to.put(said_id);
         to.put(peer_id);
+        to.counted(rests_on);
         to.each(granted.iter());
+        to.each(leased.iter());
         to.put(spis);
         to.put(proof_until);
     }
@@ -97,7 +106,9 @@ impl Contents {
             sk_d: SkD::unpark(&mut from, suite.prf())?,
             said_id: from.get()?,
             peer_id: from.get()?,
+            rests_on: from.counted("basis of a ticket")?.into(),
             granted: from.each(Reader::get)?,
+            leased: from.each(Reader::get)?,
             spis: from.get()?,
             proof_until: from.get()?,
         };

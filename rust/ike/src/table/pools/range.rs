@@ -80,6 +80,18 @@ impl Range {
         self.retake(lessee, offset)
     }
 
+    /// See [`super::Pools::share`].
+    pub fn share(&mut self, lessee: Lessee<'_>, offset: u64) -> bool {
+        if !self.is_leased(offset) {
+            return false;
+        }
+        *self.shared.entry(offset).or_default() += 1;
+        if !lessee.pool.sticky.is_zero() {
+            self.used.insert(lessee.who.clone(), (lessee.profile, offset));
+        }
+        true
+    }
+
     /// A lease is over.
     pub fn give_back(&mut self, lessee: Lessee<'_>, offset: u64) {
         if let Some(more) = self.shared.get_mut(&offset) {
