@@ -16,6 +16,8 @@ DOCS = (
     "docs/kernel.md",
     "docs/examples/README.md",
     "docs/api.md",
+    "docs/extensions/away.md",
+    "docs/extensions/path-probes.md",
 )
 PROOFS = ("tests", "proved by")
 """Headings of columns whose cells name tests."""
@@ -23,6 +25,7 @@ PROOFS = ("tests", "proved by")
 _STORY = re.compile(r"(?<![\w/])(?:story|pair|crypto|wire)_[a-z0-9_]+\*?(?=\.rs|[^\w*]|$)")
 _TEST = re.compile(r"(?<![\w/])test_[a-z0-9_]+(?=\.py|\W|$)")
 _PATH = re.compile(r"(?<![\w/.])(?:rust|tests|docs|benches|python|api)/[\w./*-]*[\w*]")
+_TABLE = re.compile(r"(?<![\w/])table/[a-z_]+(?=\W|$)")
 _LINK = re.compile(r"\]\(([^):]+?)(?:#[^)]*)?\)")
 
 
@@ -30,6 +33,7 @@ def named(text: str) -> dict[str, str]:
     """Every proof that the text names, and the pattern of the files that it must be."""
     found = {path: path for path in _PATH.findall(text)}
     rest = _PATH.sub("", text)
+    found |= {name: f"rust/ike/src/{name}.rs" for name in _TABLE.findall(rest)}
     found |= {name: f"rust/*/tests/**/{name}.rs" for name in _STORY.findall(rest)}
     return found | {name: f"tests/**/{name}.py" for name in _TEST.findall(rest)}
 
@@ -71,10 +75,26 @@ def test_every_row_of_what_is_done_names_its_proof(doc: str) -> None:
     assert [line for line, proofs in rows if not named(proofs)] == []
 
 
+FEATURES = ("rust/ike/tests/stories/story_*.rs", "tests/interop/test_*.py", "tests/lab/test_*.py")
+"""Tests of what mobike does, as its users see it."""
+
+_LEDGER = re.compile(r"// req: |pytest\.mark\.req\(")
+
+
+@pytest.mark.parametrize("pattern", FEATURES)
+def test_every_story_is_told_in_a_doc_or_proves_a_row_of_the_ledger(pattern: str) -> None:
+    """Else the tables would not be complete."""
+    told = [proof for doc in DOCS for proof in named((ROOT / doc).read_text()).values()]
+    named_files = {file for proof in told for ending in ("", ".py", ".rs") for file in ROOT.glob(proof + ending)}
+    files = set(ROOT.glob(pattern))
+    assert files
+    assert sorted(file.stem for file in files - named_files if not _LEDGER.search(file.read_text())) == []
+
+
 def test_the_reader_sees_every_way_to_name_a_proof() -> None:
-    row = "| a | `rust/ike/tests/crypto_vectors*.rs`, story_setup, tests/auth, interop test_eap, `tests/x/test_y.py` |"
+    row = "`rust/ike/tests/crypto_vectors*.rs`, story_setup, tests/auth interop test_eap, `tests/x/test_y.py`, table/no"
     assert set(named(row)) == {
-        "rust/ike/tests/crypto_vectors*.rs", "story_setup", "tests/auth", "test_eap", "tests/x/test_y.py",
+        "rust/ike/tests/crypto_vectors*.rs", "story_setup", "tests/auth", "test_eap", "tests/x/test_y.py", "table/no",
     }  # fmt: skip
     assert not is_there(named("story_of_nobody")["story_of_nobody"])
     assert not is_there("tests/auth/test_nobody")
