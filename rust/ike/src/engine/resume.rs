@@ -15,11 +15,12 @@ impl Engine {
         let Some((spis, profile)) = half.resumed.as_ref().map(|resumed| resumed.before()) else { return };
         let before =
             self.table.get(spi::ike_place(spis.responder)).and_then(|sa| resume_responder::as_before(sa, spis));
-        let held = before.filter(|sa| sa.identity().0 == profile).map(|sa| sa.leases().clone()).unwrap_or_default();
+        let before = before.filter(|sa| sa.identity().0 == profile);
+        let (held, of) = before.map(|sa| (sa.leases().clone(), sa.profile.pool.clone())).unwrap_or_default();
         if let Some(Sa::AwaitAuth(half)) = self.table.get_mut(place)
             && let Some(resumed) = &mut half.resumed
         {
-            resumed.inherit(held);
+            resumed.inherit(held, of);
         }
     }
 

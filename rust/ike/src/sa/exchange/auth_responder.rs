@@ -395,7 +395,7 @@ fn accept(
     let wants_address = payloads.configuration().filter(|cp| sent_on.is_none() && configuration::asks_for_address(cp));
     let tenant = Tenant { profile_id, profile: &profile, who: &peer_id };
     let replaces = is_successor(&profile, payloads);
-    let had = half.resumed.as_ref().map(|resumed| resumed.had()).unwrap_or_default();
+    let had = half.resumed.as_ref().map(|resumed| resumed.had(profile.pool.as_ref())).unwrap_or_default();
     let claim = Claim { succeeds: replaces, granted: &granted, had };
     let leases = wants_address.map(|cp| Leases::take(ctx, now, &tenant, cp, &claim));
     let child = match &sent_on {

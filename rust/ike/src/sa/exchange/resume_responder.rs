@@ -18,7 +18,7 @@ use crate::crypto::auth::SignedOctets;
 use crate::crypto::{Nonces, Role, SkeySeed, Spis};
 use crate::event::AuthRefusal;
 use crate::id::{Identity, ProfileId};
-use crate::profile::Profile;
+use crate::profile::{Pool, Profile};
 use crate::sa::Sa;
 use crate::sa::channel::Channel;
 use crate::sa::context::Context;
@@ -43,8 +43,8 @@ pub struct Resumed {
     profile_id: ProfileId,
     profile: Arc<Profile>,
     tag: [u8; 16],
-    /// Inner addresses that the IKE SA before holds still.
-    heritage: Leases,
+    /// Inner addresses that the IKE SA before holds still, and of which pool.
+    heritage: (Leases, Option<Pool>),
 }
 
 impl core::fmt::Debug for Resumed {
@@ -81,7 +81,7 @@ fn accept(ctx: &Context, now: Nanos, path: Path, ticket: &[u8]) -> Option<Resume
         && profile.paths.judge(path).is_ok();
     let young = time < contents.until && (contents.proof_until == 0 || time < contents.proof_until);
     let (profile_id, profile, tag) = (*id, Arc::clone(profile), *ticket.last_chunk()?);
-    (holds && young).then_some(Resumed { contents, profile_id, profile, tag, heritage: Leases::default() })
+    (holds && young).then_some(Resumed { contents, profile_id, profile, tag, heritage: Default::default() })
 }
 
 /// Answer the request with a half-open SA.
@@ -227,10 +227,12 @@ impl Resumed {
         &self.contents.granted
     }
 
-    /// Inner addresses that its peer goes on with.
+    /// Inner addresses that its peer goes on with, where it leases from the same pool as before.
     #[must_use]
-    pub fn had(&self) -> Had<'_> {
-        Had { held: self.heritage.clone(), before: &self.contents.leased }
+    pub fn had(&self, pool: Option<&Pool>) -> Had<'_> {
+        let (leases, of) = &self.heritage;
+        let held = if of.as_ref() == pool { leases.clone() } else { Leases::default() };
+        Had { held, before: &self.contents.leased }
     }
 
     /// The SPIs of the IKE SA that the ticket was given with, and whose pool it leased from.
@@ -240,8 +242,8 @@ impl Resumed {
     }
 
     /// What that one holds now, if it is still there.
-    pub fn inherit(&mut self, leases: Leases) {
-        self.heritage = leases;
+    pub fn inherit(&mut self, leases: Leases, of: Option<Pool>) {
+        self.heritage = (leases, of);
     }
 }
 
