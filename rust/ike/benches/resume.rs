@@ -50,7 +50,7 @@ impl Bout {
         ours.resumption.ask = resumes;
         let mut theirs = profile("gateway.example.net", "client.example.net");
         theirs.accepts = true;
-        theirs.resumption = Resumption { ask: false, lifetime: HOUR };
+        theirs.resumption = Resumption { lifetime: HOUR, ..Resumption::default() };
         client.handle_command(now, Command::SetProfile { id: PROFILE, profile: Arc::new(ours) });
         gateway.handle_command(now, Command::SetProfile { id: PROFILE, profile: Arc::new(theirs) });
         let keys = Arc::from([SecretBytes::from_slice(&[7; 32])]);
