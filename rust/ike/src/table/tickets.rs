@@ -207,36 +207,6 @@ mod tests {
         assert_eq!((mint.spent.len(), mint.in_order.len()), (MOST_SPENT, MOST_SPENT));
     }
 
-    fn held(mark: usize, until: u64) -> Held {
-        let suite = IkeSuite::DEFAULTS[0];
-        let mut root = crate::park::Writer::default();
-        root.counted(&vec![7; suite.prf().output_len()]);
-        Held {
-            ticket: mark.to_be_bytes().into(),
-            lifetime: Duration::from_secs(9),
-            until: Nanos(until),
-            sk_d: SkD::unpark(&mut crate::park::Reader::new(&root.into_octets()), suite.prf()).unwrap(),
-            suite,
-            peer_id: Identity::Fqdn("gw.example.net".into()),
-        }
-    }
-
-    #[test]
-    fn a_client_keeps_so_many_tickets_and_gives_up_what_ends_first() {
-        let mut purse = Purse::default();
-        for mark in 0..MOST_HELD {
-            purse.put(ProfileId(1), held(mark, 100));
-        }
-        for (mark, until) in [(9_000, 50), (9_001, 200)] {
-            purse.put(ProfileId(2), held(mark, until));
-        }
-        assert_eq!((purse.count, purse.held[&ProfileId(1)].len(), purse.held[&ProfileId(2)].len()), (4_096, 4_095, 1));
-        assert_eq!(*purse.held[&ProfileId(1)].front().unwrap().ticket, 1usize.to_be_bytes());
-        assert_eq!(*purse.take(Nanos(10), ProfileId(2)).unwrap().ticket, 9_001usize.to_be_bytes());
-        assert!(purse.take(Nanos(100), ProfileId(1)).is_none(), "their time is over");
-        assert_eq!((purse.count, purse.held.len()), (0, 0));
-    }
-
     #[test]
     fn the_time_of_day_goes_on_with_ours() {
         assert_eq!(mint(&[1], 1).time(Nanos(8_500_000_000)), 1_003);
