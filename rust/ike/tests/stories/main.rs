@@ -49,6 +49,7 @@ mod story_rekey;
 mod story_rekey_child;
 mod story_rekey_ike;
 mod story_rekey_refused;
+mod story_resumption;
 mod story_restart;
 mod story_restart_after_crash;
 mod story_restart_retired;

@@ -1,7 +1,7 @@
 //! Taking an IKE SA up again by a ticket (RFC 5723).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod stage;
+use crate::stage;
 
 use core::time::Duration;
 use std::sync::Arc;
