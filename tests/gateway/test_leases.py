@@ -81,7 +81,7 @@ def test_the_store_keeps_them_and_an_older_store_learns_how(tmp_path: Path, vers
     file = tmp_path / "sas.db"
     store = Store(file)
     if version == 1:
-        store._base.executescript("DROP TABLE leases; DROP TABLE accounts; PRAGMA user_version = 1;")
+        store._base.executescript("DROP TABLE leases; DROP TABLE accounts; DROP TABLE kept; PRAGMA user_version = 1;")
         store.close()
         store = Store(file)
     store.write_leases([Lease("rw", "ann", V4, 5.0), Lease("rw", "ann", V6, 6.0), Lease("rw", "bob", V4, 1.0)])
