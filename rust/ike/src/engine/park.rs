@@ -102,6 +102,7 @@ impl Engine {
             to.put(sa.profile.child(*number).name);
             to.put(spi_in);
             to.put(spi_out);
+            to.put(&self.ctx.children.get(*id).is_some_and(|child| child.replaced));
         }
         Some(to.into_octets())
     }
@@ -124,6 +125,7 @@ impl Engine {
             let number = sa.profile.child_named(&child.name).unwrap_or(FIRST);
             if self.ctx.children.restore(child.id, sa.id, number, child.spi_in, child.spi_out) {
                 sa.family.readopt(&mut self.ctx.children, child.id);
+                self.ctx.children.expect_end(child.id, sa.requests.deletes(child.spi_in), child.replaced);
             }
             if sa.is_in_doubt() {
                 // The peer may have replaced it meanwhile, and what was recorded meanwhile would be taken once more.
@@ -221,10 +223,17 @@ struct ParkedChild {
     name: Arc<str>,
     spi_in: u32,
     spi_out: u32,
+    replaced: bool,
 }
 
 impl ParkedChild {
     fn unpark(from: &mut Reader<'_>) -> Result<ParkedChild, Damage> {
-        Ok(ParkedChild { id: ChildId(from.get()?), name: from.get()?, spi_in: from.get()?, spi_out: from.get()? })
+        Ok(ParkedChild {
+            id: ChildId(from.get()?),
+            name: from.get()?,
+            spi_in: from.get()?,
+            spi_out: from.get()?,
+            replaced: from.get()?,
+        })
     }
 }

@@ -96,6 +96,16 @@ impl Children {
             && self.places.insert_at(id.slot(), id.generation(), Child::new(sa, number, spi_in, spi_out))
     }
 
+    /// A pair that came back was on its way out (our Delete of it is unanswered), or the peer had replaced it.
+    pub fn expect_end(&mut self, id: ChildId, leaving: bool, replaced: bool) {
+        if let Some(child) = self.get_mut(id) {
+            (child.leaving, child.replaced) = (leaving, replaced);
+            if leaving {
+                (child.due, child.end) = (Nanos::NEVER, Nanos::NEVER);
+            }
+        }
+    }
+
     fn remove(&mut self, place: u32) -> Option<Child> {
         let child = self.places.remove(place)?;
         self.spis.give_back(child.spi_in);

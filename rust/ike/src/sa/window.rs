@@ -182,6 +182,13 @@ impl Requests {
         self.busy.iter().flat_map(|busy| busy.queue.iter())
     }
 
+    /// Is a Delete of the pair with this inbound SPI unanswered, or to be sent?
+    #[must_use]
+    pub fn deletes(&self, spi_in: u32) -> bool {
+        let mut asks = self.outstanding().iter().map(|request| &request.ask).chain(self.waiting());
+        asks.any(|ask| matches!(ask, Ask::DeleteChild { spi_in: deleted, .. } if *deleted == spi_in))
+    }
+
     /// Let this wait behind the others. `false` if too many wait already.
     pub fn enqueue(&mut self, ask: Ask) -> bool {
         let queue = &mut self.busy.get_or_insert_default().queue;

@@ -51,6 +51,7 @@ mod story_rekey_ike;
 mod story_rekey_refused;
 mod story_restart;
 mod story_restart_after_crash;
+mod story_restart_refused;
 mod story_restart_retired;
 mod story_resumption;
 mod story_setup;

@@ -11,7 +11,10 @@ use mobike_ike::engine::Population;
 use mobike_ike::event::DownReason;
 use mobike_ike::park::{ResumeError, Standing};
 use mobike_ike::wire::probe::PATH_PROBE;
-use stage::{CLIENT, Command, GATEWAY, HostId, LTE, NotifyType, PROFILE, Pair, Settings, WAN, WIFI, Which, ms, secs};
+use stage::{
+    CLIENT, Command, ExchangeType, GATEWAY, HostId, LTE, NotifyType, PROFILE, Pair, Settings, WAN, WIFI, Which, ms,
+    secs,
+};
 
 const NOT_FOUND: NotifyType = NotifyType::CHILD_SA_NOT_FOUND;
 const NO_MORE: NotifyType = NotifyType::NO_ADDITIONAL_SAS;
@@ -274,4 +277,26 @@ fn what_is_tried_after_a_crash_and_lost_is_repeated_though_later_ids_are_answere
         pair.settle();
         assert_eq!(pair.gateway().checked().last().map(|(_, generation)| *generation), Some(probe), "{lost} lost");
     }
+}
+
+#[test]
+fn a_delete_of_what_was_replaced_finds_a_client_that_forgot_of_it_wherever_it_asks_from() {
+    // <-- CREATE_CHILD_SA { SA, .. }    moves with the new keys    a crash: asks on the old IKE SA from where it was before
+    let mut pair = Pair::new(1).established();
+    let parked = pair.parked(CLIENT);
+    // The Delete of the old one; return routability is tested under the id 0.
+    pair.net.lose(Which::of(GATEWAY).request(ExchangeType::INFORMATIONAL).id(1).always());
+    let sa = pair.gateway().sa();
+    pair.order(GATEWAY, Command::Rekey { sa });
+    pair.run_for(ms(100));
+    pair.order_move(Pair::path(LTE, WAN));
+    pair.run_for(ms(500));
+    assert_eq!(pair.gateway().path().remote.ip(), LTE);
+    pair.net.no_more_plans();
+    pair.net.blackhole_both(LTE, WAN);
+    pair.rules_for_a_crash();
+    pair.crash(CLIENT, &parked);
+    pair.run_for(secs(10));
+    let ended: Vec<_> = pair.client().downs().into_iter().map(|(_, why)| why).collect();
+    assert_eq!(ended, [DownReason::PeerDeleted]);
 }

@@ -7,6 +7,8 @@
 //! it alive: each end would keep another IKE SA. So what nobody can ask who knows of the new one is not answered, and the
 //! one in use is tested.
 
+use std::sync::Arc;
+
 use crate::Nanos;
 use crate::crypto::Spis;
 use crate::event::DownReason;
@@ -58,6 +60,7 @@ pub fn serve(
         rekey_ike::adopt_rival(sa, ctx, now);
         return informational::serve(sa, ctx, now, request, payloads);
     }
+    say_farewell_there(sa, ctx, request);
     match request.exchange {
         ExchangeType::INFORMATIONAL => inform(sa, ctx, now, request, payloads),
         ExchangeType::CREATE_CHILD_SA => {
@@ -69,6 +72,18 @@ pub fn serve(
             None
         }
         _ => informational::serve(sa, ctx, now, request, payloads),
+    }
+}
+
+/// Whoever still asks on what we have deleted may know of nothing newer after a crash, and be elsewhere: our Delete must
+/// find it there, too.
+fn say_farewell_there(sa: &mut Established, ctx: &mut Context, request: &Request) {
+    let retired = sa.rekeying.iter_mut().flat_map(|rekeying| &mut rekeying.retired);
+    let asked = retired.filter(|retired| retired.channel.spis == request.spis);
+    for delete in asked.filter_map(|retired| retired.farewell.as_mut()).filter(|delete| delete.path != request.path) {
+        delete.many_paths = true;
+        ctx.counters.retransmissions += 1;
+        ctx.send(request.path, Arc::clone(&delete.bytes));
     }
 }
 

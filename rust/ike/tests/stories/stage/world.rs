@@ -115,6 +115,15 @@ impl World {
         self.check();
     }
 
+    /// It does not carry this one.
+    #[track_caller]
+    pub fn refuse(&mut self, id: HostId, child: ChildId) {
+        let now = self.now;
+        self.hosts[id.0].engine.note_refused(now, child, "it is not carried in this story");
+        self.drain(id, None);
+        self.check();
+    }
+
     /// A datagram out of nowhere reaches a host.
     #[track_caller]
     pub fn inject(&mut self, id: HostId, path: Path, bytes: &[u8]) {
