@@ -36,7 +36,7 @@ from tests.interop.rig import (
     requires_libreswan,
     requires_rig,
 )
-from tests.interop.tunnels import UPLINK_1_FIRST, host, told
+from tests.interop.tunnels import MOST_LOST, UPLINK_1_FIRST, host, told
 
 pytestmark = [pytest.mark.interop, pytest.mark.kernel_ipsec, requires_rig, requires_libreswan]
 
@@ -145,7 +145,7 @@ def test_a_libreswan_gateway_follows_our_client(tmp_path: Path) -> None:
         after = client.wait_up()
         assert (after.sa.id, after.sa.moves) == (before.sa.id, 1)
         assert after.children[0].id == before.children[0].id
-        assert result.lost <= 10
+        assert result.lost <= MOST_LOST
 
 
 @pytest.mark.thorough

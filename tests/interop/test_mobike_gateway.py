@@ -17,12 +17,9 @@ from tests.interop.rig import (
     requires_rig,
     requires_strongswan,
 )
-from tests.interop.tunnels import gateway_of_strongswan, told
+from tests.interop.tunnels import MOST_LOST, gateway_of_strongswan, told
 
 pytestmark = [pytest.mark.interop, requires_rig, requires_strongswan]
-
-MOST_LOST = 10
-"""Pings, 20 ms apart: charon waits 0.1 s before it reacts, and then asks for one path check before it moves."""
 
 
 @pytest.mark.req("M3.2-1", "M3.4-1")

@@ -18,12 +18,9 @@ from tests.interop.rig import (
     requires_strongswan,
     until,
 )
-from tests.interop.tunnels import client_of_strongswan, gateway_of_strongswan, host, told
+from tests.interop.tunnels import MOST_LOST, client_of_strongswan, gateway_of_strongswan, host, told
 
 pytestmark = [pytest.mark.interop, requires_rig, requires_strongswan]
-
-MOST_LOST = 10
-"""Pings, 20 ms apart."""
 
 BEHIND_NAT = "10.9.1.254"
 """How the router shows what it translates."""

@@ -23,6 +23,9 @@ from tests.interop.rig import (
     responder,
 )
 
+MOST_LOST = 50
+"""Pings, 20 ms apart: a second, which a busy machine keeps too. How long a move takes is for the benches to tell."""
+
 UPLINK_1_FIRST: tuple[dict[str, Toml], ...] = ({"match": UP1.device, "rank": 1}, {"match": UP2.device, "rank": 2})
 
 
