@@ -131,9 +131,10 @@ class Strand:
                 self.lost[name.child] = f"the kernel does not take its SA: {why}"
             case Calm(_, _) if why.error == EBUSY:
                 self.swift = False
-            case Bound(name, _) | Calm(name, _):
-                self.lost[name.child] = f"its SA could not be carried along: {why}"
-            case Restore(name, _) | Take(name, _) | Retune(name, _) | Advance(name, _) | Read(name, _):
+            case (
+                Bound(name, _) | Calm(name, _) | Restore(name, _) | Take(name, _) | Retune(name, _)
+                | Advance(name, _) | Read(name, _)
+            ):  # fmt: skip
                 self.lost[name.child] = f"its SA could not be carried along: {why}"
             case MigrateState(name, _, _):
                 self._without(Means.MIGRATE_STATE, name, why)

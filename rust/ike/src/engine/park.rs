@@ -16,6 +16,7 @@ use crate::park::{Damage, Reader, ResumeError, Standing, VERSION, Writer};
 use crate::sa::Sa;
 use crate::sa::established::park::Around;
 use crate::sa::established::{Established, Mobility};
+use crate::sa::window::Ask;
 use crate::table::esp_spis::esp_shard;
 use crate::table::spi;
 
@@ -125,7 +126,8 @@ impl Engine {
             let number = sa.profile.child_named(&child.name).unwrap_or(FIRST);
             if self.ctx.children.restore(child.id, sa.id, number, child.spi_in, child.spi_out) {
                 sa.family.readopt(&mut self.ctx.children, child.id);
-                self.ctx.children.expect_end(child.id, sa.requests.deletes(child.spi_in), child.replaced);
+                let ours = |ask: &Ask| matches!(ask, Ask::DeleteChild { spi_in, .. } if *spi_in == child.spi_in);
+                self.ctx.children.expect_end(child.id, sa.requests.asks(ours), child.replaced);
             }
             if sa.is_in_doubt() {
                 // The peer may have replaced it meanwhile, and what was recorded meanwhile would be taken once more.

@@ -98,11 +98,11 @@ impl Children {
 
     /// A pair that came back was on its way out (our Delete of it is unanswered), or the peer had replaced it.
     pub fn expect_end(&mut self, id: ChildId, leaving: bool, replaced: bool) {
+        if leaving {
+            self.leave(id);
+        }
         if let Some(child) = self.get_mut(id) {
-            (child.leaving, child.replaced) = (leaving, replaced);
-            if leaving {
-                (child.due, child.end) = (Nanos::NEVER, Nanos::NEVER);
-            }
+            child.replaced = replaced;
         }
     }
 

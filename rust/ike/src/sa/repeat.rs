@@ -23,6 +23,13 @@ pub const SILENT_TRIES: u32 = 3;
 /// Quick repetitions over a path that nobody knows yet say little before this time: it may be a long way.
 const UNSURE: Duration = Duration::from_millis(500);
 
+/// The same octets over this path, too; an answer does not tell which way it came by.
+pub fn copy_over(request: &mut Outstanding, ctx: &mut Context, path: Path) {
+    request.many_paths = true;
+    ctx.counters.retransmissions += 1;
+    ctx.send(path, Arc::clone(&request.bytes));
+}
+
 impl Established {
     /// Put the SA on another path: unanswered requests go on from there with the same bytes, at once (M3.5-3).
     pub fn re_aim(&mut self, ctx: &mut Context, now: Nanos, path: Path) {
@@ -65,9 +72,7 @@ impl Established {
     /// window closed.
     pub fn ask_here_too(&mut self, ctx: &mut Context, path: Path) {
         for request in self.requests.outstanding_mut().iter_mut().filter(|request| request.path != path) {
-            request.many_paths = true;
-            ctx.counters.retransmissions += 1;
-            ctx.send(path, Arc::clone(&request.bytes));
+            copy_over(request, ctx, path);
         }
     }
 

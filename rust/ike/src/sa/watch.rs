@@ -284,7 +284,7 @@ impl Established {
     #[must_use]
     pub fn is_moving(&self) -> bool {
         let moves = |ask: &Ask| matches!(ask, Ask::Update { .. });
-        self.requests.waiting().any(moves) || self.requests.outstanding().iter().any(|request| moves(&request.ask))
+        self.requests.asks(moves)
     }
 
     /// The path carries data after all: what was asked in a hurry has time.

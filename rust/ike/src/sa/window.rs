@@ -182,11 +182,9 @@ impl Requests {
         self.busy.iter().flat_map(|busy| busy.queue.iter())
     }
 
-    /// Is a Delete of the pair with this inbound SPI unanswered, or to be sent?
-    #[must_use]
-    pub fn deletes(&self, spi_in: u32) -> bool {
-        let mut asks = self.outstanding().iter().map(|request| &request.ask).chain(self.waiting());
-        asks.any(|ask| matches!(ask, Ask::DeleteChild { spi_in: deleted, .. } if *deleted == spi_in))
+    /// Is one of these unanswered, or still to be sent?
+    pub fn asks(&self, fits: impl Fn(&Ask) -> bool) -> bool {
+        self.outstanding().iter().map(|request| &request.ask).chain(self.waiting()).any(fits)
     }
 
     /// Let this wait behind the others. `false` if too many wait already.

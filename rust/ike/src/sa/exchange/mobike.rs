@@ -344,8 +344,7 @@ pub fn order_announce(
     }
     // The answer to an update must still name the decision behind it.
     let is_update = |ask: &Ask| matches!(ask, Ask::Update { .. });
-    let unanswered = sa.requests.outstanding().iter().map(|request| &request.ask);
-    if !unanswered.chain(sa.requests.waiting()).any(is_update) {
+    if !sa.requests.asks(is_update) {
         sa.generation = generation;
     }
     if let Some(path) = path {

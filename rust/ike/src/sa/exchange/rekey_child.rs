@@ -120,8 +120,7 @@ fn replaced_by(sa: &Established, ctx: &Context, payloads: &Payloads<'_>) -> Resu
     let Some(old) = sa.family.by_spi_out(ctx, spi_out) else {
         // Our Delete of it is on its way (RFC 7296 section 2.25.1), or there never was one.
         let deletes = |ask: &Ask| matches!(ask, Ask::DeleteChild { spi_out: deleted, .. } if *deleted == spi_out);
-        let mut asks = sa.requests.outstanding().iter().map(|request| &request.ask).chain(sa.requests.waiting());
-        return Err(if asks.any(deletes) { Refusal::Busy } else { Refusal::NotFound(spi) });
+        return Err(if sa.requests.asks(deletes) { Refusal::Busy } else { Refusal::NotFound(spi) });
     };
     // Ours is agreed on, and only its further key exchanges are missing (RFC 9370 section 2.2.4).
     let asked = sa.rekeying.as_ref().and_then(|rekeying| rekeying.child.as_ref());

@@ -7,8 +7,6 @@
 //! it alive: each end would keep another IKE SA. So what nobody can ask who knows of the new one is not answered, and the
 //! one in use is tested.
 
-use std::sync::Arc;
-
 use crate::Nanos;
 use crate::crypto::Spis;
 use crate::event::DownReason;
@@ -19,6 +17,7 @@ use crate::sa::exchange::hint;
 use crate::sa::exchange::informational::{self, Request};
 use crate::sa::exchange::rekey_ike;
 use crate::sa::rekeying::Retired;
+use crate::sa::repeat::copy_over;
 use crate::wire::{Delete, ExchangeType, Header, Payload, Payloads};
 
 /// May a request that was answered before be answered again? Once the peer has deleted the IKE SA, its Delete alone.
@@ -81,9 +80,7 @@ fn say_farewell_there(sa: &mut Established, ctx: &mut Context, request: &Request
     let retired = sa.rekeying.iter_mut().flat_map(|rekeying| &mut rekeying.retired);
     let asked = retired.filter(|retired| retired.channel.spis == request.spis);
     for delete in asked.filter_map(|retired| retired.farewell.as_mut()).filter(|delete| delete.path != request.path) {
-        delete.many_paths = true;
-        ctx.counters.retransmissions += 1;
-        ctx.send(request.path, Arc::clone(&delete.bytes));
+        copy_over(delete, ctx, request.path);
     }
 }
 
