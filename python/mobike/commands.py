@@ -32,6 +32,17 @@ class Pool:
 
 
 @dataclass(frozen=True, slots=True)
+class LeasePool:
+    """A pool with a name, as several connections may lease from it."""
+
+    pool_name: str
+    pools: tuple[Pool, ...]
+    """One range of each family at most."""
+    sticky: int = 0
+    """As in a profile."""
+
+
+@dataclass(frozen=True, slots=True)
 class Credential:
     """What we sign with (RFC 7427)."""
 
@@ -111,6 +122,8 @@ class Profile:
     """Of the pools, if several connections lease from them; they say the same of them."""
     sticky: int = 0
     """A peer gets the inner address that it had before, for so many nanoseconds after it left; 0: whichever is free."""
+    named_pools: tuple[LeasePool, ...] = ()
+    """Responder: pools that an answer may have a peer lease from instead."""
     handout: Handout = NOTHING
     """Responder: what goes with the addresses that it leases."""
     request_ip4: bool = False
@@ -380,6 +393,11 @@ class Allow:
     """Addresses that the certificate proves: the peer may move there without a check (RFC 4621 section 5.5)."""
     addresses: tuple[Ip, ...] = ()
     """Responder: inner addresses for it, one of each family at most; of such a family it gets none of the pool."""
+    reach: tuple[str, ...] | None = None
+    """Responder: of what is behind us the peer reaches these selectors and no others; None: all that its connection
+    carries."""
+    pool: str | None = None
+    """Responder: the one of the profile's `named_pools` that it leases from, in place of its connection's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -414,6 +432,11 @@ class EapDone:
     """Responder: who the peer proved to be."""
     addresses: tuple[Ip, ...] = ()
     """Responder: inner addresses for it, one of each family at most; of such a family it gets none of the pool."""
+    reach: tuple[str, ...] | None = None
+    """Responder: of what is behind us the peer reaches these selectors and no others; None: all that its connection
+    carries."""
+    pool: str | None = None
+    """Responder: the one of the profile's `named_pools` that it leases from, in place of its connection's."""
 
 
 @dataclass(frozen=True, slots=True)

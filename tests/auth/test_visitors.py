@@ -1,6 +1,6 @@
 """An operator's authoriser: what it is asked about, and that nobody comes in without its word."""
 
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
 import pytest
 
@@ -9,7 +9,7 @@ from mobike.auth import Doorkeeper, Trust
 from mobike.auth.eap import Talks
 from mobike.auth.eap.server import ServerOrders
 from mobike.auth.trust import key_info
-from mobike.auth.visitors import MOST_WAITING, PATIENCE, Admit, Anteroom, Refuse, Visitor
+from mobike.auth.visitors import MOST_NETWORKS, MOST_WAITING, PATIENCE, Admit, Anteroom, Refuse, Visitor
 from mobike.commands import Allow, Deny, EapDone, EapFail, EapSend
 from mobike.events import Authorise, EapAsked, Role
 from tests.auth.pki import NOW, Authority
@@ -66,6 +66,34 @@ def test_the_authoriser_may_name_inner_addresses_and_nonsense_keeps_out() -> Non
         else:
             assert isinstance(answer, Deny)
             assert "make no sense" in answer.why
+
+
+def test_the_authoriser_may_say_what_a_peer_reaches_and_where_it_leases_from() -> None:
+    lab, six = ip_network("10.1.7.0/24"), ip_network("fd00:7::/64")
+    named: list[tuple[Admit, tuple[tuple[str, ...] | None, str | None] | str]] = [
+        (Admit(), (None, None)),
+        (Admit(networks=()), ((), None)),
+        (Admit(networks=(lab, six), pool="guests"), (("10.1.7.0/24", "fd00:7::/64"), "guests")),
+        (Admit(networks=[lab]), "make no sense"),  # type: ignore[arg-type]
+        (Admit(networks=("10.1.7.0/24",)), "make no sense"),  # type: ignore[arg-type]
+        (Admit(networks=(lab,) * (MOST_NETWORKS + 1)), "make no sense"),
+        (Admit(pool="nobodys"), "a pool that is not in"),
+    ]
+    for admit, expected in named:
+        room = Anteroom(["office", "phones"], ["guests"])
+        assert room.hold(_shown(), Allow(SaId(1), 7, b"key"), Nanos(0)) is None
+        room.note(_eap(), Nanos(0))
+        assert room.pass_on([EapDone(SaId(3), 9, b"key", "ann")], Nanos(0)) == []
+        for inquiry in room.take_inquiries():
+            room.heard(inquiry.ticket, admit)
+            (answer,) = room.take_given(9)
+            match answer, expected:
+                case ((Allow() | EapDone()), tuple()):
+                    assert (answer.reach, answer.pool) == expected
+                case ((Deny() | EapFail()), str()):
+                    assert expected in answer.why
+                case _:
+                    pytest.fail(f"{admit}: {answer}")
 
 
 def test_a_refusal_says_whose_it_is() -> None:

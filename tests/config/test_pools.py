@@ -4,7 +4,8 @@ from ipaddress import ip_address
 
 import pytest
 
-from mobike.commands import SECOND, Pool
+from mobike.auth.visitors import Admit, Visitor
+from mobike.commands import SECOND, LeasePool, Pool
 from mobike.config import ConfigError, parse
 from tests.config.judge import Judge
 
@@ -58,3 +59,18 @@ def test_what_contradicts_is_named_by_its_key(text: str, key: str, message: str)
     with pytest.raises(ConfigError) as caught:
         parse(text, Judge())
     assert [each.message for each in caught.value.problems if each.key == key and message in each.message]
+
+
+def test_an_authoriser_may_name_any_pool_with_a_name() -> None:
+    door = f'authorise = "{AlwaysOpen.__module__}:AlwaysOpen"\npool_from = "warriors"'
+    asked, other = parse(
+        POOLS + gateway("a", door) + gateway("b", 'pool_from = "warriors"'), Judge()
+    ).settings.connections
+    ranges = (Pool(ip_address("10.9.0.1"), 254), Pool(ip_address("fd00:9::1"), 255))
+    assert asked.profile.named_pools == (LeasePool("warriors", ranges, 48 * 3600 * SECOND),)
+    assert other.profile.named_pools == ()
+
+
+class AlwaysOpen:
+    def judge(self, visitor: Visitor) -> Admit:
+        return Admit()

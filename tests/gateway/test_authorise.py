@@ -10,6 +10,7 @@ from tests.cli.ends import two_ends, until
 
 MODULE = """\
 import asyncio
+from ipaddress import ip_network
 from mobike.auth.visitors import Admit, Refuse
 
 class Door:
@@ -21,6 +22,18 @@ class Door:
 class Shut:
     def judge(self, visitor):
         return Refuse(f"{visitor.peer_id} returned the badge")
+
+class Guests:
+    def judge(self, visitor):
+        return Admit(networks=(ip_network("10.1.0.0/24"), ip_network("192.0.2.0/24")), pool="guests")
+
+class Lost:
+    def judge(self, visitor):
+        return Admit(networks=(ip_network("192.0.2.0/24"),))
+
+class Elsewhere:
+    def judge(self, visitor):
+        return Admit(pool="guests")
 
 class Hangs:
     async def judge(self, visitor):
@@ -49,3 +62,26 @@ def test_who_is_not_stays_outside_and_the_log_says_whose_word_it_was(tmp_path: P
         until(lambda: why in ends.gateway.log.read_text(), why)
         assert ends.gateway.get("ike-sas")["items"] == []
         assert ends.client.only_sa() is None
+
+
+def test_it_may_say_where_a_peer_leases_from_and_what_it_reaches(tmp_path: Path) -> None:
+    pools = '[pools.guests]\nranges = ["10.98.0.0/24"]\n'
+    with two_ends(tmp_path, gateway_more=f'authorise = "site_door:Guests"\n{pools}') as ends:
+        until(lambda: (sa := ends.client.only_sa()) and sa["children"], "a tunnel")
+        sa = ends.client.only_sa()
+        assert sa["sa"]["virtual_ips"] == ["10.98.0.1"]
+        (child,) = sa["children"]
+        assert (child["local_ts"], child["remote_ts"]) == (["10.98.0.1/32"], ["10.1.0.1/32"])
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("Lost", "nothing that its connection carries is within the reach"),
+        ("Elsewhere", "a pool that is not in [pools]"),
+    ],
+)
+def test_what_it_says_and_cannot_be_keeps_a_peer_outside(tmp_path: Path, name: str, why: str) -> None:
+    with two_ends(tmp_path, gateway_more=f'authorise = "site_door:{name}"\n') as ends:
+        until(lambda: why in ends.gateway.log.read_text(), why)
+        assert ends.gateway.get("ike-sas")["items"] == []

@@ -21,7 +21,7 @@ CRATE_MAY_USE = {
 
 VOCABULARY = {
     "command", "event", "profile", "proofs", "redirect", "resumption", "eap", "handout", "children", "paths", "path",
-    "id", "limits", "selector", "time", "crypto", "wire", "park",
+    "id", "limits", "selector", "time", "crypto", "wire", "park", "terms",
 }  # fmt: skip
 """Modules of the `ike` crate in which orders and facts are said."""
 
@@ -32,12 +32,15 @@ ROOM_MAY_USE = {
     "table": {"table", "time", "path", "id", "selector", "crypto", "wire", "profile", "counters", "settings"},
     # What engine and control plane say to each other knows nothing of how an SA works.
     **dict.fromkeys(
-        ("command", "event", "profile", "proofs", "redirect", "resumption", "eap", "handout", "children", "paths"),
+        (
+            "command", "event", "profile", "proofs", "redirect", "resumption", "eap", "handout", "children", "paths",
+            "terms",
+        ),
         VOCABULARY,
     ),
     "sa": {
         "sa", "table", "wire", "crypto", "time", "path", "id", "selector", "profile", "children", "handout", "proofs",
-        "event", "command", "counters", "limits", "settings", "transmit", "park", "eap", "redirect",
+        "event", "command", "counters", "limits", "settings", "transmit", "park", "eap", "redirect", "terms",
     },
 }  # fmt: skip
 """Modules of the `ike` crate that a room may import. `engine` is the only door and may use them all."""

@@ -24,14 +24,19 @@ MOST_WAITING: Final = 16_384
 
 
 class Doorkeeper:
-    """Who may in, by connection; `talks` are those of EAP, `authorised` the connections with an authoriser."""
+    """Who may in, by connection; `talks` are those of EAP, `authorised` the connections with an
+    authoriser, which may name one of `pools`."""
 
     def __init__(
-        self, trusts: Mapping[str, Trust], talks: Talks | None = None, authorised: Collection[str] = ()
+        self,
+        trusts: Mapping[str, Trust],
+        talks: Talks | None = None,
+        authorised: Collection[str] = (),
+        pools: Collection[str] = (),
     ) -> None:
         self._trusts = dict(trusts)
         self._talks = Talks({}, bytes) if talks is None else talks
-        self._anteroom = Anteroom(authorised)
+        self._anteroom = Anteroom(authorised, pools)
         self._waiting: deque[tuple[Nanos, Question]] = deque(maxlen=MOST_WAITING)
 
     def ask(self, questions: Iterable[Question], now: Nanos) -> None:

@@ -11,7 +11,7 @@ connection would not. No word in time, or a fault in it, keeps out.
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Collection, Iterable
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Final, Protocol, TypeAlias, TypeVar
 
 from mobike.address import Endpoint, Ip, Nanos, SaId
@@ -24,6 +24,8 @@ PATIENCE: Final = 10 * SECOND
 """The core waits no longer for an answer."""
 MOST_WAITING: Final = 4_096
 """Visitors who wait at a time; more are kept out at once."""
+MOST_NETWORKS: Final = 16
+"""Networks that an authoriser may name for one peer; a Child SA has no more selectors."""
 LONGEST_REASON: Final = 200
 """Characters of a reason that reach the log."""
 
@@ -52,6 +54,10 @@ class Admit:
     addresses: tuple[Ip, ...] = ()
     """Its inner addresses, if it asks for some: one of each family at most. Of such a family it gets none of the pool,
     and one that lies in the pool must be free."""
+    networks: tuple[IPv4Network | IPv6Network, ...] | None = None
+    """What it reaches of the networks that its connection carries, and nothing else; None: all of them."""
+    pool: str | None = None
+    """The name of the pool, one of `[pools]`, that it leases from in place of its connection's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +98,10 @@ Given: TypeAlias = Allow | Deny | EapDone | EapFail
 class Anteroom:
     """Answers that would let somebody in and wait for an authoriser's word, of the connections that have one."""
 
-    def __init__(self, connections: Collection[str]) -> None:
+    def __init__(self, connections: Collection[str], pools: Collection[str] = ()) -> None:
+        """`pools`: the names of those that an authoriser may name."""
         self._connections = frozenset(connections)
+        self._pools = frozenset(pools)
         self._asked: OrderedDict[Ticket, tuple[Nanos, EapAsked]] = OrderedDict()
         """Questions about EAP whose answer may come from a server, and later."""
         self._held: OrderedDict[Ticket, tuple[Nanos, Held]] = OrderedDict()
@@ -137,8 +145,8 @@ class Anteroom:
             return
         _, answer = known
         match judgement:
-            case Admit(addresses):
-                self._given.append(_granted(answer, addresses))
+            case Admit():
+                self._given.append(_granted(answer, judgement, self._pools))
             case Refuse(why):
                 self._given.append(_refusal(answer, f"the authoriser says no: {why[:LONGEST_REASON]}"))
 
@@ -175,11 +183,27 @@ class Anteroom:
                 waiting.popitem(last=False)
 
 
-def _granted(answer: Held, named: object) -> Given:
-    addresses = _addresses(named)
+def _granted(answer: Held, admit: Admit, pools: Collection[str]) -> Given:
+    addresses = _addresses(admit.addresses)
     if addresses is None:
         return _refusal(answer, "the authoriser named addresses that make no sense: one IPv4Address, one IPv6Address")
-    return replace(answer, addresses=addresses) if addresses else answer
+    if admit.networks is not None and not _are_networks(admit.networks):
+        return _refusal(answer, f"the authoriser named networks that make no sense: a tuple of {MOST_NETWORKS} at most")
+    if admit.pool is not None and admit.pool not in pools:
+        return _refusal(answer, "the authoriser named a pool that is not in [pools]")
+    return replace(
+        answer,
+        addresses=addresses or answer.addresses,
+        reach=None if admit.networks is None else tuple(map(str, admit.networks)),
+        pool=admit.pool,
+    )
+
+
+def _are_networks(named: object) -> bool:
+    """An operator's class may say anything."""
+    if not isinstance(named, tuple) or len(named) > MOST_NETWORKS:
+        return False
+    return all(isinstance(each, IPv4Network | IPv6Network) for each in named)
 
 
 def _addresses(named: object) -> tuple[Ip, ...] | None:

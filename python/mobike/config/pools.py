@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from itertools import pairwise
 
-from mobike.commands import Pool
+from mobike.commands import LeasePool, Pool
 from mobike.config.locate import Key
 from mobike.config.models import ConnectionTable, PoolTable
 from mobike.config.problems import nearest
@@ -29,10 +29,20 @@ def with_ranges(
 
 def with_orders(connection: Connection, table: ConnectionTable, pools: Mapping[str, PoolTable]) -> Connection:
     """What the core is to know of its pool beside the ranges."""
+    if table.authorise is not None:
+        connection = replace(connection, profile=replace(connection.profile, named_pools=_named(pools)))
     pool = None if table.pool_from is None else pools.get(table.pool_from)
     if pool is None:
         return connection
     return replace(connection, profile=replace(connection.profile, pool_name=table.pool_from, sticky=pool.sticky))
+
+
+def _named(pools: Mapping[str, PoolTable]) -> tuple[LeasePool, ...]:
+    """As an authoriser may name them."""
+    return tuple(
+        LeasePool(name, tuple(Pool(each.first, each.count) for each in table.ranges), table.sticky)
+        for name, table in pools.items()
+    )
 
 
 def pools_apart(

@@ -194,7 +194,10 @@ class Daemon:
     def _make_keeper(self) -> Keeper | None:
         if self._store is None or self._store_key is None or self.settings.store is None:
             return None
-        sticky = {each.name: each.profile.sticky for each in self.settings.connections if each.profile.accepts}
+        accepting = [each for each in self.settings.connections if each.profile.accepts]
+        # An authoriser may have a peer lease from any pool with a name.
+        named = {each.name: (pool.sticky for pool in each.profile.named_pools) for each in accepting}
+        sticky = {each.name: max((each.profile.sticky, *named[each.name])) for each in accepting}
         servers = {each.name: each.eap for each in self.settings.connections if isinstance(each.eap, RadiusOrders)}
         keeper = Keeper(
             self._core,
@@ -216,7 +219,9 @@ class Daemon:
         talks = Talks({each.name: each.eap for each in connections if each.eap is not None}, secrets.token_bytes,
                       self._plane.carried)  # fmt: skip
         trusts = {each.name: each.trust for each in connections if each.trust is not None}
-        return Doorkeeper(trusts, talks, [each.name for each in connections if each.authoriser is not None])
+        authorised = [each for each in connections if each.authoriser is not None]
+        pools = {pool.pool_name for each in authorised for pool in each.profile.named_pools}
+        return Doorkeeper(trusts, talks, [each.name for each in authorised], pools)
 
     def _make_plane(self) -> DataPlane:
         match self.settings.dataplane.kind:

@@ -10,6 +10,7 @@ use crate::eap::EapReply;
 use crate::id::{ChildId, Generation, Identity, ProfileId, Question, SaId, Token};
 use crate::profile::Profile;
 use crate::redirect::TurnAway;
+use crate::terms::Terms;
 use crate::wire::Gateway;
 
 /// UDP ports used once IKE floats to NAT traversal (RFC 7296 section 2.23).
@@ -197,8 +198,8 @@ pub enum Verdict {
         key: Box<[u8]>,
         /// Addresses that the peer's certificate proves: a move to them needs no check (RFC 4621 section 5.5).
         proven: Vec<IpAddr>,
-        /// As the responder: inner addresses for it, if it asks; then it gets no others of their families.
-        granted: Vec<IpAddr>,
+        /// As the responder: what it may have.
+        terms: Terms,
     },
     /// It may not.
     Deny {

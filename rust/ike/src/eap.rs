@@ -1,11 +1,11 @@
 //! What engine and control plane say to each other of an EAP conversation (RFC 7296 section 2.16): the packets as they are.
 
 use core::fmt;
-use core::net::IpAddr;
 use std::sync::Arc;
 
 use crate::crypto::SecretBytes;
 use crate::id::Identity;
+use crate::terms::Terms;
 use crate::wire::{Eap, EapCode};
 
 /// Octets of the longest EAP packet that is taken from a peer. Methods with more to say send pieces (RFC 5216 section 2.1.5);
@@ -63,8 +63,8 @@ pub enum EapReply {
         key: Option<SecretBytes>,
         /// Responder: who the peer proved to be.
         peer: Option<Identity>,
-        /// Responder: inner addresses for it, in place of one of the pool; one of a family at most counts.
-        addresses: Vec<IpAddr>,
+        /// Responder: what it may have.
+        terms: Terms,
     },
     /// It has failed.
     Failed {

@@ -14,6 +14,7 @@ use crate::proofs::{Ppk, Proofs};
 use crate::redirect::Redirect;
 use crate::resumption::Resumption;
 use crate::selector::Selector;
+use crate::terms::Terms;
 use crate::wire::Extensions;
 
 /// Standing orders of one connection.
@@ -45,6 +46,8 @@ pub struct Profile {
     pub childless: Childless,
     /// Responder: addresses to lease to peers.
     pub pool: Option<Pool>,
+    /// Responder: pools with names that the control plane may have a peer lease from instead.
+    pub named_pools: Arc<[Pool]>,
     /// Responder: what goes with those addresses.
     pub handout: Handout,
     /// Initiator: inner addresses to ask for.
@@ -91,6 +94,8 @@ pub struct Profile {
     pub redirect: Redirect,
     /// Taking an IKE SA up again by a ticket.
     pub resumption: Resumption,
+    /// On what terms the peer was let in, whose own orders these are.
+    pub terms: Terms,
 }
 
 impl Profile {
@@ -111,6 +116,7 @@ impl Profile {
             plan: ChildPlan::default(),
             childless: Childless::default(),
             pool: None,
+            named_pools: Arc::default(),
             handout: Handout::default(),
             request_virtual_ip: RequestVip::default(),
             wanted: Wanted::default(),
@@ -134,6 +140,7 @@ impl Profile {
             paths: PathOrders::default(),
             redirect: Redirect::default(),
             resumption: Resumption::default(),
+            terms: Terms::default(),
         }
     }
 }

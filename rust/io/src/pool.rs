@@ -8,14 +8,13 @@ use mobike_ike::profile::Pool;
 
 /// The profile as this shard shall have it.
 pub(crate) fn profile_of_shard(profile: &Arc<Profile>, shard: u8, shards: u8) -> Arc<Profile> {
-    match &profile.pool {
-        Some(pool) if shards > 1 => {
-            let mut own = Profile::clone(profile);
-            own.pool = Some(pool_of_shard(pool, shard, shards));
-            Arc::new(own)
-        }
-        Some(_) | None => Arc::clone(profile),
+    if shards == 1 || (profile.pool.is_none() && profile.named_pools.is_empty()) {
+        return Arc::clone(profile);
     }
+    let mut own = Profile::clone(profile);
+    own.pool = own.pool.map(|pool| pool_of_shard(&pool, shard, shards));
+    own.named_pools = own.named_pools.iter().map(|pool| pool_of_shard(pool, shard, shards)).collect();
+    Arc::new(own)
 }
 
 fn pool_of_shard(pool: &Pool, shard: u8, shards: u8) -> Pool {

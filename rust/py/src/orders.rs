@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 
 use mobike_ike::crypto::SecretBytes;
 use mobike_ike::{
-    ChildId, Command, EapPacket, EapReply, Generation, NattPorts, Question, SaId, Token, TurnAway, Verdict,
+    ChildId, Command, EapPacket, EapReply, Generation, NattPorts, Question, SaId, Terms, Token, TurnAway, Verdict,
 };
 use mobike_io::{Operation, Order, Word};
 
@@ -62,11 +62,10 @@ impl Reader<'_> {
         } else if class.is(&commands.allow) {
             let key: Vec<u8> = field(from, intern!(py, "key"))?;
             let proven = addresses(&from.getattr(intern!(py, "proven"))?)?.to_vec();
-            let granted = addresses(&from.getattr(intern!(py, "addresses"))?)?.to_vec();
             Command::Verdict {
                 sa: sa(from)?,
                 question: question(from)?,
-                verdict: Verdict::Allow { key: key.into(), proven, granted },
+                verdict: Verdict::Allow { key: key.into(), proven, terms: terms(from)? },
             }
         } else if class.is(&commands.deny) {
             let why: String = field(from, intern!(py, "why"))?;
@@ -162,8 +161,18 @@ fn eap_done(from: &Bound<'_, PyAny>) -> PyResult<EapReply> {
     let octets: Option<&[u8]> = key.extract().map_err(|_| wrong("key", "not bytes"))?;
     let peer: Option<String> = field(from, intern!(py, "peer"))?;
     let peer = peer.map(|name| identity::proven(&name));
-    let addresses = addresses(&from.getattr(intern!(py, "addresses"))?)?.to_vec();
-    Ok(EapReply::Agreed { key: octets.map(SecretBytes::from_slice), peer, addresses })
+    Ok(EapReply::Agreed { key: octets.map(SecretBytes::from_slice), peer, terms: terms(from)? })
+}
+
+/// What a peer that is let in may have.
+fn terms(from: &Bound<'_, PyAny>) -> PyResult<Terms> {
+    let py = from.py();
+    let reach = optional(from, intern!(py, "reach"), |_| profile::selectors(from, intern!(py, "reach")))?;
+    Ok(Terms {
+        addresses: addresses(&from.getattr(intern!(py, "addresses"))?)?.to_vec(),
+        reach,
+        pool: field::<Option<String>>(from, intern!(py, "pool"))?.map(Arc::from),
+    })
 }
 
 /// What a data plane outside of the core says.

@@ -14,7 +14,7 @@ use mobike_ike::profile::{
 };
 use mobike_ike::{
     ChildOrders, ChildPlan, Credential, Extensions, Limits, LocalProof, PathOrders, Ppk, Prefix, Proofs, Redirect,
-    RemoteProof, Resumption, Selector, Volume,
+    RemoteProof, Resumption, Selector, Terms, Volume,
 };
 
 use crate::read::{each, field, gateways, optional, span, wrong};
@@ -55,6 +55,7 @@ fn read(from: &Bound<'_, PyAny>, name: &str, plane: Plane) -> PyResult<Profile> 
         plan: plan(from, plane)?,
         childless: childless(&text(intern!(py, "childless"))?)?,
         pool: pool(from)?,
+        named_pools: each(from, intern!(py, "named_pools"), named_pool)?.into(),
         handout: handout::given(from).map_err(|error| wrong("handout", error.value(py)))?,
         request_virtual_ip: RequestVip { v4: flag(intern!(py, "request_ip4"))?, v6: flag(intern!(py, "request_ip6"))? },
         wanted: handout::wanted(from)?,
@@ -82,6 +83,7 @@ fn read(from: &Bound<'_, PyAny>, name: &str, plane: Plane) -> PyResult<Profile> 
             lifetime: span(from, intern!(py, "ticket_lifetime"))?,
             rests_on: field::<Vec<u8>>(from, intern!(py, "tickets_rest_on"))?.into(),
         },
+        terms: Terms::default(),
         redirect: Redirect {
             follow: flag(intern!(py, "follow_redirects"))?,
             to: gateways(from, intern!(py, "redirect"))?,
@@ -246,6 +248,11 @@ fn esp_suite(item: &Bound<'_, PyAny>, plane: Plane) -> Result<mobike_ike::crypto
     Ok(suite)
 }
 
+/// A list of them.
+pub(crate) fn selectors(from: &Bound<'_, PyAny>, name: &Bound<'_, PyString>) -> PyResult<Vec<Selector>> {
+    each(from, name, selector)
+}
+
 /// A prefix, and behind it perhaps a protocol with its ports: `10.0.0.0/8[udp/5060]`.
 fn selector(item: &Bound<'_, PyAny>) -> Result<Selector, String> {
     let text = string(item)?;
@@ -294,6 +301,12 @@ fn pool(from: &Bound<'_, PyAny>) -> PyResult<Option<Pool>> {
     pool.shared = shared.map(Arc::from);
     pool.sticky = span(from, intern!(from.py(), "sticky"))?;
     Ok((!ranges.is_empty()).then_some(pool))
+}
+
+/// One that an authoriser may name.
+fn named_pool(item: &Bound<'_, PyAny>) -> Result<Pool, String> {
+    let read = pool(item).map_err(|error| error.value(item.py()).to_string())?;
+    read.filter(|pool| pool.shared.is_some()).ok_or_else(|| "no ranges, or no name".to_owned())
 }
 
 fn range(item: &Bound<'_, PyAny>) -> Result<(IpAddr, IpAddr), String> {

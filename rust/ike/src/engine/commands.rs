@@ -32,7 +32,8 @@ impl Engine {
             }
             Command::Remember { profile, who, address, ago } => {
                 let orders = self.ctx.profiles.get(&profile).cloned();
-                if let Some(pool) = orders.as_ref().and_then(|orders| orders.pool.as_ref()) {
+                let mut pools = orders.iter().flat_map(|orders| orders.pool.iter().chain(orders.named_pools.iter()));
+                if let Some(pool) = pools.find(|pool| pool.holds(address)) {
                     self.ctx.pools.remember(now, Lessee { profile, pool, who: &who }, address, ago);
                 }
             }

@@ -49,6 +49,8 @@ pub enum ResumeError {
     LeaseTaken(core::net::IpAddr),
     /// A crash came while its keys were being replaced.
     KeysInDoubt,
+    /// Its connection carries nothing any more of what its peer may reach.
+    NothingWithinReach,
 }
 
 impl fmt::Display for ResumeError {
@@ -63,6 +65,9 @@ impl fmt::Display for ResumeError {
             ResumeError::WrongPlace => f.write_str("its SPIs and its id contradict each other"),
             ResumeError::PlaceTaken => f.write_str("another SA sits where its SPIs lead, or there is no such place"),
             ResumeError::LeaseTaken(address) => write!(f, "its inner address {address} is leased to another peer"),
+            ResumeError::NothingWithinReach => {
+                f.write_str("its connection carries nothing any more that its peer may reach")
+            }
             ResumeError::KeysInDoubt => f.write_str("its keys were being replaced when the process was killed"),
         }
     }

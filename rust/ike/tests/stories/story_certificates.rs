@@ -10,7 +10,7 @@ use mobike_ike::crypto::{KeyKind, SignatureError};
 use mobike_ike::event::{AuthRefusal, Authorise, ConnectError};
 use mobike_ike::profile::ReturnRoutability;
 use mobike_ike::wire::{Header, PayloadType};
-use mobike_ike::{Credential, HalfOpenLimits, LocalProof, PrefixLimits, Question, QuestionLimits, RemoteProof};
+use mobike_ike::{Credential, HalfOpenLimits, LocalProof, PrefixLimits, Question, QuestionLimits, RemoteProof, Terms};
 use stage::keys::{KINDS, Key};
 use stage::{
     CLIENT, Command, Event, ExchangeType, Fate, GATEWAY, HostId, LTE, NattPorts, NotifyType, PROFILE, Pair, Profile,
@@ -74,7 +74,7 @@ fn answer(pair: &mut Pair, who: HostId, asked: &Authorise, verdict: Verdict) {
 }
 
 fn allow(key: &Key, proven: &[IpAddr]) -> Verdict {
-    Verdict::Allow { key: key.info.clone().into(), proven: proven.to_vec(), granted: Vec::new() }
+    Verdict::Allow { key: key.info.clone().into(), proven: proven.to_vec(), terms: Terms::default() }
 }
 
 fn deny(why: &str) -> Verdict {

@@ -12,6 +12,7 @@ use mobike_ike::event::{Authorise, ConnectError, EapAsked};
 use mobike_ike::profile::{Pool, RequestVip, Unique};
 use mobike_ike::{
     Credential, EapPacket, EapReply, IdentityPattern, LocalProof, Ppk, Question, QuestionLimits, RemoteProof, Settings,
+    Terms,
 };
 use stage::keys::Key;
 use stage::{
@@ -40,7 +41,7 @@ fn send(packet: EapPacket) -> EapReply {
 }
 
 fn agreed() -> EapReply {
-    EapReply::Agreed { key: Some(SecretBytes::from_slice(KEY)), peer: None, addresses: Vec::new() }
+    EapReply::Agreed { key: Some(SecretBytes::from_slice(KEY)), peer: None, terms: Terms::default() }
 }
 
 /// What both ends of the toy method do.
@@ -80,7 +81,10 @@ impl Toy {
             (Role::Responder, Some(&[RESPONSE, identifier, ..])) if identifier >= self.rounds => EapReply::Agreed {
                 key: self.gateway_key.map(SecretBytes::from_slice),
                 peer: self.user.map(|user| Identity::Email(user.into())),
-                addresses: self.addresses.iter().map(|text| stage::ip(text)).collect(),
+                terms: Terms {
+                    addresses: self.addresses.iter().map(|text| stage::ip(text)).collect(),
+                    ..Terms::default()
+                },
             },
             (Role::Responder, Some(&[RESPONSE, identifier, ..])) => {
                 send(packet(REQUEST, identifier + 1, &vec![b'?'; self.size]))
@@ -91,7 +95,7 @@ impl Toy {
             (Role::Initiator, Some(&[SUCCESS, ..])) => EapReply::Agreed {
                 key: self.client_key.map(SecretBytes::from_slice),
                 peer: None,
-                addresses: Vec::new(),
+                terms: Terms::default(),
             },
             (Role::Initiator, Some(&[FAILURE, ..])) => EapReply::Failed { why: "the gateway says no".into() },
             (role, heard) => panic!("{role:?} heard {heard:?}"),
@@ -309,7 +313,7 @@ fn the_gateways_certificate_is_judged_before_the_method_hears_anything() {
         assert!(questions(&pair, CLIENT).is_empty(), "not before the certificate was judged");
         let asked = certificate_questions(&pair, CLIENT).remove(0);
         let verdict = match good {
-            true => Verdict::Allow { key: key.info.clone().into(), proven: Vec::new(), granted: Vec::new() },
+            true => Verdict::Allow { key: key.info.clone().into(), proven: Vec::new(), terms: Terms::default() },
             false => Verdict::Deny { why: "not that one".into() },
         };
         pair.order(CLIENT, Command::Verdict { sa: asked.sa, question: asked.question, verdict });
@@ -553,7 +557,7 @@ fn a_reply_that_comes_late_or_twice_or_to_another_question_changes_nothing() {
     assert_eq!(pair.gateway().count("stale_commands"), 2);
     // A verdict about a certificate is no answer to it.
     let asked = questions(&pair, CLIENT).remove(0);
-    let verdict = Verdict::Allow { key: [].into(), proven: Vec::new(), granted: Vec::new() };
+    let verdict = Verdict::Allow { key: [].into(), proven: Vec::new(), terms: Terms::default() };
     pair.order(CLIENT, Command::Verdict { sa: asked.sa, question: asked.question, verdict });
     assert!(pair.client().ups().is_empty());
     pair.run_for(secs(30));

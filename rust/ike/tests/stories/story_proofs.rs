@@ -11,7 +11,7 @@ use mobike_ike::command::Verdict;
 use mobike_ike::crypto::KeyKind;
 use mobike_ike::event::{AuthRefusal, Authorise, ConnectError, DownReason};
 use mobike_ike::profile::{Pool, RequestVip};
-use mobike_ike::{Credential, LocalProof, RemoteProof};
+use mobike_ike::{Credential, LocalProof, RemoteProof, Terms};
 use stage::keys::Key;
 use stage::{CLIENT, Command, Event, GATEWAY, HostId, Pair, Profile, Selector, WAN, WIFI, ip, ms, secs};
 
@@ -32,7 +32,7 @@ fn judged(profile: &mut Profile) {
 }
 
 fn allow() -> Verdict {
-    Verdict::Allow { key: Box::default(), proven: Vec::new(), granted: Vec::new() }
+    Verdict::Allow { key: Box::default(), proven: Vec::new(), terms: Terms::default() }
 }
 
 /// By a shared key, or by a public one that the other knows; one end asks.
@@ -120,8 +120,8 @@ fn granted(addresses: &[&str], pool: Option<Pool>) -> Pair {
         });
     pair.connect_over(&[(WIFI, WAN)]);
     pair.run_for(ms(100));
-    let granted = addresses.iter().map(|address| ip(address)).collect();
-    answer(&mut pair, GATEWAY, Verdict::Allow { key: Box::default(), proven: Vec::new(), granted });
+    let terms = Terms { addresses: addresses.iter().map(|address| ip(address)).collect(), ..Terms::default() };
+    answer(&mut pair, GATEWAY, Verdict::Allow { key: Box::default(), proven: Vec::new(), terms });
     pair
 }
 

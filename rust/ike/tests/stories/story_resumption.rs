@@ -9,7 +9,7 @@ use std::sync::Arc;
 use mobike_ike::crypto::SecretBytes;
 use mobike_ike::event::DownReason;
 use mobike_ike::profile::{Pool, RequestVip};
-use mobike_ike::{Command, Identity, IdentityPattern, Resumption, Settings, Verdict};
+use mobike_ike::{Command, Identity, IdentityPattern, Resumption, Settings, Terms, Verdict};
 use stage::children::assert_pairs;
 use stage::{CLIENT, Event, ExchangeType, GATEWAY, NotifyType, PROFILE, Pair, WAN, WIFI, Which, ip, secs};
 
@@ -258,7 +258,7 @@ fn the_control_plane_is_asked_again_where_the_profile_says_so() {
         let (sa, question, certificates) = asked.expect("a question");
         assert_eq!(certificates, 0);
         let verdict = if allowed {
-            Verdict::Allow { granted: Vec::new(), key: Box::default(), proven: Vec::new() }
+            Verdict::Allow { terms: Terms::default(), key: Box::default(), proven: Vec::new() }
         } else {
             Verdict::Deny { why: "on leave".into() }
         };

@@ -28,6 +28,7 @@ use crate::sa::timers::{Retry, patience};
 use crate::sa::watch::Watch;
 use crate::sa::window::{Answers, Requests};
 use crate::table::tickets::Held;
+use crate::terms::Terms;
 use crate::wire::Extensions;
 use crate::{Nanos, SaId};
 
@@ -100,6 +101,7 @@ impl Established {
         to.put(in_doubt);
         to.put(&(*forgetful_until != Nanos(0)));
         to.put(&profile.name);
+        to.put(&profile.terms);
         to.put(suite);
         channel.park(to);
         to.put(&(*part == Role::Initiator));
@@ -156,6 +158,7 @@ impl Established {
         let forgetful = from.get()? || standing == Standing::Doubtful;
         let name: Arc<str> = from.get()?;
         let (profile_id, profile) = known(&name).ok_or_else(|| ResumeError::UnknownProfile(name.to_string()))?;
+        let profile = from.get::<Terms>()?.applied(&profile).ok_or(ResumeError::NothingWithinReach)?;
         let suite: IkeSuite = from.get()?;
         let mut channel = Channel::unpark(from, &suite, random)?;
         let part = if from.get()? { Role::Initiator } else { Role::Responder };

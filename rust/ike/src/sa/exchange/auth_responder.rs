@@ -123,15 +123,23 @@ pub fn on_verdict(sa: &mut Sa, ctx: &mut Context, now: Nanos, verdict: Verdict) 
     let Waiting { parked, path, profile_id, profile } = *waiting;
     let claimed = || parked.peer_id.to_string();
     match (parked.judge(verdict), parked.message.payloads()) {
-        (Ok((proven, granted)), Ok(payloads)) => {
+        (Ok((proven, terms)), Ok(payloads)) => {
+            let Some(profile) = terms.applied(&profile) else {
+                return deny(half, ctx, now, path, claimed, &nothing_within_reach());
+            };
             let known = || half.resumed.as_ref().map_or_else(Vec::new, |resumed| resumed.granted().to_vec());
-            let granted = if granted.is_empty() { known() } else { granted };
+            let granted = if terms.addresses.is_empty() { known() } else { terms.addresses };
             let peer = Peer { proven, granted, ..Peer::new(parked.peer_id.clone(), profile_id, profile, path) };
             admit(sa, ctx, now, path, peer, &payloads);
         }
         (Err(why), _) => deny(half, ctx, now, path, claimed, &why),
         (Ok(_), Err(_)) => deny(half, ctx, now, path, claimed, &AuthRefusal::Incomplete),
     }
+}
+
+/// The control plane lets a peer reach what its connection does not carry.
+pub(super) fn nothing_within_reach() -> AuthRefusal {
+    AuthRefusal::Denied("nothing that its connection carries is within the reach that was named for it".into())
 }
 
 /// Time has passed: nobody judged the peer, or nobody sent IKE_AUTH.

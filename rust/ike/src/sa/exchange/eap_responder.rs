@@ -12,7 +12,6 @@
 //! The peer is a stranger to the end: it counts as half-open, and the first request, which the last answer belongs to, is
 //! weighed among the parked messages.
 
-use core::net::IpAddr;
 use std::sync::Arc;
 
 use crate::crypto::auth::SignedOctets;
@@ -31,6 +30,7 @@ use crate::sa::exchange::eap::Talk;
 use crate::sa::exchange::init_responder::HalfOpen;
 use crate::sa::exchange::ppk::{self, Said};
 use crate::sa::exchange::proof::{self, Asked, Ours};
+use crate::terms::Terms;
 use crate::wire::{Authentication, Eap, EapCode, NotifyType, Payload, Payloads};
 use crate::{Nanos, Path};
 
@@ -46,8 +46,8 @@ pub struct Conversation {
     profile: Arc<Profile>,
     /// Who it said it is; in the end, who it proved to be.
     peer_id: Identity,
-    /// Inner addresses for it that the control plane named.
-    granted: Vec<IpAddr>,
+    /// What the control plane said of it.
+    terms: Terms,
     /// Where the first request came from: the addresses of the IKE SA (RFC 4555 section 3.3).
     path: Path,
     /// Where the latest one did.
@@ -100,7 +100,7 @@ pub fn begin(half: &mut HalfOpen, ctx: &mut Context, now: Nanos, path: Path, pee
         profile_id,
         profile,
         peer_id,
-        granted: Vec::new(),
+        terms: Terms::default(),
         path,
         answer_to: path,
         identifier: 0,
@@ -149,9 +149,9 @@ pub fn on_reply(half: &mut HalfOpen, ctx: &mut Context, now: Nanos, reply: EapRe
             }
             None => Err(AuthRefusal::Denied("the EAP method here made no request".into())),
         },
-        EapReply::Agreed { key, peer, addresses } => {
+        EapReply::Agreed { key, peer, terms } => {
             conversation.talk.agree(key);
-            conversation.granted = addresses;
+            conversation.terms = terms;
             conversation.peer_id = peer.unwrap_or(conversation.peer_id);
             let success = ending(EapCode::SUCCESS, conversation.identifier);
             match conversation.introduced {
@@ -221,10 +221,14 @@ fn say(
 fn conclude(sa: &mut Sa, ctx: &mut Context, now: Nanos, conversation: Conversation, payloads: &Payloads<'_>) {
     let Sa::AwaitAuth(half) = sa else { return };
     let checked = verify(half, &conversation, payloads);
-    let Conversation { message, profile_id, profile, peer_id, granted, path, answer_to, .. } = conversation;
+    let Conversation { message, profile_id, profile, peer_id, terms, path, answer_to, .. } = conversation;
     match (checked, message.payloads()) {
         (Ok(ours), Ok(first)) => {
-            let (id, proven) = (peer_id, Box::default());
+            let Some(profile) = terms.applied(&profile) else {
+                let why = auth_responder::nothing_within_reach();
+                return deny(half, ctx, now, answer_to, || peer_id.to_string(), &why);
+            };
+            let (id, proven, granted) = (peer_id, Box::default(), terms.addresses);
             let peer = Peer { id, profile_id, profile, proven, granted, answer_to, introduced: true };
             if auth_responder::is_kept_out(ctx, &peer, &first) {
                 return deny(half, ctx, now, answer_to, || peer.id.to_string(), &AuthRefusal::Connected);

@@ -16,6 +16,7 @@ use crate::proofs::{LocalProof, RemoteProof};
 use crate::sa::channel::Plain;
 use crate::sa::context::{About, Context};
 use crate::table::parking::Ticket;
+use crate::terms::Terms;
 use crate::wire::{
     AuthMethod, Authentication, CertEncoding, Certificate, CertificateRequest, NotifyType, Payload, Payloads, SkWriter,
 };
@@ -319,13 +320,13 @@ impl Parked {
         self.ticket.question
     }
 
-    /// What a verdict means: the addresses proven and those granted, or why the peer stays outside.
-    pub fn judge(&self, verdict: Verdict) -> Result<(Box<[IpAddr]>, Vec<IpAddr>), AuthRefusal> {
+    /// What a verdict means: the addresses proven and the terms, or why the peer stays outside.
+    pub fn judge(&self, verdict: Verdict) -> Result<(Box<[IpAddr]>, Terms), AuthRefusal> {
         match verdict {
             Verdict::Allow { key, .. } if self.key.as_ref().is_some_and(|own| *key != *own.info()) => {
                 Err(AuthRefusal::Denied("another key was judged than the one that signed".into()))
             }
-            Verdict::Allow { proven, granted, .. } => Ok((proven.into_boxed_slice(), granted)),
+            Verdict::Allow { proven, terms, .. } => Ok((proven.into_boxed_slice(), terms)),
             Verdict::Deny { why } => Err(AuthRefusal::Denied(why)),
         }
     }
