@@ -67,6 +67,8 @@ class ChildOrders:
     remote_ts: tuple[str, ...]
     start: bool = True
     """As the initiator: open it with the IKE SA."""
+    transport_mode: bool = False
+    """As in a profile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +206,9 @@ class Profile:
     `never`."""
     authorities: tuple[bytes, ...] = ()
     """SHA-1 of the public keys of authorities, to ask the peer for a certificate of theirs (CERTREQ)."""
+    transport_mode: bool = False
+    """Of the first Child SA: no tunnel, but what both ends send to each other (RFC 7296 section 1.3.1). A connection
+    with such a Child SA has no MOBIKE, and the Child SA is not made where there is a NAT."""
     children: tuple[ChildOrders, ...] = ()
     """Child SAs beside the first, which is called as the connection."""
     most_children: int = 16

@@ -164,6 +164,8 @@ class ChildUp:
     local_ts: tuple[str, ...]
     remote_ts: tuple[str, ...]
     encap: bool
+    transport_mode: bool = False
+    """Not a tunnel: it carries what both ends send to each other."""
 
 
 @dataclass(frozen=True, slots=True)

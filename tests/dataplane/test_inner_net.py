@@ -1,5 +1,6 @@
 """What the TUN device must carry, and that the last tunnel that needs a route is the one that takes it away."""
 
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
 import pytest
@@ -115,3 +116,10 @@ def test_the_way_to_a_gateway_that_we_are_sent_on_to_stays_outside_if_we_may_go_
     assert net.handle([Redirected(SaId(1), "198.51.100.66")]) == []
     assert net.handle([Redirected(SaId(1), str(allowed))]) == [Change(OuterExemption(allowed), wanted=True)]
     assert net.handle([Redirected(SaId(2), str(allowed))]) == []
+
+
+def test_transport_mode_needs_no_route_for_packets_go_to_the_peer_itself() -> None:
+    net = InnerNet([profile()])
+    hosts = replace(child_up(1, 1, "203.0.113.1/32"), transport_mode=True)
+    assert net.handle([ike_sa_up(1, Role.INITIATOR, ()), hosts]) == []
+    assert net.handle([ChildDown(SaId(1), ChildId(1), "closed")]) == []

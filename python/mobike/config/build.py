@@ -36,6 +36,7 @@ from mobike.config.models import (
     Table,
     TicketsTable,
 )
+from mobike.config.modes import any_transport, is_transport, of_modes
 from mobike.config.outer import TRANSPORTS, of_outer
 from mobike.config.plug import Plugs, read_plugs
 from mobike.config.problems import nearest
@@ -187,7 +188,7 @@ def _contradictions(name: str, table: ConnectionTable) -> Iterator[ConnectionPro
         )
     if table.trusted and table.return_routability != "untrusted":
         yield ConnectionProblem(("trusted",), 'is used with return_routability = "untrusted" only')
-    yield from (ConnectionProblem(key, message) for key, message in of_children(table, name))
+    yield from (ConnectionProblem(key, message) for key, message in (*of_children(table, name), *of_modes(table)))
     yield from (ConnectionProblem((key,), message) for key, message in contradictions(table))
     of_all = (*of_blocks(table), *of_redirects(table), *of_tickets(table))
     yield from (ConnectionProblem((key,), message) for key, message in of_all)
@@ -266,18 +267,18 @@ def _of_initiator(table: ConnectionTable) -> Iterator[ConnectionProblem]:
     if table.pool or table.pool_from:
         key = "pool" if table.pool_from is None else "pool_from"
         yield ConnectionProblem((key,), "only a responder leases addresses; an initiator asks by virtual_ip")
-    if not table.local_ts and not table.virtual_ip:
+    if not table.local_ts and not table.virtual_ip and not is_transport(table):
         yield ConnectionProblem(("local_ts",), "say which networks are behind us, or ask for an address by virtual_ip")
-    if not table.remote_ts and not table.virtual_ip:
+    if not table.remote_ts and not table.virtual_ip and not is_transport(table):
         yield ConnectionProblem(("remote_ts",), "say which networks are behind the peer")
 
 
 def _of_responder(table: ConnectionTable) -> Iterator[ConnectionProblem]:
     if table.virtual_ip:
         yield ConnectionProblem(("virtual_ip",), "only an initiator asks for an address; a responder leases from pool")
-    if not table.local_ts:
+    if not table.local_ts and not is_transport(table):
         yield ConnectionProblem(("local_ts",), "say which networks are behind us")
-    if not table.remote_ts and not table.pool and not table.radius:
+    if not table.remote_ts and not table.pool and not table.radius and not is_transport(table):
         yield ConnectionProblem(
             ("remote_ts",), "say which networks are behind the peer, or lease addresses from a pool"
         )
@@ -345,6 +346,7 @@ def _profile(name: str, table: ConnectionTable, proofs: _Proofs) -> Profile:
         # Offered wide and narrowed by the gateway to the address it leases (RFC 7296 section 2.19).
         local_ts=tuple(table.local_ts or asked),
         remote_ts=tuple(table.remote_ts or asked),
+        transport_mode=is_transport(table),
         children=tuple(_child(child, table) for child in table.child),
         most_children=table.most_children,
         childless=table.childless,
@@ -358,7 +360,7 @@ def _profile(name: str, table: ConnectionTable, proofs: _Proofs) -> Profile:
         accepts=table.role == "responder",
         initial_contact=table.initial_contact,
         unique=table.unique,
-        mobike=table.mobike,
+        mobike=table.mobike and not any_transport(table),
         liveness=table.liveness,
         retransmit=_retransmit(table.retransmit),
         detection_floor=table.detection_floor,
@@ -392,13 +394,16 @@ def _basis(table: ConnectionTable, proofs: _Proofs) -> bytes:
 
 
 def _child(child: ChildTable, table: ConnectionTable) -> ChildOrders:
-    """What it does not say is as for the first. With an inner address, our side is that address."""
+    """What it does not say is as for the first. With an inner address, our side is that address; between two hosts,
+    each side is the host."""
+    apart = is_transport(table, child)
     return ChildOrders(
         name=child.name,
         esp_proposals=tuple(child.esp or table.esp),
-        local_ts=tuple(child.local_ts or table.local_ts),
-        remote_ts=tuple(child.remote_ts or table.remote_ts),
+        local_ts=tuple(child.local_ts or ([] if apart else table.local_ts)),
+        remote_ts=tuple(child.remote_ts or ([] if apart else table.remote_ts)),
         start=child.start == "auto",
+        transport_mode=apart,
     )
 
 

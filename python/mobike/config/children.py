@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from mobike.config.locate import Key
 from mobike.config.models import ConnectionTable
+from mobike.config.modes import is_transport
 
 
 def of_children(table: ConnectionTable, name: str) -> Iterator[tuple[Key, str]]:
@@ -14,7 +15,7 @@ def of_children(table: ConnectionTable, name: str) -> Iterator[tuple[Key, str]]:
             whose = "the connection itself, whose first Child SA" if child.name == name else "another child, which"
             yield ("child", place, "name"), f"is the name of {whose} has it already"
         taken.add(child.name)
-        if not child.local_ts and not child.remote_ts:
+        if not child.local_ts and not child.remote_ts and (is_transport(table) or not is_transport(table, child)):
             message = "says neither local_ts nor remote_ts: its traffic would be that of the first"
             yield ("child", place), message
         if table.role == "responder" and "start" in child.model_fields_set:

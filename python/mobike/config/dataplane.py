@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 
 from mobike.config.locate import Key
 from mobike.config.models import DataplaneTable
+from mobike.config.modes import carried_by_kernels
 from mobike.config.settings import Connection, DataplaneSettings, Inner, PlaneKind
 
 _INNER_OF_KERNEL = (Inner.TUN, Inner.NONE)
@@ -27,6 +28,12 @@ def dataplane(
                 f'"kernel" carries no TCP streams (RFC 9329), and {", ".join(streams)} may use them: '
                 'set transport = "udp" there, or kind = "userspace" here',
             )
+    elif apart := carried_by_kernels(connections):
+        problem(
+            ("dataplane", "kind"),
+            f'"{table.kind}" carries tunnels only, and {", ".join(apart)} has mode = "transport": '
+            'that takes kind = "kernel"',
+        )
     return DataplaneSettings(
         kind=kind,
         inner=inner,

@@ -216,6 +216,7 @@ class ChildTable(Table):
     local_ts: list[TrafficSelector] = []
     remote_ts: list[TrafficSelector] = []
     esp: Annotated[list[EspProposal], Field(min_length=1)] | None = None
+    mode: Literal["tunnel", "transport"] | None = None
     start: Literal["auto", "manual"] = "auto"
 
 
@@ -275,6 +276,7 @@ class ConnectionTable(Table):
     esp: Annotated[list[EspProposal], Field(min_length=1)] = ["aes128gcm16", "aes256gcm16", "chacha20poly1305"]
     local_ts: list[TrafficSelector] = []
     remote_ts: list[TrafficSelector] = []
+    mode: Literal["tunnel", "transport"] = "tunnel"
     child: Annotated[list[ChildTable], Field(max_length=MOST_CHILDREN)] = []
     most_children: Annotated[int, Field(ge=1, le=MOST_CHILDREN + 1)] = 16
     childless: Literal["never", "allow", "prefer", "require"] = "allow"

@@ -105,7 +105,9 @@ class InnerNet:
                     self._tunnels[event.sa] = _Tunnel(event.role, event.virtual_ips, outer, event.connection)
                 case ChildUp() if (tunnel := self._tunnels.get(event.sa)) is not None:
                     before = tuple(self._facts(tunnel))
-                    tunnel.children[event.child] = tuple(_networks_of(event.remote_ts))
+                    # In transport mode packets go to the peer itself, by the routes that are there.
+                    behind = () if event.transport_mode else tuple(_networks_of(event.remote_ts))
+                    tunnel.children[event.child] = behind
                     changes += self._replace(before, tuple(self._facts(tunnel)))
                 case ChildDown() if (tunnel := self._tunnels.get(event.sa)) is not None:
                     before = tuple(self._facts(tunnel))

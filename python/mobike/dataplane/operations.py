@@ -101,6 +101,8 @@ class InstallChild:
     volumes: Volumes
     keys: SealedKeys | None = field(repr=False, compare=False)
     """None: the plane carries it since before a restart. It is adopted if it is still there, else refused."""
+    transport_mode: bool = False
+    """It carries what the ends of `path` send to each other, without another header (RFC 4301 section 4.1)."""
 
 
 @dataclass(frozen=True, slots=True)

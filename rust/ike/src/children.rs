@@ -15,9 +15,22 @@ pub const FIRST: ChildNumber = 0;
 /// Other Child SAs that a connection may have beside the first.
 pub const MOST_OTHERS: usize = 63;
 
+/// What ESP protects (RFC 4301 section 4.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ChildMode {
+    /// Whole packets, of whoever is behind either end.
+    #[default]
+    Tunnel,
+    /// What both ends send to each other. Nothing of it survives another address, so where a connection has such a Child SA
+    /// there is no MOBIKE, which is about tunnels (RFC 4555 section 1.2).
+    Transport,
+}
+
 /// Child SAs of a connection beside what the profile itself says of the first.
 #[derive(Debug, Clone)]
 pub struct ChildPlan {
+    /// Tunnel or transport, of the first.
+    pub mode: ChildMode,
     /// The others, in the order in which they are opened.
     pub others: Vec<ChildOrders>,
     /// Initiator of a childless IKE SA: open the first as soon as that is there.
@@ -28,7 +41,7 @@ pub struct ChildPlan {
 
 impl Default for ChildPlan {
     fn default() -> Self {
-        ChildPlan { others: Vec::new(), start: true, at_most: 16 }
+        ChildPlan { mode: ChildMode::default(), others: Vec::new(), start: true, at_most: 16 }
     }
 }
 
@@ -43,6 +56,8 @@ pub struct ChildOrders {
     pub local_ts: Vec<Selector>,
     /// Traffic on the peer's side.
     pub remote_ts: Vec<Selector>,
+    /// Tunnel or transport.
+    pub mode: ChildMode,
     /// Initiator: open it as soon as the IKE SA is there.
     pub start: bool,
 }
@@ -58,6 +73,8 @@ pub struct ChildView<'a> {
     pub local_ts: &'a [Selector],
     /// Traffic on the peer's side.
     pub remote_ts: &'a [Selector],
+    /// Tunnel or transport.
+    pub mode: ChildMode,
     /// Initiator: open it as soon as the IKE SA is there.
     pub start: bool,
 }
@@ -70,6 +87,7 @@ impl Profile {
             esp_suites: &self.esp_suites,
             local_ts: &self.local_ts,
             remote_ts: &self.remote_ts,
+            mode: self.plan.mode,
             start: self.plan.start,
         };
         let others = self.plan.others.iter().take(MOST_OTHERS).map(|orders| ChildView {
@@ -77,6 +95,7 @@ impl Profile {
             esp_suites: &orders.esp_suites,
             local_ts: &orders.local_ts,
             remote_ts: &orders.remote_ts,
+            mode: orders.mode,
             start: orders.start,
         });
         (FIRST..).zip(core::iter::once(first).chain(others))
@@ -89,9 +108,22 @@ impl Profile {
         let first = all.next();
         let found = all.find(|(known, _)| *known == number).or(first);
         found.map_or(
-            ChildView { name: &self.name, esp_suites: &[], local_ts: &[], remote_ts: &[], start: true },
+            ChildView {
+                name: &self.name,
+                esp_suites: &[],
+                local_ts: &[],
+                remote_ts: &[],
+                mode: ChildMode::Tunnel,
+                start: true,
+            },
             |(_, view)| view,
         )
+    }
+
+    /// Offer and accept MOBIKE: it moves tunnels.
+    #[must_use]
+    pub fn agrees_on_mobike(&self) -> bool {
+        self.mobike && self.children().all(|(_, view)| view.mode == ChildMode::Tunnel)
     }
 
     /// The one with this name.

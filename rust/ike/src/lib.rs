@@ -40,7 +40,7 @@ pub mod time;
 pub mod transmit;
 pub mod wire;
 
-pub use children::{ChildOrders, ChildPlan};
+pub use children::{ChildMode, ChildOrders, ChildPlan};
 pub use command::{Command, NattPorts, Verdict};
 pub use counters::Counters;
 pub use eap::{EapPacket, EapReply};

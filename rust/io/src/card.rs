@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use mobike_ike::crypto::EspSuite;
 use mobike_ike::park::{Damage, Parked, Reader, Writer};
-use mobike_ike::{ChildId, ChildInstall, ChildLimits, SaId, Selector, Sends, Volume};
+use mobike_ike::{ChildId, ChildInstall, ChildLimits, ChildMode, SaId, Selector, Sends, Volume};
 
 /// One pair.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +18,7 @@ pub(crate) struct Card {
     pub(crate) remote_ts: Vec<Selector>,
     pub(crate) sends: Sends,
     pub(crate) volumes: ChildLimits,
+    pub(crate) mode: ChildMode,
 }
 
 /// Those of a shard.
@@ -26,9 +27,9 @@ pub(crate) struct Cards(HashMap<SaId, Vec<Card>>);
 
 impl Card {
     pub(crate) fn of(child: ChildId, install: &ChildInstall) -> Card {
-        let &ChildInstall { suite, spi_in, spi_out, sends, .. } = install;
+        let &ChildInstall { suite, spi_in, spi_out, sends, mode, .. } = install;
         let (local_ts, remote_ts) = (install.local_ts.clone(), install.remote_ts.clone());
-        Card { child, spi_in, spi_out, suite, local_ts, remote_ts, sends, volumes: install.limits }
+        Card { child, spi_in, spi_out, suite, local_ts, remote_ts, sends, volumes: install.limits, mode }
     }
 }
 
@@ -77,6 +78,7 @@ impl Parked for Card {
             to.put(&bytes);
             to.put(&packets);
         }
+        to.put(&(self.mode == ChildMode::Transport));
     }
 
     fn unpark(from: &mut Reader<'_>) -> Result<Self, Damage> {
@@ -89,6 +91,7 @@ impl Parked for Card {
             remote_ts: from.each(unpark_selector)?,
             sends: unpark_sends(from)?,
             volumes: ChildLimits { soft: unpark_volume(from)?, hard: unpark_volume(from)? },
+            mode: if from.get()? { ChildMode::Transport } else { ChildMode::Tunnel },
         })
     }
 }
@@ -147,6 +150,7 @@ mod tests {
                 remote_ts: vec![Selector { protocol: 17, start_port: 53, end_port: 54, ..Selector::ANY_V4 }],
                 sends,
                 volumes: ChildLimits { soft: volume(1), hard: volume(3) },
+                mode: ChildMode::Transport,
             };
             let mut to = Writer::default();
             to.put(&card);

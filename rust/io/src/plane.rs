@@ -8,7 +8,7 @@ use mobike_esp::{
     PortRange, SaPairId, SequenceNumbers, Suite, Volume,
 };
 use mobike_ike::crypto::{Encr, EspSuite, Integ, Mode};
-use mobike_ike::{ChildId, ChildInstall, ChildLimits, IkeSaUp, Path, SaId, Selector, Sends, Transport};
+use mobike_ike::{ChildId, ChildInstall, ChildLimits, ChildMode, IkeSaUp, Path, SaId, Selector, Sends, Transport};
 
 use crate::card::Card;
 use crate::config::{CoreConfig, PlaneConfig};
@@ -84,6 +84,7 @@ impl Plane {
                 local_ts: card.local_ts.clone(),
                 remote_ts: card.remote_ts.clone(),
                 encap: outer.encap != Encap::None,
+                mode: card.mode,
             },
             part: up.role,
             path: path_of(&outer),
@@ -192,6 +193,7 @@ impl Plane {
             local_ts: pair.local.iter().map(translate_back).collect(),
             remote_ts: pair.remote.iter().map(translate_back).collect(),
             encap: pair.outer.encap != Encap::None,
+            mode: ChildMode::Tunnel,
         })
     }
 
@@ -255,6 +257,7 @@ fn told(sa: SaId, child: ChildId, name: Arc<str>, install: &ChildInstall, outer:
         local_ts: install.local_ts.clone(),
         remote_ts: install.remote_ts.clone(),
         encap: outer.encap != Encap::None,
+        mode: install.mode,
     }
 }
 
@@ -422,7 +425,7 @@ pub fn userspace_knows(suite: EspSuite) -> bool {
 mod tests {
     use mobike_esp::{Encap, SaPairId};
     use mobike_ike::crypto::{ChildKeys, Ephemeral, IkeSuite, KeMethod, Nonces, Role, SeededRandom, SkeySeed, Spis};
-    use mobike_ike::{ChildId, ChildInstall, ChildLimits, SaId, Selector, Sends};
+    use mobike_ike::{ChildId, ChildInstall, ChildLimits, ChildMode, SaId, Selector, Sends};
 
     use super::{CoreConfig, Path, Plane, Ways};
 
@@ -468,6 +471,7 @@ mod tests {
             path: path(local, "192.0.2.2:4500"),
             encap: true,
             sends: Sends::AtOnce,
+            mode: ChildMode::Tunnel,
             part: Role::Initiator,
             limits: ChildLimits::default(),
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mobike_esp::Counters as ChildCounters;
 use mobike_ike::crypto::{DirectionKeys, EspSuite};
 use mobike_ike::event::DownReason;
-use mobike_ike::{ChildId, ChildLimits, Command, Path, Role, SaId, Selector, Sends};
+use mobike_ike::{ChildId, ChildLimits, ChildMode, Command, Path, Role, SaId, Selector, Sends};
 
 /// One order.
 #[derive(Debug, Clone)]
@@ -189,4 +189,6 @@ pub struct ChildUp {
     pub remote_ts: Vec<Selector>,
     /// ESP in UDP.
     pub encap: bool,
+    /// Tunnel or transport.
+    pub mode: ChildMode,
 }

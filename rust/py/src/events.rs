@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple};
 
 use mobike_ike::event::ConnectError;
-use mobike_ike::{Authorise, EapAsked, IkeSaUp, NatView, Path, Role, Selector, Transport};
+use mobike_ike::{Authorise, ChildMode, EapAsked, IkeSaUp, NatView, Path, Role, Selector, Transport};
 use mobike_io::{ChildUp, Event};
 
 use crate::classes::{Addresses, Events, Members, Operations};
@@ -224,7 +224,8 @@ impl<'py> Writer<'py, '_> {
         let (local, remote) = (self.selectors(&up.local_ts)?, self.selectors(&up.remote_ts)?);
         let suite = self.text(&up.suite.to_string());
         let name = self.text(&up.name);
-        let args = (up.sa.0, up.child.0, name, up.spi_in, up.spi_out, suite, local, remote, up.encap);
+        let transport = up.mode == ChildMode::Transport;
+        let args = (up.sa.0, up.child.0, name, up.spi_in, up.spi_out, suite, local, remote, up.encap, transport);
         classes.child_up.bind(py).call1(args)
     }
 

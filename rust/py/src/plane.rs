@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use mobike_ike::Sends;
+use mobike_ike::{ChildMode, Sends};
 use mobike_io::{ChildUp, InstallChild, PlaneConfig};
 
 use crate::classes::Operations;
@@ -30,9 +30,9 @@ pub(crate) fn install_child<'py>(writer: &mut Writer<'py, '_>, order: InstallChi
         Sends::WhenUsed { instead_of } => ("when-used", Some(instead_of.0)),
         Sends::Never { instead_of } => ("never", Some(instead_of.0)),
     };
-    let ChildUp { sa, child, name, spi_in, spi_out, suite, local_ts, remote_ts, encap } = up;
+    let ChildUp { sa, child, name, spi_in, spi_out, suite, local_ts, remote_ts, encap, mode } = up;
     let volumes = (volumes.soft.bytes, volumes.soft.packets, volumes.hard.bytes, volumes.hard.packets);
-    let fields: [Bound<'py, PyAny>; 15] = [
+    let fields: [Bound<'py, PyAny>; 16] = [
         sa.0.into_pyobject(py)?.into_any(),
         child.0.into_pyobject(py)?.into_any(),
         writer.text(&name).into_any(),
@@ -48,6 +48,7 @@ pub(crate) fn install_child<'py>(writer: &mut Writer<'py, '_>, order: InstallChi
         instead_of.into_pyobject(py)?,
         classes.volumes.bind(py).call1(volumes)?,
         keys.map(|keys| Bound::new(py, SealedKeys::new(keys))).transpose()?.into_pyobject(py)?,
+        (mode == ChildMode::Transport).into_pyobject(py)?.to_owned().into_any(),
     ];
     classes.install_child.bind(py).call1(PyTuple::new(py, fields)?)
 }

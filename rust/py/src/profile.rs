@@ -13,8 +13,8 @@ use mobike_ike::profile::{
     Childless, Install, Pool, Profile, PskSecret, RequestVip, Retransmit, ReturnRoutability, Unique,
 };
 use mobike_ike::{
-    ChildOrders, ChildPlan, Credential, Extensions, Limits, LocalProof, PathOrders, Ppk, Prefix, Proofs, Redirect,
-    RemoteProof, Resumption, Selector, Terms, Volume,
+    ChildMode, ChildOrders, ChildPlan, Credential, Extensions, Limits, LocalProof, PathOrders, Ppk, Prefix, Proofs,
+    Redirect, RemoteProof, Resumption, Selector, Terms, Volume,
 };
 
 use crate::read::{each, field, gateways, optional, span, wrong};
@@ -115,6 +115,7 @@ fn plan(from: &Bound<'_, PyAny>, plane: Plane) -> PyResult<ChildPlan> {
             esp_suites: each(item, intern!(py, "esp_proposals"), |item| esp_suite(item, plane)).map_err(text)?,
             local_ts: each(item, intern!(py, "local_ts"), selector).map_err(text)?,
             remote_ts: each(item, intern!(py, "remote_ts"), selector).map_err(text)?,
+            mode: mode(item, plane).map_err(text)?,
             start: field(item, intern!(py, "start")).map_err(text)?,
         })
     })?;
@@ -122,7 +123,16 @@ fn plan(from: &Bound<'_, PyAny>, plane: Plane) -> PyResult<ChildPlan> {
         return Err(wrong("children", format_args!("at most {MOST_OTHERS}")));
     }
     let start = field(from, intern!(py, "start_child"))?;
-    Ok(ChildPlan { others, start, at_most: field(from, intern!(py, "most_children"))? })
+    Ok(ChildPlan { mode: mode(from, plane)?, others, start, at_most: field(from, intern!(py, "most_children"))? })
+}
+
+/// Tunnel, or transport where the plane can.
+fn mode(from: &Bound<'_, PyAny>, plane: Plane) -> PyResult<ChildMode> {
+    match field(from, intern!(from.py(), "transport_mode"))? {
+        true if plane.userspace => Err(wrong("transport_mode", "the userspace plane carries tunnels only")),
+        true => Ok(ChildMode::Transport),
+        false => Ok(ChildMode::Tunnel),
+    }
 }
 
 /// Names of private extensions.

@@ -38,10 +38,11 @@ class Left:
     def take(self, order: InstallChild) -> dict[SaName, SaSeen]:
         """The SAs of this Child SA, both; nothing if one of them is missing."""
         path = order.path
-        inbound = self._find(path.local.ip, order.spi_in, inbound=True)
+        mode = order.transport_mode
+        inbound = self._find(path.local.ip, order.spi_in, mode, inbound=True)
         if inbound is None:
             return {}
-        outbound = self._find(path.remote.ip, order.spi_out, inbound=False, reqid=inbound.sa.reqid)
+        outbound = self._find(path.remote.ip, order.spi_out, mode, inbound=False, reqid=inbound.sa.reqid)
         if outbound is None:
             return {}
         del self.sas[inbound.sa.key], self.sas[outbound.sa.key]
@@ -57,12 +58,16 @@ class Left:
         for policy in policies.values():
             yield f"policy {policy.key.direction.name.lower()} {policy.key.selector}: {policy.action.value}"
 
-    def _find(self, destination: Ip, spi: int, *, inbound: bool, reqid: int | None = None) -> SaSeen | None:
+    def _find(
+        self, destination: Ip, spi: int, transport_mode: bool, *, inbound: bool, reqid: int | None = None
+    ) -> SaSeen | None:
         """At the address of its path, or where it was when a crash lost a move. Others may have the same SPI elsewhere:
         of two that could be it, neither is."""
 
         def fits(seen: SaSeen | None) -> bool:
-            return seen is not None and seen.sa.inbound is inbound and reqid in (None, seen.sa.reqid)
+            if seen is None or seen.sa.transport_mode is not transport_mode:
+                return False
+            return seen.sa.inbound is inbound and reqid in (None, seen.sa.reqid)
 
         exact = self.sas.get(SaKey(destination, spi))
         if fits(exact):

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
-from typing import Final
+from typing import Final, TypeAlias
 
 from mobike.address import ChildId, Path, SaId, Transport
 from mobike.dataplane.operations import InstallChild, Sends
@@ -29,6 +29,10 @@ from mobike.dataplane.xfrm.suites import Suite, suite_of
 from mobike.dataplane.xfrm.uapi import Dir
 
 NO_PATH_IN_TCP: Final = "a kernel does not carry ESP in TCP: use the userspace plane for this connection"
+
+
+_Kind: TypeAlias = tuple[tuple[Selector, ...], bool]
+"""What Child SAs have in common that share a reqid: selectors, and whether they are in transport mode."""
 
 
 class BookError(ValueError):
@@ -81,7 +85,7 @@ class Book:
         self._ways: dict[SaId, Way] = {}
         self._claims: dict[Selector, dict[ChildId, None]] = {}
         self._blocked: dict[Selector, set[str]] = {}
-        self._reqids: dict[tuple[Selector, ...], int] = {}
+        self._reqids: dict[_Kind, int] = {}
         self._users: Counter[int] = Counter()
         self._later: dict[ChildId, None] = {}
         self._free: list[int] = []
@@ -111,11 +115,13 @@ class Book:
             suite = suite_of(order.suite)
         except ValueError as error:
             raise BookError(str(error)) from error
+        if order.transport_mode and any(not _is_between(each, order.path) for each in selectors):
+            raise BookError("transport mode is for what the two ends of a path send to each other, and nothing else")
         sending = {Sends.AT_ONCE: Sending.YES, Sends.WHEN_USED: Sending.LATER, Sends.NEVER: Sending.NEVER}[order.sends]
         if sending is Sending.LATER and (order.instead_of is None or order.instead_of not in self._children):
             # What it was to replace is gone already.
             sending = Sending.YES
-        reqid = self._reqid_of(selectors, reqid)
+        reqid = self._reqid_of((selectors, order.transport_mode), reqid)
         child = Child(order.sa, order.child, order.name, order, suite, reqid, selectors, sending)
         self._children[order.child] = child
         self._users[child.reqid] += 1
@@ -145,7 +151,7 @@ class Book:
         self._later.pop(child, None)
         self._users[gone.reqid] -= 1
         if not self._users[gone.reqid]:
-            del self._users[gone.reqid], self._reqids[gone.selectors]
+            del self._users[gone.reqid], self._reqids[gone.selectors, gone.order.transport_mode]
             if gone.reqid not in self._reserved:
                 self._free.append(gone.reqid)
         return gone
@@ -230,9 +236,13 @@ class Book:
         if way is None or way.parked:
             yield _blocking(out)
         else:
-            template = Template(sends[-1].reqid, way.path.local.ip, way.path.remote.ip)
+            last = sends[-1]
+            template = Template(last.reqid, way.path.local.ip, way.path.remote.ip, last.order.transport_mode)
             yield _protecting(out, template)
-        yield from (_protecting(key, Template(newest.reqid)) for key in inward)
+        transport_mode = newest.order.transport_mode
+        template = Template(newest.reqid, transport_mode=transport_mode)
+        # In transport mode nothing is for those behind us.
+        yield from (_protecting(key, template) for key in inward if key.direction is Dir.IN or not transport_mode)
 
     def _unused(self) -> int:
         """One that neither a Child SA has nor what an earlier process left: two sets of selectors never share one."""
@@ -241,15 +251,15 @@ class Book:
         self._next += 1
         return self._next - 1
 
-    def _reqid_of(self, selectors: tuple[Selector, ...], known: int | None) -> int:
-        if selectors in self._reqids:
-            return self._reqids[selectors]
+    def _reqid_of(self, kind: _Kind, known: int | None) -> int:
+        if kind in self._reqids:
+            return self._reqids[kind]
         reqid = known
         if reqid is None:
             reqid = self._free.pop() if self._free else self._unused()
         if reqid not in OUR_REQIDS:
             raise BookError("no reqid is left")
-        self._reqids[selectors] = reqid
+        self._reqids[kind] = reqid
         return reqid
 
 
@@ -271,16 +281,41 @@ def _sas(child: Child, way: Way) -> Iterator[tuple[SaName, Sa]]:
     local, remote = way.path.local, way.path.remote
     inbound = Encap(remote.port, local.port) if way.encap else None
     outbound = Encap(local.port, remote.port) if way.encap else None
-    volumes = child.order.volumes
+    volumes, transport_mode = child.order.volumes, child.order.transport_mode
     yield (
         SaName(child.child, inbound=True),
-        Sa(True, child.order.spi_in, remote.ip, local.ip, child.reqid, child.suite, inbound, volumes),
+        Sa(
+            True,
+            child.order.spi_in,
+            remote.ip,
+            local.ip,
+            child.reqid,
+            child.suite,
+            inbound,
+            volumes,
+            transport_mode=transport_mode,
+        ),
     )
     if child.sending is Sending.YES:
         yield (
             SaName(child.child, inbound=False),
-            Sa(False, child.order.spi_out, local.ip, remote.ip, child.reqid, child.suite, outbound, volumes),
+            Sa(
+                False,
+                child.order.spi_out,
+                local.ip,
+                remote.ip,
+                child.reqid,
+                child.suite,
+                outbound,
+                volumes,
+                transport_mode=transport_mode,
+            ),
         )
+
+
+def _is_between(selector: Selector, path: Path) -> bool:
+    ends = ((selector.source, path.local.ip), (selector.destination, path.remote.ip))
+    return all(network.num_addresses == 1 and network.network_address == ip for network, ip in ends)
 
 
 def overlapping(selectors: Sequence[Selector], others: Iterable[Selector]) -> list[Selector]:

@@ -153,6 +153,9 @@ def _moves(have: Holding, want: Holding, means: Means) -> list[_Move]:
 def _how(name: SaName, was: Sa, sa: Sa, means: Means) -> Means:
     if replace(was, encap=sa.encap, volumes=sa.volumes) == sa and (was.encap is None) == (sa.encap is None):
         return Means.NONE
+    if was.transport_mode or sa.transport_mode:
+        # Its packets have the addresses of the SA inside: elsewhere it is about other packets.
+        raise NoWayError(name)
     marks_stay = (was.mark, was.output_mark, was.interface) == (sa.mark, sa.output_mark, sa.interface)
     if Means.MIGRATE_STATE in means and marks_stay:
         return Means.MIGRATE_STATE

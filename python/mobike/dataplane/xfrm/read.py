@@ -103,7 +103,7 @@ def answer_of(message: Message) -> Answer:
 
 
 def sa_of(body: memoryview) -> SaSeen | None:
-    """Of XFRM_MSG_NEWSA; None: no ESP in tunnel mode."""
+    """Of XFRM_MSG_NEWSA; None: no ESP, or in a mode that is not ours."""
     if len(body) < uapi.USERSA_INFO.size:
         return None
     info = uapi.USERSA_INFO.unpack_from(body)
@@ -187,7 +187,7 @@ def _sa_seen(info: tuple[Any, ...], attributes: Mapping[int, memoryview]) -> SaS
     to, spi, proto, from_ = info[12:16]
     octets, packets, _, used_at = info[24:28]
     reqid, net, mode, _, flags = info[32:37]
-    if proto != uapi.IPPROTO_ESP or mode != uapi.XFRM_MODE_TUNNEL:
+    if proto != uapi.IPPROTO_ESP or mode not in (uapi.XFRM_MODE_TUNNEL, uapi.XFRM_MODE_TRANSPORT):
         return None
     window, counters = _counters_of(attributes)
     direction = attributes.get(Attr.SA_DIR)
@@ -204,6 +204,7 @@ def _sa_seen(info: tuple[Any, ...], attributes: Mapping[int, memoryview]) -> SaS
         interface=_number(attributes, Attr.IF_ID),
         mark=_mark_of(attributes.get(Attr.MARK)),
         output_mark=_output_mark_of(attributes),
+        transport_mode=mode == uapi.XFRM_MODE_TRANSPORT,
     )
     return SaSeen(sa, counters, packets, octets, used_at, hidden)
 
@@ -274,12 +275,13 @@ def _template_of(value: memoryview | None) -> Template | None:
     """Of the first one; ours have no more."""
     if value is None or len(value) < uapi.USER_TMPL.size:
         return None
-    to, _, _, net, from_, reqid, *_ = uapi.USER_TMPL.unpack_from(value)
+    to, _, _, net, from_, reqid, mode, *_ = uapi.USER_TMPL.unpack_from(value)
     source, destination = ip_of(from_, net), ip_of(to, net)
     return Template(
         reqid,
         None if source.is_unspecified else source,
         None if destination.is_unspecified else destination,
+        mode == uapi.XFRM_MODE_TRANSPORT,
     )
 
 

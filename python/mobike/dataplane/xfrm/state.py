@@ -107,6 +107,7 @@ class Sa:
     mark: Mark | None = None
     output_mark: Mark | None = None
     """Set on what has been encapsulated, for the rules that route it."""
+    transport_mode: bool = False
 
     @property
     def key(self) -> SaKey:
@@ -139,6 +140,8 @@ class Template:
     source: Ip | None = None
     destination: Ip | None = None
     """None: wherever."""
+    transport_mode: bool = False
+    """Then the kernel goes by the addresses of the packet, and these are for us."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,7 +147,7 @@ class Batch:
     def allocate_spi(self, sa: Sa, low: int, high: int) -> None:
         """XFRM_MSG_ALLOCSPI: the kernel chooses an SPI that nobody has, and keeps it for some seconds."""
         info = bytearray(uapi.USERSA_INFO.size)
-        _fill_sa_info(info, 0, sa, UNLIMITED, flags=0)
+        _fill_sa_info(info, 0, sa, UNLIMITED, flags=0, mode=_mode(sa.transport_mode))
         self._append(Msg.ALLOCSPI, 0, uapi.USERSPI_INFO.pack(bytes(info), low, high), b"")
 
     def raw(self, what: int, flags: int, body: bytes, attributes: bytes) -> None:
@@ -174,7 +174,15 @@ class Batch:
         encap = sa.encap is not None
         form = _form(
             _Shape(
-                sa.suite, sa.inbound, encap, sa.volumes, sa.interface, sa.mark, sa.output_mark, self._knows_direction
+                sa.suite,
+                sa.inbound,
+                encap,
+                sa.volumes,
+                sa.interface,
+                sa.mark,
+                sa.output_mark,
+                self._knows_direction,
+                sa.transport_mode,
             )
         )
         start = self._last = len(self.buffer)
@@ -256,14 +264,16 @@ class _Shape(NamedTuple):
     mark: Mark | None
     output_mark: Mark | None
     knows_direction: bool
+    transport_mode: bool
 
 
 @lru_cache(maxsize=1024)
 def _form(shape: _Shape) -> _Form:
     suite = shape.suite
     info = bytearray(uapi.NLMSGHDR.size + uapi.USERSA_INFO.size)
-    flags = SaFlag.AF_UNSPEC | (SaFlag.ESN if suite.esn else 0)
-    _fill_sa_info(info, uapi.NLMSGHDR.size, None, shape.volumes, flags=flags)
+    # Of a tunnel the packets inside may be of either family; in transport mode the kernel does not take that flag.
+    flags = (0 if shape.transport_mode else SaFlag.AF_UNSPEC) | (SaFlag.ESN if suite.esn else 0)
+    _fill_sa_info(info, uapi.NLMSGHDR.size, None, shape.volumes, flags=flags, mode=_mode(shape.transport_mode))
     octets = info
     places: dict[str, int] = {}
 
@@ -295,7 +305,11 @@ def _form(shape: _Shape) -> _Form:
     return _Form(bytes(octets), places.get("encap", 0), places["replay"], places["encryption"], places.get("integrity"))
 
 
-def _fill_sa_info(buffer: bytearray, at: int, sa: Sa | None, volumes: Volumes, *, flags: int) -> None:
+def _mode(transport_mode: bool) -> int:
+    return uapi.XFRM_MODE_TRANSPORT if transport_mode else uapi.XFRM_MODE_TUNNEL
+
+
+def _fill_sa_info(buffer: bytearray, at: int, sa: Sa | None, volumes: Volumes, *, flags: int, mode: int) -> None:
     where = (NOWHERE, 0, 0, NOWHERE) if sa is None else (
         packed(sa.destination), be32(sa.spi), uapi.IPPROTO_ESP, packed(sa.source)
     )  # fmt: skip
@@ -303,7 +317,7 @@ def _fill_sa_info(buffer: bytearray, at: int, sa: Sa | None, volumes: Volumes, *
     limits = (volumes.soft_bytes, volumes.hard_bytes, volumes.soft_packets, volumes.hard_packets)
     uapi.USERSA_INFO.pack_into(
         buffer, at, *_NO_SELECTOR, *where, *(limit or uapi.XFRM_INF for limit in limits), 0, 0, 0, 0, *_NOTHING_YET,
-        0, 0, 0, 0, reqid, net, uapi.XFRM_MODE_TUNNEL, 0, flags,
+        0, 0, 0, 0, reqid, net, mode, 0, flags,
     )  # fmt: skip
 
 
@@ -336,7 +350,8 @@ def _selector(
 def _policy(policy: Policy) -> tuple[bytes, bytes]:
     action = uapi.POLICY_BLOCK if policy.action is Action.BLOCK else uapi.POLICY_ALLOW
     body = _policy_info(_selector(policy.key.selector), action, policy.key.direction, policy.priority)
-    template = b"" if policy.template is None else _attribute(Attr.TMPL, _template(policy.template))
+    net = family(policy.key.selector.source.network_address)
+    template = b"" if policy.template is None else _attribute(Attr.TMPL, _template(policy.template, net))
     return body, template + _policy_scope(policy.key)
 
 
@@ -351,13 +366,14 @@ def _policy_scope(key: PolicyKey) -> bytes:
     return _mark(Attr.MARK, key.mark) + (_number(Attr.IF_ID, key.interface) if key.interface else b"")
 
 
-def _template(template: Template) -> bytes:
+def _template(template: Template, of_packets: int = uapi.AF_INET) -> bytes:
+    """`of_packets`: their family, which in transport mode must be that of the SA, wherever it ends."""
     where = template.destination or template.source
-    net = uapi.AF_INET if where is None else family(where)
+    net = (of_packets if template.transport_mode else uapi.AF_INET) if where is None else family(where)
     any_algorithm = uapi.NO_ALGORITHM_LIMIT
     return uapi.USER_TMPL.pack(
         packed(template.destination), 0, uapi.IPPROTO_ESP, net, packed(template.source), template.reqid,
-        uapi.XFRM_MODE_TUNNEL, 0, 0, any_algorithm, any_algorithm, any_algorithm,
+        _mode(template.transport_mode), 0, 0, any_algorithm, any_algorithm, any_algorithm,
     )  # fmt: skip
 
 

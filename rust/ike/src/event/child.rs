@@ -1,6 +1,7 @@
 //! What a data plane is told of a Child SA pair.
 
 use crate::Path;
+use crate::children::ChildMode;
 use crate::crypto::{DirectionKeys, EspSuite};
 use crate::id::{ChildId, Role};
 use crate::limits::ChildLimits;
@@ -25,6 +26,8 @@ pub struct ChildInstall {
     pub remote_ts: Vec<Selector>,
     /// Outer addresses and ports.
     pub path: Path,
+    /// Tunnel or transport.
+    pub mode: ChildMode,
     /// ESP in UDP.
     pub encap: bool,
     /// When packets leave through it.

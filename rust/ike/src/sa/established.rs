@@ -20,11 +20,12 @@ use crate::sa::child::Family;
 use crate::sa::context::{About, Context};
 use crate::sa::exchange::away::Presence;
 use crate::sa::exchange::configuration::Leases;
-use crate::sa::exchange::mobike;
 use crate::sa::exchange::repair::Strays;
 use crate::sa::exchange::retrial::{self, Retrial};
 use crate::sa::exchange::traffic;
-use crate::sa::exchange::{expire, make_child, open_child, reauth, redirect, rekey_child, rekey_ike, sync};
+use crate::sa::exchange::{
+    expire, make_child, mobike, mode, open_child, reauth, redirect, rekey_child, rekey_ike, sync,
+};
 use crate::sa::pace::Pace;
 use crate::sa::path::NatHashes;
 use crate::sa::probe::{self, Probing};
@@ -306,9 +307,10 @@ impl Established {
             Role::Responder => (&none, &self.leases),
         };
         let child = self.profile.child(child);
-        let local = traffic::side(child.local_ts, ours, self.path.local.ip());
-        let remote = traffic::side(child.remote_ts, theirs, self.path.remote.ip());
-        (local, remote)
+        mode::hosts(&child, self.path).unwrap_or_else(|| {
+            let local = traffic::side(child.local_ts, ours, self.path.local.ip());
+            (local, traffic::side(child.remote_ts, theirs, self.path.remote.ip()))
+        })
     }
 
     /// The inner addresses that come with it.

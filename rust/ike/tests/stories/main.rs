@@ -61,6 +61,7 @@ mod story_suite_child;
 mod story_suite_ike;
 mod story_sync;
 mod story_terms;
+mod story_transport;
 mod story_unique;
 mod story_unreachable;
 mod story_weather;

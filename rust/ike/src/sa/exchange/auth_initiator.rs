@@ -32,7 +32,9 @@ use crate::sa::exchange::init_initiator::{Order, resuming};
 use crate::sa::exchange::proof::{self, Asked, Ours, Parked, Proof};
 use crate::sa::exchange::reauth::{self, Old};
 use crate::sa::exchange::traffic;
-use crate::sa::exchange::{addresses, eap_initiator, fallback, init_initiator, offers, ppk, redirect, sync, tickets};
+use crate::sa::exchange::{
+    addresses, eap_initiator, fallback, init_initiator, mode, offers, ppk, redirect, sync, tickets,
+};
 use crate::sa::path::Detected;
 use crate::sa::timers::{Retry, patience};
 use crate::sa::window::Ask;
@@ -191,9 +193,16 @@ fn prepare(ctx: &mut Context, now: Nanos, agreed: Agreed) -> Result<Authenticati
             None => return Err(Box::new((order, ConnectError::TableFull))),
         },
     };
-    let local = traffic::proposed_local(&order.profile, path.local.ip());
-    let remote = traffic::side(&order.profile.remote_ts, &Leases::default(), path.remote.ip());
-    let proposed = (local, remote);
+    let first = order.profile.child(FIRST);
+    let proposed = mode::hosts(&first, path).unwrap_or_else(|| {
+        let local = traffic::proposed_local(&order.profile, path.local.ip());
+        (local, traffic::side(&order.profile.remote_ts, &Leases::default(), path.remote.ip()))
+    });
+    let nat = detected.map(|detected| detected.nat).unwrap_or_default();
+    if let (first_child::Asked::One(_), Err(why)) = (child, mode::judge(first.mode, nat, &proposed)) {
+        child.release(ctx);
+        return Err(Box::new((order, ConnectError::BadOrder(why))));
+    }
     let (profile, old) = (&*order.profile, order.old.as_ref());
     let asking = Asking { profile, proof: proof.as_ref(), stapled, old, resumed: resumed.is_some() };
     let message = Outgoing { exchange: ExchangeType::IKE_AUTH, id: auth_id, response: false };
@@ -206,7 +215,7 @@ fn prepare(ctx: &mut Context, now: Nanos, agreed: Agreed) -> Result<Authenticati
         }
         push_window(writer, asking.profile);
         sync::announce(writer, asking.profile);
-        if asking.profile.mobike {
+        if asking.profile.agrees_on_mobike() {
             write_mobike(writer, &local_addresses, path);
             asking.profile.extensions.write(writer);
             if !natt {
@@ -220,7 +229,6 @@ fn prepare(ctx: &mut Context, now: Nanos, agreed: Agreed) -> Result<Authenticati
         return Err(Box::new((order, ConnectError::BadOrder("IKE_AUTH does not fit a datagram"))));
     };
     let retry = Retry::begin(now, &order.profile.retransmit, &mut ctx.random);
-    let nat = detected.map(|detected| detected.nat).unwrap_or_default();
     let init_answer = answer;
     Ok(Authenticating {
         order,
@@ -288,6 +296,7 @@ impl Asking<'_> {
         }
         configuration::request(profile, old.map(|old| &old.leases), |cp| writer.push(&Payload::Configuration(cp)));
         let first_child::Asked::One(child) = child else { return };
+        mode::write(writer, profile.child(FIRST).mode);
         offers::propose(&esp_suites(&profile.esp_suites), &child.spi_in.to_be_bytes(), |sa| {
             writer.push(&Payload::Sa(sa))
         });
@@ -616,7 +625,7 @@ fn establish(
     if let (true, Err(why)) = (useless, &child) {
         fail(ctx, &order, path, ConnectError::NoChildSa(why.clone()));
     }
-    let mobike = order.profile.mobike && payloads.has(NotifyType::MOBIKE_SUPPORTED);
+    let mobike = order.profile.agrees_on_mobike() && payloads.has(NotifyType::MOBIKE_SUPPORTED);
     let about = About { path: Some(path), sa: Some(id) };
     let leases = configuration::heed(ctx, now, about, &order.profile, payloads);
     let peer_addresses = addresses::read(ctx, now, about, payloads).unwrap_or_default();

@@ -60,7 +60,7 @@ pub fn on_request(sa: &mut Sa, ctx: &mut Context, now: Nanos, path: Path, opened
             let claimed = || payloads.id_initiator().map_or("nobody".into(), ToString::to_string);
             deny(half, ctx, now, path, claimed, &why);
         }
-        Ok((peer, _)) if peer.profile.mobike && is_rewritten(ctx, now, half.id, path, &payloads) => {
+        Ok((peer, _)) if peer.profile.agrees_on_mobike() && is_rewritten(ctx, now, half.id, path, &payloads) => {
             refuse(half, ctx, path, &Payload::notify(NotifyType::UNEXPECTED_NAT_DETECTED, &[]));
         }
         Ok((peer, Proof::Given)) if peer.profile.proofs.judged => {
@@ -411,7 +411,7 @@ fn accept(
         None => first_child::offer(ctx, &half, path, &tenant, (leases.as_ref(), &granted), payloads),
     };
     let mut leases = leases.unwrap_or_default();
-    let mobike = profile.mobike && payloads.has(NotifyType::MOBIKE_SUPPORTED);
+    let mobike = profile.agrees_on_mobike() && payloads.has(NotifyType::MOBIKE_SUPPORTED);
     let extensions = agreed_extensions(mobike, &profile, payloads);
     let syncs = sync::is_agreed(&profile, payloads);
     if child.is_err() {

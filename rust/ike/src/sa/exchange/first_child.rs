@@ -20,7 +20,7 @@ use crate::Path;
 use crate::children::{ChildNumber, FIRST};
 use crate::crypto::negotiate::{Chosen, Outcome};
 use crate::crypto::{ChildKeys, EspSuite, Nonces, Role};
-use crate::event::{ChildInstall, DownReason, Event, NoticeKind, Sends};
+use crate::event::{ChildInstall, DownReason, Event, NatView, NoticeKind, Sends};
 use crate::id::SaId;
 use crate::limits::{ChildLimits, Limits};
 use crate::profile::{Childless, Profile};
@@ -31,7 +31,7 @@ use crate::sa::exchange::auth_initiator::Authenticating;
 use crate::sa::exchange::configuration::{self, Leases, Tenant};
 use crate::sa::exchange::fit::{self, Fit};
 use crate::sa::exchange::init_responder::{HalfOpen, Secret};
-use crate::sa::exchange::{expire, offers, open_child, traffic};
+use crate::sa::exchange::{expire, mode, offers, open_child, traffic};
 use crate::wire::{NotifyType, Payload, Payloads, SaPayload, SkWriter, TsPayload};
 
 /// As the initiator: does it come with IKE_AUTH? The peer says in IKE_SA_INIT whether it must; AUTH covers that.
@@ -69,6 +69,7 @@ impl Offered {
     /// SA, TSi, TSr.
     pub fn write(&self, writer: &mut SkWriter) {
         let spi = self.reserved.spi_in.to_be_bytes();
+        mode::write(writer, self.install.mode);
         offers::accept(&self.chosen, &spi, |sa| writer.push(&Payload::Sa(sa)));
         traffic::write(&self.install.remote_ts, |ts| writer.push(&Payload::TsInitiator(ts)));
         traffic::write(&self.install.local_ts, |ts| writer.push(&Payload::TsResponder(ts)));
@@ -140,7 +141,8 @@ pub fn offer(
         Some(leases) => leases,
         None => &Leases::default(),
     };
-    let (Fit { number, local_ts, remote_ts }, chosen) = choose(profile, leases, path, sa, tsi, tsr)?;
+    let (Fit { number, local_ts, remote_ts }, chosen) =
+        choose(profile, half.nat, leases, path, payloads, (sa, tsi, tsr))?;
     let spi = <[u8; 4]>::try_from(offers::spi_of(&chosen, sa)).ok().map(u32::from_be_bytes).filter(|spi| *spi > 255);
     let spi_out = spi.ok_or_else(|| Refusal::NoProposal("an SPI that is none".into()))?;
     let keys = keys(half, &chosen.suite).ok_or(Refusal::NoRoom)?;
@@ -155,6 +157,7 @@ pub fn offer(
         local_ts,
         remote_ts,
         path,
+        mode: profile.child(number).mode,
         encap: half.nat.any() || profile.always_encap,
         sends: Sends::AtOnce,
         part: Role::Responder,
@@ -166,19 +169,22 @@ pub fn offer(
 /// The Child SA of the profile that the peer means, and the algorithms for it.
 fn choose(
     profile: &Profile,
+    nat: NatView,
     leases: &Leases,
     path: Path,
-    offered: &SaPayload<'_>,
-    tsi: &TsPayload<'_>,
-    tsr: &TsPayload<'_>,
+    payloads: &Payloads<'_>,
+    (offered, tsi, tsr): (&SaPayload<'_>, &TsPayload<'_>, &TsPayload<'_>),
 ) -> Result<(Fit, Chosen<EspSuite>), Refusal> {
     let sides = |number| {
         let child = profile.child(number);
-        let local = traffic::side(child.local_ts, &Leases::default(), path.local.ip());
-        (local, traffic::side(child.remote_ts, leases, path.remote.ip()))
+        mode::hosts(&child, path).unwrap_or_else(|| {
+            let local = traffic::side(child.local_ts, &Leases::default(), path.local.ip());
+            (local, traffic::side(child.remote_ts, leases, path.remote.ip()))
+        })
     };
     let mut refusal = None;
-    for fit in fit::all(profile, sides, &(traffic::read(tsr), traffic::read(tsi))) {
+    let fits = fit::all(profile, sides, &(traffic::read(tsr), traffic::read(tsi)));
+    for fit in mode::among(fits, profile, payloads, nat).map_err(Refusal::NoProposal)? {
         match offers::choose(&esp_suites(profile.child(fit.number).esp_suites), offered, None) {
             Outcome::Chosen(chosen) => return Ok((fit, chosen)),
             Outcome::WrongKe { .. } => refusal = refusal.or(Some("a key exchange in IKE_AUTH".into())),
@@ -259,7 +265,9 @@ pub fn read(asking: &Authenticating, payloads: &Payloads<'_>) -> Result<Option<(
             None => "peer neither makes nor refuses it".into(),
         });
     };
-    let install = accept(asking, reserved, sa, tsi, tsr);
+    let install = mode::check_answer(asking.order().profile.child(FIRST).mode, payloads)
+        .map_err(str::to_owned)
+        .and_then(|()| accept(asking, reserved, sa, tsi, tsr));
     install.map(|install| Some((reserved, install))).map_err(|why| format!("peer answers what we cannot use: {why}"))
 }
 
@@ -289,6 +297,7 @@ fn accept(
         local_ts,
         remote_ts,
         path: asking.path,
+        mode: profile.child(FIRST).mode,
         encap: asking.nat.any() || profile.always_encap,
         sends: Sends::AtOnce,
         part: Role::Initiator,

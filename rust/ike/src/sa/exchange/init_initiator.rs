@@ -571,7 +571,7 @@ fn proceed(
 
 /// Port 4500 from here on if both ends know NAT traversal and there is a NAT or may be one after a move (M3.3-2).
 fn floated(ctx: &Context, order: &Order, path: Path, detected: Option<Detected>) -> Path {
-    let wanted = order.profile.mobike || order.profile.always_encap;
+    let wanted = order.profile.agrees_on_mobike() || order.profile.always_encap;
     let floats = detected.is_some_and(|detected| detected.nat.any() || wanted);
     let mut path = path;
     if floats && path.local.port() != ctx.settings.natt_port {

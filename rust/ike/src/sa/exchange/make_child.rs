@@ -8,7 +8,7 @@
 //!
 //! We ask for one at a time; the peer may ask for as many as our window lets it.
 
-use crate::children::ChildNumber;
+use crate::children::{ChildMode, ChildNumber};
 use crate::crypto::kex::{self, PublicValue, fresh_nonce};
 use crate::crypto::negotiate::{Chosen, Outcome};
 use crate::crypto::{ChildKeys, EspSuite, KeMethod, Nonces, Role};
@@ -21,7 +21,7 @@ use crate::sa::established::Established;
 use crate::sa::exchange::create_child::Refusal;
 use crate::sa::exchange::fit::{Fit, Sides};
 use crate::sa::exchange::rekey_ike::push_secrets;
-use crate::sa::exchange::{follow_up, offers, traffic};
+use crate::sa::exchange::{follow_up, mode, offers, traffic};
 use crate::sa::rekeying::series::{ChildHalf, Link, Series};
 use crate::sa::rekeying::{ChildAsked, Rekeying};
 use crate::sa::window::Ask;
@@ -36,6 +36,7 @@ pub struct Made {
     pub half: ChildHalf,
     /// How the series is called, if more key exchanges are to be done.
     pub link: Option<[u8; 8]>,
+    mode: ChildMode,
     chosen: Chosen<EspSuite>,
     nonce: [u8; Nonces::FRESH_LEN],
     ke: Option<(KeMethod, PublicValue)>,
@@ -45,6 +46,7 @@ impl Made {
     /// SA, Nr, KEr, TSi, TSr.
     pub fn write(&self, writer: &mut SkWriter) {
         let spi = self.reserved.spi_in.to_be_bytes();
+        mode::write(writer, self.mode);
         offers::accept(&self.chosen, &spi, |sa| writer.push(&Payload::Sa(sa)));
         push_secrets(writer, &self.nonce, self.ke.as_ref().map(|(method, public)| (*method, public.as_bytes())));
         traffic::write(&self.half.agreed.remote_ts, |ts| writer.push(&Payload::TsInitiator(ts)));
@@ -79,7 +81,7 @@ pub fn agree(sa: &Established, ctx: &mut Context, payloads: &Payloads<'_>, fits:
     let ke_sent = payloads.key_exchange().map(|ke| ke.method.0);
     let mut refusal = Refusal::Selectors;
     let mut found = None;
-    for fit in fits {
+    for fit in mode::among(fits, &sa.profile, payloads, sa.nat).map_err(Refusal::NoProposal)? {
         match offers::choose(sa.profile.child(fit.number).esp_suites, offered, ke_sent) {
             Outcome::Chosen(chosen) => {
                 found = Some((fit, chosen));
@@ -107,7 +109,7 @@ pub fn agree(sa: &Established, ctx: &mut Context, payloads: &Payloads<'_>, fits:
     let agreed = Agreed { suite: chosen.suite, spi_out, local_ts, remote_ts };
     let half = ChildHalf { agreed, series: Series::new(nonce_i.octets(), &nonce, shared) };
     let link = half.next().map(|_| follow_up::fresh_link(ctx));
-    Ok(Made { reserved, half, link, chosen, nonce, ke })
+    Ok(Made { reserved, half, link, mode: sa.profile.child(number).mode, chosen, nonce, ke })
 }
 
 /// What both ends agreed on.
@@ -127,8 +129,8 @@ pub struct Agreed {
 /// SA (RFC 7296 section 2.17).
 pub fn install(
     sa: &Established,
-    half: ChildHalf,
-    reserved: Reserved,
+    ctx: &Context,
+    (reserved, half): (Reserved, ChildHalf),
     we_are: Role,
     sends: Sends,
 ) -> Option<Box<ChildInstall>> {
@@ -144,6 +146,7 @@ pub fn install(
         local_ts: agreed.local_ts,
         remote_ts: agreed.remote_ts,
         path: sa.path,
+        mode: sa.profile.child(number_of(ctx, reserved.id)).mode,
         encap: sa.nat.any() || sa.profile.always_encap,
         sends,
         part: sa.part,
@@ -159,6 +162,7 @@ pub fn write(writer: &mut SkWriter, profile: &Profile, children: &Children, reke
         writer.push(&Payload::Notify(Notify::child(ProtocolId::ESP, &spi, NotifyType::REKEY_SA, &[])));
     }
     let spi = asked.reserved.spi_in.to_be_bytes();
+    mode::write(writer, profile.child(asked.number).mode);
     offers::propose(profile.child(asked.number).esp_suites, &spi, |sa| writer.push(&Payload::Sa(sa)));
     let ke = asked.ephemeral.as_ref().map(|ephemeral| (ephemeral.method(), ephemeral.public()));
     push_secrets(writer, &asked.nonce, ke);
@@ -181,6 +185,8 @@ pub enum Failed {
     Error(NotifyType, Option<KeNumber>),
     /// Its answer is of no use.
     Unusable(String),
+    /// What it has made, with this SPI, is in another mode: it is to be deleted (RFC 7296 section 1.3.1).
+    OtherMode(&'static str, u32),
 }
 
 /// What the answer to our request agrees on, and how the peer names what follows.
@@ -202,6 +208,8 @@ pub fn accept(
     let suites = sa.profile.child(asked.number).esp_suites;
     let chosen = offers::check_answer(suites, answer).map_err(Failed::Unusable)?;
     let spi: [u8; 4] = offers::spi_of(&chosen, answer).try_into().map_err(|_| unusable("an answer without SPI"))?;
+    let mode = sa.profile.child(asked.number).mode;
+    mode::check_answer(mode, payloads).map_err(|what| Failed::OtherMode(what, u32::from_be_bytes(spi)))?;
     let (local_ts, remote_ts) = (traffic::read(tsi), traffic::read(tsr));
     if !traffic::is_within(&local_ts, &asked.proposed.0) || !traffic::is_within(&remote_ts, &asked.proposed.1) {
         return Err(unusable("traffic selectors that we did not propose"));

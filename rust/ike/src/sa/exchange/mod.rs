@@ -16,7 +16,7 @@
 //! expire           the end of what was not replaced in time
 //! reauth           another IKE SA in the place of one whose proof is old
 //! redirect         on to another gateway: who is sent, who follows
-//! fit              which Child SA of a profile a peer means
+//! fit              which Child SA of a profile a peer means         mode             tunnel or transport
 //! retired          what still comes on an IKE SA that was replaced
 //! mobike           UPDATE_SA_ADDRESSES, return routability, address lists
 //! hint             what nobody vouches for: it brings a test forward, and no more
@@ -58,6 +58,7 @@ pub mod intermediate_initiator;
 pub mod intermediate_responder;
 pub mod make_child;
 pub mod mobike;
+pub mod mode;
 pub mod offers;
 pub mod open_child;
 pub mod ppk;

@@ -99,7 +99,8 @@ pub fn made_by_peer(
     if stale.is_empty() && !has_room(sa, ctx) {
         return Err(Refusal::NoRoom);
     }
-    let install = make_child::install(sa, half, reserved, Role::Responder, Sends::AtOnce).ok_or(Refusal::NoRoom)?;
+    let install =
+        make_child::install(sa, ctx, (reserved, half), Role::Responder, Sends::AtOnce).ok_or(Refusal::NoRoom)?;
     rekey_child::come_up(sa, ctx, reserved, install);
     // Not before: the new one sends where these do, whatever the peer has yet to prove.
     for old in stale {
@@ -191,6 +192,7 @@ pub fn on_refusal(sa: &mut Established, ctx: &mut Context, now: Nanos, asked: &C
     let (kind, wanted, text) = match why {
         Failed::Error(kind, wanted) => (kind, wanted, kind.to_string()),
         Failed::Unusable(what) => (NotifyType::INVALID_SYNTAX, None, what),
+        Failed::OtherMode(what, _) => (NotifyType::INVALID_SYNTAX, None, what.into()),
     };
     let view = sa.profile.child(asked.number);
     if kind == NotifyType::INVALID_KE_PAYLOAD

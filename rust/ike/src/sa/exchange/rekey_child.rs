@@ -27,7 +27,7 @@ use crate::sa::exchange::create_child::{Refusal, finish, seal_answer};
 use crate::sa::exchange::informational::Request;
 use crate::sa::exchange::make_child::{self, Failed};
 use crate::sa::exchange::rekey_ike::{BUSY_PAUSE, MAX_RENEWALS, REFUSED_PAUSE, due, pause, wanted_method};
-use crate::sa::exchange::{expire, first_child, fit, follow_up, open_child};
+use crate::sa::exchange::{expire, first_child, fit, follow_up, mode, open_child};
 use crate::sa::rekeying::ChildAsked;
 use crate::sa::rekeying::series::{ChildHalf, Half, Link};
 use crate::sa::window::Ask;
@@ -92,7 +92,7 @@ pub fn made_by_peer(
         Some(false) => Sends::WhenUsed { instead_of: old },
         None => Sends::AtOnce,
     };
-    let install = make_child::install(sa, half, reserved, Role::Responder, sends).ok_or(Refusal::NoRoom)?;
+    let install = make_child::install(sa, ctx, (reserved, half), Role::Responder, sends).ok_or(Refusal::NoRoom)?;
     ctx.counters.children_rekeyed += 1;
     come_up(sa, ctx, reserved, install);
     // The peer will delete the old one; if it does not, that is replaced again.
@@ -180,6 +180,13 @@ impl Purpose {
 /// Ask for a pair.
 pub fn ask(sa: &mut Established, ctx: &mut Context, now: Nanos, purpose: Purpose, method: Option<KeMethod>) {
     let Purpose { number, replaces, renewals } = purpose;
+    let proposed = sa.sides(number);
+    if let Err(why) = mode::judge(sa.profile.child(number).mode, sa.nat, &proposed) {
+        return match replaces {
+            Some(child) => retry(sa, ctx, now, child, REFUSED_PAUSE),
+            None => open_child::fail(sa, ctx, now, number, why),
+        };
+    }
     let reserved = ctx.children.reserve(ctx.settings.shard, sa.id, number, &mut ctx.random);
     let ephemeral = method.map(|method| Ephemeral::generate(method, &mut ctx.random)).transpose();
     let (Some(reserved), Ok(ephemeral)) = (reserved, ephemeral) else {
@@ -191,7 +198,6 @@ pub fn ask(sa: &mut Established, ctx: &mut Context, now: Nanos, purpose: Purpose
         ctx.children.set_due(child, Nanos::NEVER);
     }
     let nonce = fresh_nonce(&mut ctx.random);
-    let proposed = sa.sides(number);
     let asked = ChildAsked {
         number,
         replaces,
@@ -320,6 +326,13 @@ pub fn on_follow_up(sa: &mut Established, ctx: &mut Context, now: Nanos, payload
 
 fn fail(sa: &mut Established, ctx: &mut Context, now: Nanos, asked: &ChildAsked, why: Failed) {
     ctx.children.release(asked.reserved);
+    let why = match why {
+        Failed::OtherMode(what, spi_out) => {
+            sa.ask(ctx, now, Ask::DeleteChild { spi_in: asked.reserved.spi_in, spi_out });
+            Failed::Unusable(what.into())
+        }
+        Failed::Error(..) | Failed::Unusable(_) => why,
+    };
     match asked.replaces {
         Some(old) => on_refusal(sa, ctx, now, asked, old, why),
         None => open_child::on_refusal(sa, ctx, now, asked, why),
@@ -411,7 +424,7 @@ fn on_acceptance(
         Some(winner) => (Sends::Never { instead_of: replaces.unwrap_or(winner) }, Some(reserved.id)),
         None => (Sends::AtOnce, replaces.filter(|old| ctx.children.get(*old).is_some())),
     };
-    let Some(install) = make_child::install(sa, half, reserved, Role::Initiator, sends) else {
+    let Some(install) = make_child::install(sa, ctx, (reserved, half), Role::Initiator, sends) else {
         ctx.counters.dropped_crypto += 1;
         return ctx.children.release(reserved);
     };
@@ -437,6 +450,7 @@ fn on_refusal(sa: &mut Established, ctx: &mut Context, now: Nanos, asked: &Child
     let (kind, wanted, text) = match why {
         Failed::Error(kind, wanted) => (kind, wanted, kind.to_string()),
         Failed::Unusable(what) => (NotifyType::INVALID_SYNTAX, None, what),
+        Failed::OtherMode(what, _) => (NotifyType::INVALID_SYNTAX, None, what.into()),
     };
     let purpose = Purpose { replaces: Some(old), ..Purpose::new(asked.number) };
     let ours = sa.profile.child(asked.number).esp_suites.iter().filter_map(Suite::ke);

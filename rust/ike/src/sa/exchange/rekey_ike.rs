@@ -340,6 +340,7 @@ fn on_refusal(sa: &mut Established, ctx: &mut Context, now: Nanos, asked: &IkeAs
             (matches!(kind, NotifyType::TEMPORARY_FAILURE | NotifyType::STATE_NOT_FOUND), kind.to_string())
         }
         Failed::Unusable(what) => (false, what),
+        Failed::OtherMode(what, _) => (false, what.into()),
     };
     ctx.notice(now, sa.about(), NoticeKind::RekeyRefused, || format!("the IKE SA keeps its keys: {text}"));
     if busy {

@@ -1,7 +1,7 @@
 //! What stories say of Child SAs: both ends have the same pairs, with the same keys, and nothing is left over.
 
 use mobike_ike::crypto::EspSuite;
-use mobike_ike::{ChildInstall, ChildOrders, Profile, Selector};
+use mobike_ike::{ChildInstall, ChildMode, ChildOrders, Profile, Selector};
 
 use super::arrows::Told;
 use super::host::Host;
@@ -11,7 +11,8 @@ use super::pair::Pair;
 pub fn more(profile: &mut Profile, name: &str, local: &str, remote: &str) {
     let esp_suites = profile.esp_suites.clone();
     let (local_ts, remote_ts) = (vec![selector(local)], vec![selector(remote)]);
-    profile.plan.others.push(ChildOrders { name: name.into(), esp_suites, local_ts, remote_ts, start: false });
+    let mode = ChildMode::Tunnel;
+    profile.plan.others.push(ChildOrders { name: name.into(), esp_suites, local_ts, remote_ts, mode, start: false });
 }
 
 /// `10.1.0.0/16`, with `[udp/5060]` behind it or not.
