@@ -120,6 +120,8 @@ class Child(Answer):
     """Traffic on the peer's side."""
     encap: bool
     """ESP goes in UDP (RFC 3948)."""
+    mode: str
+    """`tunnel` or `transport`."""
     packets_in: int
     packets_out: int
     bytes_in: int

@@ -56,6 +56,7 @@ def a_child(sa: IkeSaView) -> ChildView:
         local_ts=("10.99.0.1/32",),
         remote_ts=("10.1.0.0/16",),
         encap=True,
+        mode="tunnel",
         packets_in=1200,
         packets_out=1201,
         bytes_in=100_800,

@@ -1,8 +1,4 @@
-"""Ours and strongSwan, transport mode between two hosts, the kernel's ESP at both ends.
-
-Not run yet: it was written without a lab at hand. Whoever runs it first takes this sentence away, here, in
-docs/ikev2.md and in docs/kernel.md.
-"""
+"""Ours and strongSwan, transport mode between two hosts, the kernel's ESP at both ends."""
 
 from __future__ import annotations
 

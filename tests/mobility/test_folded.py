@@ -26,6 +26,7 @@ children = st.builds(
     local_ts=selectors,
     remote_ts=selectors,
     encap=st.booleans(),
+    transport_mode=st.booleans(),
 )
 
 
@@ -70,7 +71,7 @@ def test_children_come_back_as_they_were_and_leave_one_by_one(events: list[Child
         assert facts.name == event.name
         assert (facts.child, facts.spi_in, facts.spi_out) == (event.child, event.spi_in, event.spi_out)
         assert (facts.suite, facts.local_ts, facts.remote_ts) == (event.suite, event.local_ts, event.remote_ts)
-        assert facts.encap == event.encap
+        assert (facts.encap, facts.transport_mode) == (event.encap, event.transport_mode)
     while events:
         gone = events.pop(len(events) // 2)
         folded = without_child(folded, gone.child)

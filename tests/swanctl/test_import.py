@@ -152,7 +152,8 @@ def test_a_value_is_said_in_our_words(folder: Path, over: Settings, key: str, va
         ({"remote-2": {"auth": "psk"}}, "has 2 rounds of authentication"),
         ({"remote": {"groups": "admins"}}, "connections.gw.remote.groups: is judged by an authoriser"),
         ({"remote": {"id": "C=CH, CN=peer"}}, "connections.gw.remote.id"),
-        ({"children": {"net": {"mode": "transport"}}}, "there is tunnel mode only"),
+        ({"children": {"net": {"mode": "beet"}}}, "is neither tunnel nor transport"),
+        ({"children": {"net": {"mode": "transport"}}}, "there are no inner addresses between two hosts"),
         ({"children": {"net": {"ah_proposals": "sha256"}}}, "there is no AH"),
         ({"children": {"net": {"mark_in": "42"}}}, "marks and interface ids of the kernel's IPsec are not set here"),
         ({"if_id_out": "7"}, "connections.gw.if_id_out: marks and interface ids"),
@@ -202,6 +203,17 @@ def test_a_further_child_says_its_own_proposals_and_has_the_lifetimes_of_the_fir
     assert (made.table()["esp"], "aes256gcm16" in voice["esp"]) == (["aes128gcm16"], True)
     (told,) = [each for each in made.imported.findings if each.key == "connections.gw.children.voice.rekey_time"]
     assert (told.kind, told.reason) == (Kind.CHANGED, "lifetimes are those of the first Child SA")
+
+
+def test_two_hosts_are_imported_as_such_and_the_kernel_carries_them(folder: Path) -> None:
+    hosts: Settings = {"local_ts": "dynamic", "remote_ts": "dynamic", "mode": "transport"}
+    made = _make(folder, _with({"pools": "", "mobike": "yes", "children": {"net": hosts}}))
+    table = made.table()
+    assert table["mode"] == "transport"
+    assert not {"local_ts", "remote_ts", "mobike", "pool_from"} & table.keys()
+    assert made.imported.document()["dataplane"] == {"kind": "kernel"}
+    (told,) = [each for each in made.imported.findings if each.key == "connections.gw.mobike"]
+    assert (told.kind, told.reason) == (Kind.CHANGED, "is for tunnels, and a child of it is in transport mode")
 
 
 def test_a_secret_for_one_peer_lets_in_that_one_alone(folder: Path) -> None:

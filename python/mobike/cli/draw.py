@@ -151,9 +151,13 @@ def _move(last: Json, moves: int) -> str:
 def _child(child: Json, connection: str) -> Text:
     name = "" if child["name"] == connection else f"{child['name']}: "
     traffic = _text(name, "bold") + _text(f"{', '.join(child['local_ts'])} == {', '.join(child['remote_ts'])}")
-    how = f"  {child['suite']}{' in UDP' if child['encap'] else ''}  {child['spi_in']}/{child['spi_out']}"
+    how = f"  {child['suite']}{' in UDP' if child['encap'] else ''}{_mode(child)}  {child['spi_in']}/{child['spi_out']}"
     counted = (f"{way} {child[f'packets_{way}']:,} packets ({_size(child[f'bytes_{way}'])})" for way in ("in", "out"))
     return traffic + _text(how, "dim") + Text("\n" + ", ".join(counted))
+
+
+def _mode(child: Json) -> str:
+    return "" if child["mode"] == "tunnel" else f" in {child['mode']} mode"
 
 
 def _size(octets: float) -> str:

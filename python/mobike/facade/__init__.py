@@ -42,6 +42,8 @@ class ChildView:
     local_ts: tuple[str, ...]
     remote_ts: tuple[str, ...]
     encap: bool
+    mode: str
+    """`tunnel` or `transport`."""
     packets_in: int
     packets_out: int
     bytes_in: int

@@ -292,6 +292,7 @@ class Desk:
                     local_ts=each.local_ts,
                     remote_ts=each.remote_ts,
                     encap=each.encap,
+                    mode="transport" if each.transport_mode else "tunnel",
                     packets_in=counts.get("packets_in", 0),
                     packets_out=counts.get("packets_out", 0),
                     bytes_in=counts.get("bytes_in", 0),

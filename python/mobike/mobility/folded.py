@@ -14,7 +14,7 @@ from mobike.events import ChildUp, IkeSaRekeyed, IkeSaUp
 from mobike.handout import NOTHING, Handout
 
 _SESSION = Struct("!QQQBBBB")
-_CHILD = Struct("!QII?HH")
+_CHILD = Struct("!QII??HH")
 _LONGEST = 255
 """Octets shown of one piece. A peer may name itself in 64 KiB; nobody needs to read, or to store, more than this."""
 _MOST_IPS = 64
@@ -46,6 +46,7 @@ class ChildFacts:
     local_ts: tuple[str, ...]
     remote_ts: tuple[str, ...]
     encap: bool
+    transport_mode: bool
 
 
 def fold_session(event: IkeSaUp, now: Nanos) -> bytes:
@@ -85,9 +86,10 @@ def fold_child(event: ChildUp, first: str = "") -> bytes:
     """One Child SA; those of a session are simply put one behind the other. The name `first` goes without saying."""
     name = "" if event.name == first else event.name
     pieces = [text.encode() for text in (name, event.suite, *event.local_ts, *event.remote_ts)]
-    return _CHILD.pack(
-        event.child, event.spi_in, event.spi_out, event.encap, len(event.local_ts), len(event.remote_ts)
-    ) + _join(pieces)
+    counts = (len(event.local_ts), len(event.remote_ts))
+    return _CHILD.pack(event.child, event.spi_in, event.spi_out, event.encap, event.transport_mode, *counts) + _join(
+        pieces
+    )
 
 
 def unfold_children(folded: bytes, first: str = "") -> tuple[ChildFacts, ...]:
@@ -101,15 +103,12 @@ def without_child(folded: bytes, child: ChildId) -> bytes:
 def _children(folded: bytes, first: str = "") -> Iterator[tuple[ChildFacts, bytes]]:
     at = 0
     while at < len(folded):
-        child, spi_in, spi_out, encap, local, remote = _CHILD.unpack_from(folded, at)
+        child, spi_in, spi_out, encap, transport, local, remote = _CHILD.unpack_from(folded, at)
         pieces, end = _split(folded, at + _CHILD.size, 2 + local + remote)
         name, suite, *selectors = (piece.decode(errors="replace") for piece in pieces)
-        yield (
-            ChildFacts(
-                child, name or first, spi_in, spi_out, suite, tuple(selectors[:local]), tuple(selectors[local:]), encap
-            ),
-            folded[at:end],
-        )
+        ours, theirs = tuple(selectors[:local]), tuple(selectors[local:])
+        facts = ChildFacts(child, name or first, spi_in, spi_out, suite, ours, theirs, encap, transport)
+        yield facts, folded[at:end]
         at = end
 
 

@@ -16,7 +16,7 @@ _PACKETS: Final = {"rekey_packets": "esp_lifetime_packets", "life_packets": "esp
 DEFAULT_ESP: Final[list[str]] = ConnectionTable.model_fields["esp"].get_default()
 _DRAWN: Final = ("rand_time", "rand_bytes", "rand_packets")
 _MARKS: Final = ("mark_in", "mark_out", "if_id_in", "if_id_out", "interface")
-_GUARDS: Final = ("mode", "ah_proposals", "label", "policies", "sha256_96", *_MARKS)
+_GUARDS: Final = ("ah_proposals", "label", "policies", "sha256_96", *_MARKS)
 """Keys that change which traffic is protected, and how: a connection that says other than usual is not imported."""
 
 
@@ -51,20 +51,36 @@ def _child(child: Taker, table: Table, context: Context, *, initiates: bool) -> 
             raise child.refuse(key, reason)
     proposals(child, "esp_proposals", found, "esp", context.checks.check_esp_proposal, ike=False)
     inner = bool(table.get("virtual_ip") or table.get("pool_from"))
-    ours_is_inner = inner and initiates
-    _selectors(child, "local_ts", found, may_be_left_out=ours_is_inner)
-    _selectors(child, "remote_ts", found, may_be_left_out=inner)
+    apart = _is_transport(child, found, inner=inner)
+    _selectors(child, "local_ts", found, "the inner address" if inner and initiates else apart)
+    _selectors(child, "remote_ts", found, "the inner address, or what the gateway narrows it to" if inner else apart)
     _lifetimes(child, found)
     _actions(child, found, initiates=initiates)
     child.finish(CHILD)
     return found
 
 
+def _is_transport(child: Taker, found: Table, *, inner: bool) -> str:
+    """Where its mode is transport mode: what its selectors are if they are left out."""
+    said = child.peek("mode").lower()
+    if said in CHILD["mode"][0]:
+        return ""
+    if said != "transport":
+        raise child.refuse("mode", CHILD["mode"][1])
+    if inner:
+        raise child.refuse("mode", "is transport, and there are no inner addresses between two hosts")
+    found["mode"] = said
+    child.changed("mode", "mode", 'the kernel carries it: [dataplane] kind = "kernel", for all connections')
+    return "the host itself"
+
+
 def _further(name: str, inner: Table, first: Table, taker: Taker) -> Table:
     """What a further one may say of its own; the rest is that of the first."""
     own: Table = {key: inner[key] for key in ("local_ts", "remote_ts", "esp", "start") if key in inner}
+    if "mode" in inner or "mode" in first:
+        own["mode"] = inner.get("mode", "tunnel")
     for key in ("local_ts", "remote_ts"):
-        if key not in own and key in first:
+        if key not in own and key in first and own.get("mode") != "transport":
             raise taker.refuse(key, "is the inner address for this Child SA, and here it would be that of the first")
     if "esp" not in own and "esp" in first:
         own["esp"] = list(DEFAULT_ESP)
@@ -76,12 +92,13 @@ def _further(name: str, inner: Table, first: Table, taker: Taker) -> Table:
     return {"name": name, **own}
 
 
-def _selectors(child: Taker, key: str, found: Table, *, may_be_left_out: bool) -> None:
+def _selectors(child: Taker, key: str, found: Table, left_out: str) -> None:
+    """`left_out`: what it is then, if it may be."""
     said = words(child.peek(key))
     if not said or said == ["dynamic"]:
-        if not may_be_left_out:
+        if not left_out:
             raise child.refuse(key, "is dynamic, the outer address: here networks are said")
-        child.mapped(key, key, "left out: the inner address, or what the gateway narrows it to")
+        child.mapped(key, key, f"left out: {left_out}")
         return
     try:
         found[key] = [read_selector(word) for word in said]

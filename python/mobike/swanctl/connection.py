@@ -153,7 +153,9 @@ def _times(table: Table, taker: Taker) -> None:
 
 def _switches(table: Table, taker: Taker, *, initiates: bool) -> None:
     mobike = switch(taker, "mobike")
-    if mobike is not None:
+    if mobike and any("mode" in each and each["mode"] == "transport" for each in (table, *table.get("child", ()))):
+        taker.changed("mobike", "", "is for tunnels, and a child of it is in transport mode")
+    elif mobike is not None:
         table["mobike"] = mobike
         taker.mapped("mobike", "mobike")
     if table.get("start") == "auto" and taker.peek("keyingtries") != "0":

@@ -48,7 +48,7 @@ RESTRICTIONS: Final = ("groups", "cert_policy", "ca_id", "certs")
 CHILD: Final[Keys] = {
     "ah_proposals": (frozenset({""}), "there is no AH"),
     "sha256_96": (_NO, "HMAC-SHA-256 has 128 bits (RFC 4868)"),
-    "mode": (frozenset({"", "tunnel"}), "there is tunnel mode only"),
+    "mode": (frozenset({"", "tunnel"}), "is neither tunnel nor transport"),
     "policies": (_YES, "what goes through the tunnel is what its selectors say"),
     "policies_fwd_out": (_NO | _YES, "there are no policies of the kernel"),
     "hostaccess": (_NO | _YES, "is a variable for updown scripts"),

@@ -38,7 +38,10 @@ class Imported:
         return [each for each in self.findings if each.kind is kind]
 
     def document(self) -> dict[str, Any]:
-        return {"pools": self.pools, "connections": self.connections}
+        tables = (each for table in self.connections.values() for each in (table, *table.get("child", ())))
+        apart = any(each.get("mode") == "transport" for each in tables)
+        of_plane = {"dataplane": {"kind": "kernel"}} if apart else {}
+        return {**of_plane, "pools": self.pools, "connections": self.connections}
 
 
 def map_tree(tree: Section, folder: Folder, checks: Checks) -> Imported:

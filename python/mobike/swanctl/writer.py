@@ -12,6 +12,9 @@ def write(document: Mapping[str, Any], heading: str) -> str:
     """The text of a file; a comment stands first."""
     lines = [f"# {line}" for line in heading.splitlines()]
     for section, tables in document.items():
+        if not all(isinstance(each, dict) for each in tables.values()):
+            lines += _table((section,), tables)
+            continue
         for name, table in tables.items():
             lines += _table((section, name), table)
     return "\n".join(lines) + "\n"
