@@ -218,11 +218,15 @@ class Profile:
     wherever the peer knows how; `require`."""
     start_child: bool = True
     """Initiator of a childless IKE SA: open its first Child SA as soon as that is there."""
+    generation: int = field(default=0, compare=False)
+    """Version of these orders, which says nothing of what is in them: the core refuses older ones than it has, and each
+    IKE SA tells which it came up under."""
 
 
 @dataclass(frozen=True, slots=True)
 class SetProfile:
-    """Give the core the standing orders of a connection, or new ones."""
+    """Give the core the standing orders of a connection, or new ones: IKE SAs that live obey at once what they can, and
+    those that we are setting up are given up."""
 
     profile: Profile
 

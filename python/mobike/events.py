@@ -53,6 +53,8 @@ class IkeSaUp:
     """Private extensions that both ends offered."""
     handout: Handout = NOTHING
     """What came with the addresses leased to us."""
+    generation: int = 0
+    """Of the standing orders that it came up under."""
 
 
 @dataclass(frozen=True, slots=True)

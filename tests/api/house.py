@@ -6,6 +6,17 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from mobike.configurations import (
+    Author,
+    ChangeView,
+    Configurations,
+    Edit,
+    FlawView,
+    Invalid,
+    PlanView,
+    StateView,
+    StepView,
+)
 from mobike.facade import (
     AddressView,
     ChildView,
@@ -65,6 +76,29 @@ def a_child(sa: IkeSaView) -> ChildView:
 
 
 @dataclass
+class Chancery:
+    """Implements `mobike.configurations.Configurations`: one edit is planned, and applied when that is asked for."""
+
+    revision: int = 1
+    flaws: tuple[FlawView, ...] = ()
+
+    def state(self) -> StateView:
+        return StateView(self.revision, BORN, None, (), ())
+
+    async def plan(self, edit: Edit, *, keep: bool = False) -> PlanView:
+        if self.flaws:
+            raise Invalid(self.flaws)
+        change = ChangeView("connections.office.ike", ["a"], ["b"], "ike", "mobike.toml:7")
+        touch, words = ("next", "stay") if keep else ("reauthenticate", "are reauthenticated")
+        return PlanView((StepView("office", "changed", touch, words, 1, (change,)),), (), (), ())
+
+    async def apply(self, edit: Edit, by: Author, *, keep: bool = False, confirm_s: int | None = None) -> PlanView:
+        planned = await self.plan(edit, keep=keep)
+        self.revision += 1
+        return replace(planned, revision=self.revision)
+
+
+@dataclass
 class House:
     """Implements `mobike.facade.Facade`."""
 
@@ -89,8 +123,13 @@ class House:
     last_moves: dict[str, MoveView] = field(default_factory=dict)
     ring: deque[EventView] = field(default_factory=lambda: deque(maxlen=RING))
     seq: int = 0
+    configurations: Chancery = field(default_factory=Chancery)
     bell: asyncio.Event = field(default_factory=asyncio.Event)
     open_streams: int = 0
+
+    @property
+    def configuration(self) -> Configurations:
+        return self.configurations
 
     def health(self) -> Health:
         reasons = () if self.ready else ("no local address can be used",)

@@ -64,9 +64,9 @@ def test_diff_says_what_an_edit_means(mobike: Run, folder: Path, tmp_path: Path)
     told = mobike("config", "diff", folder, new)
     assert (told.code, told.err) == (0, "")
     assert told.out.replace(f"{new}/", "").splitlines() == [
-        "~ connections.office: IKE SA reauthenticated",
+        "~ connections.office: another IKE SA: reauthenticated, or closed by its responder",
         '    local_id: "alice@example.net" -> "bob@example.net"',
-        "        IKE SA reauthenticated (mobike.toml:4)",
+        "        another IKE SA: reauthenticated, or closed by its responder (mobike.toml:4)",
         '    liveness: "30s" -> "10s"',
         "        nothing: obeyed at once (mobike.toml:8)",
         "~ the rest",

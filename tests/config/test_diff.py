@@ -50,8 +50,9 @@ def test_connections_come_and_go_by_their_names() -> None:
         ('liveness = "10s"', Effect.NOTHING),
         ('search.first = "300ms"', Effect.NOTHING),
         ('esp_lifetime = "30m"', Effect.NEXT),
-        ('remote_ts = ["10.1.0.0/16"]', Effect.CHILD),
-        ('[[connections.office.child]]\nname = "voice"\nremote_ts = ["10.1.9.0/24"]', Effect.CHILD),
+        ('esp = ["aes256gcm16"]', Effect.CHILD),
+        ('remote_ts = ["10.1.0.0/16"]', Effect.IKE),
+        ('[[connections.office.child]]\nname = "voice"\nremote_ts = ["10.1.9.0/24"]', Effect.IKE),
         ("mobike = false", Effect.IKE),
     ],
 )

@@ -167,8 +167,7 @@ async def test_another_gateway_elsewhere_takes_the_sas_over_and_clients_follow(t
         until(lambda: ends.gateway.only_sa() is None, "the gateway hears of the end")
         if listed:
             config.write_text(config.read_text().replace('["127.0.11.1"]', f'["127.0.11.1", "{ELSEWHERE}"]'))
-        settings = load(config, _core).settings
-        async with Daemon(replace(settings, api=replace(settings.api, tcp=None))) as phone:
+        async with Daemon(load(config, _core)) as phone:
             await phone.virtual_ip()
             (before,) = phone.facade.list_ike_sas().items
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from mobike.address import Nanos
 from mobike.auth.chain import Refused, validate
-from mobike.auth.eap.talks import Reply, Talks
+from mobike.auth.eap.talks import Orders, Reply, Talks
 from mobike.auth.names import MOST_ADDRESSES, PeerName, addresses_of
 from mobike.auth.radius import Relay
 from mobike.auth.trust import Trust, key_info
@@ -38,6 +38,12 @@ class Doorkeeper:
         self._talks = Talks({}, bytes) if talks is None else talks
         self._anteroom = Anteroom(authorised, pools)
         self._waiting: deque[tuple[Nanos, Question]] = deque(maxlen=MOST_WAITING)
+
+    def obey(self, trusts: Mapping[str, Trust], orders: Mapping[str, Orders], authorised: Collection[str]) -> None:
+        """The same as at the start, for whoever is asked about from now on."""
+        self._trusts = dict(trusts)
+        self._talks.obey(orders)
+        self._anteroom.obey(authorised)
 
     def ask(self, questions: Iterable[Question], now: Nanos) -> None:
         """Take questions in."""

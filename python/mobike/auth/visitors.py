@@ -108,6 +108,10 @@ class Anteroom:
         self._inquiries: deque[Inquiry] = deque()
         self._given: deque[Given] = deque()
 
+    def obey(self, connections: Collection[str]) -> None:
+        """Other connections have an authoriser now; who waits goes on to wait."""
+        self._connections = frozenset(connections)
+
     @property
     def busy(self) -> bool:
         """Are there answers to take?"""

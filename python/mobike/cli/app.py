@@ -264,6 +264,15 @@ def run(config: Config) -> None:
 
 
 @app.command()
+def reload(context: typer.Context, keep: configuration.Keep = False) -> None:
+    """Make the daemon read its files again, as SIGHUP does: what changed is applied, all of it or nothing.
+
+    IKE SAs of connections that did not change are not touched.
+    """
+    configuration.print_applied(context, keep=keep)
+
+
+@app.command()
 def demo(
     stay: Annotated[bool, typer.Option("--stay", help="Leave the gateway and its API up until Ctrl-C.")] = False,
 ) -> None:

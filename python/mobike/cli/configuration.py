@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mobike.cli.plain import plain
+from mobike.cli import edits
+from mobike.cli.api import Api, Json, Target
+from mobike.cli.plain import plain as cleaned
 
 if TYPE_CHECKING:
     from mobike.config.diff import Change, Difference
@@ -60,7 +62,7 @@ def show(
             print(json.dumps([each.as_json() for each in keys], indent=2))
         case Shape.TOML:
             for line in as_toml(keys):
-                print(plain(line))
+                print(cleaned(line))
 
 
 @app.command()
@@ -81,7 +83,47 @@ def diff(
         case Output.JSON:
             print(json.dumps(found.as_json(), indent=2))
         case Output.TEXT:
-            print(plain("\n".join(_lines(found))))
+            print(cleaned("\n".join(_lines(found))))
+
+
+Keep = Annotated[
+    bool, typer.Option("--keep", help="Leave IKE SAs of connections that stay alone, whatever their change means.")
+]
+
+
+@app.command()
+def plan(
+    context: typer.Context,
+    keep: Keep = False,
+    output: Annotated[Output, typer.Option("--output", "-o", help="For people or for programs.")] = Output.TEXT,
+) -> None:
+    """Ask the daemon what reading its files again would do, and to which of its IKE SAs. Nothing changes."""
+    with Api(context.ensure_object(Target)) as api:
+        _print(edits.plan(api, keep=keep), output)
+
+
+@app.command()
+def apply(
+    context: typer.Context,
+    keep: Keep = False,
+    output: Annotated[Output, typer.Option("--output", "-o", help="For people or for programs.")] = Output.TEXT,
+) -> None:
+    """Make the daemon read its files again: what changed is applied, all of it or nothing."""
+    with Api(context.ensure_object(Target)) as api:
+        _print(edits.apply(api, keep=keep), output)
+
+
+def print_applied(context: typer.Context, *, keep: bool) -> None:
+    """For `mobike reload`."""
+    apply(context, keep=keep, output=Output.TEXT)
+
+
+def _print(told: Json, output: Output) -> None:
+    match output:
+        case Output.JSON:
+            print(json.dumps(told, indent=2))
+        case Output.TEXT:
+            print(cleaned("\n".join(edits.drawn(told))))
 
 
 def _lines(found: "Difference") -> list[str]:

@@ -49,13 +49,13 @@ def import_swanctl(path: Path) -> "Imported":
     return map_tree(*read_folder(path), _core)
 
 
-def load(path: Path) -> Settings:
-    """The settings of a file, with logs set up as it says."""
+def load(path: Path) -> Loaded:
+    """A configuration, with logs set up as it says."""
     from mobike.gateway import logs  # noqa: PLC0415
 
-    settings = check(path).settings
-    logs.set_up(settings.daemon.log_level, settings.daemon.log_format)
-    return settings
+    loaded = check(path)
+    logs.set_up(loaded.settings.daemon.log_level, loaded.settings.daemon.log_format)
+    return loaded
 
 
 def api_server(facade: Facade, settings: Settings) -> "ApiServer":
@@ -93,12 +93,12 @@ def _tls(settings: TlsSettings) -> "Tls":
 
 def run(path: Path) -> None:
     """Be a daemon until a signal comes."""
-    settings = load(path)
+    loaded = load(path)
     from mobike.gateway.run import serve  # noqa: PLC0415
     from mobike.store import StoreError  # noqa: PLC0415
 
     try:
-        asyncio.run(serve(settings, api_server))
+        asyncio.run(serve(loaded, api_server, read=lambda: read_quietly(path)))
     except (OSError, StoreError) as problem:
         raise Failure(f"cannot start: {problem}") from None
 

@@ -19,9 +19,9 @@ class Effect(IntEnum):
     NEXT = 1
     """SAs that live keep what they have; the next one has it."""
     CHILD = 2
-    """Child SAs are rekeyed, or opened and closed."""
+    """Child SAs are rekeyed."""
     IKE = 3
-    """Both ends prove anew who they are, by another IKE SA."""
+    """Another IKE SA is wanted, which its initiator makes: of a responder it is closed."""
     RESTART = 4
     """The daemon reads it at its start only; with [store] its SAs live on."""
 
@@ -34,7 +34,7 @@ _WORDS: Final = {
     Effect.NOTHING: "nothing: obeyed at once",
     Effect.NEXT: "from the next SA on",
     Effect.CHILD: "Child SAs rekeyed",
-    Effect.IKE: "IKE SA reauthenticated",
+    Effect.IKE: "another IKE SA: reauthenticated, or closed by its responder",
     Effect.RESTART: "restart of the daemon",
 }
 
@@ -62,7 +62,7 @@ EFFECTS: Final[dict[type[Table], dict[str, Effect]]] = {
     models.RedirectTable: _all(Effect.NEXT, "when to at"),
     models.TicketsTable: _all(Effect.RESTART, "key_file"),
     models.StoreTable: _all(Effect.RESTART, "file key_file key_env every max_age"),
-    models.PoolTable: {**_all(Effect.NEXT, "ranges"), **_all(Effect.NOTHING, "sticky")},
+    models.PoolTable: _all(Effect.NEXT, "ranges sticky"),
     models.RetransmitTable: _all(
         Effect.NOTHING, "initial factor_percent max_interval jitter_percent give_up_initiator give_up_responder"
     ),
@@ -70,19 +70,21 @@ EFFECTS: Final[dict[type[Table], dict[str, Effect]]] = {
     models.SearchTable: _all(Effect.NOTHING, "first factor_percent most jitter_percent budget"),
     models.RetestTable: _all(Effect.NOTHING, "wanted others translated"),
     models.ChildTable: {
-        **_all(Effect.IKE, "mode"),
-        **_all(Effect.CHILD, "name local_ts remote_ts esp"),
+        **_all(Effect.IKE, "name local_ts remote_ts mode"),
+        **_all(Effect.CHILD, "esp"),
         **_all(Effect.NEXT, "start"),
     },
     models.RadiusTable: _all(Effect.NEXT, "server port accounting_port secret secret_file secret_env"),
     models.ConnectionTable: {
-        **_all(Effect.IKE, "role local_id remote_id local_auth remote_auth local_cert local_key"),
+        **_all(Effect.IKE, "role local_id remote_id local_auth remote_auth"),
         **_all(Effect.IKE, "remote_ca remote_crl remote_ocsp remote_keys remote_rsa_sha1"),
         **_all(Effect.IKE, "eap eap_identity eap_password eap_password_file eap_password_env eap_users"),
         **_all(Effect.IKE, "psk psk_file psk_env ppk_id ppk ppk_file ppk_env ppk_required"),
         **_all(Effect.IKE, "ike virtual_ip mobike mode nat_traversal authorise"),
-        **_all(Effect.CHILD, "esp local_ts remote_ts child"),
-        **_all(Effect.NEXT, "remote_ike_port remote_natt_port local_ocsp radius authorise_within"),
+        # What a Child SA may carry was agreed upon, and a rekey does not change it (RFC 7296 section 2.9.2).
+        **_all(Effect.IKE, "local_ts remote_ts child"),
+        **_all(Effect.CHILD, "esp"),
+        **_all(Effect.NEXT, "remote_ike_port remote_natt_port local_cert local_key local_ocsp radius authorise_within"),
         **_all(Effect.NEXT, "pool pool_from dns networks dns_domains dns_anchors ask dns_anchors_for"),
         **_all(Effect.NEXT, "initial_contact unique window extensions redirect follow_redirects redirect_names"),
         **_all(Effect.NEXT, "message_id_sync childless start_child tickets resume"),

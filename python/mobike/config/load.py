@@ -154,4 +154,4 @@ class _Reader:
 
     def _at(self, key: Key, message: str) -> Problem:
         place = self._places[key]
-        return Problem(place.file, place.line, dotted(key), message)
+        return Problem(place.file, place.line, dotted(key), message, key)

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import SequenceMatcher, get_close_matches
 from typing import Final
 
@@ -21,6 +21,8 @@ class Problem:
     line: int | None
     key: str
     message: str
+    at: Key = field(default=(), compare=False)
+    """The key as it is found, for who points into what was sent."""
 
     def __str__(self) -> str:
         where = self.file if self.line is None else f"{self.file}:{self.line}"

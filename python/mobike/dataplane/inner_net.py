@@ -84,15 +84,34 @@ class InnerNet:
         self._redirects = redirects or {}
         self._tunnels: dict[SaId, _Tunnel] = {}
         self._wanted: Counter[InnerFact] = Counter()
-        self._pools = tuple(
-            InnerRoute(network) for profile in profiles for pool in profile.pools for network in _networks_of_pool(pool)
-        )
+        self._pools = _routes(profiles)
         self._shielded: dict[str, tuple[InnerFact, ...]] = {}
         self._started = False
+        self._due: list[Change] = []
+        """Of another configuration, to be carried out with the next events."""
+
+    def obey(
+        self,
+        profiles: Iterable[Profile],
+        remotes: Mapping[str, Sequence[Ip]],
+        redirects: Mapping[str, Callable[[str], tuple[Ip, ...]]],
+    ) -> None:
+        """The same as at the start, from now on. A pool that comes or goes has a say in the routes of every tunnel."""
+        self._remotes, self._redirects = remotes, redirects
+        pools = _routes(profiles)
+        if pools == self._pools:
+            return
+        old = [(tunnel, tuple(self._facts(tunnel))) for tunnel in self._tunnels.values()]
+        before, self._pools = self._pools, pools
+        if self._started:
+            self._due += self._replace((), self._pools)
+            for tunnel, facts in old:
+                self._due += self._replace(facts, tuple(self._facts(tunnel)))
+            self._due += self._replace(before, ())
 
     def handle(self, events: Sequence[Event]) -> list[Change]:
         """The changes that these events make, in the order to carry them out."""
-        changes: list[Change] = []
+        changes, self._due = self._due, []
         if not self._started:
             self._started = True
             changes += self._replace((), self._pools)
@@ -193,6 +212,11 @@ class InnerNet:
         if isinstance(gone, InnerRoute):
             others = (fact for fact in self._wanted if isinstance(fact, InnerRoute) and fact.network == gone.network)
             yield from (Change(other, wanted=True) for other in others)
+
+
+def _routes(profiles: Iterable[Profile]) -> tuple[InnerRoute, ...]:
+    pools = dict.fromkeys(pool for profile in profiles for pool in profile.pools)
+    return tuple(InnerRoute(network) for pool in pools for network in _networks_of_pool(pool))
 
 
 def _networks_of_pool(pool: Pool) -> Iterator[Network]:

@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from mobike.configurations import Configurations
+
 
 @dataclass(frozen=True, slots=True)
 class PairView:
@@ -198,6 +200,11 @@ class Facade(Protocol):
     """Everything the API can see and ask. Calls return at once; what they cause is seen in `events`."""
 
     def health(self) -> Health: ...
+
+    @property
+    def configuration(self) -> Configurations:
+        """What is in force, and the ways to change it. Refused if there are none."""
+        ...
 
     def counters(self) -> dict[str, int]: ...
 

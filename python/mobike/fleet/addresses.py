@@ -43,9 +43,7 @@ class AddressBook:
     def __init__(self, connections: Iterable[ConnectionPolicy], public: tuple[Ip, ...] = ()) -> None:
         """`public`: addresses that lead to us through a static NAT or a load balancer, announced before our own."""
         self._public = public
-        self._rules: tuple[tuple[LinkRule, ...], ...] = tuple(dict.fromkeys(each.links for each in connections)) or (
-            (),
-        )
+        self._rules = _rules_of(connections)
         """The different sets of rules: few, however many connections share them."""
         self._all: dict[Ip, LocalAddress] = {}
         self._inner: dict[Ip, int] = {}
@@ -53,6 +51,11 @@ class AddressBook:
         self._candidates: dict[str, tuple[Candidate, ...]] = {}
         self.announced: tuple[Ip, ...] = public
         """Our list as peers are told it, most preferred first; the same object until it changes."""
+
+    def reconfigure(self, connections: Iterable[ConnectionPolicy], public: tuple[Ip, ...]) -> None:
+        """Connections have other rules, or are others."""
+        self._public, self._rules = public, _rules_of(connections)
+        self._refresh()
 
     def all(self) -> tuple[LocalAddress, ...]:
         return tuple(self._all.values())
@@ -184,3 +187,7 @@ class AddressBook:
     def _preference(self, each: LocalAddress) -> tuple[int, int, int, int]:
         rank, cost = min((rule.rank, rule.cost) for rule in (rule_for(each.link, rules) for rules in self._rules))
         return rank, cost, -each.ip.version, int(each.ip)
+
+
+def _rules_of(connections: Iterable[ConnectionPolicy]) -> tuple[tuple[LinkRule, ...], ...]:
+    return tuple(dict.fromkeys(each.links for each in connections)) or ((),)

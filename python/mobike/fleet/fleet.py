@@ -58,7 +58,7 @@ from mobike.events import (
 from mobike.fleet.addresses import UNKNOWN_LINK
 from mobike.fleet.links import RouteQuestion
 from mobike.fleet.notes import NO_DATA, Datum, Note
-from mobike.fleet.redirects import Redirects
+from mobike.fleet.reconfigure import Reconfigures
 from mobike.fleet.refusals import Refusals
 from mobike.fleet.remembered import read_notes, write_notes
 from mobike.fleet.turn import Turn
@@ -115,7 +115,7 @@ class Decided:
     questions: Sequence[RouteQuestion]
 
 
-class Fleet(Redirects):
+class Fleet(Reconfigures):
     """All sessions and all connections of this host."""
 
     def __init__(
@@ -146,6 +146,7 @@ class Fleet(Redirects):
         """Facts in, decisions out. Without events: a deadline has come."""
         self._now = now
         turn = Turn(now, self._addresses, self._facts, self._sessions, self._chance)
+        self._reconfigure(turn)
         self._take_addresses(events, turn)
         for event in events:
             _HANDLERS[type(event)](self, event, turn)
@@ -162,6 +163,7 @@ class Fleet(Redirects):
         self._retest(turn)
         self._watch(turn)
         self._send_on(turn)
+        self._renew_sessions(turn)
         self._connect(turn)
         turn.finish()
         return Decided(turn.commands, turn.operations, turn.notes, self._questions())
@@ -182,6 +184,8 @@ class Fleet(Redirects):
             (self._look_at, "sessions look at what has changed"),
             (self._wake_at, "sessions look round after a restart"),
             (self._send_at, "peers are sent on to another gateway"),
+            (self._renew_at, "sessions are renewed after their connection was changed"),
+            (self._now if self._reconfigurations else None, "the configuration was changed"),
             (self._tests[0][0] if self._tests else None, "a test of a pair has had its time"),
             (self._scouts.next_due(), "one more SA looks for a way round a silent pair"),
             (self._refusals.next_due(), "a data plane that refused is told again"),
@@ -197,6 +201,8 @@ class Fleet(Redirects):
     # --- sessions ---
 
     def _ike_sa_up(self, event: IkeSaUp, turn: Turn) -> None:
+        if not self._came_up(event, turn):
+            return
         upkeep = self._upkeeps.take_token(event.token) or self._upkeeps.get(event.connection)
         if upkeep is None:
             upkeep = self._upkeeps.add(ConnectionPolicy(event.connection, initiates=False))
@@ -314,6 +320,7 @@ class Fleet(Redirects):
         self._to_follow.pop(event.sa, None)
         self._refusals.obeyed(event.sa)
         self._leaving.pop(event.sa, None)
+        self._to_renew.pop(event.sa, None)
         self._watches_no_more(session)
         self._scouts.forget(event.sa, (session.target or session.path).pair)
         name = session.connection.name

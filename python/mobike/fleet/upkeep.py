@@ -38,6 +38,7 @@ class Upkeep:
     """When to try again; None: not before something changes."""
     last_error: str | None = None
     peer_listed: dict[Ip, None] = field(default_factory=dict)
+    """Addresses that peers of this connection listed: routes to them are worth knowing."""
     home: ConnectionPolicy = field(init=False)
     """As configured: `policy`, unless a gateway has sent us on."""
     sent_by: Ip | None = None
@@ -46,7 +47,6 @@ class Upkeep:
     """The SA with that gateway, until there is one with the other."""
     followed: deque[Nanos] = field(default_factory=lambda: deque(maxlen=MOST))
     """When gateways sent us on."""
-    """Addresses that peers of this connection listed: routes to them are worth knowing."""
 
     def __post_init__(self) -> None:
         self.home = self.policy
@@ -56,6 +56,12 @@ class Upkeep:
         self.policy = replace(self.home, remotes=remotes)
         self.sent_by = sent_by
         self.followed.append(now)
+
+    def rehome(self, policy: ConnectionPolicy) -> None:
+        """It is configured otherwise now. Where a gateway has sent us on to, we stay."""
+        sent_on = self.policy is not self.home
+        self.policy = replace(policy, remotes=self.policy.remotes) if sent_on else policy
+        self.home = policy
 
     def go_home(self) -> bool:
         """The peer is where it is configured to be. True if we were sent elsewhere."""
@@ -85,6 +91,13 @@ class Upkeeps:
 
     def add(self, policy: ConnectionPolicy) -> Upkeep:
         upkeep = self._by_name[policy.name] = Upkeep(policy, wanted=False)
+        return upkeep
+
+    def remove(self, name: str) -> Upkeep | None:
+        """Forget it. What was begun for it comes to nothing, and is not tried again."""
+        upkeep = self._by_name.pop(name, None)
+        if upkeep is not None:
+            self.drop(upkeep)
         return upkeep
 
     def want(self, upkeep: Upkeep, at: Nanos) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import structlog
 
 from mobike.fleet import Note
+from mobike.gateway import logs
 from mobike.gateway.journal import Journal
 from mobike.gateway.loudness import level_of
 
@@ -24,7 +25,7 @@ class Chronicle:
         for note in notes:
             self._journal.append(now, note)
             level = level_of(note.kind)
-            if self._log.is_enabled_for(level):
+            if logs.is_loud(level):
                 sa = None if note.sa is None else f"{note.sa:016x}"
                 path = note.data.get("path")
                 who = {} if path is None else {"path": path}

@@ -8,6 +8,7 @@ from typing import NoReturn, Protocol
 
 from mobike.address import ChildId, Ip, Nanos, SaId
 from mobike.config.fields import read_gateway
+from mobike.configurations import Configurations
 from mobike.events import (
     OperatorAvoid,
     OperatorAway,
@@ -79,6 +80,7 @@ class Desk:
         order: Callable[[OperatorEvent], None],
         plug: Plug | None,
         troubles: Callable[[], Sequence[str]],
+        configuration: Configurations | None = None,
     ) -> None:
         self._fleet = fleet
         self._core = core
@@ -88,6 +90,7 @@ class Desk:
         self._order = order
         self._plug = plug
         self._troubles = troubles
+        self._configuration = configuration
         self._began = time.monotonic()
 
     # --- seen ---
@@ -98,6 +101,12 @@ class Desk:
 
     def counters(self) -> dict[str, int]:
         return self._core.counters() | self._hooks()
+
+    @property
+    def configuration(self) -> Configurations:
+        if self._configuration is None:
+            raise Refused("this daemon runs without a configuration that could be changed")
+        return self._configuration
 
     def connections(self) -> tuple[ConnectionView, ...]:
         return tuple(

@@ -64,14 +64,20 @@ class Hooks:
 
     def __init__(self, settings: Mapping[str, HookSettings]) -> None:
         """`settings`: by the name of the connection; those without hooks may be left out."""
-        self._settings = {name: each for name, each in settings.items() if each.any}
+        self._settings = dict(settings)
+        self._any = any(each.any for each in self._settings.values())
         self._waiting: deque[Call] = deque()
         self._running: dict[asyncio.Task[None], SaId | None] = {}
         self._run = self._failed = self._too_slow = self._untold = 0
 
+    def obey(self, settings: Mapping[str, HookSettings]) -> None:
+        """Connections that are gone keep theirs: their last IKE SAs have yet to go down."""
+        self._settings |= settings
+        self._any = any(each.any for each in self._settings.values())
+
     def see(self, events: Sequence[Event], notes: Sequence[Note]) -> None:
         """What a turn took, and what it noted."""
-        if not self._settings:
+        if not self._any:
             return
         ups = {event.sa: event for event in events if isinstance(event, IkeSaUp)}
         for note in notes:

@@ -32,6 +32,10 @@ class Leases:
         self._changed: dict[_Key, Lease] = {}
         self._all_at = 0.0
 
+    def obey(self, sticky: Mapping[str, int]) -> None:
+        """The same as at the start, from now on."""
+        self._sticky = {name: span for name, span in sticky.items() if span}
+
     def see(self, events: Sequence[Event]) -> None:
         """What a turn took."""
         for event in events:

@@ -1,32 +1,65 @@
-"""Logs: one line an event, for a person or as JSON. Lines of libraries that use `logging` look the same."""
+"""Logs: one line an event, for a person or as JSON. Lines of libraries that use `logging` look the same.
+
+How much is said, and how it looks, may change while the daemon runs: each line asks what is in force.
+"""
 
 import logging
 import sys
+from dataclasses import dataclass, field
 
 import structlog
+from structlog.typing import EventDict, Processor, ProcessorReturnValue, WrappedLogger
 
 from mobike.config import LogFormat
 
-SHARED: list[structlog.typing.Processor] = [
+SHARED: list[Processor] = [
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
 
 
+def _renderer(format_: LogFormat) -> Processor:
+    """Tracebacks without what variables hold: keys and secrets are among that."""
+    if format_ is LogFormat.CONSOLE:
+        plain = structlog.dev.plain_traceback
+        return structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)
+    write = structlog.processors.JSONRenderer()
+
+    def as_json(logger: WrappedLogger, method: str, event: EventDict) -> ProcessorReturnValue:
+        return write(logger, method, structlog.processors.format_exc_info(logger, method, event))
+
+    return as_json
+
+
+@dataclass(slots=True)
+class _InForce:
+    level: int = logging.INFO
+    renderer: Processor = field(default_factory=structlog.processors.JSONRenderer)
+
+
+_in_force = _InForce()
+
+
+def _loud_enough(_: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    if logging.getLevelNamesMapping().get(method.upper(), logging.ERROR) < _in_force.level:
+        raise structlog.DropEvent
+    return event
+
+
+def _render(logger: WrappedLogger, method: str, event: EventDict) -> ProcessorReturnValue:
+    return _in_force.renderer(logger, method, event)
+
+
+def is_loud(level: int) -> bool:
+    """Is a line of this level written now?"""
+    return level >= _in_force.level
+
+
 def set_up(level: str, format_: LogFormat) -> None:
     """Send every log line to standard error. Call once, before the first line."""
-    number = logging.getLevelNamesMapping()[level.upper()]
-    # Tracebacks without what variables hold: keys and secrets are among that.
-    plain = structlog.dev.plain_traceback
-    renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer()
-        if format_ is LogFormat.JSON
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)
-    )
-    faults = [structlog.processors.format_exc_info] if format_ is LogFormat.JSON else []
     structlog.configure(
-        processors=[*SHARED, *faults, renderer],
-        wrapper_class=structlog.make_filtering_bound_logger(number),
+        processors=[_loud_enough, *SHARED, _render],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
@@ -34,9 +67,15 @@ def set_up(level: str, format_: LogFormat) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=SHARED,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *faults, renderer],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _render],
         )
     )
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(max(number, logging.INFO))
+    logging.getLogger().handlers[:] = [handler]
+    change(level, format_)
+
+
+def change(level: str, format_: LogFormat) -> None:
+    """From now on so much is said, and so."""
+    number = logging.getLevelNamesMapping()[level.upper()]
+    _in_force.level, _in_force.renderer = number, _renderer(format_)
+    logging.getLogger().setLevel(max(number, logging.INFO))

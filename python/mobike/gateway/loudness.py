@@ -6,7 +6,16 @@ from typing import Final
 LOUD: Final = frozenset({"internal-error"})
 """A fault of ours."""
 WARNINGS: Final = frozenset(
-    {"connect-failed", "child-failed", "move-refused", "move-failed", "waiting", "path-silent", "plane-refused"}
+    {
+        "connect-failed",
+        "child-failed",
+        "move-refused",
+        "move-failed",
+        "waiting",
+        "path-silent",
+        "plane-refused",
+        "config-refused",
+    }
 )
 """Worth a look."""
 NOTICE: Final = "notice-"

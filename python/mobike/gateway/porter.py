@@ -31,6 +31,10 @@ class Porter:
         self._tasks: set[asyncio.Task[None]] = set()
         self._threads: ThreadPoolExecutor | None = None
 
+    def obey(self, authorisers: Mapping[str, AuthoriserSettings]) -> None:
+        """From now on these are asked."""
+        self._authorisers = dict(authorisers)
+
     def ask(self, inquiries: Iterable[Inquiry]) -> None:
         """Begin to ask; nothing waits for it."""
         for inquiry in inquiries:
@@ -46,7 +50,10 @@ class Porter:
             self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _inquire(self, inquiry: Inquiry) -> None:
-        settings = self._authorisers[inquiry.visitor.connection]
+        settings = self._authorisers.get(inquiry.visitor.connection)
+        if settings is None:
+            self._heard(inquiry.ticket, Refuse("its connection has no authoriser any more"))
+            return
         try:
             async with asyncio.timeout(settings.within / 1e9), self._room:
                 judgement = await self._judge(settings.authoriser, inquiry)

@@ -4,8 +4,8 @@ import asyncio
 import gc
 import secrets
 import signal
-from collections.abc import Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Protocol
 
@@ -15,22 +15,24 @@ from mobike import _core
 from mobike.address import Ip
 from mobike.auth import Doorkeeper
 from mobike.auth.eap import Talks
-from mobike.auth.radius import RadiusOrders
 from mobike.commands import RemoveProfile, SetProfile
-from mobike.config import Connection, Inner, LinkSource, PlaneKind, Settings
+from mobike.config import Connection, Inner, LinkSource, Loaded, PlaneKind, Settings
 from mobike.dataplane.inner_net import InnerNet
 from mobike.dataplane.planes import DataPlane, NullPlane, UserspacePlane
 from mobike.dataplane.shields import Shield, Shields
 from mobike.events import Event, IkeSaResumed, IkeSaUp, OperatorDown, Role
 from mobike.facade import Facade
-from mobike.fleet import Decided, Fleet
+from mobike.fleet import Decided, Fleet, Note, Reconfiguration
+from mobike.gateway import logs, parts
 from mobike.gateway.chronicle import Chronicle
 from mobike.gateway.desk import Desk
+from mobike.gateway.editor import Editor
 from mobike.gateway.hooks import Hooks
 from mobike.gateway.journal import Journal
 from mobike.gateway.keeper import Keeper
 from mobike.gateway.leases import Leases
 from mobike.gateway.shell import Shell
+from mobike.gateway.steward import Staff, Steward
 from mobike.gateway.tickets import TicketKeys
 from mobike.inner import echo
 from mobike.link import Links
@@ -67,8 +69,10 @@ class Serves(Protocol):
 class Daemon:
     """A running gateway or client. `async with` starts and ends it."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    def __init__(self, loaded: Loaded, read: Callable[[], Loaded] | None = None) -> None:
+        """`read`: the configuration as its files say it now; None: as `loaded` says."""
+        self.settings = settings = loaded.settings
+        """Of the start. What may change since is the steward's."""
         self.stopping = asyncio.Event()
         self.on_inner: InnerHandler | None = echo.answers if settings.dataplane.inner is Inner.ECHO else None
         """Takes inner packets at the in-process port; what it returns goes back into the tunnels."""
@@ -77,30 +81,27 @@ class Daemon:
         self._core = _start_core(settings, self._store_key)
         self._fleet = Fleet(
             (connection.policy for connection in settings.connections),
-            public=dict.fromkeys(ip for connection in settings.connections for ip in connection.addresses),
+            public=parts.public(settings),
             seed=secrets.randbits(64),
             turn_away=settings.redirect,
         )
         self._shields = Shields(_shield(connection) for connection in settings.connections)
         self._inner_net = InnerNet(
             (connection.profile for connection in settings.connections),
-            {connection.policy.name: connection.policy.remotes for connection in settings.connections},
-            {connection.policy.name: connection.policy.redirects.addresses_of for connection in settings.connections},
+            parts.remotes(settings),
+            parts.redirects(settings),
         )
         self._tun = None if (name := self._core.tun_name()) is None else _tun_network(name)
         self._plane = self._make_plane()
         door = self._make_door()
         self._accounts = door.servers.accounts
-        self._tickets = TicketKeys(
-            self._core,
-            settings.ticket_keys,
-            max((each.profile.ticket_lifetime for each in settings.connections), default=0),
-        )
+        self._tickets = TicketKeys(self._core, settings.ticket_keys, parts.ticket_lifetime(settings))
+        self._leases = Leases(parts.sticky(settings))
         self._keeper = self._make_keeper()
         self._keeping: asyncio.Task[None] | None = None
         self._journal = Journal()
         self._chronicle = Chronicle(self._journal)
-        self._hooks = Hooks({connection.name: connection.hooks for connection in settings.connections})
+        self._hooks = Hooks(parts.hooks(settings))
         self._links = self._make_links()
         self._shell = Shell(
             self._core,
@@ -109,8 +110,10 @@ class Daemon:
             self._fleet,
             self._watch,
             door=door,
-            authorisers={each.name: each.authoriser for each in settings.connections if each.authoriser is not None},
+            authorisers=parts.authorisers(settings),
         )
+        self.steward = Steward(loaded, self._staff(door))
+        self.editor = Editor(self.steward, read or (lambda: loaded), self._sas, self._journal_line)
         self._virtual_ip: asyncio.Future[Ip] = asyncio.get_running_loop().create_future()
         self._stack = AsyncExitStack()
         self.facade: Facade = Desk(
@@ -122,6 +125,7 @@ class Daemon:
             order=self._shell.order,
             plug=self._plug if isinstance(self._links, ManualLinks) else None,
             troubles=self._troubles,
+            configuration=self.editor,
         )
 
     async def __aenter__(self) -> "Daemon":
@@ -194,19 +198,14 @@ class Daemon:
     def _make_keeper(self) -> Keeper | None:
         if self._store is None or self._store_key is None or self.settings.store is None:
             return None
-        accepting = [each for each in self.settings.connections if each.profile.accepts]
-        # An authoriser may have a peer lease from any pool with a name.
-        named = {each.name: (pool.sticky for pool in each.profile.named_pools) for each in accepting}
-        sticky = {each.name: max((each.profile.sticky, *named[each.name])) for each in accepting}
-        servers = {each.name: each.eap for each in self.settings.connections if isinstance(each.eap, RadiusOrders)}
         keeper = Keeper(
             self._core,
             self._fleet,
             self._store,
             self.settings.store,
-            leases=Leases(sticky),
+            leases=self._leases,
             accounts=self._accounts,
-            servers=servers,
+            servers=parts.servers(self.settings),
             tickets=self._tickets,
             key=self._store_key,
         )
@@ -215,13 +214,34 @@ class Daemon:
         return keeper
 
     def _make_door(self) -> Doorkeeper:
-        connections = self.settings.connections
-        talks = Talks({each.name: each.eap for each in connections if each.eap is not None}, secrets.token_bytes,
-                      self._plane.carried)  # fmt: skip
-        trusts = {each.name: each.trust for each in connections if each.trust is not None}
-        authorised = [each for each in connections if each.authoriser is not None]
-        pools = {pool.pool_name for each in authorised for pool in each.profile.named_pools}
-        return Doorkeeper(trusts, talks, [each.name for each in authorised], pools)
+        talks = Talks(parts.talks(self.settings), secrets.token_bytes, self._plane.carried)
+        return Doorkeeper(parts.trusts(self.settings), talks, tuple(parts.authorisers(self.settings)), parts.pools(self.settings))
+
+    def _staff(self, door: Doorkeeper) -> Staff:
+        def routes(settings: Settings) -> None:
+            profiles = (connection.profile for connection in settings.connections)
+            self._inner_net.obey(profiles, parts.remotes(settings), parts.redirects(settings))
+
+        def fleet(news: Reconfiguration) -> None:
+            self._fleet.reconfigure(news)
+            self._shell.wake()
+
+        return Staff(
+            core=self._core,
+            fleet=fleet,
+            door=door.obey,
+            authorisers=self._shell.obey,
+            hooks=self._hooks.obey,
+            leases=self._leases.obey,
+            routes=routes,
+            logs=logs.change,
+        )
+
+    def _sas(self) -> dict[str, int]:
+        return {each.name: each.sas for each in self._fleet.connections()}
+
+    def _journal_line(self, kind: str, text: str) -> None:
+        self._chronicle.write([Note(kind, text, (), None, None)])
 
     def _make_plane(self) -> DataPlane:
         match self.settings.dataplane.kind:
@@ -311,8 +331,9 @@ class Daemon:
 
     async def _say_goodbye(self) -> None:
         """Delete every SA, so that no peer waits for us; but not for ever. Nobody may come back in meanwhile."""
-        self._core.submit([RemoveProfile(connection.name) for connection in self.settings.connections])
-        for connection in self.settings.connections:
+        connections = self.steward.in_force.settings.connections
+        self._core.submit([RemoveProfile(connection.name) for connection in connections])
+        for connection in connections:
             self._shell.order(OperatorDown(connection.name))
         await self._wait_goodbye(lambda: self._fleet.page(None, 1).total == 0 and self._accounts_told())
         if left := self._fleet.page(None, 1).total:
@@ -359,7 +380,7 @@ def _start_core(settings: Settings, key: bytes | None) -> _core.Core:
         listen=[str(ip) for ip in settings.daemon.listen],
         ike_port=settings.daemon.ike_port,
         natt_port=settings.daemon.natt_port,
-        tcp=any(each.profile.accepts and each.profile.tcp for each in settings.connections),
+        tcp=any(map(parts.listens_for_streams, settings.connections)),
         shards=settings.daemon.shards,
         inner=inner,
         tun_name=settings.dataplane.tun,
@@ -383,17 +404,40 @@ def _calm_the_collector() -> None:
     gc.set_threshold(GC_YOUNG, GC_MIDDLE, GC_OLD)
 
 
+@contextmanager
+def _reload_on_signal(editor: Editor) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    running: set[asyncio.Task[None]] = set()
+
+    def reload() -> None:
+        task = loop.create_task(editor.on_signal())
+        running.add(task)
+        task.add_done_callback(running.discard)
+
+    loop.add_signal_handler(signal.SIGHUP, reload)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGHUP)
+        for task in running:
+            task.cancel()
+
+
 async def serve(
-    settings: Settings,
+    loaded: Loaded,
     api: Callable[[Facade, Settings], Serves] | None,
     *,
+    read: Callable[[], Loaded],
     also: Callable[[Daemon], Coroutine[None, None, None]] | None = None,
 ) -> None:
-    """Run a daemon with its API until SIGTERM or SIGINT. `also` runs beside it and is cancelled with it."""
+    """Run a daemon with its API until SIGTERM or SIGINT; SIGHUP makes it `read` its configuration again. `also` runs
+    beside it and is cancelled with it."""
+    settings = loaded.settings
     loop = asyncio.get_running_loop()
     _calm_the_collector()
     async with AsyncExitStack() as stack:
-        daemon = await stack.enter_async_context(Daemon(settings))
+        daemon = await stack.enter_async_context(Daemon(loaded, read))
+        stack.enter_context(_reload_on_signal(daemon.editor))
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, daemon.stopping.set)
             stack.callback(loop.remove_signal_handler, number)

@@ -79,6 +79,10 @@ class Shell:
         self._heart.order(order)
         self.wake()
 
+    def obey(self, authorisers: Mapping[str, AuthoriserSettings]) -> None:
+        """From now on these are asked who may in."""
+        self._porter.obey(authorisers)
+
     def wake(self) -> None:
         """Run a turn as soon as the loop comes round."""
         if self._soon is None:

@@ -25,14 +25,15 @@ pub struct NattPorts {
 /// One order. A command for an SA that is gone does nothing and is counted.
 #[derive(Debug, Clone)]
 pub enum Command {
-    /// Add or replace standing orders. SAs that live keep those they were made with.
+    /// Add or replace standing orders. An IKE SA that lives obeys at once what it can, and keeps the rest
+    /// ([`Profile::followed_by`]); one that we are setting up is given up.
     SetProfile {
         /// Its name in later commands.
         id: ProfileId,
         /// The orders.
         profile: Arc<Profile>,
     },
-    /// Forget standing orders. SAs that live keep them.
+    /// Forget standing orders. SAs that live keep them; those that we are setting up are given up.
     RemoveProfile {
         /// Which.
         id: ProfileId,

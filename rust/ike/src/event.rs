@@ -233,6 +233,8 @@ pub struct IkeSaUp {
     pub token: Option<Token>,
     /// Its standing orders.
     pub profile: ProfileId,
+    /// Their version.
+    pub orders: Generation,
     /// Our part.
     pub role: Role,
     /// The path it uses.

@@ -1,5 +1,7 @@
 //! Profiles: the standing orders of one connection. The control plane writes them, the engine only reads them.
 
+mod live;
+
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
 use std::sync::Arc;
@@ -7,7 +9,7 @@ use std::sync::Arc;
 use crate::children::ChildPlan;
 use crate::crypto::{EspSuite, IkeSuite};
 use crate::handout::{Handout, Wanted};
-use crate::id::{Identity, IdentityPattern};
+use crate::id::{Generation, Identity, IdentityPattern};
 use crate::limits::Limits;
 use crate::paths::PathOrders;
 use crate::proofs::{Ppk, Proofs};
@@ -17,11 +19,15 @@ use crate::selector::Selector;
 use crate::terms::Terms;
 use crate::wire::Extensions;
 
+pub use live::Successors;
+
 /// Standing orders of one connection.
 #[derive(Debug, Clone)]
 pub struct Profile {
     /// What the operator calls it.
     pub name: Arc<str>,
+    /// Their version: older ones never take the place of newer ones, and an IKE SA tells which it came up under.
+    pub generation: Generation,
     /// Who we are.
     pub local_id: Identity,
     /// Who the peer may be.
@@ -104,6 +110,7 @@ impl Profile {
     pub fn bare(name: impl Into<Arc<str>>, local_id: Identity, remote_id: IdentityPattern, psk: PskSecret) -> Profile {
         Profile {
             name: name.into(),
+            generation: Generation::default(),
             local_id,
             remote_id,
             psk,

@@ -166,7 +166,7 @@ impl<'py> Writer<'py, '_> {
     fn ike_sa_up(&mut self, up: IkeSaUp) -> PyResult<Object<'py>> {
         let (py, classes) = (self.py, self.events);
         // Twelve elements are what a Rust tuple can be.
-        let fields: [Object<'py>; 15] = [
+        let fields: [Object<'py>; 16] = [
             up.sa.0.into_pyobject(py)?.into_any(),
             up.token.map(|token| token.0).into_pyobject(py)?,
             self.names.name(py, up.profile).into_pyobject(py)?,
@@ -182,6 +182,7 @@ impl<'py> Writer<'py, '_> {
             self.text(&up.suite.to_string()).into_any(),
             PyTuple::new(py, up.extensions.names().map(|name| self.text(name)).collect::<Vec<_>>())?.into_any(),
             handout::object(py, up.handout.as_deref())?,
+            up.orders.0.into_pyobject(py)?.into_any(),
         ];
         classes.ike_sa_up.bind(py).call1(PyTuple::new(py, fields)?)
     }

@@ -13,8 +13,8 @@ use mobike_ike::profile::{
     Childless, Install, Pool, Profile, PskSecret, RequestVip, Retransmit, ReturnRoutability, Unique,
 };
 use mobike_ike::{
-    ChildMode, ChildOrders, ChildPlan, Credential, Extensions, Limits, LocalProof, PathOrders, Ppk, Prefix, Proofs,
-    Redirect, RemoteProof, Resumption, Selector, Terms, Volume,
+    ChildMode, ChildOrders, ChildPlan, Credential, Extensions, Generation, Limits, LocalProof, PathOrders, Ppk, Prefix,
+    Proofs, Redirect, RemoteProof, Resumption, Selector, Terms, Volume,
 };
 
 use crate::read::{each, field, gateways, optional, span, wrong};
@@ -43,6 +43,7 @@ fn read(from: &Bound<'_, PyAny>, name: &str, plane: Plane) -> PyResult<Profile> 
     let proofs = proofs(from)?;
     Ok(Profile {
         name: Arc::from(name),
+        generation: Generation(field(from, intern!(py, "generation"))?),
         local_id: identity::parse(&text(intern!(py, "local_id"))?).map_err(|why| wrong("local_id", why))?,
         remote_id: identity::parse_pattern(&text(intern!(py, "remote_id"))?).map_err(|why| wrong("remote_id", why))?,
         psk: psk(from, &proofs)?,

@@ -36,6 +36,10 @@ class Talks:
         self._open: OrderedDict[SaId, tuple[Nanos, _Talk]] = OrderedDict()
         self.relay = Relay(chance, carried)
 
+    def obey(self, orders: Mapping[str, Orders]) -> None:
+        """Conversations that have begun go on as they were."""
+        self._orders = dict(orders)
+
     def __len__(self) -> int:
         return len(self._open)
 

@@ -3,6 +3,7 @@
 use crate::Nanos;
 use crate::command::{Command, Verdict};
 use crate::engine::Engine;
+use crate::engine::orders::give_up;
 use crate::event::{ConnectError, DownReason, Event};
 use crate::id::{ChildId, Generation, Question, SaId};
 use crate::sa::Sa;
@@ -22,14 +23,8 @@ impl Engine {
     /// An order from the control plane.
     pub fn handle_command(&mut self, now: Nanos, command: Command) {
         match command {
-            Command::SetProfile { id, profile } => {
-                self.ctx.profiles.insert(id, profile);
-                self.ctx.refresh_accepted();
-            }
-            Command::RemoveProfile { id } => {
-                self.ctx.profiles.remove(&id);
-                self.ctx.refresh_accepted();
-            }
+            Command::SetProfile { id, profile } => self.set_profile(now, id, profile),
+            Command::RemoveProfile { id } => self.remove_profile(now, id),
             Command::Remember { profile, who, address, ago } => {
                 let orders = self.ctx.profiles.get(&profile).cloned();
                 let mut pools = orders.iter().flat_map(|orders| orders.pool.iter().chain(orders.named_pools.iter()));
@@ -158,12 +153,7 @@ impl Engine {
                 *sa = Sa::Ended;
             }
             Sa::AwaitInitAnswer(_) | Sa::AwaitIntermediateAnswer(_) | Sa::AwaitAuthAnswer(_) | Sa::Ended => {
-                match core::mem::replace(sa, Sa::Ended) {
-                    Sa::AwaitInitAnswer(connecting) => connecting.fail(ctx, ConnectError::Ordered(why)),
-                    Sa::AwaitIntermediateAnswer(asking) => asking.fail(ctx, ConnectError::Ordered(why)),
-                    Sa::AwaitAuthAnswer(asking) => asking.fail(ctx, ConnectError::Ordered(why)),
-                    Sa::AwaitAuth(_) | Sa::Established(_) | Sa::Ended => {}
-                }
+                give_up(core::mem::replace(sa, Sa::Ended), ctx, why);
             }
         }
         self.settle(now, place);

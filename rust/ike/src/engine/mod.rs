@@ -2,6 +2,7 @@
 
 mod commands;
 mod datagram;
+mod orders;
 pub mod park;
 mod reauth;
 mod resume;

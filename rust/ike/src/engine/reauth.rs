@@ -1,10 +1,12 @@
 //! One IKE SA in the place of another: see [`crate::sa::exchange::reauth`].
 
+use std::sync::Arc;
+
 use crate::Nanos;
-use crate::children::ChildNumber;
 use crate::command::NattPorts;
 use crate::engine::Engine;
 use crate::id::{SaId, Token};
+use crate::profile::Profile;
 use crate::sa::Sa;
 use crate::sa::context::Context;
 use crate::sa::established::Established;
@@ -29,7 +31,10 @@ impl Engine {
 
     fn begin_another(&mut self, now: Nanos, id: SaId) {
         let mut order = None;
-        self.alter(now, id, |sa, _| order = (!sa.is_away()).then(|| order_for(sa, now)));
+        self.alter(now, id, |sa, ctx| {
+            let profile = ctx.profiles.get(&sa.identity().0).unwrap_or(&sa.profile);
+            order = (!sa.is_away()).then(|| order_for(sa, Arc::clone(profile), now));
+        });
         if let Some(order) = order
             && let Err(why) = self.connect(now, order)
         {
@@ -39,14 +44,17 @@ impl Engine {
 
     /// The new one carries the traffic, and gets the other Child SAs that the old one has.
     fn supersede(&mut self, now: Nanos, old: SaId, new: SaId) {
-        let mut numbers: Vec<ChildNumber> = Vec::new();
+        let mut names: Vec<Arc<str>> = Vec::new();
         self.alter(now, old, |sa, ctx| {
             expire::supersede(sa, now);
-            numbers = sa.family.each(ctx).into_iter().map(|(_, number, ..)| number).collect();
+            let children = sa.family.each(ctx).into_iter();
+            names = children.map(|(_, number, ..)| Arc::clone(sa.profile.child(number).name)).collect();
             ctx.counters.ike_sas_reauthenticated += 1;
         });
         self.alter(now, new, |sa, ctx| {
-            for number in numbers {
+            // The standing orders may be others by now.
+            let profile = Arc::clone(&sa.profile);
+            for number in names.iter().filter_map(|name| profile.child_named(name)) {
                 if !sa.family.has(&ctx.children, number) && !sa.rekeying().opens(number) {
                     sa.rekeying().to_open.push_back(number);
                 }
@@ -68,13 +76,13 @@ impl Engine {
 }
 
 /// Over the path in use, from and to the ports in use.
-fn order_for(sa: &Established, now: Nanos) -> Order {
+fn order_for(sa: &Established, profile: Arc<Profile>, now: Nanos) -> Order {
     let (profile_id, _) = sa.identity();
     let path = sa.path;
     Order {
         token: Token(0),
         profile_id,
-        profile: sa.profile.clone(),
+        profile,
         paths: vec![path],
         natt: NattPorts { local: path.local.port(), remote: path.remote.port() },
         since: now,

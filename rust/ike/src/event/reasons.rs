@@ -79,6 +79,8 @@ pub enum AuthRefusal {
     Eap(&'static str),
     /// It has an IKE SA, and the profile keeps that.
     Connected,
+    /// The profile was changed, or removed, while it proved itself.
+    OrdersChanged,
 }
 
 impl fmt::Display for AuthRefusal {
@@ -98,6 +100,7 @@ impl fmt::Display for AuthRefusal {
             AuthRefusal::Incomplete => "peer's IKE_AUTH lacks a payload",
             AuthRefusal::NoPpk => "peer does not use the PPK that the profile wants",
             AuthRefusal::Connected => "peer has an IKE SA already, and the profile keeps that one",
+            AuthRefusal::OrdersChanged => "the profile was changed while the peer proved itself",
             AuthRefusal::WrongAddress => "the profile does not allow the addresses in use",
         })
     }

@@ -183,6 +183,12 @@ impl Context {
         }
     }
 
+    /// Are these still the standing orders?
+    #[must_use]
+    pub fn is_in_force(&self, id: ProfileId, profile: &Arc<Profile>) -> bool {
+        self.profiles.get(&id).is_some_and(|known| Arc::ptr_eq(known, profile))
+    }
+
     /// Profiles may have changed: what do strangers get to choose from?
     pub fn refresh_accepted(&mut self) {
         /// A name of 20 octets each, in an answer to anybody.

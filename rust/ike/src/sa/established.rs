@@ -325,6 +325,12 @@ impl Established {
         (self.profile_id, self.peer_id.clone())
     }
 
+    /// Was it set up under these standing orders?
+    #[must_use]
+    pub fn is_under(&self, profile: ProfileId) -> bool {
+        self.profile_id == profile
+    }
+
     /// NATs were detected anew.
     pub fn set_nat(&mut self, now: Nanos, nat: NatView) {
         self.nat = nat;

@@ -63,8 +63,11 @@ impl Pools {
     ) -> Option<IpAddr> {
         let (first, last) = span(lessee.pool, v6)?;
         let size = last.checked_sub(first)?.saturating_add(1);
-        let wanted = wanted.and_then(|address| offset(lessee.pool, address));
-        let offset = self.range(lessee, v6).lease(now, lessee, size, wanted, succeeds)?;
+        let range = self.range(lessee, v6);
+        range.begin_at(first);
+        let wanted = wanted.filter(|address| lessee.pool.holds(*address));
+        let wanted = wanted.and_then(|address| range.offset(first, bits(address)));
+        let offset = range.lease(now, lessee, size, wanted, succeeds)?;
         Some(address(v6, first + u128::from(offset)))
     }
 
@@ -75,16 +78,13 @@ impl Pools {
             return true;
         }
         // Offsets beyond 64 bits are never leased.
-        offset(lessee.pool, address).is_some_and(|offset| self.range(lessee, address.is_ipv6()).retake(lessee, offset))
+        self.place(lessee, address).is_some_and(|(range, offset)| range.retake(lessee, offset))
     }
 
     /// Somebody else decided that this peer has this address. `false` if it is leased to another; that it was kept for one
     /// does not count. One that is not in the pool is not ours to judge.
     pub fn claim(&mut self, lessee: Lessee<'_>, address: IpAddr) -> bool {
-        match offset(lessee.pool, address) {
-            Some(offset) => self.range(lessee, address.is_ipv6()).claim(lessee, offset),
-            None => true,
-        }
+        self.place(lessee, address).is_none_or(|(range, offset)| range.claim(lessee, offset))
     }
 
     /// This peer goes on with what another IKE SA of its, which is about to end, has leased: both have it for a moment.
@@ -95,19 +95,27 @@ impl Pools {
 
     /// Take a lease back. The pool is the one it was made from.
     pub fn give_back(&mut self, lessee: Lessee<'_>, address: IpAddr) {
-        if let Some(offset) = offset(lessee.pool, address) {
-            self.range(lessee, address.is_ipv6()).give_back(lessee, offset);
+        if let Some((range, offset)) = self.place(lessee, address) {
+            range.give_back(lessee, offset);
         }
     }
 
     /// This peer had this address so long ago: it is kept for it, unless it is leased, or was had too long ago.
     pub fn remember(&mut self, now: Nanos, lessee: Lessee<'_>, address: IpAddr, ago: Duration) {
         let left = lessee.pool.sticky.saturating_sub(ago);
-        if let Some(offset) = offset(lessee.pool, address)
+        if let Some((range, offset)) = self.place(lessee, address)
             && !left.is_zero()
         {
-            self.range(lessee, address.is_ipv6()).remember(lessee.who, offset, now + left);
+            range.remember(lessee.who, offset, now + left);
         }
+    }
+
+    /// Where an address of the pool is. The pool of an older IKE SA may have another range than that of a new one.
+    fn place(&mut self, lessee: Lessee<'_>, address: IpAddr) -> Option<(&mut Range, u64)> {
+        let (first, _) = span(lessee.pool, address.is_ipv6()).filter(|_| lessee.pool.holds(address))?;
+        let range = self.range(lessee, address.is_ipv6());
+        let offset = range.offset(first, bits(address))?;
+        Some((range, offset))
     }
 
     fn range(&mut self, lessee: Lessee<'_>, v6: bool) -> &mut Range {
@@ -132,14 +140,11 @@ fn address(v6: bool, bits: u128) -> IpAddr {
     }
 }
 
-/// Where in the pool an address lies.
-fn offset(pool: &Pool, address: IpAddr) -> Option<u64> {
-    let (first, last) = span(pool, address.is_ipv6())?;
-    let bits = match address {
+fn bits(address: IpAddr) -> u128 {
+    match address {
         IpAddr::V4(address) => address.to_bits().into(),
         IpAddr::V6(address) => address.to_bits(),
-    };
-    bits.checked_sub(first).filter(|_| bits <= last).and_then(|offset| u64::try_from(offset).ok())
+    }
 }
 
 #[cfg(test)]

@@ -269,6 +269,7 @@ impl Established {
             sa: self.id,
             token: self.token,
             profile: self.profile_id,
+            orders: self.profile.generation,
             role: self.part,
             path: self.path,
             nat: self.nat,

@@ -182,6 +182,10 @@ pub fn let_in(
     ours: &Ours,
     payloads: &Payloads<'_>,
 ) {
+    if !ctx.is_in_force(peer.profile_id, &peer.profile) {
+        let Sa::AwaitAuth(half) = sa else { return };
+        return deny(half, ctx, now, path, || peer.id.to_string(), &AuthRefusal::OrdersChanged);
+    }
     if let Sa::AwaitAuth(half) = core::mem::replace(sa, Sa::Ended) {
         ctx.half_open.remove(&half.asker);
         door::repay(ctx, now, half.asker.from.ip());
@@ -478,6 +482,7 @@ fn accept(
         sa: id,
         token: None,
         profile: profile_id,
+        orders: profile.generation,
         role: Role::Responder,
         path,
         nat,

@@ -34,6 +34,13 @@ impl Memory {
         displaced.filter(|displaced| *displaced != offset)
     }
 
+    /// Offsets count from elsewhere: each is another one now, or nobody's.
+    pub fn shift(&mut self, moved: impl Fn(u64) -> Option<u64>) {
+        let kept = self.of.drain().filter_map(|(who, (until, offset))| Some((who, (until, moved(offset)?))));
+        self.of = kept.collect();
+        self.queue = self.of.iter().map(|(who, place)| (*place, who.clone())).collect();
+    }
+
     /// What is kept for this peer; it is not kept any more.
     pub fn take(&mut self, who: &Identity) -> Option<u64> {
         let key = self.of.remove(who)?;

@@ -1,4 +1,5 @@
-//! One range of addresses, by offset from its first.
+//! One range of addresses, by offset from its first. A pool may get another range while addresses of it are leased: those keep
+//! their places, so that nobody gets what somebody has.
 
 use std::collections::BTreeSet;
 
@@ -12,6 +13,8 @@ use crate::id::{Identity, ProfileId};
 /// Everything from `fresh` on was never given out, but for what is `held`. What is kept in memory counts as given out.
 #[derive(Debug, Default)]
 pub struct Range {
+    /// What offsets count from.
+    first: Option<u128>,
     fresh: u64,
     returned: BTreeSet<u64>,
     /// Beyond `fresh`, and leased: by SAs that were resumed, or to peers that asked for it.
@@ -26,6 +29,33 @@ pub struct Range {
 }
 
 impl Range {
+    /// The offset of an address. It counts from the first address of the range; from `first`, if nobody said that yet.
+    pub fn offset(&mut self, first: u128, address: u128) -> Option<u64> {
+        address.checked_sub(*self.first.get_or_insert(first)).and_then(|offset| u64::try_from(offset).ok())
+    }
+
+    /// From now on the range begins here. What is leased or kept below it is nobody's to get any more.
+    pub fn begin_at(&mut self, first: u128) {
+        let before = self.first.replace(first).unwrap_or(first);
+        if before == first {
+            return;
+        }
+        let moved = |offset: u64| {
+            let address = before.checked_add(offset.into())?;
+            address.checked_sub(first).and_then(|offset| u64::try_from(offset).ok())
+        };
+        let leased = (0..self.fresh).filter(|offset| !self.returned.contains(offset)).chain(self.held.iter().copied());
+        self.held = leased.filter_map(moved).collect();
+        self.fresh = 0;
+        self.returned.clear();
+        self.memory.shift(moved);
+        let used = self.used.drain();
+        self.used = used.filter_map(|(who, (profile, offset))| Some((who, (profile, moved(offset)?)))).collect();
+        self.shared = self.shared.drain().filter_map(|(offset, more)| Some((moved(offset)?, more))).collect();
+        self.left = self.left.drain(..).filter_map(|(who, offset)| Some((who, moved(offset)?))).collect();
+        self.pass_held();
+    }
+
     /// See [`super::Pools::lease`].
     pub fn lease(
         &mut self,
@@ -45,8 +75,8 @@ impl Range {
                 offset
             }
             None => {
-                let kept = self.memory.take(lessee.who).filter(|offset| u128::from(*offset) < size);
-                kept.or_else(|| self.take(size, wanted)).or_else(|| self.memory.oldest())?
+                let kept = self.kept(lessee.who, size).or_else(|| self.take(size, wanted));
+                kept.or_else(|| self.oldest(size))?
             }
         };
         self.used.insert(lessee.who.clone(), (lessee.profile, offset));
@@ -137,13 +167,35 @@ impl Range {
         }
     }
 
+    /// What is kept for this peer. The range may have become shorter meanwhile.
+    fn kept(&mut self, who: &Identity, size: u128) -> Option<u64> {
+        let kept = self.memory.take(who)?;
+        if u128::from(kept) < size {
+            return Some(kept);
+        }
+        self.free(kept);
+        None
+    }
+
+    /// What is kept longest for somebody who is gone.
+    fn oldest(&mut self, size: u128) -> Option<u64> {
+        loop {
+            let oldest = self.memory.oldest()?;
+            if u128::from(oldest) < size {
+                return Some(oldest);
+            }
+            self.free(oldest);
+        }
+    }
+
     /// A free one: `wanted`, or the lowest.
     fn take(&mut self, size: u128, wanted: Option<u64>) -> Option<u64> {
         if let Some(wanted) = wanted.filter(|wanted| u128::from(*wanted) < size && self.hold(*wanted)) {
             return Some(wanted);
         }
-        if let Some(first) = self.returned.pop_first() {
-            return Some(first);
+        if let Some(lowest) = self.returned.first().copied().filter(|lowest| u128::from(*lowest) < size) {
+            self.returned.remove(&lowest);
+            return Some(lowest);
         }
         self.pass_held();
         (u128::from(self.fresh) < size).then(|| {

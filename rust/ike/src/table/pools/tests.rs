@@ -227,3 +227,53 @@ fn memory_has_a_limit_and_so_have_names() {
     house.give_back(&long, leased);
     assert_eq!(house.lease("z"), Some(leased), "who is called so is not remembered");
 }
+
+/// A pool gets another range while addresses are leased: nobody gets what somebody has.
+#[test]
+fn a_range_that_begins_elsewhere_keeps_what_is_leased() {
+    for sticky in [Duration::ZERO, HOUR] {
+        let mut house = House::new(pool(10, 20, sticky));
+        let (a, b) = (house.lease("a").unwrap(), house.lease("b").unwrap());
+        assert_eq!((a, b), (ip(10), ip(11)));
+        // Grown at its front: the lowest free ones, and then those behind what is leased.
+        let old = core::mem::replace(&mut house.pool, pool(9, 20, sticky));
+        assert_eq!((house.lease("c"), house.lease("d")), (Some(ip(9)), Some(ip(12))));
+        // What an IKE SA had under the older orders it gives back under those.
+        let new = core::mem::replace(&mut house.pool, old);
+        house.give_back("a", a);
+        house.pool = new;
+        house.now = house.now + HOUR + HOUR;
+        assert_eq!(house.lease("e"), Some(ip(10)));
+    }
+}
+
+#[test]
+fn a_range_that_became_shorter_gives_nothing_beyond_its_end() {
+    for sticky in [Duration::ZERO, HOUR] {
+        let mut house = House::new(pool(1, 4, sticky));
+        let all: Vec<IpAddr> = ["a", "b", "c", "d"].iter().map(|who| house.lease(who).unwrap()).collect();
+        let old = core::mem::replace(&mut house.pool, pool(1, 2, sticky));
+        let new = core::mem::replace(&mut house.pool, old);
+        house.give_back("c", all[2]);
+        house.give_back("d", all[3]);
+        house.pool = new;
+        assert_eq!(house.lease("e"), None);
+        // Nor to whoever had it.
+        assert_eq!(house.lease("d"), None);
+        house.give_back("b", all[1]);
+        assert_eq!(house.lease("f"), Some(ip(2)));
+    }
+}
+
+#[test]
+fn a_range_that_moved_on_leaves_behind_what_is_below_it() {
+    let mut house = House::new(pool(1, 4, Duration::ZERO));
+    let a = house.lease("a").unwrap();
+    house.lease("b");
+    let old = core::mem::replace(&mut house.pool, pool(2, 5, Duration::ZERO));
+    assert_eq!(house.lease("c"), Some(ip(3)), "the second is leased");
+    let new = core::mem::replace(&mut house.pool, old);
+    house.give_back("a", a);
+    house.pool = new;
+    assert_eq!((house.lease("d"), house.lease("e"), house.lease("f")), (Some(ip(4)), Some(ip(5)), None));
+}

@@ -1,0 +1,145 @@
+"""What the API may see and do of the configuration: one Protocol and frozen views. No secret is in them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+
+MOST_TOLD: Final = 3
+"""Flaws that one sentence tells of; a list has them all."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeView:
+    """A key that has another value. Secrets are masked."""
+
+    key: str
+    old: Any
+    new: Any
+    effect: str
+    """What it means for SAs that live: `nothing`, `next`, `child`, `ike` or `restart`."""
+    place: str | None
+    """Where the new value is written: file and line; None: it is the default."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepView:
+    """What becomes of one connection."""
+
+    connection: str
+    what: str
+    """`added`, `changed` or `removed`."""
+    touch: str
+    """What becomes of its IKE SAs: `nothing`, `next`, `rekey`, `reauthenticate` or `close`."""
+    words: str
+    """The same for people."""
+    ike_sas: int
+    """How many it has now."""
+    changes: tuple[ChangeView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanView:
+    """What an edit does, or did."""
+
+    steps: tuple[StepView, ...]
+    rest: tuple[ChangeView, ...]
+    """Of everything that is no connection."""
+    restart: tuple[ChangeView, ...]
+    """Not obeyed before the daemon starts anew."""
+    warnings: tuple[str, ...]
+    """What is unwise."""
+    revision: int | None = None
+    """That it made; None: nothing was applied."""
+    confirm_by: float | None = None
+    """Without a confirmation it is taken back then, in seconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class FlawView:
+    """One thing that is wrong with a configuration."""
+
+    detail: str
+    key: str
+    """Like `connections.office.remote[0]`."""
+    place: str | None
+    """File and line; None: it was sent."""
+    pointer: str | None = None
+    """Where in what was sent, as a JSON pointer."""
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (self.place, self.key, self.detail) if part)
+
+
+class Invalid(ValueError):
+    """A configuration that cannot be in force: all that is wrong with it. Nothing has changed."""
+
+    def __init__(self, flaws: Sequence[FlawView]) -> None:
+        more = len(flaws) - MOST_TOLD
+        told = [*map(str, flaws[:MOST_TOLD]), *([f"and {more} more"] if more > 0 else [])]
+        super().__init__("; ".join(told))
+        self.flaws = tuple(flaws)
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who wants it, and how it came to us."""
+
+    who: str
+    origin: str
+    """`signal`, `api`, `timer` or `start`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """What is to be another. Nothing said: the files are read again."""
+
+    files: bool = True
+    """Read them again."""
+    connections: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)
+    """Of the store: whole tables by name; None: it goes."""
+    patches: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """The same as merge patches (RFC 7396)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionView:
+    """A configuration that was in force."""
+
+    number: int
+    at: float
+    who: str
+    origin: str
+    what: str
+    """One line: what it changed."""
+    current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StateView:
+    """The configuration in force."""
+
+    revision: int
+    since: float
+    confirm_by: float | None
+    """Without a confirmation it is taken back then."""
+    restart: tuple[ChangeView, ...]
+    """Written, and not obeyed before the daemon starts anew."""
+    stored: tuple[str, ...]
+    """Connections of the store; all others are of files."""
+
+
+class Configurations(Protocol):
+    """Everything the API can see and ask of the configuration."""
+
+    def state(self) -> StateView: ...
+
+    async def plan(self, edit: Edit, *, keep: bool = False) -> PlanView:
+        """What an edit would do; Invalid, or Refused."""
+        ...
+
+    async def apply(self, edit: Edit, by: Author, *, keep: bool = False, confirm_s: int | None = None) -> PlanView:
+        """Do it, all of it or nothing; Invalid, or Refused. `keep`: IKE SAs of connections that stay are left alone.
+
+        `confirm_s`: it is taken back after so many seconds unless it is confirmed."""
+        ...
