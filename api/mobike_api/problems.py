@@ -183,7 +183,12 @@ def _field_error(details: Mapping[str, Any]) -> FieldError:
         return FieldError(detail=text, parameter=str(rest[0]) if rest else None)
     if details["type"] == "json_invalid":
         return FieldError(detail=f"is no JSON: {details.get('ctx', {}).get('error', text)}", pointer="#")
-    return FieldError(detail=text, pointer="#" + "".join(f"/{_escaped(part)}" for part in rest))
+    return FieldError(detail=text, pointer=pointer_to(rest))
+
+
+def pointer_to(parts: Sequence[object]) -> str:
+    """A JSON pointer in a fragment."""
+    return "#" + "".join(f"/{_escaped(part)}" for part in parts)
 
 
 def _escaped(part: object) -> str:

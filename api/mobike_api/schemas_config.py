@@ -1,10 +1,10 @@
-"""What is sent and received about the configuration. Answers mirror the views of `mobike.configurations`."""
+"""What is sent and received about the configuration. Answers mirror the views of `mobike.facade.configuration`."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import StrictBool
+from pydantic import Field, StrictBool, StrictInt
 
-from mobike_api.schemas import Answer, Order
+from mobike_api.schemas import Answer, Left, Order
 
 
 class ConfigChange(Answer):
@@ -65,10 +65,86 @@ class ConfigState(Answer):
     """Written, and not obeyed before the daemon starts anew."""
     stored: tuple[str, ...]
     """Connections that were made over the API; all others are in files."""
+    pinned: bool
+    """What the files said when this revision was made is in force, not what they say now."""
+
+
+class Revision(Answer):
+    """A configuration that was in force."""
+
+    number: int
+    at: float
+    """When it came into force, in seconds since the epoch."""
+    who: str
+    """Who wanted it."""
+    origin: str
+    """How that came: `api`, `signal`, `timer` (it was not confirmed) or `start`."""
+    what: str
+    """One line: what it changed."""
+    current: bool
+    """It is in force."""
+
+
+class Revisions(Answer):
+    """A page of revisions, newest first."""
+
+    items: tuple[Revision, ...]
+    before: int | None
+    """Ask with this as `before` for the next page; null on the last."""
+
+
+class ConnectionTable(Answer):
+    """One connection as it is written, without its secrets."""
+
+    name: str
+    place: str
+    """File and line; or `the store`."""
+    stored: bool
+    """It was made over the API, and can be changed there."""
+    table: dict[str, Any]
+    """Keys and values as in a file; only what is written."""
+    secrets: tuple[str, ...]
+    """Keys that are written, and never shown."""
+
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+ConfirmIn = Annotated[StrictInt, Field(ge=1, le=86_400)]
 
 
 class ConfigOrder(Order):
-    """An edit of the configuration. Nothing said: the files are read again, as `mobike reload` does."""
+    """An edit of the configuration."""
 
+    reload: StrictBool = True
+    """Read the files again, as `mobike reload` does."""
+    connections: Annotated[dict[Name, dict[str, Any] | None], Field(max_length=10_000, default_factory=dict)]
+    """Connections of the store, each as a whole, with the keys of a file; null: it goes."""
     keep: StrictBool = False
     """Leave the IKE SAs of connections that stay alone, whatever the change means for them."""
+    confirm_s: ConfirmIn | None = None
+    """Take it back after so many seconds unless it is confirmed. It holds over a restart of the daemon."""
+
+
+class RollbackOrder(Order):
+    """Back to an earlier revision."""
+
+    revision: Annotated[StrictInt, Field(ge=1, le=1 << 53)]
+    keep: StrictBool = False
+    """Leave the IKE SAs of connections that stay alone."""
+
+
+class RevisionQuery(Order):
+    """Which part of the list."""
+
+    limit: Annotated[int, Field(ge=1, le=500)] = 50
+    """At most so many."""
+    before: Annotated[int, Field(ge=1, le=1 << 53)] | Left = None
+    """Before this one: `before` of the page before."""
+
+
+class EditQuery(Order):
+    """How a connection is changed."""
+
+    keep: bool = False
+    """Leave its IKE SAs alone, whatever the change means for them."""
+    confirm_s: Annotated[int, Field(ge=1, le=86_400)] | Left = None
+    """Take it back after so many seconds unless it is confirmed."""

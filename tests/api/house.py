@@ -4,19 +4,8 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
-from mobike.configurations import (
-    Author,
-    ChangeView,
-    Configurations,
-    Edit,
-    FlawView,
-    Invalid,
-    PlanView,
-    StateView,
-    StepView,
-)
 from mobike.facade import (
     AddressView,
     ChildView,
@@ -31,6 +20,20 @@ from mobike.facade import (
     Page,
     PairView,
     Refused,
+)
+from mobike.facade.configuration import (
+    Author,
+    ChangeView,
+    Configurations,
+    Edit,
+    FlawView,
+    Invalid,
+    PlanView,
+    RevisionPage,
+    RevisionView,
+    StateView,
+    StepView,
+    TableView,
 )
 
 BORN: Final = 1_790_000_000.0
@@ -77,13 +80,42 @@ def a_child(sa: IkeSaView) -> ChildView:
 
 @dataclass
 class Chancery:
-    """Implements `mobike.configurations.Configurations`: one edit is planned, and applied when that is asked for."""
+    """Implements `mobike.facade.configuration.Configurations`: there is one edit, applied when that is asked for."""
 
     revision: int = 1
+    until: float | None = None
+    stored: dict[str, dict[str, Any]] = field(default_factory=dict)
     flaws: tuple[FlawView, ...] = ()
 
     def state(self) -> StateView:
-        return StateView(self.revision, BORN, None, (), ())
+        return StateView(self.revision, BORN, self.until, (), tuple(sorted(self.stored)))
+
+    def table(self, name: str) -> TableView:
+        if name == "office":
+            return TableView(name, "mobike.toml:7", False, {"role": "initiator"}, ("psk",))
+        if name not in self.stored:
+            raise NotFound(f"there is no connection {name!r}")
+        return TableView(name, "the store", True, self.stored[name], ())
+
+    async def confirm(self, by: Author) -> StateView:
+        if self.until is None:
+            raise Refused("nothing waits for a confirmation")
+        self.until = None
+        return self.state()
+
+    async def rollback(self, revision: int, by: Author, *, keep: bool = False) -> PlanView:
+        if not 1 <= revision <= self.revision:
+            raise NotFound(f"there is no revision {revision}")
+        self.until = None
+        return await self.apply(Edit(), by, keep=keep)
+
+    def revisions(self, *, before: int | None = None, limit: int = 50) -> RevisionPage:
+        numbers = [each for each in range(self.revision, 0, -1) if before is None or each < before]
+        items = tuple(
+            RevisionView(each, BORN + each, "user 0", "api", "office changed", each == self.revision)
+            for each in numbers[:limit]
+        )
+        return RevisionPage(items, items[-1].number if len(numbers) > limit else None)
 
     async def plan(self, edit: Edit, *, keep: bool = False) -> PlanView:
         if self.flaws:
@@ -94,8 +126,20 @@ class Chancery:
 
     async def apply(self, edit: Edit, by: Author, *, keep: bool = False, confirm_s: int | None = None) -> PlanView:
         planned = await self.plan(edit, keep=keep)
+        for name, table in edit.connections.items():
+            if table is None and name not in self.stored:
+                raise NotFound(f"there is no connection {name!r}")
+            if table is None:
+                del self.stored[name]
+            else:
+                self.stored[name] = dict(table)
+        for name, patch in edit.patches.items():
+            if name not in self.stored:
+                raise NotFound(f"there is no connection {name!r}")
+            self.stored[name] |= patch
         self.revision += 1
-        return replace(planned, revision=self.revision)
+        self.until = self.until if confirm_s is None else BORN + confirm_s
+        return replace(planned, revision=self.revision, confirm_by=self.until)
 
 
 @dataclass

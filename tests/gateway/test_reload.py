@@ -1,5 +1,5 @@
-"""A daemon whose configuration changes while it runs: tunnels that are not concerned carry on, all of an edit is obeyed or
-nothing of it, and what waits for a restart is said.
+"""A daemon whose configuration changes while it runs: tunnels that are not concerned carry on, all of an edit is obeyed
+or nothing of it, and what waits for a restart is said.
 """
 
 import signal
@@ -120,7 +120,7 @@ def test_sighup_does_the_same_and_tells_the_log(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("edit", "words"),
     [
-        (lambda text: text.replace('psk = "', 'pzk = "'), "did you mean psk?"),
+        (lambda text: text.replace('psk = "', 'pskk = "'), "did you mean psk?"),
         (lambda text: text + '[connections.rw]\nrole = "responder"\n', "is in"),
         (lambda text: text.replace("10.98.0.0/24", "10.99.7.0/24"), "overlaps"),
         (lambda text: text + "[nonsense", ""),
@@ -146,7 +146,8 @@ def test_what_is_wrong_changes_nothing(tmp_path: Path, edit: Callable[[str], str
 
 def test_a_plan_says_what_an_edit_does_to_live_sas_and_changes_nothing(tmp_path: Path) -> None:
     with gateway(tmp_path) as house, client("127.0.22.5") as honest:
-        honest.connect(GATEWAY_IP, (house.ike, house.natt))
+        both = replace(CLIENT, esp_proposals=("aes128gcm16", "aes256gcm16"))
+        honest.connect(GATEWAY_IP, (house.ike, house.natt), both)
         config, before = house.end.config, house.end.config.read_text()
         config.write_text(before + 'esp = ["aes256gcm16"]\nliveness = "7s"\n')
         answer = house.api.post("/api/v1/config/plan", json={}).raise_for_status().json()
@@ -162,7 +163,7 @@ def test_a_plan_says_what_an_edit_does_to_live_sas_and_changes_nothing(tmp_path:
         honest.ping()
         # And then it does.
         apply(house)
-        honest.wait_for(ChildUp)
+        assert honest.wait_for(ChildUp).suite == "aes256gcm16"
         honest.ping()
         assert len(house.sas()) == 1
         assert house.get("config")["revision"] == 2

@@ -17,6 +17,7 @@ from mobike.address import Nanos
 from mobike.commands import SECOND, Retransmit, SetProfile
 from mobike.config import load
 from mobike.events import ChildUp, IkeSaResumed
+from mobike.gateway.opening import bare
 from mobike.gateway.run import Daemon
 from mobike.inner.pinger import Pinger
 from tests.cli.ends import End, restart, two_ends, until
@@ -167,7 +168,7 @@ async def test_another_gateway_elsewhere_takes_the_sas_over_and_clients_follow(t
         until(lambda: ends.gateway.only_sa() is None, "the gateway hears of the end")
         if listed:
             config.write_text(config.read_text().replace('["127.0.11.1"]', f'["127.0.11.1", "{ELSEWHERE}"]'))
-        async with Daemon(load(config, _core)) as phone:
+        async with Daemon(bare(load(config, _core))) as phone:
             await phone.virtual_ip()
             (before,) = phone.facade.list_ike_sas().items
 

@@ -1,14 +1,24 @@
-"""The configuration: what is in force, what an edit would do, and doing it."""
+"""The configuration: what is in force, what an edit would do, doing it, and taking it back."""
 
-from collections.abc import Awaitable
-from typing import Final
+from collections.abc import Awaitable, Sequence
+from typing import Annotated, Final
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 
-from mobike.configurations import Author, Edit, FlawView, Invalid, PlanView
+from mobike.facade.books import Scope
+from mobike.facade.configuration import Author, Edit, FlawView, Invalid, PlanView
+from mobike_api.caller import caller_of
 from mobike_api.deps import FacadeDep
-from mobike_api.problems import ApiProblem, FieldError, Kind
-from mobike_api.schemas_config import ConfigOrder, ConfigPlan, ConfigState
+from mobike_api.problems import ApiProblem, FieldError, Kind, pointer_to
+from mobike_api.schemas_config import (
+    ConfigOrder,
+    ConfigPlan,
+    ConfigState,
+    RevisionQuery,
+    Revisions,
+    RollbackOrder,
+)
+from mobike_api.scopes import needs
 
 router = APIRouter(prefix="/config", tags=["Configuration"])
 
@@ -16,35 +26,71 @@ NOT_VALID: Final = Kind("invalid-configuration", "The configuration cannot be in
 
 
 @router.get("", summary="Show which configuration is in force")
+@needs(Scope.READ)
 async def show_config(facade: FacadeDep) -> ConfigState:
-    """Its revision, and what of the files is not obeyed before a restart."""
+    """Its revision, whether it waits for a confirmation, and what of the files is not obeyed before a restart."""
     return ConfigState.model_validate(facade.configuration.state())
 
 
 @router.post("/plan", summary="Say what an edit would do")
+@needs(Scope.CONFIGURE)
 async def plan_config(facade: FacadeDep, order: ConfigOrder) -> ConfigPlan:
     """Which connections would come, change and go, and what would become of their IKE SAs. Nothing changes."""
-    return await _told(facade.configuration.plan(Edit(), keep=order.keep))
+    return await told(facade.configuration.plan(_edit(order), keep=order.keep), "connections")
 
 
 @router.post("/apply", summary="Apply an edit")
+@needs(Scope.CONFIGURE)
 async def apply_config(facade: FacadeDep, request: Request, order: ConfigOrder) -> ConfigPlan:
     """All of it or nothing: what is wrong with it is answered, and then nothing has changed."""
-    return await _told(facade.configuration.apply(Edit(), author(request), keep=order.keep))
+    applied = facade.configuration.apply(_edit(order), author(request), keep=order.keep, confirm_s=order.confirm_s)
+    return await told(applied, "connections")
+
+
+@router.post("/confirm", summary="Keep what waits for a confirmation")
+@needs(Scope.CONFIGURE)
+async def confirm_config(facade: FacadeDep, request: Request) -> ConfigState:
+    """It stays, whatever time was left."""
+    return ConfigState.model_validate(await facade.configuration.confirm(author(request)))
+
+
+@router.post("/rollback", summary="Bring an earlier revision back")
+@needs(Scope.CONFIGURE)
+async def rollback_config(facade: FacadeDep, request: Request, order: RollbackOrder) -> ConfigPlan:
+    """As a new revision. The files are not written to: until they say something else, or are read again by order, what
+    they said then is in force."""
+    back = facade.configuration.rollback(order.revision, author(request), keep=order.keep)
+    return await told(back)
+
+
+@router.get("/revisions", summary="List configurations that were in force")
+@needs(Scope.READ)
+async def list_revisions(facade: FacadeDep, query: Annotated[RevisionQuery, Query()]) -> Revisions:
+    """Newest first: who wanted each, when, and what it changed."""
+    return Revisions.model_validate(facade.configuration.revisions(before=query.before, limit=query.limit))
 
 
 def author(request: Request) -> Author:
     """Who asks."""
-    host = None if request.client is None else request.client.host
-    return Author("the API" if not host else f"the API, from {host}", "api")
+    caller = caller_of(request.scope)
+    return Author(f"{caller.name}, from {caller.address}", "api")
 
 
-async def _told(done: Awaitable[PlanView]) -> ConfigPlan:
+async def told(done: Awaitable[PlanView], *root: str, named: bool = True) -> ConfigPlan:
+    """What an edit does. `root`: where in the body connections are; `named`: under their names."""
     try:
         return ConfigPlan.model_validate(await done)
     except Invalid as problem:
-        raise ApiProblem(NOT_VALID, str(problem), errors=list(map(_error, problem.flaws))) from None
+        errors = [_error(flaw, root, named=named) for flaw in problem.flaws]
+        raise ApiProblem(NOT_VALID, str(problem), errors=errors) from None
 
 
-def _error(flaw: FlawView) -> FieldError:
-    return FieldError(detail=str(flaw), pointer=flaw.pointer)
+def _edit(order: ConfigOrder) -> Edit:
+    return Edit(order.reload, order.connections)
+
+
+def _error(flaw: FlawView, root: Sequence[str], *, named: bool) -> FieldError:
+    if flaw.connection is None:
+        return FieldError(detail=str(flaw))
+    names = (flaw.connection,) if named else ()
+    return FieldError(detail=str(flaw), pointer=pointer_to((*root, *names, *flaw.within)))

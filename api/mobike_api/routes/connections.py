@@ -1,10 +1,15 @@
 """Connections: what is configured, and the orders to bring it up or down."""
 
-from fastapi import APIRouter
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Query, Request
 
 from mobike.facade.books import Scope
+from mobike.facade.configuration import Edit
 from mobike_api.deps import FacadeDep, NamePath
+from mobike_api.routes.config import author, told
 from mobike_api.schemas import Accepted, AwayOrder, Connection, Connections
+from mobike_api.schemas_config import ConfigPlan, ConnectionTable, EditQuery
 from mobike_api.scopes import needs
 
 router = APIRouter(prefix="/connections", tags=["Connections"])
@@ -15,6 +20,47 @@ router = APIRouter(prefix="/connections", tags=["Connections"])
 async def list_connections(facade: FacadeDep) -> Connections:
     """Every configured connection and its state."""
     return Connections(items=tuple(map(Connection.model_validate, facade.connections())))
+
+
+@router.get("/{name}", summary="Show how a connection is written")
+@needs(Scope.READ)
+async def show_connection(facade: FacadeDep, name: NamePath) -> ConnectionTable:
+    """The keys that are written, and where; secrets are never shown."""
+    return ConnectionTable.model_validate(facade.configuration.table(name))
+
+
+Edits = Annotated[EditQuery, Query()]
+Keys = Annotated[dict[str, Any], Body(description="Keys and values as in [connections.NAME] of a file.")]
+
+
+@router.put("/{name}", summary="Make a connection, or replace it")
+@needs(Scope.CONFIGURE)
+async def put_connection(facade: FacadeDep, request: Request, name: NamePath, table: Keys, query: Edits) -> ConfigPlan:
+    """It is kept in the store, beside those of the files; a name is owned by one of both. What names a program that the
+    daemon runs (hooks, `policy`, `authorise`) is for files alone."""
+    edit = Edit(connections={name: table})
+    done = facade.configuration.apply(edit, author(request), keep=query.keep, confirm_s=query.confirm_s)
+    return await told(done, named=False)
+
+
+@router.patch("/{name}", summary="Change some keys of a connection")
+@needs(Scope.CONFIGURE)
+async def patch_connection(
+    facade: FacadeDep, request: Request, name: NamePath, patch: Keys, query: Edits
+) -> ConfigPlan:
+    """A merge patch (RFC 7396): null takes a key away. Secrets that are not named stay."""
+    edit = Edit(patches={name: patch})
+    done = facade.configuration.apply(edit, author(request), keep=query.keep, confirm_s=query.confirm_s)
+    return await told(done, named=False)
+
+
+@router.delete("/{name}", summary="Remove a connection")
+@needs(Scope.CONFIGURE)
+async def delete_connection(facade: FacadeDep, request: Request, name: NamePath, query: Edits) -> ConfigPlan:
+    """One of the store; its IKE SAs are closed."""
+    edit = Edit(connections={name: None})
+    done = facade.configuration.apply(edit, author(request), keep=query.keep, confirm_s=query.confirm_s)
+    return await told(done, named=False)
 
 
 @router.post("/{name}/up", status_code=202, summary="Bring a connection up")

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 
-from mobike.cli import configuration, importing, order, tokens
+from mobike.cli import configuration, connection, importing, order, tokens
 from mobike.cli.api import Api, Target
 from mobike.cli.doctor import examine, lines
 from mobike.cli.draw import draw_explanation, draw_sa, draw_snapshot
@@ -304,6 +304,7 @@ def child_down(context: typer.Context, name: Owner, child: ChildName, wait: Wait
 
 
 app.add_typer(configuration.app, name="config")
+app.add_typer(connection.app, name="connection")
 app.add_typer(importing.app, name="import")
 app.add_typer(tokens.app, name="token")
 

@@ -9,13 +9,15 @@ import typer
 
 from mobike.cli import edits
 from mobike.cli.api import Api, Json, Target
+from mobike.cli.failure import ExitCode, Failure
 from mobike.cli.plain import plain as cleaned
 
 if TYPE_CHECKING:
     from mobike.config.diff import Change, Difference
 
 app = typer.Typer(
-    help="Look into configurations: their schema, what is obeyed, what an edit changes.", no_args_is_help=True
+    help="Look into configurations: their schema, what is obeyed, what an edit changes; apply one and take it back.",
+    no_args_is_help=True,
 )
 
 _FILE_HELP = "A file, or the folder of mobike.toml; with its conf.d."
@@ -91,6 +93,12 @@ Keep = Annotated[
 ]
 
 
+ConfirmIn = Annotated[
+    str | None,
+    typer.Option("--confirm-in", metavar="TIME", help="Take it back then, unless 'mobike config confirm' comes first."),
+]
+
+
 @app.command()
 def plan(
     context: typer.Context,
@@ -99,26 +107,74 @@ def plan(
 ) -> None:
     """Ask the daemon what reading its files again would do, and to which of its IKE SAs. Nothing changes."""
     with Api(context.ensure_object(Target)) as api:
-        _print(edits.plan(api, keep=keep), output)
+        print_told(edits.plan(api, keep=keep), output)
 
 
 @app.command()
 def apply(
     context: typer.Context,
     keep: Keep = False,
+    confirm_in: ConfirmIn = None,
     output: Annotated[Output, typer.Option("--output", "-o", help="For people or for programs.")] = Output.TEXT,
 ) -> None:
     """Make the daemon read its files again: what changed is applied, all of it or nothing."""
     with Api(context.ensure_object(Target)) as api:
-        _print(edits.apply(api, keep=keep), output)
+        print_told(edits.apply(api, keep=keep, confirm_s=_seconds(confirm_in)), output)
+
+
+@app.command()
+def confirm(context: typer.Context) -> None:
+    """Keep what was applied with --confirm-in."""
+    with Api(context.ensure_object(Target)) as api:
+        print(edits.confirm(api))
+
+
+@app.command()
+def revisions(
+    context: typer.Context,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=500, help="Show so many.")] = 20,
+    output: Annotated[Output, typer.Option("--output", "-o", help="For people or for programs.")] = Output.TEXT,
+) -> None:
+    """List configurations that were in force, newest first: when, who wanted each, and what it changed."""
+    with Api(context.ensure_object(Target)) as api:
+        told = edits.revisions(api, limit)
+    match output:
+        case Output.JSON:
+            print(json.dumps(told, indent=2))
+        case Output.TEXT:
+            print(cleaned("\n".join(edits.drawn_revisions(told))))
+
+
+@app.command()
+def rollback(
+    context: typer.Context,
+    revision: Annotated[int, typer.Argument(min=1, help="As 'mobike config revisions' lists it.")],
+    keep: Keep = False,
+    output: Annotated[Output, typer.Option("--output", "-o", help="For people or for programs.")] = Output.TEXT,
+) -> None:
+    """Bring an earlier configuration back, as a new revision. Files are not written to."""
+    with Api(context.ensure_object(Target)) as api:
+        print_told(edits.rollback(api, revision, keep=keep), output)
 
 
 def print_applied(context: typer.Context, *, keep: bool) -> None:
     """For `mobike reload`."""
-    apply(context, keep=keep, output=Output.TEXT)
+    apply(context, keep=keep, confirm_in=None, output=Output.TEXT)
 
 
-def _print(told: Json, output: Output) -> None:
+def _seconds(text: str | None) -> int | None:
+    if text is None:
+        return None
+    from mobike.config.durations import parse_duration  # noqa: PLC0415
+
+    try:
+        return parse_duration(text) // 1_000_000_000
+    except ValueError as problem:
+        raise Failure(str(problem), code=ExitCode.USAGE) from None
+
+
+def print_told(told: Json, output: Output) -> None:
+    """What an edit does, or did."""
     match output:
         case Output.JSON:
             print(json.dumps(told, indent=2))

@@ -1,7 +1,9 @@
 """What a daemon is told of its configuration, and what it says to that, in lines for people."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 from mobike.cli.api import Api, Json
 
@@ -11,14 +13,52 @@ def plan(api: Api, *, keep: bool) -> Json:
     return api.post("config/plan", {"keep": keep})
 
 
-def apply(api: Api, *, keep: bool) -> Json:
+def apply(api: Api, *, keep: bool, confirm_s: int | None = None) -> Json:
     """Read the files again."""
-    return api.post("config/apply", {"keep": keep})
+    return api.post("config/apply", {"keep": keep, "confirm_s": confirm_s})
+
+
+def rollback(api: Api, revision: int, *, keep: bool) -> Json:
+    """An earlier one comes back."""
+    return api.post("config/rollback", {"revision": revision, "keep": keep})
+
+
+def confirm(api: Api) -> str:
+    """It stays."""
+    return f"Revision {api.post('config/confirm')['revision']} stays."
+
+
+def revisions(api: Api, limit: int) -> Json:
+    """Newest first."""
+    return api.get("config/revisions", {"limit": limit})
+
+
+def show(api: Api, name: str) -> Json:
+    """How a connection is written."""
+    return api.get(_path(name))
+
+
+def put(api: Api, name: str, table: Json, *, keep: bool) -> Json:
+    """A connection of the store, as a whole."""
+    return api.put(f"{_path(name)}?keep={'true' if keep else 'false'}", table)
+
+
+def delete(api: Api, name: str) -> Json:
+    """It goes, with its IKE SAs."""
+    return api.delete(_path(name))
 
 
 def drawn(told: Json) -> list[str]:
     """A plan, or what was done by one."""
     return [*_lines(told)] or ["Nothing changes: what is in force says the same."]
+
+
+def drawn_revisions(told: Json) -> list[str]:
+    """One line each."""
+    return [
+        f"{'*' if each['current'] else ' '} {each['number']:>5}  {_when(each['at'])}  {each['who']}: {each['what']}"
+        for each in told["items"]
+    ]
 
 
 def _lines(told: Json) -> Iterator[str]:
@@ -33,6 +73,8 @@ def _lines(told: Json) -> Iterator[str]:
     yield from (f"warning: {warning}" for warning in told["warnings"])
     if told["revision"] is not None and (told["steps"] or told["rest"]):
         yield f"In force: revision {told['revision']}."
+    if told["confirm_by"] is not None:
+        yield f"It is taken back at {_when(told['confirm_by'])} unless 'mobike config confirm' comes first."
 
 
 def _of_step(step: Json) -> Iterator[str]:
@@ -56,3 +98,11 @@ def _value(value: Any) -> str:  # noqa: ANN401 - what JSON holds
     if isinstance(value, list):
         return "[" + ", ".join(map(_value, value)) + "]"
     return "none" if value is None else str(value)
+
+
+def _when(at: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+
+
+def _path(name: str) -> str:
+    return f"connections/{quote(name, safe='')}"

@@ -13,6 +13,7 @@ from mobike.config.settings import TlsSettings
 from mobike.facade import Facade
 
 if TYPE_CHECKING:
+    from mobike.gateway.opening import Opening
     from mobike.swanctl.mapping import Imported
     from mobike_api import ApiServer, Tls
 
@@ -24,13 +25,17 @@ def check(path: Path) -> Loaded:
     try:
         loaded = read(path, _core)
     except ConfigError as error:
-        for problem in error.problems:
-            print(problem, file=sys.stderr)
-        count = len(error.problems)
-        raise Failure(f"{count} problem{'' if count == 1 else 's'} in {path}", code=ExitCode.USAGE) from None
+        raise _refused(error, path) from None
     for warning in loaded.warnings:
         print(f"{warning} (warning)", file=sys.stderr)
     return loaded
+
+
+def _refused(error: ConfigError, path: Path) -> Failure:
+    for problem in error.problems:
+        print(problem, file=sys.stderr)
+    count = len(error.problems)
+    return Failure(f"{count} problem{'' if count == 1 else 's'} in {path}", code=ExitCode.USAGE)
 
 
 def read_quietly(path: Path) -> Loaded:
@@ -49,13 +54,21 @@ def import_swanctl(path: Path) -> "Imported":
     return map_tree(*read_folder(path), _core)
 
 
-def load(path: Path) -> Loaded:
-    """A configuration, with logs set up as it says."""
+def load(path: Path) -> "Opening":
+    """The configuration to start with, with logs set up as its files say."""
+    from mobike import _core  # noqa: PLC0415
     from mobike.gateway import logs  # noqa: PLC0415
+    from mobike.gateway.opening import open_up  # noqa: PLC0415
+    from mobike.store import StoreError  # noqa: PLC0415
 
     loaded = check(path)
     logs.set_up(loaded.settings.daemon.log_level, loaded.settings.daemon.log_format)
-    return loaded
+    try:
+        return open_up(path, loaded, _core)
+    except ConfigError as error:
+        raise _refused(error, path) from None
+    except StoreError as problem:
+        raise Failure(f"cannot start: {problem}") from None
 
 
 def api_server(facade: Facade, settings: Settings) -> "ApiServer":
@@ -93,12 +106,12 @@ def _tls(settings: TlsSettings) -> "Tls":
 
 def run(path: Path) -> None:
     """Be a daemon until a signal comes."""
-    loaded = load(path)
+    opening = load(path)
     from mobike.gateway.run import serve  # noqa: PLC0415
     from mobike.store import StoreError  # noqa: PLC0415
 
     try:
-        asyncio.run(serve(loaded, api_server, read=lambda: read_quietly(path)))
+        asyncio.run(serve(opening, api_server))
     except (OSError, StoreError) as problem:
         raise Failure(f"cannot start: {problem}") from None
 

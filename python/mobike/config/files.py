@@ -7,7 +7,7 @@ in two files is a problem that names both: which of them was meant cannot be kno
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -19,6 +19,9 @@ from mobike.config.secrets import exposure
 MAIN: Final = "mobike.toml"
 BESIDE: Final = "conf.d"
 """The folder beside the main file; its `*.toml` are read in the order of their names."""
+
+STORED: Final = "the store"
+"""The place of what was sent over the API, and is in no file."""
 
 MAX_OCTETS: Final = 64 << 20
 """Of all files together; a hundred thousand connections fit."""
@@ -46,20 +49,24 @@ class Place(NamedTuple):
     """Where something is written."""
 
     file: str
-    line: int
+    line: int | None
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}"
+        return self.file if self.line is None else f"{self.file}:{self.line}"
 
 
 class Places:
     """Where every key of all files stands."""
 
-    def __init__(self, files: Sequence[tuple[str, KeyLines]]) -> None:
+    def __init__(self, files: Sequence[tuple[str, KeyLines]], stored: Collection[str] = ()) -> None:
+        """`stored`: connections that are in no file."""
         self._files = tuple(files)
+        self._stored = frozenset(stored)
 
     def __getitem__(self, key: Key) -> Place:
         """The place of a key, or of the innermost table around it that is written down."""
+        if self.is_stored(key):
+            return Place(STORED, None)
         while key:
             place = self.of(key)
             if place is not None:
@@ -69,7 +76,17 @@ class Places:
 
     def of(self, key: Key) -> Place | None:
         """The place of a key itself; None: nobody wrote it."""
+        if self.is_stored(key):
+            return Place(STORED, None)
         return next((Place(file, line) for file, lines in self._files if (line := lines.of(key)) is not None), None)
+
+    def is_stored(self, key: Key) -> bool:
+        """Is it of a connection that is in no file?"""
+        return len(key) > 1 and key[0] == "connections" and key[1] in self._stored
+
+    def beside(self, stored: Collection[str]) -> "Places":
+        """The same, with these connections beside the files."""
+        return Places(self._files, stored)
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -145,6 +162,23 @@ def put_together(sources: Iterable[Source]) -> Document:
     if problems:
         raise ConfigError(problems, places.files)
     return Document(whole, places)
+
+
+def with_stored(document: Document, stored: Mapping[str, Any]) -> Document:
+    """Connections of the store beside those of the files: each name is of one of both."""
+    written = document.values.get("connections", {})
+    if not isinstance(written, dict):
+        return document
+    problems = []
+    for name in stored:
+        if name in written:
+            place = document.places["connections", name]
+            message = "was made over the API; delete it there first, or give this one another name"
+            problems.append(Problem(place.file, place.line, dotted(("connections", name)), message))
+    if problems:
+        raise ConfigError(problems, document.places.files)
+    values = {**document.values, "connections": {**written, **stored}}
+    return Document(values, document.places.beside(stored))
 
 
 def _joined(whole: dict[str, Any], part: dict[str, Any], table: Key) -> Iterator[Key]:

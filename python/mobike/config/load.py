@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
@@ -12,7 +13,7 @@ from pydantic import ValidationError
 from mobike.config.build import ConnectionProblem, build_connection, build_settings
 from mobike.config.checks import Checks
 from mobike.config.fields import CREDENTIALS, Context
-from mobike.config.files import MAIN, Places, Source, put_together, read_files
+from mobike.config.files import MAIN, Places, Source, put_together, read_files, with_stored
 from mobike.config.locate import Key
 from mobike.config.messages import Complaint, complaints
 from mobike.config.models import SECTIONS, ConnectionTable, PoolTable, Table
@@ -56,8 +57,26 @@ def parse(
     return _loaded([Source(file, text)], checks, base, os.environ if environ is None else environ)
 
 
-def _loaded(sources: Sequence[Source], checks: Checks, base: Path, environ: Mapping[str, str]) -> Loaded:
-    document = put_together(sources)
+def assemble(
+    sources: Sequence[Source],
+    stored: Mapping[str, Any],
+    checks: Checks,
+    *,
+    base: Path,
+    environ: Mapping[str, str] | None = None,
+) -> Loaded:
+    """The same of files that were read before, with connections that are in no file."""
+    return _loaded(sources, checks, base, os.environ if environ is None else environ, stored)
+
+
+def _loaded(
+    sources: Sequence[Source],
+    checks: Checks,
+    base: Path,
+    environ: Mapping[str, str],
+    stored: Mapping[str, Any] = MappingProxyType({}),
+) -> Loaded:
+    document = with_stored(put_together(sources), stored)
     folder = environ.get(CREDENTIALS)
     context = Context(checks, None if folder is None else Path(folder))
     loaded = _Reader(document.places, context, base, environ).read(document.values)

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from mobike.configurations import Configurations
+from mobike.facade.configuration import Configurations
 
 
 @dataclass(frozen=True, slots=True)

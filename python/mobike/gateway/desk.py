@@ -8,7 +8,6 @@ from typing import NoReturn, Protocol
 
 from mobike.address import ChildId, Ip, Nanos, SaId
 from mobike.config.fields import read_gateway
-from mobike.configurations import Configurations
 from mobike.events import (
     OperatorAvoid,
     OperatorAway,
@@ -41,6 +40,7 @@ from mobike.facade import (
     PairView,
     Refused,
 )
+from mobike.facade.configuration import Configurations
 from mobike.fleet import Fleet, MoveRow, PairRow, SessionDetail, SessionRow
 from mobike.gateway.journal import Journal
 

@@ -16,7 +16,7 @@ from mobike.address import Ip
 from mobike.auth import Doorkeeper
 from mobike.auth.eap import Talks
 from mobike.commands import RemoveProfile, SetProfile
-from mobike.config import Connection, Inner, LinkSource, Loaded, PlaneKind, Settings
+from mobike.config import Connection, Inner, LinkSource, PlaneKind, Settings
 from mobike.dataplane.inner_net import InnerNet
 from mobike.dataplane.planes import DataPlane, NullPlane, UserspacePlane
 from mobike.dataplane.shields import Shield, Shields
@@ -26,11 +26,12 @@ from mobike.fleet import Decided, Fleet, Note, Reconfiguration
 from mobike.gateway import logs, parts
 from mobike.gateway.chronicle import Chronicle
 from mobike.gateway.desk import Desk
-from mobike.gateway.editor import Editor
+from mobike.gateway.editor import Desktop, Editor
 from mobike.gateway.hooks import Hooks
 from mobike.gateway.journal import Journal
 from mobike.gateway.keeper import Keeper
 from mobike.gateway.leases import Leases
+from mobike.gateway.opening import Opening
 from mobike.gateway.shell import Shell
 from mobike.gateway.steward import Staff, Steward
 from mobike.gateway.tickets import TicketKeys
@@ -69,9 +70,8 @@ class Serves(Protocol):
 class Daemon:
     """A running gateway or client. `async with` starts and ends it."""
 
-    def __init__(self, loaded: Loaded, read: Callable[[], Loaded] | None = None) -> None:
-        """`read`: the configuration as its files say it now; None: as `loaded` says."""
-        self.settings = settings = loaded.settings
+    def __init__(self, opening: Opening) -> None:
+        self.settings = settings = opening.loaded.settings
         """Of the start. What may change since is the steward's."""
         self.stopping = asyncio.Event()
         self.on_inner: InnerHandler | None = echo.answers if settings.dataplane.inner is Inner.ECHO else None
@@ -112,8 +112,9 @@ class Daemon:
             door=door,
             authorisers=parts.authorisers(settings),
         )
-        self.steward = Steward(loaded, self._staff(door))
-        self.editor = Editor(self.steward, read or (lambda: loaded), self._sas, self._journal_line)
+        self.steward = Steward(opening.loaded, self._staff(door))
+        desktop = Desktop(opening.read, opening.assemble, opening.archive, self._sas, self._journal_line)
+        self.editor = Editor(self.steward, opening.document, opening.standing, desktop)
         self._virtual_ip: asyncio.Future[Ip] = asyncio.get_running_loop().create_future()
         self._stack = AsyncExitStack()
         self.facade: Facade = Desk(
@@ -159,10 +160,12 @@ class Daemon:
             self._keeper.resume()
             self._keeping = loop.create_task(self._keeper.keep())
         self._shell.start()
+        self.editor.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self.stopping.set()
+        self.editor.close()
         if self._keeper is None:
             await self._say_goodbye()
         else:
@@ -424,19 +427,18 @@ def _reload_on_signal(editor: Editor) -> Iterator[None]:
 
 
 async def serve(
-    loaded: Loaded,
+    opening: Opening,
     api: Callable[[Facade, Settings], Serves] | None,
     *,
-    read: Callable[[], Loaded],
     also: Callable[[Daemon], Coroutine[None, None, None]] | None = None,
 ) -> None:
-    """Run a daemon with its API until SIGTERM or SIGINT; SIGHUP makes it `read` its configuration again. `also` runs
-    beside it and is cancelled with it."""
-    settings = loaded.settings
+    """Run a daemon with its API until SIGTERM or SIGINT; SIGHUP makes it read its files again. `also` runs beside
+    it and is cancelled with it."""
+    settings = opening.loaded.settings
     loop = asyncio.get_running_loop()
     _calm_the_collector()
     async with AsyncExitStack() as stack:
-        daemon = await stack.enter_async_context(Daemon(loaded, read))
+        daemon = await stack.enter_async_context(Daemon(opening))
         stack.enter_context(_reload_on_signal(daemon.editor))
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, daemon.stopping.set)

@@ -3,11 +3,25 @@
 It knows rows, not what is in them.
 
 key         the key that seals them: from the environment, from a file, or made at first start
+archive     configurations that were in force, sealed, in a file of its own
 database    SQLite in WAL mode; one process at a time; every row is taken once
 """
 
+from mobike.store.archive import Archive, Revision, Seal, Standing
 from mobike.store.database import Account, Lease, Row, Store
 from mobike.store.key import KEY_OCTETS, store_key
 from mobike.store.trouble import StoreError
 
-__all__ = ["KEY_OCTETS", "Account", "Lease", "Row", "Store", "StoreError", "store_key"]
+__all__ = [
+    "KEY_OCTETS",
+    "Account",
+    "Archive",
+    "Lease",
+    "Revision",
+    "Row",
+    "Seal",
+    "Standing",
+    "Store",
+    "StoreError",
+    "store_key",
+]

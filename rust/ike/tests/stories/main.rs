@@ -36,6 +36,7 @@ mod story_liveness;
 mod story_move;
 mod story_nat;
 mod story_no_nats;
+mod story_orders;
 mod story_policy;
 mod story_ppk;
 mod story_probes;

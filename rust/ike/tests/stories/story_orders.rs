@@ -1,7 +1,7 @@
 //! Standing orders that come, change and go while IKE SAs live: what obeys at once, what waits, who is refused.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod stage;
+use crate::stage;
 
 use std::sync::Arc;
 
@@ -117,7 +117,7 @@ fn a_peer_that_is_judged_while_its_orders_change_is_refused() {
         pair.connect_over(&[(WIFI, WAN)]);
         pair.run_for(ms(100));
         let mut asked = pair.gateway().events.iter().filter_map(|event| match event {
-            Event::Authorise(asked) => Some((asked.sa, asked.question)),
+            (_, Event::Authorise(asked)) => Some((asked.sa, asked.question)),
             _ => None,
         });
         let (sa, question) = asked.next().unwrap();

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-
 MOST_TOLD: Final = 3
 """Flaws that one sentence tells of; a list has them all."""
 
@@ -64,8 +63,10 @@ class FlawView:
     """Like `connections.office.remote[0]`."""
     place: str | None
     """File and line; None: it was sent."""
-    pointer: str | None = None
-    """Where in what was sent, as a JSON pointer."""
+    connection: str | None = None
+    """If it was sent: which connection it is about."""
+    within: tuple[str | int, ...] = ()
+    """And where in its table."""
 
     def __str__(self) -> str:
         return ": ".join(part for part in (self.place, self.key, self.detail) if part)
@@ -92,9 +93,9 @@ class Author:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """What is to be another. Nothing said: the files are read again."""
+    """What is to be another."""
 
-    files: bool = True
+    files: bool = False
     """Read them again."""
     connections: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)
     """Of the store: whole tables by name; None: it goes."""
@@ -116,6 +117,14 @@ class RevisionView:
 
 
 @dataclass(frozen=True, slots=True)
+class RevisionPage:
+    """Newest first; the next page is that before `before`, None at the end."""
+
+    items: tuple[RevisionView, ...]
+    before: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class StateView:
     """The configuration in force."""
 
@@ -127,6 +136,23 @@ class StateView:
     """Written, and not obeyed before the daemon starts anew."""
     stored: tuple[str, ...]
     """Connections of the store; all others are of files."""
+    pinned: bool = False
+    """What the files said when this revision was made is in force, not what they say now: it is one that came back."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableView:
+    """One connection as it is written."""
+
+    name: str
+    place: str
+    """File and line; or `the store`."""
+    stored: bool
+    """It was made over the API, and can be changed there."""
+    table: Mapping[str, Any]
+    """Only what is written, without secrets."""
+    secrets: tuple[str, ...]
+    """Keys that are written, and never shown."""
 
 
 class Configurations(Protocol):
@@ -134,12 +160,27 @@ class Configurations(Protocol):
 
     def state(self) -> StateView: ...
 
+    def table(self, name: str) -> TableView:
+        """One connection, or NotFound."""
+        ...
+
     async def plan(self, edit: Edit, *, keep: bool = False) -> PlanView:
         """What an edit would do; Invalid, or Refused."""
         ...
 
     async def apply(self, edit: Edit, by: Author, *, keep: bool = False, confirm_s: int | None = None) -> PlanView:
-        """Do it, all of it or nothing; Invalid, or Refused. `keep`: IKE SAs of connections that stay are left alone.
+        """Do it, all of it or nothing; Invalid, NotFound, or Refused. `keep`: IKE SAs of connections that stay are left
+        alone.
 
         `confirm_s`: it is taken back after so many seconds unless it is confirmed."""
         ...
+
+    async def confirm(self, by: Author) -> StateView:
+        """What waits for that stays; Refused if nothing does."""
+        ...
+
+    async def rollback(self, revision: int, by: Author, *, keep: bool = False) -> PlanView:
+        """An earlier one comes back, as a new revision; or NotFound, Invalid, Refused."""
+        ...
+
+    def revisions(self, *, before: int | None = None, limit: int = 50) -> RevisionPage: ...

@@ -1,0 +1,223 @@
+"""Configurations that were in force, in SQLite: each whole, sealed, with who wanted it; which one is in force, and
+until when it must be confirmed.
+
+What is in a configuration is not known here: octets in, octets out.
+"""
+
+import fcntl
+import os
+import sqlite3
+import zlib
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple, Protocol
+
+from mobike.store.trouble import StoreError
+
+MOST_REVISIONS: Final = 500
+"""That are kept; the oldest go first, but for those that are in force or may be again."""
+MOST_OCTETS: Final = 64 << 20
+"""Of all of them together, compressed."""
+
+_APPLICATION: Final = 0x6D626B63
+"""`PRAGMA application_id`: configurations of ours ("mbkc")."""
+_STEPS: Final = (
+    """
+    CREATE TABLE revisions (
+        number  INTEGER PRIMARY KEY AUTOINCREMENT,
+        at      REAL NOT NULL,          -- seconds since the epoch
+        who     TEXT NOT NULL,
+        origin  TEXT NOT NULL,
+        what    TEXT NOT NULL,
+        sealed  BLOB NOT NULL
+    );
+    CREATE TABLE standing (             -- one row
+        id      INTEGER PRIMARY KEY CHECK (id = 1),
+        head    INTEGER NOT NULL,       -- the revision in force
+        until   REAL,                   -- unless it is confirmed by then, the next one takes its place
+        back_to INTEGER,
+        passed  BLOB                    -- what the files said that are not obeyed: a digest
+    );
+    """,
+)
+"""What each version has that the one before has not."""
+VERSION: Final = len(_STEPS)
+
+
+class Seal(Protocol):
+    """Keeps what is stored from those who read the file."""
+
+    def close(self, octets: bytes, about: bytes) -> bytes:
+        """`about` is not kept, and must be said again."""
+
+    def open(self, sealed: bytes, about: bytes) -> bytes:
+        """ValueError: under another key, or about something else."""
+
+
+class Revision(NamedTuple):
+    """A configuration, without what it says."""
+
+    number: int
+    at: float
+    who: str
+    origin: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Which one is in force."""
+
+    head: int
+    until: float | None = None
+    back_to: int | None = None
+    passed: bytes | None = None
+    """A digest of files that were taken back, or passed over: they are not obeyed at a start until they say something
+    else."""
+
+
+class Archive:
+    """One file, locked for as long as it is open."""
+
+    def __init__(self, path: Path, seal: Seal) -> None:
+        self._path = path
+        self._seal = seal
+        with self._in_words("cannot be opened"):
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            # Nobody but us reads it, whatever the umask says.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            self._lock = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            self._lock_it()
+            with self._in_words("cannot be opened"):
+                self._base = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            try:
+                with self._in_words("cannot be opened"):
+                    self._prepare()
+            except BaseException:
+                self._base.close()
+                raise
+        except BaseException:
+            os.close(self._lock)
+            raise
+
+    def standing(self) -> Standing | None:
+        """None: nothing was ever in force."""
+        with self._in_words("cannot be read"):
+            row = self._base.execute("SELECT head, until, back_to, passed FROM standing").fetchone()
+            return None if row is None else Standing(*row)
+
+    def add(self, revision: Revision, content: bytes, standing: Standing) -> Revision:
+        """A new one, which is in force now; numbers are given here. All of it is in the file when this returns."""
+        with self._in_words("cannot be written"), self._all_or_nothing() as cursor:
+            insert = "INSERT INTO revisions (at, who, origin, what, sealed) VALUES (?, ?, ?, ?, ?)"
+            cursor.execute(insert, (revision.at, revision.who, revision.origin, revision.what, b""))
+            number = cursor.lastrowid or 0
+            sealed = self._seal.close(zlib.compress(content), _about(number))
+            cursor.execute("UPDATE revisions SET sealed = ? WHERE number = ?", (sealed, number))
+            now = Standing(number, standing.until, standing.back_to, standing.passed)
+            self._stand(cursor, now)
+            self._forget(cursor, now)
+            return revision._replace(number=number)
+
+    def stand(self, standing: Standing) -> None:
+        """Confirmed, or passed over: no other configuration."""
+        with self._in_words("cannot be written"), self._all_or_nothing() as cursor:
+            self._stand(cursor, standing)
+
+    def remove(self, number: int, standing: Standing) -> None:
+        """It came into force for nobody: the core has refused it."""
+        with self._in_words("cannot be written"), self._all_or_nothing() as cursor:
+            cursor.execute("DELETE FROM revisions WHERE number = ?", (number,))
+            self._stand(cursor, standing)
+
+    def content(self, number: int) -> bytes | None:
+        """What it says; None if it is not kept."""
+        with self._in_words("cannot be read"):
+            row = self._base.execute("SELECT sealed FROM revisions WHERE number = ?", (number,)).fetchone()
+        return None if row is None else self._opened(number, row[0])
+
+    def revisions(self, *, before: int | None, limit: int) -> list[Revision]:
+        """Newest first."""
+        wanted = "SELECT number, at, who, origin, what FROM revisions WHERE ?1 IS NULL OR number < ?1"
+        with self._in_words("cannot be read"):
+            found = self._base.execute(f"{wanted} ORDER BY number DESC LIMIT ?2", (before, limit))
+            return [Revision(*row) for row in found]
+
+    def close(self) -> None:
+        """Let it go."""
+        self._base.close()
+        os.close(self._lock)
+
+    def _stand(self, cursor: sqlite3.Cursor, standing: Standing) -> None:
+        row = (standing.head, standing.until, standing.back_to, standing.passed)
+        cursor.execute("INSERT OR REPLACE INTO standing VALUES (1, ?, ?, ?, ?)", row)
+
+    def _forget(self, cursor: sqlite3.Cursor, standing: Standing) -> None:
+        """Beyond the limits, oldest first."""
+        kept = {standing.head, standing.back_to}
+        octets = count = 0
+        for number, size in cursor.execute(
+            "SELECT number, length(sealed) FROM revisions ORDER BY number DESC"
+        ).fetchall():
+            octets, count = octets + size, count + 1
+            if number not in kept and (count > MOST_REVISIONS or octets > MOST_OCTETS):
+                cursor.execute("DELETE FROM revisions WHERE number = ?", (number,))
+
+    def _opened(self, number: int, sealed: bytes) -> bytes:
+        try:
+            return zlib.decompress(self._seal.open(sealed, _about(number)))
+        except (ValueError, zlib.error):
+            fix = "put back the key, or move the database away to start with what the files say"
+            raise StoreError(self._path, f"revision {number} was sealed under another key", fix) from None
+
+    def _prepare(self) -> None:
+        self._base.execute("PRAGMA journal_mode = WAL")
+        self._base.execute("PRAGMA synchronous = FULL")
+        self._base.execute("PRAGMA secure_delete = ON")
+        (version,) = self._base.execute("PRAGMA user_version").fetchone()
+        (application,) = self._base.execute("PRAGMA application_id").fetchone()
+        empty = (application, version) == (0, 0) and not self._base.execute("SELECT 1 FROM sqlite_master").fetchone()
+        if not empty and application != _APPLICATION:
+            raise StoreError(self._path, "is a database of something else", "move it away")
+        if version > VERSION:
+            why = f"has format {version}, and this version of mobike reads format {VERSION}"
+            raise StoreError(self._path, why, "move it away to start with what the files say")
+        if version < VERSION:
+            steps = "".join(_STEPS[version:])
+            self._base.executescript(
+                f"BEGIN; {steps} PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {VERSION}; COMMIT;"
+            )
+
+    def _lock_it(self) -> None:
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            fix = "end that one, or give this one another state_dir"
+            raise StoreError(self._path, "another daemon uses it", fix) from None
+
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[sqlite3.Cursor]:
+        with closing(self._base.cursor()) as cursor:
+            cursor.execute("BEGIN IMMEDIATE")
+            try:
+                yield cursor
+                cursor.execute("COMMIT")
+            except BaseException:
+                cursor.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _in_words(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as problem:
+            fix = "let the daemon write there, or move it away"
+            raise StoreError(self._path, f"{what}: {problem}", fix) from None
+
+
+def _about(number: int) -> bytes:
+    """What a sealed revision is bound to: its place, so that no other can be put there."""
+    return f"revision {number}".encode()
