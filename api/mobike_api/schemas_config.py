@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import Field, StrictBool, StrictInt
+from pydantic import Field, StrictBool
 
 from mobike_api.schemas import Answer, Left, Order
 
@@ -107,27 +107,23 @@ class ConnectionTable(Answer):
     """Keys that are written, and never shown."""
 
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
-ConfirmIn = Annotated[StrictInt, Field(ge=1, le=86_400)]
-
-
 class ConfigOrder(Order):
     """An edit of the configuration."""
 
     reload: StrictBool = True
     """Read the files again, as `mobike reload` does."""
-    connections: Annotated[dict[Name, dict[str, Any] | None], Field(max_length=10_000, default_factory=dict)]
+    connections: Annotated[dict[str, dict[str, Any] | None], Field(default_factory=dict)]
     """Connections of the store, each as a whole, with the keys of a file; null: it goes."""
     keep: StrictBool = False
     """Leave the IKE SAs of connections that stay alone, whatever the change means for them."""
-    confirm_s: ConfirmIn | None = None
+    confirm_s: Annotated[int, Field(ge=1, le=86_400)] | None = None
     """Take it back after so many seconds unless it is confirmed. It holds over a restart of the daemon."""
 
 
 class RollbackOrder(Order):
     """Back to an earlier revision."""
 
-    revision: Annotated[StrictInt, Field(ge=1, le=1 << 53)]
+    revision: Annotated[int, Field(ge=1, le=1 << 53)]
     keep: StrictBool = False
     """Leave the IKE SAs of connections that stay alone."""
 

@@ -39,7 +39,8 @@ impl Engine {
 
     /// To all IKE SAs under these orders. Once for each edit of a configuration: no index is kept for it.
     fn pass_on(&mut self, now: Nanos, id: ProfileId, why: &str, mut successors: Option<&mut Successors<'_>>) {
-        let concerned: Vec<u32> = self.table.iter().filter(|(_, sa)| is_under(sa, id)).map(|(place, _)| place).collect();
+        let concerned: Vec<u32> =
+            self.table.iter().filter(|(_, sa)| is_under(sa, id)).map(|(place, _)| place).collect();
         for place in concerned {
             match (self.table.get_mut(place), &mut successors) {
                 (Some(Sa::Established(sa)), Some(successors)) => {
