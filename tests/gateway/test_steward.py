@@ -60,7 +60,7 @@ class House:
         return told
 
     def staff(self) -> Staff:
-        names = ("fleet", "door", "authorisers", "hooks", "leases", "routes", "logs")
+        names = ("fleet", "door", "authorisers", "hooks", "leases", "routes", "shields", "tickets", "logs")
         return Staff(self, **{name: self.note(name) for name in names})
 
     def steward(self, configuration: Loaded) -> Steward:

@@ -381,7 +381,7 @@ def _profile(name: str, table: ConnectionTable, proofs: _Proofs) -> Profile:
         away_at_most=table.away_at_most,
         resume=table.resume,
         ticket_lifetime=table.tickets,
-        tickets_rest_on=_basis(table, proofs) if table.tickets else b"",
+        tickets_rest_on=_basis(table, proofs) if table.tickets or table.resume else b"",
         follow_redirects=follow_rule(table).follows,
         redirect=tuple(table.redirect),
         extensions=tuple(table.extensions),

@@ -60,7 +60,7 @@ EFFECTS: Final[dict[type[Table], dict[str, Effect]]] = {
     ),
     models.PuzzleTable: _all(Effect.RESTART, "threshold easiest hardest unsolved_per_second"),
     models.RedirectTable: _all(Effect.NEXT, "when to at"),
-    models.TicketsTable: _all(Effect.RESTART, "key_file"),
+    models.TicketsTable: _all(Effect.NEXT, "key_file"),
     models.StoreTable: _all(Effect.RESTART, "file key_file key_env every max_age"),
     models.PoolTable: _all(Effect.NEXT, "ranges sticky"),
     models.RetransmitTable: _all(

@@ -109,7 +109,7 @@ def plan(old: Loaded, new: Loaded, *, keep: bool = False, streams: bool = True) 
         touch = _touch(after[name], changes)
         steps.append(Step(name, "changed", min(touch, Touch.NEXT) if keep else touch, tuple(changes)))
     restart += [] if streams else [each for name in found.added for each in _streams_wanted(after[name], [])]
-    rest = tuple(change for change in found.rest if change.effect is not Effect.RESTART)
+    rest = (*(change for change in found.rest if change.effect is not Effect.RESTART), *_ticket_keys(old, new))
     return Plan(tuple(steps), rest, tuple(restart), old, _in_force(old, new, changed))
 
 
@@ -169,6 +169,14 @@ def _contents(old: Connection, new: Connection, before: Tables, after: Tables) -
         if said and same and _part(old, each.part) != _part(new, each.part):
             key = ("connections", new.name, said[0])
             yield Change(key, "what it said before", "what it says now", each.effect, after.places.of(key))
+
+
+def _ticket_keys(old: Loaded, new: Loaded) -> Iterator[Change]:
+    """The same for keys that several gateways share."""
+    key = ("tickets", "key_file")
+    was, becomes = (getattr(each.tables.sections["tickets"], "key_file", None) for each in (old, new))
+    if becomes is not None and was == becomes and old.settings.ticket_keys != new.settings.ticket_keys:
+        yield Change(key, "what it said before", "what it says now", Effect.NEXT, new.tables.places.of(key))
 
 
 def _part(connection: Connection, part: str) -> object:

@@ -149,14 +149,15 @@ class InnerNet:
         return changes
 
     def shield(self, raised: Raised) -> list[Change]:
-        """The changes that make a shield stand, or go."""
+        """The changes that make a shield stand, in place of the one of its connection before it, or go."""
         remote = dict.fromkeys(network for traffic in raised.shield.traffic for network in _networks_of(traffic.remote))
         near = (OuterExemption(ip) for ip in raised.shield.outer if any(ip in network for network in remote))
         facts: tuple[InnerFact, ...] = (*near, *(InnerBlock(network) for network in remote))
-        if raised.up:
-            self._shielded[raised.shield.connection] = facts
-            return self._replace((), facts)
-        return self._replace(self._shielded.pop(raised.shield.connection, ()), ())
+        before = self._shielded.pop(raised.shield.connection, ())
+        if not raised.up:
+            return self._replace(before, ())
+        self._shielded[raised.shield.connection] = facts
+        return self._replace(before, facts)
 
     def __contains__(self, fact: object) -> bool:
         """Is it wanted now?"""

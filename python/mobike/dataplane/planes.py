@@ -7,6 +7,7 @@ from mobike.address import ChildId, Nanos
 from mobike.commands import Command, Move, PlaneWord
 from mobike.dataplane.operations import ChildOrder, MoveSa, Operation
 from mobike.events import PlaneEvent, SaMoved
+from mobike.selector import Traffic
 
 
 class DataPlane(Protocol):
@@ -45,8 +46,8 @@ class DataPlane(Protocol):
         """What became of earlier operations; never blocks."""
         ...
 
-    def block(self, owner: str, local_ts: Sequence[str], remote_ts: Sequence[str]) -> None:
-        """What goes from here to there leaves protected or not at all, from now until `unblock`."""
+    def block(self, owner: str, traffic: Sequence[Traffic]) -> None:
+        """This, and nothing else of the owner's, leaves protected or not at all, from now until `unblock`."""
         ...
 
     def unblock(self, owner: str) -> None:
@@ -102,7 +103,7 @@ class InCore:
     def words(self) -> list[PlaneWord]:
         return []
 
-    def block(self, owner: str, local_ts: Sequence[str], remote_ts: Sequence[str]) -> None:
+    def block(self, owner: str, traffic: Sequence[Traffic]) -> None:
         """Routes do it: `inner_net`."""
 
     def unblock(self, owner: str) -> None:

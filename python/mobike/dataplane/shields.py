@@ -36,8 +36,13 @@ class Shields:
     """Those of all connections, and which of them stand."""
 
     def __init__(self, shields: Iterable[Shield]) -> None:
-        self._shields = tuple(each for each in shields if each.traffic)
-        self._up: set[str] = set()
+        self._shields: dict[str, Shield] = {}
+        self._up: dict[str, Shield] = {}
+        self.obey(shields)
+
+    def obey(self, shields: Iterable[Shield]) -> None:
+        """These and no others, from the next look on."""
+        self._shields = {each.connection: each for each in shields if each.traffic}
 
     @property
     def any_up(self) -> bool:
@@ -45,12 +50,9 @@ class Shields:
         return bool(self._up)
 
     def look(self, is_wanted: Callable[[str], bool]) -> list[Raised]:
-        """What changed since the last look."""
-        changes = []
-        for shield in self._shields:
-            name = shield.connection
-            up = shield.always or is_wanted(name)
-            if up != (name in self._up):
-                changes.append(Raised(shield, up))
-                (self._up.add if up else self._up.discard)(name)
-        return changes
+        """What changed since the last look. One that is another than before stands in the place of that; what comes is
+        told before what goes, so that nothing that both cover is open in between."""
+        before, wanted = self._up, self._shields.items()
+        self._up = {name: shield for name, shield in wanted if shield.always or is_wanted(name)}
+        changes = [Raised(shield, up=True) for name, shield in self._up.items() if before.get(name) != shield]
+        return changes + [Raised(shield, up=False) for name, shield in before.items() if name not in self._up]

@@ -7,6 +7,7 @@ from mobike.auth.eap import Orders
 from mobike.auth.radius import RadiusOrders
 from mobike.auth.trust import Trust
 from mobike.config.settings import AuthoriserSettings, Connection, HookSettings, Settings
+from mobike.dataplane.shields import Shield
 
 
 def public(settings: Settings) -> tuple[Ip, ...]:
@@ -44,6 +45,18 @@ def remotes(settings: Settings) -> Mapping[str, tuple[Ip, ...]]:
 
 def redirects(settings: Settings) -> Mapping[str, Callable[[str], tuple[Ip, ...]]]:
     return {each.name: each.policy.redirects.addresses_of for each in settings.connections}
+
+
+def shields(settings: Settings) -> tuple[Shield, ...]:
+    return tuple(
+        Shield(each.name, each.blocks, each.policy.remotes, always=not each.policy.initiates)
+        for each in settings.connections
+    )
+
+
+def ticket_lifetime(settings: Settings) -> int:
+    """Of all tickets, in nanoseconds, at most."""
+    return max((each.profile.ticket_lifetime for each in settings.connections), default=0)
 
 
 def listens_for_streams(connection: Connection) -> bool:

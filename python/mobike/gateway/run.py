@@ -16,10 +16,10 @@ from mobike.address import Ip
 from mobike.auth import Doorkeeper
 from mobike.auth.eap import Talks
 from mobike.commands import RemoveProfile, SetProfile
-from mobike.config import Connection, Inner, LinkSource, PlaneKind, Settings
+from mobike.config import Inner, LinkSource, PlaneKind, Settings
 from mobike.dataplane.inner_net import InnerNet
 from mobike.dataplane.planes import DataPlane, NullPlane, UserspacePlane
-from mobike.dataplane.shields import Shield, Shields
+from mobike.dataplane.shields import Shields
 from mobike.events import Event, IkeSaResumed, IkeSaUp, OperatorDown, Role
 from mobike.facade import Facade
 from mobike.fleet import Decided, Fleet, Note, Reconfiguration
@@ -85,7 +85,7 @@ class Daemon:
             seed=secrets.randbits(64),
             turn_away=settings.redirect,
         )
-        self._shields = Shields(_shield(connection) for connection in settings.connections)
+        self._shields = Shields(parts.shields(settings))
         self._inner_net = InnerNet(
             (connection.profile for connection in settings.connections),
             parts.remotes(settings),
@@ -225,6 +225,13 @@ class Daemon:
             profiles = (connection.profile for connection in settings.connections)
             self._inner_net.obey(profiles, parts.remotes(settings), parts.redirects(settings))
 
+        def shields(settings: Settings) -> None:
+            self._shields.obey(parts.shields(settings))
+            self._raise_shields()
+
+        def tickets(settings: Settings) -> None:
+            self._tickets.obey(settings.ticket_keys, parts.ticket_lifetime(settings))
+
         def fleet(news: Reconfiguration) -> None:
             self._fleet.reconfigure(news)
             self._shell.wake()
@@ -237,6 +244,8 @@ class Daemon:
             hooks=self._hooks.obey,
             leases=self._leases.obey,
             routes=routes,
+            shields=shields,
+            tickets=tickets,
             logs=logs.change,
         )
 
@@ -283,8 +292,7 @@ class Daemon:
             shield = change.shield
             log.info("shield.up" if change.up else "shield.down", connection=shield.connection)
             if change.up:
-                for local, remote in shield.traffic:
-                    self._plane.block(shield.connection, local, remote)
+                self._plane.block(shield.connection, shield.traffic)
             else:
                 self._plane.unblock(shield.connection)
             if self._tun is not None:
@@ -358,11 +366,6 @@ class Daemon:
         if tun is not None:
             last = self._inner_net.everything(but_shields=keep)
             await tun.close(last, keep_rules=keep and self._shields.any_up)
-
-
-def _shield(connection: Connection) -> Shield:
-    policy = connection.policy
-    return Shield(connection.name, connection.blocks, policy.remotes, always=not policy.initiates)
 
 
 def _tun_network(name: str) -> "TunNetwork":

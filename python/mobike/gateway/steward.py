@@ -4,7 +4,7 @@
 plan     what a new one would do                                        config.plan, pure
 apply    1  all that is needed is worked out                            nothing has changed yet
          2  the core gets the standing orders, in one call              it may refuse: then nothing has changed either
-         3  fleet, door, hooks, leases, routes and log are told         nothing here can refuse
+         3  the others are told, the fleet last                         nothing here can refuse; what fails keeps nobody else from it
 ```
 """
 
@@ -55,6 +55,8 @@ class Staff:
     hooks: Callable[[Mapping[str, HookSettings]], None]
     leases: Callable[[Mapping[str, int]], None]
     routes: Callable[[Settings], None]
+    shields: Callable[[Settings], None]
+    tickets: Callable[[Settings], None]
     logs: Callable[[str, LogFormat], None]
 
 
@@ -70,6 +72,8 @@ class Steward:
         self._streams = any(map(parts.listens_for_streams, loaded.settings.connections))
         self.applied = 0
         """Configurations that were applied since the start."""
+        self.failed: tuple[str, ...] = ()
+        """Parts of the daemon that could not be told of the last one: a fault of ours, which a restart mends."""
 
     @property
     def in_force(self) -> Loaded:
@@ -116,14 +120,29 @@ class Steward:
         self._tell(settings, news)
 
     def _tell(self, settings: Settings, news: Reconfiguration) -> None:
-        staff, authorisers = self._staff, parts.authorisers(settings)
-        staff.door(parts.trusts(settings), parts.talks(settings), tuple(authorisers))
-        staff.authorisers(authorisers)
-        staff.hooks(parts.hooks(settings))
-        staff.leases(parts.sticky(settings))
-        staff.routes(settings)
-        staff.logs(settings.daemon.log_level, settings.daemon.log_format)
-        staff.fleet(news)
+        staff, authorisers, daemon = self._staff, parts.authorisers(settings), settings.daemon
+        told: dict[str, Callable[[], None]] = {
+            "door": lambda: staff.door(parts.trusts(settings), parts.talks(settings), tuple(authorisers)),
+            "authorisers": lambda: staff.authorisers(authorisers),
+            "hooks": lambda: staff.hooks(parts.hooks(settings)),
+            "leases": lambda: staff.leases(parts.sticky(settings)),
+            "tickets": lambda: staff.tickets(settings),
+            "shields": lambda: staff.shields(settings),
+            "routes": lambda: staff.routes(settings),
+            "log": lambda: staff.logs(daemon.log_level, daemon.log_format),
+            "fleet": lambda: staff.fleet(news),
+        }
+        self.failed = tuple(part for part, tell in told.items() if not _was_told(part, tell))
+
+
+def _was_told(part: str, tell: Callable[[], None]) -> bool:
+    """The core has its orders by now: there is no way back, and the others must hear of it."""
+    try:
+        tell()
+    except Exception:
+        log.exception("config.part", part=part, text="it was not told of the configuration in force: restart the daemon")
+        return False
+    return True
 
 
 def _numbered(connection: Connection, generation: int) -> Profile:

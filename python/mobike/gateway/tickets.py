@@ -78,9 +78,21 @@ class TicketKeys:
             self.change()
             self._task = asyncio.get_running_loop().create_task(self._rotate())
 
+    def obey(self, keys: tuple[bytes, ...], lifetime: int) -> None:
+        """The same as at the start, from now on."""
+        if (keys, lifetime / SECOND) == (self._keys, self._lifetime_s):
+            return
+        self._keys, self._lifetime_s = keys, lifetime / SECOND
+        self.close()
+        if lifetime:
+            self.start()
+        else:
+            self._core.submit([SetTicketKeys((), int(self._clock() * SECOND))])
+
     def close(self) -> None:
         if self._task is not None:
             self._task.cancel()
+            self._task = None
 
     def change(self) -> None:
         """Another key seals where it is time for one; those before it still open what they sealed."""
@@ -94,7 +106,7 @@ class TicketKeys:
 
     async def _rotate(self) -> None:
         while True:
-            made = self._own[0][0] if self._own else self._clock()
+            made = self._own[0][0] if self._own and not self._keys else self._clock()
             await asyncio.sleep(max(made + self._lifetime_s - self._clock(), LEAST_ROTATION_S))
             self.change()
 

@@ -10,7 +10,7 @@ pub struct Resumption {
     pub ask: bool,
     /// Responder: give tickets that can be used for so long; zero: none.
     pub lifetime: Duration,
-    /// Responder: names what peers are believed by today (keys, authorities, lists of the revoked, users). A ticket that was
-    /// given when it was another is good no more.
+    /// Names what peers are believed by today (keys, authorities, lists of the revoked, users). A ticket that was given when it
+    /// was another is good no more, and one that came then is not used.
     pub rests_on: Arc<[u8]>,
 }

@@ -17,6 +17,7 @@ from mobike.dataplane.xfrm.selectors import Selector
 from mobike.dataplane.xfrm.state import Action, Policy, PolicyKey, SaKey, SaName
 from mobike.dataplane.xfrm.uapi import Dir
 from mobike.events import PlaneRefused, Role, SaMoved
+from mobike.selector import Traffic as Selected
 
 from .lab import SameKeys
 from .model import ModelKernel
@@ -316,7 +317,7 @@ def test_a_policy_of_somebody_else_stays_and_the_child_sa_is_refused() -> None:
 
 def test_what_is_wanted_but_down_is_blocked_before_during_and_after() -> None:
     rig = Rig()
-    rig.plane.block("office", ["10.1.0.0/16"], ["10.2.0.0/16"])
+    rig.plane.block("office", [Selected(("10.1.0.0/16",), ("10.2.0.0/16",))])
     rig.kernel.watched = (SELECTOR,)
     assert rig.kernel.send(SELECTOR) == "blocked"
     rig.install()

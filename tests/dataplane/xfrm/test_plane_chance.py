@@ -12,6 +12,7 @@ from mobike.address import ChildId, Nanos, SaId
 from mobike.commands import ChildInstalled, ChildRefused, ChildSpent
 from mobike.dataplane.operations import MoveSa, Park, RemoveChild, Sends
 from mobike.dataplane.xfrm.plan import Means
+from mobike.selector import Traffic
 
 from .test_plane import EVERY, NEW, OLD, SELECTOR, Rig, order
 
@@ -130,7 +131,7 @@ class Story:
 def test_whatever_happens_nothing_leaks_repeats_or_stays(story: list[object], means: Means) -> None:
     note(f"{means}: {story}")
     told = Story(means)
-    told.rig.plane.block("net", ["10.1.0.0/16"], ["10.2.0.0/16"])
+    told.rig.plane.block("net", [Traffic(("10.1.0.0/16",), ("10.2.0.0/16",))])
     told.rig.kernel.watched = (SELECTOR,)
     for deed in story:
         told.do(deed)

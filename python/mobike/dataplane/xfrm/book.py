@@ -5,7 +5,7 @@ takes over (reauthentication) is let in before the old one is gone. Of those tha
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Final, TypeAlias
@@ -192,16 +192,22 @@ class Book:
         if sa in self._ways:
             self._ways[sa] = way
 
-    def block(self, owner: str, selectors: Iterable[Selector]) -> None:
-        """What has these selectors and is not protected is thrown away, until `unblock`."""
+    def block(self, owner: str, selectors: Collection[Selector]) -> tuple[Selector, ...]:
+        """What has these selectors and is not protected is thrown away, until `unblock`. Those of the owner's before that
+        nobody blocks any more."""
         for selector in selectors:
             self._blocked.setdefault(selector, set()).add(owner)
+        return self._freed(owner, selectors)
 
     def unblock(self, owner: str) -> tuple[Selector, ...]:
         """The selectors that nobody blocks any more."""
+        return self._freed(owner, ())
+
+    def _freed(self, owner: str, but: Collection[Selector]) -> tuple[Selector, ...]:
         freed = []
         for selector, owners in list(self._blocked.items()):
-            owners.discard(owner)
+            if selector not in but:
+                owners.discard(owner)
             if not owners:
                 del self._blocked[selector]
                 freed.append(selector)

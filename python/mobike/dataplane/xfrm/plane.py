@@ -29,6 +29,7 @@ from mobike.dataplane.xfrm.tasks import Ports, Task, Touched
 from mobike.dataplane.xfrm.uapi import Dir
 from mobike.dataplane.xfrm.watch import CALM, EAGER, SOON, Watch
 from mobike.events import PlaneEvent, PlaneRefused, Role, SaMoved
+from mobike.selector import Traffic
 
 log = structlog.get_logger()
 
@@ -243,11 +244,11 @@ class XfrmPlane:
 
     # --- what is thrown away while no tunnel is up ---
 
-    def block(self, owner: str, local_ts: Sequence[str], remote_ts: Sequence[str]) -> None:
-        """Packets of these selectors leave protected or not at all, from now until `unblock`."""
-        selectors = outbound_selectors(local_ts, remote_ts)
-        self._book.block(owner, selectors)
-        self._settle({NOBODY: Touched(changed=True, selectors=dict.fromkeys(selectors))})
+    def block(self, owner: str, traffic: Sequence[Traffic]) -> None:
+        """Packets of these selectors, and no others of the owner's, leave protected or not at all, until `unblock`."""
+        selectors = dict.fromkeys(each for local, remote in traffic for each in outbound_selectors(local, remote))
+        freed = self._book.block(owner, selectors)
+        self._settle({NOBODY: Touched(changed=True, selectors=dict.fromkeys((*selectors, *freed)))})
 
     def unblock(self, owner: str) -> None:
         self._settle({NOBODY: Touched(changed=True, selectors=dict.fromkeys(self._book.unblock(owner)))})

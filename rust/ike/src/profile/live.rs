@@ -30,6 +30,14 @@ impl Profile {
         next.paths = PathOrders { nat_traversal: self.paths.nat_traversal, ..new.paths.clone() };
         next
     }
+
+    /// Initiator: may an IKE SA under these orders be taken up again by a ticket that came under older ones? Not where either
+    /// end is believed by something else by now, or we go by another name.
+    #[must_use]
+    pub fn goes_on_by_tickets_of(&self, old: &Profile) -> bool {
+        let (now, then) = (&self.resumption, &old.resumption);
+        now.ask && now.rests_on == then.rests_on && self.local_id == old.local_id
+    }
 }
 
 /// The same for many IKE SAs: those that share their orders go on sharing them.

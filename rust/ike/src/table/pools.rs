@@ -90,7 +90,7 @@ impl Pools {
     /// This peer goes on with what another IKE SA of its, which is about to end, has leased: both have it for a moment.
     /// `false` if it is none of the pool's.
     pub fn share(&mut self, lessee: Lessee<'_>, address: IpAddr) -> bool {
-        offset(lessee.pool, address).is_some_and(|offset| self.range(lessee, address.is_ipv6()).share(lessee, offset))
+        self.place(lessee, address).is_some_and(|(range, offset)| range.share(lessee, offset))
     }
 
     /// Take a lease back. The pool is the one it was made from.

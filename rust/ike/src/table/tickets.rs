@@ -158,6 +158,11 @@ impl Purse {
         }
         newest
     }
+
+    /// None of its tickets is to be used any more.
+    pub fn forget(&mut self, profile: ProfileId) {
+        self.count -= self.held.remove(&profile).map_or(0, |held| held.len());
+    }
 }
 
 #[cfg(test)]

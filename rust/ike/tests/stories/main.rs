@@ -37,6 +37,7 @@ mod story_move;
 mod story_nat;
 mod story_no_nats;
 mod story_orders;
+mod story_orders_tickets;
 mod story_policy;
 mod story_ppk;
 mod story_probes;

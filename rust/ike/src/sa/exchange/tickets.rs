@@ -222,11 +222,12 @@ pub fn keep(sa: &mut Established, now: Nanos, payloads: &Payloads<'_>) {
     }));
 }
 
-/// The IKE SA is over: was it without a word of the peer, which may know nothing of it?
+/// The IKE SA is over: was it without a word of the peer, which may know nothing of it, and do we want the same as then?
 pub fn save(sa: &mut Established, ctx: &mut Context, why: &DownReason) {
-    if let Some(held) = sa.ticket.take()
-        && matches!(why, DownReason::PeerSilent(_) | DownReason::KeysLost)
-    {
-        ctx.purse.put(sa.identity().0, *held);
+    let Some(held) = sa.ticket.take() else { return };
+    let (id, _) = sa.identity();
+    let wanted = ctx.profiles.get(&id).is_some_and(|now| now.goes_on_by_tickets_of(&sa.profile));
+    if wanted && matches!(why, DownReason::PeerSilent(_) | DownReason::KeysLost) {
+        ctx.purse.put(id, *held);
     }
 }
