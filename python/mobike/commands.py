@@ -178,8 +178,8 @@ class Profile:
     ticket_lifetime: int = 0
     """Responder: give tickets that are good for so many nanoseconds; 0: none."""
     tickets_rest_on: bytes = field(default=b"", repr=False)
-    """Names what peers are believed by; a ticket that was given when this was another is good no more, and one that came
-    then is not used."""
+    """Names what peers are believed by; a ticket that was given when this was another is good no more, nor is one that
+    came then used."""
     redirect: tuple[str, ...] = ()
     """Responder: send each peer that has proved who it is on to one of these gateways, by address or name."""
     extensions: tuple[str, ...] = ()

@@ -16,6 +16,8 @@ import httpx
 from tests.ports import free_ports
 
 DEADLINE_S = 60.0
+START_S = 240.0
+"""A daemon imports much before it answers; one that dies is seen at once."""
 KEY = "correct horse battery staple"
 
 GATEWAY = """\
@@ -90,7 +92,7 @@ class End:
 
     def api(self) -> httpx.Client:
         transport = httpx.HTTPTransport(uds=str(self.socket))
-        return httpx.Client(transport=transport, base_url="http://mobike", timeout=5)
+        return httpx.Client(transport=transport, base_url="http://mobike", timeout=DEADLINE_S)
 
     def get(self, path: str) -> Any:
         with self.api() as api:
@@ -157,9 +159,9 @@ def two_ends(
         assert '"level": "error"' not in end.log.read_text()
 
 
-def until(seen: Callable[[], Any], what: str) -> Any:
+def until(seen: Callable[[], Any], what: str, within: float = DEADLINE_S) -> Any:
     """What `seen` finds as soon as it is true."""
-    end = time.monotonic() + DEADLINE_S
+    end = time.monotonic() + within
     while not (found := seen()):
         assert time.monotonic() < end, f"waited in vain: {what}"
         time.sleep(0.02)
@@ -207,7 +209,7 @@ def _until_it_answers(end: End) -> None:
         with end.api() as api:
             return api.get("/livez").status_code == httpx.codes.OK
 
-    until(answers, f"{end.folder.name} answers")
+    until(answers, f"{end.folder.name} answers", START_S)
 
 
 def end_daemon(end: End) -> None:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mobike.config import ConfigError, Loaded, LogFormat, parse
+from mobike.config.effects import Effect
 from mobike.config.plan import Plan, Touch, plan
 from tests.config.judge import Judge
 
@@ -173,3 +174,46 @@ def test_a_plan_is_whole_and_can_be_taken_back(old: dict[str, str], new: dict[st
     assert {step.connection for step in back.steps} == touched
     profiles = {each.name: each.profile for each in back.new.settings.connections}
     assert profiles == {name: each.profile for name, each in before.items()}
+
+
+def test_keys_of_tickets_that_gateways_share_are_changed_without_a_restart(tmp_path: Path) -> None:
+    file = tmp_path / "tickets.key"
+
+    def with_keys(*keys: str) -> Loaded:
+        file.write_text("\n".join(key * 64 for key in keys))
+        file.chmod(0o600)
+        return loaded('[tickets]\nkey_file = "tickets.key"\n' + PEOPLE + 'tickets = "8h"\n', tmp_path)
+
+    one, two = with_keys("a"), with_keys("b", "a")
+    done = plan(one, two)
+    assert [(change.key, change.effect, change.new) for change in done.rest] == [
+        (("tickets", "key_file"), Effect.NEXT, "what it says now")
+    ]
+    assert done.new.settings.ticket_keys == two.settings.ticket_keys
+    assert (done.steps, done.restart) == ((), ())
+    assert plan(two, two).empty
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "touch"),
+    [
+        (PEOPLE, 'tickets = "8h"', Touch.NEXT),
+        (OFFICE, "resume = true", Touch.NEXT),
+        (OFFICE + 'remote_ts = ["10.1.0.0/16"]\n', 'while_down = "block"', Touch.NOTHING),
+    ],
+)
+def test_what_is_said_of_tickets_and_of_tunnels_that_are_down_disturbs_no_ike_sa(
+    text: str, line: str, touch: Touch
+) -> None:
+    for done in (planned(text, text + line), planned(text + line, text)):
+        assert [step.touch for step in done.steps] == [touch]
+
+
+def test_tickets_rest_on_the_secret_in_force(tmp_path: Path) -> None:
+    for text, line in ((PEOPLE, 'tickets = "8h"\n'), (OFFICE, "resume = true\n")):
+        old, new = loaded(text + line), loaded((text + line).replace("correct horse", "another horse"))
+        done = plan(old, new)
+        was, becomes = (each.settings.connections[0].profile.tickets_rest_on for each in (done.old, done.new))
+        assert was
+        assert becomes
+        assert was != becomes

@@ -26,6 +26,31 @@ def test_a_shield_stands_while_its_connection_is_wanted() -> None:
     assert shields.look(wanted.__contains__) == [Raised(OFFICE, up=False)]
 
 
+def test_a_shield_that_is_another_now_stands_in_the_place_of_the_one_before() -> None:
+    shields, less = Shields([OFFICE]), Shield("office", (Traffic(("0.0.0.0/0",), (str(NET),)),), (GATEWAY,))
+    site = Shield("site", OFFICE.traffic, always=True)
+    assert shields.look(lambda _: True) == [Raised(OFFICE, up=True)]
+    shields.obey([less, site])
+    assert shields.look(lambda _: True) == [Raised(less, up=True), Raised(site, up=True)]
+    shields.obey([site])
+    assert shields.look(lambda _: True) == [Raised(less, up=False)]
+    shields.obey([OFFICE])
+    assert shields.look(lambda _: False) == [Raised(site, up=False)]
+    assert not shields.any_up
+
+
+def test_what_two_shields_of_a_connection_cover_stays_closed_between_them() -> None:
+    net = InnerNet([profile()])
+    net.shield(Raised(OFFICE, up=True))
+    less = Shield("office", (Traffic(("0.0.0.0/0",), (str(NET), "10.79.0.0/24")),), (GATEWAY,))
+    assert net.shield(Raised(less, up=True)) == [
+        Change(InnerBlock(ip_network("10.79.0.0/24")), wanted=True),
+        Change(InnerBlock(ip_network("10.78.0.0/24")), wanted=False),
+    ]
+    net.shield(Raised(less, up=False))
+    assert net.everything() == []
+
+
 def test_what_leads_nowhere_is_there_before_the_tunnel_and_after_it() -> None:
     net = InnerNet([profile()])
     raised = net.shield(Raised(OFFICE, up=True))

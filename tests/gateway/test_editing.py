@@ -214,13 +214,15 @@ def test_files_that_were_taken_back_are_not_obeyed_at_a_restart_until_they_chang
 
 def test_what_nobody_confirms_is_taken_back(tmp_path: Path) -> None:
     with both(tmp_path, "127.0.23.4") as (house, guest):
-        done = order(house, "PUT", "connections/annex?confirm_s=2", ANNEX)
-        assert 0 < done["confirm_by"] - time.time() <= 2
-        up = comes_up(guest, house, 1)
+        order(house, "PUT", "connections/annex", ANNEX)
+        up, before = comes_up(guest, house, 1), time.time()
+        done = order(house, "DELETE", "connections/annex?confirm_s=1")
+        assert before + 1 <= done["confirm_by"] <= time.time() + 1
         guest.wait_for(IkeSaDown, lambda down: down.sa == up.sa)
-        until(lambda: names(house) == ["rw"], "it is gone")
+        until(lambda: names(house) == ["rw", "annex"], "it is back")
         until(lambda: house.get("config")["confirm_by"] is None, "nothing waits any more")
         assert house.get("config/revisions")["items"][0]["who"] == "nobody confirmed it"
+        comes_up(guest, house, 2)
 
 
 def test_what_is_confirmed_stays(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Configurations applied while the daemon runs: all of one or nothing of it, and each part told once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -148,3 +148,19 @@ def test_every_part_is_told_what_the_start_tells_it() -> None:
     assert house.told["leases"] == (parts.sticky(settings),)
     assert house.told["logs"] == (settings.daemon.log_level, settings.daemon.log_format)
     Fleet(each.policy for each in settings.connections).reconfigure(house.told["fleet"][0])
+
+
+def test_a_part_that_fails_keeps_no_other_from_hearing_of_it() -> None:
+    house = House()
+    steward = house.steward(loaded("a"))
+
+    def fails(*_: object) -> None:
+        raise OSError("no netlink today")
+
+    steward._staff = replace(house.staff(), shields=fails)
+    new = loaded("a", "b")
+    steward.apply(steward.plan(new))
+    assert steward.failed == ("shields",)
+    assert set(house.told["hooks"][0]) == {"a", "b"}
+    assert [each.name for each in house.told["fleet"][0].added] == ["b"]
+    assert {each.name for each in steward.in_force.settings.connections} == {"a", "b"} == set(house.profiles)

@@ -126,3 +126,27 @@ async def test_where_nobody_gives_tickets_there_are_no_keys() -> None:
     keys.start()
     keys.close()
     assert core.given == []
+
+
+async def test_tickets_that_are_wanted_later_have_keys_from_then_on_and_none_when_they_are_not() -> None:
+    house = House()
+    house.tickets.obey((), 0)
+    assert house.core.keys == (), "nobody wants them any more"
+    house.tickets.obey((), HOUR)
+    assert house.core.keys == (key(1),)
+    house.tickets.obey((), HOUR)
+    assert len(house.core.given) == 2, "the same as before is no news"
+    house.now += HOUR_S / 2
+    house.tickets.obey((), HOUR // 4)
+    assert house.core.keys == (key(2),), "good for less time: the key before is too old"
+    house.tickets.close()
+
+
+async def test_the_operators_keys_can_come_change_and_go() -> None:
+    house = House()
+    for keys in [(b"a" * 32,), (b"b" * 32, b"a" * 32)]:
+        house.tickets.obey(keys, HOUR)
+        assert house.core.keys == keys
+    house.tickets.obey((), HOUR)
+    assert house.core.keys == (key(1),)
+    house.tickets.close()

@@ -18,6 +18,7 @@ from mobike.config.credentials import of_certificates, read_bare, read_keys, rea
 from mobike.config.dataplane import dataplane
 from mobike.config.eap import of_eap, read_eap, uses_tls
 from mobike.config.inner import handout, of_inner
+from mobike.config.keeping import store, with_config_key
 from mobike.config.lifetimes import contradictions, limits_of
 from mobike.config.limits import limits
 from mobike.config.locate import Key
@@ -39,7 +40,6 @@ from mobike.config.models import (
 from mobike.config.modes import any_transport, is_transport, of_modes
 from mobike.config.outer import TRANSPORTS, of_outer
 from mobike.config.plug import Plugs, read_plugs
-from mobike.config.problems import nearest
 from mobike.config.redirects import follow_rule, of_redirects, turn_away
 from mobike.config.secrets import SecretError, read_ppk, read_psk
 from mobike.config.settings import (
@@ -51,7 +51,6 @@ from mobike.config.settings import (
     LogFormat,
     ManualAddress,
     Settings,
-    StoreSettings,
 )
 from mobike.config.tickets import of_tickets, read_ticket_keys
 from mobike.places import default_state_dir
@@ -64,8 +63,6 @@ from mobike.policy.schedule import RetestRule, SearchRule
 _EVERYTHING: Final = {"ipv4": "0.0.0.0/0", "ipv6": "::/0"}
 _RESPONDER_FLOOR: Final = 300 * SECOND
 """RFC 4555 section 3.11: a responder is patient for five minutes at least."""
-
-_LEAST_BEAT: Final = SECOND // 10
 
 _STARTS: Final = {"auto": Start.AUTO, "manual": Start.NONE}
 
@@ -436,7 +433,7 @@ def build_settings(
         problem(("links", "manual"), 'is used with source = "manual" only')
     rules = _rules(links.rule)
     return Settings(
-        daemon=_daemon(daemon, base),
+        daemon=with_config_key(_daemon(daemon, base), daemon, base, problem, environ),
         api=api(
             _section(sections, "api", ApiTable),
             _state_dir(daemon, base),
@@ -454,37 +451,13 @@ def build_settings(
         ticket_keys=read_ticket_keys(_section(sections, "tickets", TicketsTable), base, problem),
         redirect=turn_away(_section(sections, "redirect", RedirectTable), problem),
         connections=tuple(_completed(connection, daemon, rules) for connection in connections),
-        store=_store(sections, base, problem, environ),
-    )
-
-
-def _store(
-    sections: Mapping[str, Table | None], base: Path, problem: Callable[[Key, str], None], environ: Mapping[str, str]
-) -> StoreSettings | None:
-    table = _section(sections, "store", StoreTable)
-    if table.file is None:
-        if table.model_fields_set:
-            problem(("store",), "names no file; give file = PATH to keep IKE SAs over restarts")
-        return None
-    if table.key_file is not None and table.key_env is not None:
-        problem(("store", "key_env"), "is a second key; give one of key_file, key_env")
-    if table.key_env is not None and table.key_env not in environ:
-        meant = nearest(table.key_env, environ)
-        problem(("store", "key_env"), f"the environment has no variable {table.key_env!r}{meant}")
-    if table.every < _LEAST_BEAT:
-        problem(("store", "every"), "must be 100ms or more: each time is a write to the disk")
-    if _section(sections, "dataplane", DataplaneTable).kind == "null":
-        problem(
-            ("store", "file"),
-            'needs kind = "userspace" in [dataplane]: who carries no traffic has nothing to go on with',
-        )
-    file = base / table.file
-    return StoreSettings(
-        file=file,
-        key_file=file.with_name(f"{file.name}.key") if table.key_file is None else base / table.key_file,
-        key=None if table.key_env is None else environ.get(table.key_env),
-        every=table.every,
-        max_age=table.max_age,
+        store=store(
+            _section(sections, "store", StoreTable),
+            base,
+            problem,
+            environ,
+            carries=_section(sections, "dataplane", DataplaneTable).kind != "null",
+        ),
     )
 
 

@@ -45,7 +45,7 @@ def _all(effect: Effect, keys: str) -> dict[str, Effect]:
 
 EFFECTS: Final[dict[type[Table], dict[str, Effect]]] = {
     models.DaemonTable: {
-        **_all(Effect.RESTART, "listen ike_port natt_port shards state_dir"),
+        **_all(Effect.RESTART, "listen ike_port natt_port shards state_dir config_key_file config_key_env"),
         **_all(Effect.NOTHING, "log_level log_format"),
     },
     models.ApiTable: _all(Effect.RESTART, "socket tcp token_file tls_certificate tls_key client_ca clients"),

@@ -56,6 +56,8 @@ class DaemonTable(Table):
     natt_port: Port = 4500
     shards: Annotated[int, Field(ge=1, le=16)] = 1
     state_dir: Annotated[str, Field(min_length=1)] | None = None
+    config_key_file: FileName | None = None
+    config_key_env: Annotated[str, Field(min_length=1)] | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["console", "json"] = "console"
 

@@ -63,6 +63,10 @@ class DaemonSettings:
     shards: int = 1
     log_level: str = "info"
     log_format: LogFormat = LogFormat.CONSOLE
+    config_key_file: Path | None = None
+    """Of the key that seals configurations; None: beside them. Made at the first start where it is not there."""
+    config_key: str | None = field(default=None, repr=False)
+    """The key itself, from the environment."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,17 @@ from typing import Any, Final
 
 from mobike.config.files import Source
 from mobike.config.tables import SECRET_KEYS
-from mobike.facade import NotFound
+from mobike.facade import NotFound, Refused
 from mobike.facade.configuration import Edit, FlawView, Invalid
 
 Table = Mapping[str, Any]
 
 FILES_ONLY: Final = frozenset({"on_up", "on_down", "on_move", "on_away", "policy", "authorise"})
 """Keys that name what the daemon runs: who may configure connections over the API may not have it run anything."""
+
+
+MOST_OCTETS: Final = 8 << 20
+"""Of all connections of the store. Each revision holds all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,12 @@ class Document:
                 raise NotFound(f"there is no connection {name!r}")
             _clean(name, patch)
             stored[name] = merge_patch(stored[name], patch)
+        size = len(json.dumps(stored).encode())
+        if size > MOST_OCTETS:
+            raise Refused(
+                f"connections made over the API would take {size} octets; {MOST_OCTETS} is the most that is kept",
+                hint="put them into files of conf.d",
+            )
         return replace(self, stored=stored)
 
 

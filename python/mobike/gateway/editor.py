@@ -47,6 +47,8 @@ log = structlog.get_logger()
 
 LONGEST_CONFIRM_S: Final = 86_400
 """Seconds that a configuration may wait for its confirmation."""
+MOST_TOLD: Final = 10
+"""Changes that the line of a revision names: it is kept in the clear, and in each log."""
 AGAIN_S: Final = 5.0
 """Seconds until it is tried again to take one back."""
 
@@ -199,7 +201,10 @@ class Editor:
 
     async def _back_to(self, revision: int, by: Author, *, keep: bool = False) -> PlanView:
         archive = self._desktop.archive
-        content = None if archive is None else archive.content(revision)
+        try:
+            content = None if archive is None else archive.content(revision)
+        except StoreError as problem:
+            raise Refused(str(problem)) from None
         if content is None:
             raise NotFound(f"there is no revision {revision}")
         document = Document.read(content)
@@ -263,8 +268,13 @@ class Editor:
 
     def _forget(self, revision: Revision, before: Standing) -> None:
         archive = self._desktop.archive
-        if archive is not None:
+        if archive is None:
+            return
+        try:
             archive.remove(revision.number, before)
+        except StoreError as problem:
+            # The next edit says again what is in force; a start before that tries what the core has refused.
+            self._desktop.tell("config-refused", f"revision {revision.number} cannot be forgotten: {problem}")
 
     def _stand(self, standing: Standing) -> None:
         if self._desktop.archive is not None and standing != self._standing:
@@ -327,6 +337,8 @@ _NO_ARCHIVE: Final = "the log said at the start why: the daemon cannot write int
 def summary(planned: Plan) -> str:
     """One line."""
     told = [*_named(planned.steps), *(dotted(change.key) for change in planned.rest)]
+    if len(told) > MOST_TOLD:
+        told = [*told[:MOST_TOLD], f"{len(told) - MOST_TOLD} more"]
     later = f"{len(planned.restart)} after a restart" if planned.restart else ""
     return "; ".join(filter(None, [*told, later])) or "nothing has changed"
 

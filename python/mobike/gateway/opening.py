@@ -21,7 +21,7 @@ log = structlog.get_logger()
 
 FILE: Final = "config.db"
 KEY: Final = "config.key"
-"""In the state directory. The key is made at the first start."""
+"""In the state directory, unless the configuration names another place for the key. It is made at the first start."""
 
 _START: Final = "the start"
 
@@ -92,12 +92,25 @@ def _content(archive: Archive, number: int) -> Document:
 
 
 def _archive(settings: Settings) -> Archive | None:
-    """None: the daemon does without, and says so."""
-    folder = settings.daemon.state_dir
+    """None: there is no place for one; the daemon does without, and says so. StoreError: there is one, and it cannot be
+    used; half of a configuration may be in it."""
+    folder, daemon = settings.daemon.state_dir, settings.daemon
+    stored = _is_there(folder / FILE)
     try:
-        key = store_key(folder / KEY, given=None, stored=(folder / FILE).exists())
+        key = store_key(
+            daemon.config_key_file or folder / KEY, given=daemon.config_key, stored=stored, what="configurations"
+        )
         return Archive(folder / FILE, ArchiveSeal(key))
     except StoreError as problem:
+        if stored:
+            raise
         text = f"configurations are not remembered, and none can be made over the API: {problem}"
         log.warning("config.archive", text=text)
         return None
+
+
+def _is_there(file: Path) -> bool:
+    try:
+        return file.exists()
+    except OSError:
+        return False

@@ -320,6 +320,9 @@ class Daemon:
             troubles.append(f"{dead} of {counts['io_shards']} shards have stopped: restart the daemon")
         if self._shell.failed_turns:
             troubles.append(f"{self._shell.failed_turns} turns failed: see the log, and restart the daemon")
+        if self.steward.failed:
+            untold = ", ".join(self.steward.failed)
+            troubles.append(f"not told of the configuration in force: {untold}; see the log, and restart the daemon")
         if self.stopping.is_set():
             troubles.append("the daemon is ending")
         if self._fleet.draining:

@@ -4,7 +4,7 @@
 plan     what a new one would do                                        config.plan, pure
 apply    1  all that is needed is worked out                            nothing has changed yet
          2  the core gets the standing orders, in one call              it may refuse: then nothing has changed either
-         3  the others are told, the fleet last                         nothing here can refuse; what fails keeps nobody else from it
+         3  the others are told, the fleet last                         nothing here can refuse; a fault stops no other
 ```
 """
 
@@ -140,7 +140,9 @@ def _was_told(part: str, tell: Callable[[], None]) -> bool:
     try:
         tell()
     except Exception:
-        log.exception("config.part", part=part, text="it was not told of the configuration in force: restart the daemon")
+        log.exception(
+            "config.part", part=part, text="it was not told of the configuration in force: restart the daemon"
+        )
         return False
     return True
 

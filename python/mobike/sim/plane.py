@@ -11,6 +11,7 @@ from mobike.address import ChildId, Nanos, SaId
 from mobike.commands import ChildInstalled, ChildRefused, Command, Move, PlaneWord
 from mobike.dataplane.operations import ChildOrder, InstallChild, Operation
 from mobike.events import PlaneEvent, PlaneRefused
+from mobike.selector import Traffic
 from mobike.sim.world import World
 
 WHY = "the world told it to refuse"
@@ -54,7 +55,7 @@ class SimPlane:
     def fds(self) -> Sequence[int]:
         return ()
 
-    def block(self, owner: str, local_ts: Sequence[str], remote_ts: Sequence[str]) -> None:
+    def block(self, owner: str, traffic: Sequence[Traffic]) -> None:
         """There is no clear here."""
 
     def unblock(self, owner: str) -> None:

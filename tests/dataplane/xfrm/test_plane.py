@@ -330,6 +330,23 @@ def test_what_is_wanted_but_down_is_blocked_before_during_and_after() -> None:
     assert rig.kernel.policies_by_key == {}
 
 
+def test_what_an_owner_blocks_now_takes_the_place_of_what_it_blocked() -> None:
+    rig = Rig()
+    rig.plane.block("office", [Selected(("10.1.0.0/16",), ("10.2.0.0/16",))])
+    rig.kernel.watched = (SELECTOR,)
+    both = [Selected(("10.1.0.0/16",), ("10.2.0.0/16",)), Selected(("10.1.0.0/16",), ("10.3.0.0/16",))]
+    rig.plane.block("office", both)
+    assert (rig.kernel.send(SELECTOR), rig.kernel.went_clear) == ("blocked", [])
+    rig.kernel.watched = ()
+    rig.plane.block("office", both[1:])
+    assert rig.kernel.send(SELECTOR) == "clear"
+    rig.plane.block("another", both[1:])
+    rig.plane.unblock("office")
+    assert rig.kernel.policies_by_key
+    rig.plane.unblock("another")
+    assert rig.kernel.policies_by_key == {}
+
+
 def test_packets_for_a_peer_that_is_away_are_thrown_away_until_it_is_back() -> None:
     rig = Rig().established()
     rig.plane.apply([Park(SA)])

@@ -193,8 +193,8 @@ class Book:
             self._ways[sa] = way
 
     def block(self, owner: str, selectors: Collection[Selector]) -> tuple[Selector, ...]:
-        """What has these selectors and is not protected is thrown away, until `unblock`. Those of the owner's before that
-        nobody blocks any more."""
+        """What has these selectors and is not protected is thrown away, until `unblock`. Those that the owner blocked
+        before, and nobody does any more."""
         for selector in selectors:
             self._blocked.setdefault(selector, set()).add(owner)
         return self._freed(owner, selectors)
