@@ -8,7 +8,10 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from mobike.config.schema import schema
+from mobike.config.describe import TABLES, page
+from mobike.config.models import SECTIONS, ConnectionTable, PoolTable
+from mobike.config.schema import reachable, schema
+from mobike.facade.keys import KEYS
 
 DOCS = Path(__file__).parents[2] / "docs"
 MADE: dict[str, Any] = schema()
@@ -43,6 +46,23 @@ def test_every_example_of_the_docs_is_valid_by_it(file: Path) -> None:
 )
 def test_what_the_loader_refuses_by_its_form_is_refused_by_it(text: str) -> None:
     assert not VALID.is_valid(tomllib.loads(text))
+
+
+def test_every_key_says_what_it_means_and_the_api_says_the_same() -> None:
+    for model, table in TABLES.items():
+        assert set(KEYS[table]) == set(model.model_fields), table
+    assert set(KEYS) == set(TABLES.values())
+    assert set(TABLES) == reachable([*SECTIONS.values(), ConnectionTable, PoolTable])
+    for name, table in MADE["$defs"].items():
+        for key, said in table["properties"].items():
+            assert said["description"].endswith("."), f"{name}.{key}"
+    paths = json.loads((DOCS / "openapi.json").read_text())["paths"]
+    body = paths["/api/v1/connections/{name}"]["put"]["requestBody"]["content"]["application/json"]["schema"]
+    assert {key: said["description"] for key, said in body["properties"].items()} == KEYS["connections.NAME"]
+
+
+def test_the_committed_page_of_keys_is_the_one_that_is_made() -> None:
+    assert (DOCS / "keys.md").read_text().splitlines() == [*page()], "run: mobike config keys > docs/keys.md"
 
 
 def test_short_forms_are_valid_too() -> None:

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Body, Query, Request
 
 from mobike.facade.books import Scope
 from mobike.facade.configuration import Edit
+from mobike.facade.keys import KEYS
 from mobike_api.deps import FacadeDep, NamePath
 from mobike_api.routes.config import author, told
 from mobike_api.schemas import Accepted, AwayOrder, Connection, Connections
@@ -30,7 +31,11 @@ async def show_connection(facade: FacadeDep, name: NamePath) -> ConnectionTable:
 
 
 Edits = Annotated[EditQuery, Query()]
-Keys = Annotated[dict[str, Any], Body(description="Keys and values as in [connections.NAME] of a file.")]
+_KEYS = {name: {"description": meaning} for name, meaning in KEYS["connections.NAME"].items()}
+Keys = Annotated[
+    dict[str, Any],
+    Body(description="Keys and values as in [connections.NAME] of a file.", json_schema_extra={"properties": _KEYS}),
+]
 
 
 @router.put("/{name}", summary="Make a connection, or replace it")

@@ -46,9 +46,19 @@ def schema() -> None:
 
 
 @app.command()
+def keys() -> None:
+    """Print what each key means, its default, and what an edit of it does, as Markdown: docs/keys.md."""
+    from mobike.config.describe import page  # noqa: PLC0415
+
+    for line in page():
+        print(line)
+
+
+@app.command()
 def show(
     config: Annotated[Path, typer.Option("--config", "-c", help=_FILE_HELP)],
     written: Annotated[bool, typer.Option("--written", help="Only what is written, no defaults.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="With what each key means above it.")] = False,
     output: Annotated[Shape, typer.Option("--output", "-o", help="For people or for programs.")] = Shape.TOML,
 ) -> None:
     """Print every key with its value and where it comes from: file and line, a default, or what follows from others.
@@ -58,12 +68,12 @@ def show(
     from mobike.cli import start  # noqa: PLC0415
     from mobike.config.show import as_toml, shown  # noqa: PLC0415
 
-    keys = (each for each in shown(start.check(config)) if each.place is not None or not written)
+    found = (each for each in shown(start.check(config)) if each.place is not None or not written)
     match output:
         case Shape.JSON:
-            print(json.dumps([each.as_json() for each in keys], indent=2))
+            print(json.dumps([each.as_json() for each in found], indent=2))
         case Shape.TOML:
-            for line in as_toml(keys):
+            for line in as_toml(found, explained=explain):
                 print(cleaned(line))
 
 

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
+from mobike.config.describe import about
 from mobike.config.models import SECTIONS, ConnectionTable, PoolTable, Table
 from mobike.config.tables import model_in
 
@@ -61,6 +62,7 @@ def _finish(table: dict[str, Any], model: type[BaseModel]) -> None:
     defaults = written_defaults(model)
     for name, key in table["properties"].items():
         key.pop("default", None)
+        key["description"] = about(model, name)
         if name in defaults and defaults[name] is not None and not _is_table(model.model_fields[name]):
             key["default"] = defaults[name]
 

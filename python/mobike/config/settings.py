@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
+from typing import Final
 
 from mobike.address import Ip
 from mobike.auth.eap import Orders
@@ -50,6 +51,10 @@ class LinkSource(Enum):
     NETLINK = "netlink"
     MANUAL = "manual"
     """The configuration, and then the API: for demos and tests on loopback."""
+
+
+CONFIG_KEY: Final = "config.key"
+"""In state_dir: the key that seals configurations, unless they name another place."""
 
 
 @dataclass(frozen=True, slots=True)

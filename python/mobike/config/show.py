@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
+from mobike.config.describe import about
 from mobike.config.durations import format_duration
 from mobike.config.files import Place
 from mobike.config.load import Loaded
@@ -13,7 +14,7 @@ from mobike.config.locate import Key
 from mobike.config.octets import format_octets
 from mobike.config.problems import dotted
 from mobike.config.schema import written_defaults
-from mobike.config.settings import Connection
+from mobike.config.settings import CONFIG_KEY, Connection
 from mobike.config.tables import Tables
 from mobike.config.toml import write_value
 
@@ -34,6 +35,8 @@ class Shown:
     """None: nobody wrote it."""
     follows: bool = False
     """Not written, and no fixed default: it follows from others."""
+    about: str = ""
+    """What it means."""
 
     @property
     def key(self) -> Key:
@@ -47,7 +50,8 @@ class Shown:
 
     def as_json(self) -> dict[str, object]:
         place = None if self.place is None else {"file": self.place.file, "line": self.place.line}
-        return {"key": dotted(self.key), "value": self.value, "origin": self.origin, "place": place}
+        said = {"key": dotted(self.key), "value": self.value, "origin": self.origin, "place": place}
+        return {**said, "about": self.about}
 
 
 def shown(loaded: Loaded) -> Iterator[Shown]:
@@ -62,14 +66,17 @@ def shown(loaded: Loaded) -> Iterator[Shown]:
         yield from _of_table(("connections", name), connection, tables, derived)
 
 
-def as_toml(keys: Iterator[Shown]) -> Iterator[str]:
-    """Lines of a file. Of keys that are written alone, it says the same, secrets aside."""
+def as_toml(keys: Iterator[Shown], *, explained: bool = False) -> Iterator[str]:
+    """Lines of a file. Of keys that are written alone, it says the same, secrets aside. `explained`: with what each
+    means above it."""
     table: Key | None = None
     for each in keys:
         if each.table != table:
             yield from ([""] if table is not None else [])
             yield _header(each.table)
             table = each.table
+        if explained:
+            yield f"# {each.about}"
         if each.value is None:
             yield f"# {each.name}: none"
             continue
@@ -93,9 +100,9 @@ def _of_table(table: Key, model: BaseModel, tables: Tables, derived: dict[Key, o
             case [BaseModel(), *_] as several:
                 inner += [((*key, place), each) for place, each in enumerate(several)]
             case None if key in derived:
-                yield Shown(table, name, derived[key], None, follows=True)
+                yield Shown(table, name, derived[key], None, follows=True, about=about(type(model), name))
             case _:
-                yield Shown(table, name, written[name], tables.places.of(key))
+                yield Shown(table, name, written[name], tables.places.of(key), about=about(type(model), name))
     for key, one in inner:
         yield from _of_table(key, one, tables, derived)
 
@@ -109,6 +116,8 @@ def _derived(loaded: Loaded) -> dict[Key, object]:
         ("api", "socket"): "" if settings.api.socket is None else str(settings.api.socket),
         ("api", "token_file"): str(settings.api.token_file),
     }
+    if settings.daemon.config_key is None and settings.daemon.config_key_file is None:
+        found["daemon", "config_key_file"] = str(settings.daemon.state_dir / CONFIG_KEY)
     if settings.store is not None and settings.store.key is None:
         found["store", "key_file"] = str(settings.store.key_file)
     for connection in settings.connections:

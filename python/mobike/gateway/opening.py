@@ -13,6 +13,7 @@ import structlog
 from mobike.config import Checks, Loaded, Settings
 from mobike.config.files import Source, read_files
 from mobike.config.load import assemble
+from mobike.config.settings import CONFIG_KEY
 from mobike.gateway.documents import Document
 from mobike.gateway.seal import ArchiveSeal
 from mobike.store import Archive, Revision, Standing, StoreError, store_key
@@ -20,8 +21,7 @@ from mobike.store import Archive, Revision, Standing, StoreError, store_key
 log = structlog.get_logger()
 
 FILE: Final = "config.db"
-KEY: Final = "config.key"
-"""In the state directory, unless the configuration names another place for the key. It is made at the first start."""
+"""In the state directory."""
 
 _START: Final = "the start"
 
@@ -98,7 +98,7 @@ def _archive(settings: Settings) -> Archive | None:
     stored = _is_there(folder / FILE)
     try:
         key = store_key(
-            daemon.config_key_file or folder / KEY, given=daemon.config_key, stored=stored, what="configurations"
+            daemon.config_key_file or folder / CONFIG_KEY, given=daemon.config_key, stored=stored, what="configurations"
         )
         return Archive(folder / FILE, ArchiveSeal(key))
     except StoreError as problem:
