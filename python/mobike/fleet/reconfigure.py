@@ -26,6 +26,9 @@ RENEWED_PER_TURN: Final = 40
 RENEW_INTERVAL: Final = 20_000_000
 """Nanoseconds until the next of them."""
 
+MOST_REMOVED: Final = 65_536
+"""Connections that are gone and remembered. Callers of the API can make and remove as many as they like."""
+
 MOST_EDITIONS: Final = 16
 """Changes of a connection that are remembered for sessions told of late."""
 
@@ -107,7 +110,8 @@ class Reconfigures(Redirects, ABC):
         super().__init__(connections, public, seed, configured)
         self._reconfigurations: list[Reconfiguration] = []
         self._editions: dict[str, _Editions] = {}
-        self._removed: set[str] = set()
+        self._removed: dict[str, None] = {}
+        """Connections that are gone, the newest last: IKE SAs of them may be told of late."""
         self._to_renew: dict[SaId, Renewal] = {}
         self._renew_at: Nanos | None = None
 
@@ -150,11 +154,13 @@ class Reconfigures(Redirects, ABC):
     def _remove(self, name: str) -> None:
         upkeep = self._upkeeps.remove(name)
         if upkeep is not None:
-            self._removed.add(name)
+            self._removed[name] = None
+            if len(self._removed) > MOST_REMOVED:
+                del self._removed[next(iter(self._removed))]
             self._editions.pop(name, None)
 
     def _add(self, policy: ConnectionPolicy, turn: Turn) -> None:
-        self._removed.discard(policy.name)
+        self._removed.pop(policy.name, None)
         upkeep = self._upkeeps.add(policy)
         if policy.initiates and policy.start is Start.AUTO:
             self._upkeeps.want(upkeep, turn.now)

@@ -64,20 +64,19 @@ class Hooks:
 
     def __init__(self, settings: Mapping[str, HookSettings]) -> None:
         """`settings`: by the name of the connection; those without hooks may be left out."""
-        self._settings = dict(settings)
-        self._any = any(each.any for each in self._settings.values())
+        self._settings = {name: each for name, each in settings.items() if each.any}
         self._waiting: deque[Call] = deque()
         self._running: dict[asyncio.Task[None], SaId | None] = {}
         self._run = self._failed = self._too_slow = self._untold = 0
 
     def obey(self, settings: Mapping[str, HookSettings]) -> None:
-        """Connections that are gone keep theirs: their last IKE SAs have yet to go down."""
-        self._settings |= settings
-        self._any = any(each.any for each in self._settings.values())
+        """Connections that are gone keep theirs, if they had any: their last IKE SAs have yet to go down."""
+        gone = {name: each for name, each in self._settings.items() if name not in settings}
+        self._settings = gone | {name: each for name, each in settings.items() if each.any}
 
     def see(self, events: Sequence[Event], notes: Sequence[Note]) -> None:
         """What a turn took, and what it noted."""
-        if not self._any:
+        if not self._settings:
             return
         ups = {event.sa: event for event in events if isinstance(event, IkeSaUp)}
         for note in notes:
