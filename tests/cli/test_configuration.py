@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from mobike.facade.keys import KEYS
 from tests.cli.conftest import Run
 
 pytest.importorskip("mobike._core", reason="needs the core to judge proposals and identities")
@@ -54,7 +55,11 @@ def test_show_says_where_each_value_comes_from(mobike: Run, folder: Path) -> Non
         'virtual_ip = ["ipv4"] # conf.d/office.toml:7',
     ]
     keys = json.loads(mobike("config", "show", "-c", folder, "-o", "json").out)
-    assert {"key": "daemon.natt_port", "value": 4500, "origin": "default", "place": None} in keys
+    about = KEYS["daemon"]["natt_port"]
+    assert {"key": "daemon.natt_port", "value": 4500, "origin": "default", "place": None, "about": about} in keys
+    explained = mobike("config", "show", "-c", folder, "--written", "--explain").out.splitlines()
+    assert explained[:2] == ["[daemon]", "# Threads, each with its own sockets and SAs."]
+    assert mobike("config", "keys").out.splitlines()[0] == "# Keys"
 
 
 def test_diff_says_what_an_edit_means(mobike: Run, folder: Path, tmp_path: Path) -> None:
