@@ -166,6 +166,13 @@ def test_without_a_place_for_it_the_daemon_starts_and_remembers_nothing(house: H
     assert [each.name for each in opening.loaded.settings.connections] == ["people"]
 
 
+def test_what_another_daemon_keeps_in_the_same_place_is_left_to_it(house: House) -> None:
+    first = house.start()
+    assert house.start().archive is None
+    close(first)
+    assert house.starts_with()[0] == 1
+
+
 # --- what callers can make grow ---
 
 

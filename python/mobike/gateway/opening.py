@@ -16,7 +16,7 @@ from mobike.config.load import assemble
 from mobike.config.settings import CONFIG_KEY
 from mobike.gateway.documents import Document
 from mobike.gateway.seal import ArchiveSeal
-from mobike.store import Archive, Revision, Standing, StoreError, store_key
+from mobike.store import Archive, InUse, Revision, Standing, StoreError, store_key
 
 log = structlog.get_logger()
 
@@ -102,7 +102,8 @@ def _archive(settings: Settings) -> Archive | None:
         )
         return Archive(folder / FILE, ArchiveSeal(key))
     except StoreError as problem:
-        if stored:
+        # What another daemon keeps there was never ours.
+        if stored and not isinstance(problem, InUse):
             raise
         text = f"configurations are not remembered, and none can be made over the API: {problem}"
         log.warning("config.archive", text=text)

@@ -10,12 +10,13 @@ database    SQLite in WAL mode; one process at a time; every row is taken once
 from mobike.store.archive import Archive, Revision, Seal, Standing
 from mobike.store.database import Account, Lease, Row, Store
 from mobike.store.key import KEY_OCTETS, store_key
-from mobike.store.trouble import StoreError
+from mobike.store.trouble import InUse, StoreError
 
 __all__ = [
     "KEY_OCTETS",
     "Account",
     "Archive",
+    "InUse",
     "Lease",
     "Revision",
     "Row",

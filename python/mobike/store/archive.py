@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
-from mobike.store.trouble import StoreError
+from mobike.store.trouble import InUse, StoreError
 
 MOST_REVISIONS: Final = 500
 """That are kept; the oldest go first, but for those that are in force or may be again."""
@@ -196,7 +196,7 @@ class Archive:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             fix = "end that one, or give this one another state_dir"
-            raise StoreError(self._path, "another daemon uses it", fix) from None
+            raise InUse(self._path, "another daemon uses it", fix) from None
 
     @contextmanager
     def _all_or_nothing(self) -> Iterator[sqlite3.Cursor]:

@@ -8,3 +8,7 @@ class StoreError(Exception):
 
     def __init__(self, path: Path, why: str, fix: str) -> None:
         super().__init__(f"{path}: {why}; {fix}")
+
+
+class InUse(StoreError):
+    """Another daemon has it."""
