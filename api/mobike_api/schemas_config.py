@@ -1,10 +1,18 @@
 """What is sent and received about the configuration. Answers mirror the views of `mobike.facade.configuration`."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import Field, StrictBool
 
+from mobike.facade.keys import KEYS, REQUIRED
 from mobike_api.schemas import Answer, Left, Order
+
+TABLE_KEYS: Final[dict[str, Any]] = {
+    "properties": {name: {"description": meaning} for name, meaning in KEYS["connections.NAME"].items()},
+    "additionalProperties": False,
+}
+"""Of a connection, for the description: which keys there are. Their values the configuration checks."""
+WHOLE_TABLE: Final[dict[str, Any]] = {**TABLE_KEYS, "required": list(REQUIRED["connections.NAME"])}
 
 
 class ConfigChange(Answer):
@@ -112,7 +120,9 @@ class ConfigOrder(Order):
 
     reload: StrictBool = True
     """Read the files again, as `mobike reload` does."""
-    connections: Annotated[dict[str, dict[str, Any] | None], Field(default_factory=dict)]
+    connections: Annotated[
+        dict[str, Annotated[dict[str, Any], Field(json_schema_extra=WHOLE_TABLE)] | None], Field(default_factory=dict)
+    ]
     """Connections of the store, each as a whole, with the keys of a file; null: it goes."""
     keep: StrictBool = False
     """Leave the IKE SAs of connections that stay alone, whatever the change means for them."""

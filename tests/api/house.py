@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -35,6 +35,7 @@ from mobike.facade.configuration import (
     StepView,
     TableView,
 )
+from mobike.facade.keys import KEYS, REQUIRED
 
 BORN: Final = 1_790_000_000.0
 RING: Final = 1000
@@ -118,8 +119,8 @@ class Chancery:
         return RevisionPage(items, items[-1].number if len(numbers) > limit else None)
 
     async def plan(self, edit: Edit, *, keep: bool = False) -> PlanView:
-        if self.flaws:
-            raise Invalid(self.flaws)
+        if flaws := [*self.flaws, *_flaws(edit)]:
+            raise Invalid(flaws)
         change = ChangeView("connections.office.ike", ["a"], ["b"], "ike", "mobike.toml:7")
         touch, words = ("next", "stay") if keep else ("reauthenticate", "are reauthenticated")
         return PlanView((StepView("office", "changed", touch, words, 1, (change,)),), (), (), ())
@@ -140,6 +141,18 @@ class Chancery:
         self.revision += 1
         self.until = self.until if confirm_s is None else BORN + confirm_s
         return replace(planned, revision=self.revision, confirm_by=self.until)
+
+
+def _flaws(edit: Edit) -> Iterator[FlawView]:
+    """Of keys; any value will do."""
+    whole = {name: table for name, table in edit.connections.items() if table is not None}
+    for name, table in [*whole.items(), *edit.patches.items()]:
+        for key in table.keys() - KEYS["connections.NAME"].keys():
+            yield FlawView("there is no such key", key, None, name, (key,))
+    for name, table in whole.items():
+        for key in REQUIRED["connections.NAME"]:
+            if key not in table:
+                yield FlawView("is missing", key, None, name)
 
 
 @dataclass

@@ -11,7 +11,7 @@ import pytest
 from mobike.config.describe import TABLES, page
 from mobike.config.models import SECTIONS, ConnectionTable, PoolTable
 from mobike.config.schema import reachable, schema
-from mobike.facade.keys import KEYS
+from mobike.facade.keys import KEYS, REQUIRED
 
 DOCS = Path(__file__).parents[2] / "docs"
 MADE: dict[str, Any] = schema()
@@ -56,6 +56,7 @@ def test_every_key_says_what_it_means_and_the_api_says_the_same() -> None:
     for name, table in MADE["$defs"].items():
         for key, said in table["properties"].items():
             assert said["description"].endswith("."), f"{name}.{key}"
+    assert {*REQUIRED["connections.NAME"]} == {*MADE["$defs"]["ConnectionTable"]["required"]}
     paths = json.loads((DOCS / "openapi.json").read_text())["paths"]
     body = paths["/api/v1/connections/{name}"]["put"]["requestBody"]["content"]["application/json"]["schema"]
     assert {key: said["description"] for key, said in body["properties"].items()} == KEYS["connections.NAME"]

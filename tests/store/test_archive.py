@@ -74,6 +74,7 @@ def test_the_oldest_go_but_never_what_is_in_force_or_may_be_again(
     monkeypatch.setattr(archive, "MOST_REVISIONS", 3)
     house = Archive(tmp_path / "config.db", Seal())
     first = add(house)
+    last = first
     for _ in range(10):
         last = add(house, until=9.0, back_to=first)
     left = [each.number for each in house.revisions(before=None, limit=99)]

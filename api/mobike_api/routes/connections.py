@@ -1,16 +1,15 @@
 """Connections: what is configured, and the orders to bring it up or down."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Body, Query, Request
 
 from mobike.facade.books import Scope
 from mobike.facade.configuration import Edit
-from mobike.facade.keys import KEYS
 from mobike_api.deps import FacadeDep, NamePath
 from mobike_api.routes.config import author, told
 from mobike_api.schemas import Accepted, AwayOrder, Connection, Connections
-from mobike_api.schemas_config import ConfigPlan, ConnectionTable, EditQuery
+from mobike_api.schemas_config import TABLE_KEYS, WHOLE_TABLE, ConfigPlan, ConnectionTable, EditQuery
 from mobike_api.scopes import needs
 
 router = APIRouter(prefix="/connections", tags=["Connections"])
@@ -31,16 +30,16 @@ async def show_connection(facade: FacadeDep, name: NamePath) -> ConnectionTable:
 
 
 Edits = Annotated[EditQuery, Query()]
-_KEYS = {name: {"description": meaning} for name, meaning in KEYS["connections.NAME"].items()}
-Keys = Annotated[
-    dict[str, Any],
-    Body(description="Keys and values as in [connections.NAME] of a file.", json_schema_extra={"properties": _KEYS}),
-]
+_ABOUT: Final = "Keys and values as in [connections.NAME] of a file; docs/mobike.schema.json says their forms."
+SomeKeys = Annotated[dict[str, Any], Body(description=_ABOUT, json_schema_extra=TABLE_KEYS)]
+WholeTable = Annotated[dict[str, Any], Body(description=_ABOUT, json_schema_extra=WHOLE_TABLE)]
 
 
 @router.put("/{name}", summary="Make a connection, or replace it")
 @needs(Scope.CONFIGURE)
-async def put_connection(facade: FacadeDep, request: Request, name: NamePath, table: Keys, query: Edits) -> ConfigPlan:
+async def put_connection(
+    facade: FacadeDep, request: Request, name: NamePath, table: WholeTable, query: Edits
+) -> ConfigPlan:
     """It is kept in the store, beside those of the files; a name is owned by one of both. What names a program that the
     daemon runs (hooks, `policy`, `authorise`) is for files alone."""
     edit = Edit(connections={name: table})
@@ -51,7 +50,7 @@ async def put_connection(facade: FacadeDep, request: Request, name: NamePath, ta
 @router.patch("/{name}", summary="Change some keys of a connection")
 @needs(Scope.CONFIGURE)
 async def patch_connection(
-    facade: FacadeDep, request: Request, name: NamePath, patch: Keys, query: Edits
+    facade: FacadeDep, request: Request, name: NamePath, patch: SomeKeys, query: Edits
 ) -> ConfigPlan:
     """A merge patch (RFC 7396): null takes a key away. Secrets that are not named stay."""
     edit = Edit(patches={name: patch})

@@ -6,6 +6,9 @@ By table, as a file names it. A test holds this to the tables that are read: eve
 from collections.abc import Mapping
 from typing import Final
 
+REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {"connections.NAME": ("role", "remote_id")}
+"""Keys without which there is no such table, where the API takes it as a whole."""
+
 KEYS: Final[Mapping[str, Mapping[str, str]]] = {
     "daemon": {
         "listen": "Addresses to answer on; all of them if absent.",

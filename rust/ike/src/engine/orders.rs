@@ -3,7 +3,7 @@
 //! An IKE SA that is up obeys at once what it can ([`Profile::followed_by`]) and keeps the rest. One that we are setting up is
 //! given up: it was begun for what is not wanted any more. A peer that is proving itself is refused in the end
 //! (`auth_responder::let_in`). Tickets that gateways gave us are dropped where they rest on something else
-//! ([`Profile::goes_on_by_tickets_of`]). Whether IKE SAs are to be replaced or closed the control plane decides.
+//! ([`Profile::goes_on_by`]). Whether IKE SAs are to be replaced or closed the control plane decides.
 
 use std::sync::Arc;
 
@@ -22,12 +22,10 @@ impl Engine {
             self.ctx.counters.stale_commands += 1;
             return;
         }
-        let known = self.ctx.profiles.insert(id, Arc::clone(&profile));
+        let is_known = self.ctx.profiles.insert(id, Arc::clone(&profile)).is_some();
         self.ctx.refresh_accepted();
-        if let Some(known) = known {
-            if !profile.goes_on_by_tickets_of(&known) {
-                self.ctx.purse.forget(id);
-            }
+        if is_known {
+            self.ctx.purse.retain(id, |held| profile.goes_on_by(held));
             let mut successors = Successors::new(&profile);
             self.pass_on(now, id, "its standing orders were changed", Some(&mut successors));
         }
@@ -37,7 +35,7 @@ impl Engine {
     pub(super) fn remove_profile(&mut self, now: Nanos, id: ProfileId) {
         if self.ctx.profiles.remove(&id).is_some() {
             self.ctx.refresh_accepted();
-            self.ctx.purse.forget(id);
+            self.ctx.purse.retain(id, |_| false);
             self.pass_on(now, id, "its standing orders are gone", None);
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Profile;
 use crate::children::ChildOrders;
 use crate::paths::PathOrders;
+use crate::table::tickets::Held;
 
 impl Profile {
     /// These orders for an IKE SA that came up under them, now that `new` is in force: how silence is noticed and for how long it
@@ -31,12 +32,11 @@ impl Profile {
         next
     }
 
-    /// Initiator: may an IKE SA under these orders be taken up again by a ticket that came under older ones? Not where either
-    /// end is believed by something else by now, or we go by another name.
+    /// Initiator: may an IKE SA under these orders be taken up again by a ticket that came under older ones, of this process or
+    /// of one before it? Not where either end is believed by something else by now, or we go by another name.
     #[must_use]
-    pub fn goes_on_by_tickets_of(&self, old: &Profile) -> bool {
-        let (now, then) = (&self.resumption, &old.resumption);
-        now.ask && now.rests_on == then.rests_on && self.local_id == old.local_id
+    pub fn goes_on_by(&self, held: &Held) -> bool {
+        self.resumption.ask && self.resumption.rests_on == held.rests_on && self.local_id == held.local_id
     }
 }
 

@@ -5,6 +5,7 @@
 
 use core::time::Duration;
 use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
@@ -118,6 +119,10 @@ pub struct Held {
     pub suite: IkeSuite,
     /// Who the gateway proved to be.
     pub peer_id: Identity,
+    /// Who we proved to be.
+    pub local_id: Identity,
+    /// What both were believed by ([`Resumption::rests_on`](crate::Resumption)).
+    pub rests_on: Arc<[u8]>,
 }
 
 impl core::fmt::Debug for Held {
@@ -159,9 +164,15 @@ impl Purse {
         newest
     }
 
-    /// None of its tickets is to be used any more.
-    pub fn forget(&mut self, profile: ProfileId) {
-        self.count -= self.held.remove(&profile).map_or(0, |held| held.len());
+    /// Of its tickets none other is to be used any more.
+    pub fn retain(&mut self, profile: ProfileId, wanted: impl FnMut(&Held) -> bool) {
+        let Some(held) = self.held.get_mut(&profile) else { return };
+        let before = held.len();
+        held.retain(wanted);
+        self.count -= before - held.len();
+        if held.is_empty() {
+            self.held.remove(&profile);
+        }
     }
 }
 

@@ -57,20 +57,24 @@ fn a_ticket_is_used_for_as_long_as_it_rests_on_the_same() {
         (|profile| profile.local_id = Identity::Fqdn("another.example.net".into()), false),
     ];
     for (number, (orders, used)) in changes.into_iter().enumerate() {
-        // While its IKE SA lives, and when it is gone.
-        for lives in [true, false] {
+        for when in ["while its IKE SA lives", "over a restart", "when its IKE SA is gone"] {
             let mut pair = pair(1 + number as u64).established();
-            if lives {
-                change(&mut pair, CLIENT, orders);
-                lose_touch(&mut pair);
-            } else {
-                lose_touch(&mut pair);
+            match when {
+                "while its IKE SA lives" => change(&mut pair, CLIENT, orders),
+                "over a restart" => {
+                    pair = pair.client_profile(orders);
+                    pair.restart(CLIENT);
+                }
+                _ => {}
+            }
+            lose_touch(&mut pair);
+            if when == "when its IKE SA is gone" {
                 change(&mut pair, CLIENT, orders);
             }
             pair.connect_over(&[(WIFI, WAN)]);
             pair.run_for(secs(3));
-            assert_eq!(shown(&pair) > 0, used, "change {number}, lives: {lives}");
-            assert_eq!(pair.gateway().count("sessions_resumed"), u64::from(used), "change {number}, lives: {lives}");
+            assert_eq!(shown(&pair) > 0, used, "change {number}, {when}");
+            assert_eq!(pair.gateway().count("sessions_resumed"), u64::from(used), "change {number}, {when}");
         }
     }
 }

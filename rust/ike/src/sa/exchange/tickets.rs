@@ -120,10 +120,12 @@ impl Contents {
 impl Held {
     /// Write it.
     pub fn park(&self, to: &mut Writer) {
-        let Held { ticket, lifetime, until: _, sk_d, suite, peer_id } = self;
+        let Held { ticket, lifetime, until: _, sk_d, suite, peer_id, local_id, rests_on } = self;
         to.put(suite);
         sk_d.park(to);
         to.put(peer_id);
+        to.put(local_id);
+        to.counted(rests_on);
         to.put(&u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX));
         to.counted(ticket);
     }
@@ -132,10 +134,11 @@ impl Held {
     pub fn unpark(from: &mut Reader<'_>, now: Nanos) -> Result<Held, Damage> {
         let suite: IkeSuite = from.get()?;
         let sk_d = SkD::unpark(from, suite.prf())?;
-        let peer_id = from.get()?;
+        let (peer_id, local_id) = (from.get()?, from.get()?);
+        let rests_on = from.counted("basis of a ticket")?.into();
         let lifetime = Duration::from_secs(from.get::<u32>()?.into());
         let ticket = from.counted("ticket")?.into();
-        Ok(Held { ticket, lifetime, until: now + lifetime, sk_d, suite, peer_id })
+        Ok(Held { ticket, lifetime, until: now + lifetime, sk_d, suite, peer_id, local_id, rests_on })
     }
 }
 
@@ -219,6 +222,8 @@ pub fn keep(sa: &mut Established, now: Nanos, payloads: &Payloads<'_>) {
         sk_d: sa.channel.keys().sk_d().clone(),
         suite: sa.suite,
         peer_id: sa.peer_id.clone(),
+        local_id: sa.profile.local_id.clone(),
+        rests_on: Arc::clone(&sa.profile.resumption.rests_on),
     }));
 }
 
@@ -226,7 +231,7 @@ pub fn keep(sa: &mut Established, now: Nanos, payloads: &Payloads<'_>) {
 pub fn save(sa: &mut Established, ctx: &mut Context, why: &DownReason) {
     let Some(held) = sa.ticket.take() else { return };
     let (id, _) = sa.identity();
-    let wanted = ctx.profiles.get(&id).is_some_and(|now| now.goes_on_by_tickets_of(&sa.profile));
+    let wanted = ctx.profiles.get(&id).is_some_and(|now| now.goes_on_by(&held));
     if wanted && matches!(why, DownReason::PeerSilent(_) | DownReason::KeysLost) {
         ctx.purse.put(id, *held);
     }
