@@ -39,11 +39,17 @@ class Doorkeeper:
         self._anteroom = Anteroom(authorised, pools)
         self._waiting: deque[tuple[Nanos, Question]] = deque(maxlen=MOST_WAITING)
 
-    def obey(self, trusts: Mapping[str, Trust], orders: Mapping[str, Orders], authorised: Collection[str]) -> None:
+    def obey(
+        self,
+        trusts: Mapping[str, Trust],
+        orders: Mapping[str, Orders],
+        authorised: Collection[str],
+        pools: Collection[str],
+    ) -> None:
         """The same as at the start, for whoever is asked about from now on."""
         self._trusts = dict(trusts)
         self._talks.obey(orders)
-        self._anteroom.obey(authorised)
+        self._anteroom.obey(authorised, pools)
 
     def ask(self, questions: Iterable[Question], now: Nanos) -> None:
         """Take questions in."""

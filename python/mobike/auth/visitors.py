@@ -108,9 +108,10 @@ class Anteroom:
         self._inquiries: deque[Inquiry] = deque()
         self._given: deque[Given] = deque()
 
-    def obey(self, connections: Collection[str]) -> None:
-        """Other connections have an authoriser now; who waits goes on to wait."""
+    def obey(self, connections: Collection[str], pools: Collection[str]) -> None:
+        """Other connections have an authoriser now, which may name other pools; who waits goes on to wait."""
         self._connections = frozenset(connections)
+        self._pools = frozenset(pools)
 
     @property
     def busy(self) -> bool:

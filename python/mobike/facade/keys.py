@@ -148,6 +148,7 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = {
         "ask": "What to ask for with an inner address.",
         "dns_anchors_for": "Domains of which keys are taken from the peer, with those below them.",
         "mobike": "Whether the IKE SA may move (RFC 4555).",
+        "mode": "What ESP protects: whole packets (tunnel), or what both hosts send to each other (transport).",
         "initial_contact": "Whether the peer is told that SAs we had before are gone.",
         "unique": "What becomes of the IKE SAs of a peer that connects again.",
         "liveness": "A peer that was silent for so long is asked whether it lives; 0: never.",
@@ -204,6 +205,7 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = {
         "local_ts": "Traffic of our side; if absent as for the first.",
         "remote_ts": "Traffic of the peer's side; if absent as for the first.",
         "esp": "Its algorithms; if absent as for the first.",
+        "mode": "What ESP protects; if absent as for the first.",
         "start": "Whether it comes up with the IKE SA, or by order.",
     },
     "connections.NAME.radius": {

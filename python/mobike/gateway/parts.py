@@ -31,8 +31,15 @@ def authorisers(settings: Settings) -> dict[str, AuthoriserSettings]:
     return {each.name: each.authoriser for each in settings.connections if each.authoriser is not None}
 
 
+def pools(settings: Settings) -> frozenset[str]:
+    """That an authoriser may have a peer lease from."""
+    authorised = (each.profile for each in settings.connections if each.authoriser is not None)
+    return frozenset(pool.pool_name for profile in authorised for pool in profile.named_pools)
+
+
 def sticky(settings: Settings) -> dict[str, int]:
-    return {each.name: each.profile.sticky for each in settings.connections if each.profile.accepts}
+    accepting = (each.profile for each in settings.connections if each.profile.accepts)
+    return {each.name: max([each.sticky, *(pool.sticky for pool in each.named_pools)]) for each in accepting}
 
 
 def servers(settings: Settings) -> dict[str, RadiusOrders]:

@@ -218,7 +218,8 @@ class Daemon:
 
     def _make_door(self) -> Doorkeeper:
         talks = Talks(parts.talks(self.settings), secrets.token_bytes, self._plane.carried)
-        return Doorkeeper(parts.trusts(self.settings), talks, tuple(parts.authorisers(self.settings)), parts.pools(self.settings))
+        authorised, pools = tuple(parts.authorisers(self.settings)), parts.pools(self.settings)
+        return Doorkeeper(parts.trusts(self.settings), talks, authorised, pools)
 
     def _staff(self, door: Doorkeeper) -> Staff:
         def routes(settings: Settings) -> None:

@@ -8,7 +8,7 @@ apply    1  all that is needed is worked out                            nothing 
 ```
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
@@ -50,7 +50,7 @@ class Staff:
 
     core: TakesOrders
     fleet: Callable[[Reconfiguration], None]
-    door: Callable[[Mapping[str, Trust], Mapping[str, Orders], Sequence[str]], None]
+    door: Callable[[Mapping[str, Trust], Mapping[str, Orders], Collection[str], Collection[str]], None]
     authorisers: Callable[[Mapping[str, AuthoriserSettings]], None]
     hooks: Callable[[Mapping[str, HookSettings]], None]
     leases: Callable[[Mapping[str, int]], None]
@@ -121,8 +121,9 @@ class Steward:
 
     def _tell(self, settings: Settings, news: Reconfiguration) -> None:
         staff, authorisers, daemon = self._staff, parts.authorisers(settings), settings.daemon
+        trusts, talks, pools = parts.trusts(settings), parts.talks(settings), parts.pools(settings)
         told: dict[str, Callable[[], None]] = {
-            "door": lambda: staff.door(parts.trusts(settings), parts.talks(settings), tuple(authorisers)),
+            "door": lambda: staff.door(trusts, talks, tuple(authorisers), pools),
             "authorisers": lambda: staff.authorisers(authorisers),
             "hooks": lambda: staff.hooks(parts.hooks(settings)),
             "leases": lambda: staff.leases(parts.sticky(settings)),

@@ -183,10 +183,10 @@ impl Context {
         }
     }
 
-    /// Are these still the standing orders?
+    /// Are these still the standing orders, or what they are for one peer?
     #[must_use]
-    pub fn is_in_force(&self, id: ProfileId, profile: &Arc<Profile>) -> bool {
-        self.profiles.get(&id).is_some_and(|known| Arc::ptr_eq(known, profile))
+    pub fn is_in_force(&self, id: ProfileId, profile: &Profile) -> bool {
+        self.profiles.get(&id).is_some_and(|known| known.generation == profile.generation)
     }
 
     /// Profiles may have changed: what do strangers get to choose from?

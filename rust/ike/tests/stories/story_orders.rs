@@ -8,7 +8,7 @@ use std::sync::Arc;
 use mobike_ike::crypto::EspSuite;
 use mobike_ike::event::ConnectError;
 use mobike_ike::profile::PskSecret;
-use mobike_ike::{Command, Generation, Profile, ProfileId, Verdict};
+use mobike_ike::{Command, Generation, Profile, ProfileId, Terms, Verdict};
 use stage::children::{assert_pairs, more};
 use stage::{CLIENT, Event, GATEWAY, HostId, PROFILE, Pair, WAN, WIFI, ms, secs};
 
@@ -127,7 +127,7 @@ fn a_peer_that_is_judged_while_its_orders_change_is_refused() {
             true => pair.order(GATEWAY, Command::RemoveProfile { id: PROFILE }),
             false => change(&mut pair, GATEWAY, |profile| profile.psk = PskSecret::from_slice(b"another secret")),
         }
-        let verdict = Verdict::Allow { key: Box::default(), proven: Vec::new(), granted: Vec::new() };
+        let verdict = Verdict::Allow { key: Box::default(), proven: Vec::new(), terms: Terms::default() };
         pair.order(GATEWAY, Command::Verdict { sa, question, verdict });
         pair.run_for(secs(3));
         assert!(pair.gateway().ups().is_empty());

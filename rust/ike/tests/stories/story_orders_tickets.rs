@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use mobike_ike::crypto::SecretBytes;
 use mobike_ike::event::DownReason;
-use mobike_ike::{Command, Generation, Identity, Profile, Verdict};
+use mobike_ike::{Command, Generation, Identity, Profile, Terms, Verdict};
 use stage::{CLIENT, Event, ExchangeType, GATEWAY, HostId, PROFILE, Pair, WAN, WIFI, secs};
 
 const RESUME: ExchangeType = ExchangeType::IKE_SESSION_RESUME;
@@ -111,7 +111,7 @@ fn who_comes_back_by_a_ticket_while_its_orders_change_proves_anew_who_it_is() {
 }
 
 fn allowed() -> Verdict {
-    Verdict::Allow { key: Box::default(), proven: Vec::new(), granted: Vec::new() }
+    Verdict::Allow { key: Box::default(), proven: Vec::new(), terms: Terms::default() }
 }
 
 fn last_question(pair: &Pair) -> (mobike_ike::SaId, mobike_ike::Question) {
