@@ -41,6 +41,7 @@ def test_events_are_the_frozen_words_of_the_vocabulary_and_hold_no_key() -> None
         child = phone.wait_for(ChildUp)
         assert {field.name for field in fields(child)} == {
             "sa", "child", "name", "spi_in", "spi_out", "suite", "local_ts", "remote_ts", "encap",
+            "transport_mode",
         }  # fmt: skip
         for event in (*phone.events, *gateway.events):
             assert type(event).__module__ == "mobike.events"

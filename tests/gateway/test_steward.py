@@ -144,7 +144,7 @@ def test_every_part_is_told_what_the_start_tells_it() -> None:
     new = loaded("a", "b")
     steward.apply(steward.plan(new))
     settings = steward.in_force.settings
-    assert house.told["door"] == (parts.trusts(settings), parts.talks(settings), ())
+    assert house.told["door"] == (parts.trusts(settings), parts.talks(settings), (), frozenset())
     assert house.told["leases"] == (parts.sticky(settings),)
     assert house.told["logs"] == (settings.daemon.log_level, settings.daemon.log_format)
     Fleet(each.policy for each in settings.connections).reconfigure(house.told["fleet"][0])

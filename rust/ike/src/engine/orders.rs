@@ -3,7 +3,7 @@
 //! An IKE SA that is up obeys at once what it can ([`Profile::followed_by`]) and keeps the rest. One that we are setting up is
 //! given up: it was begun for what is not wanted any more. A peer that is proving itself is refused in the end
 //! (`auth_responder::let_in`). Tickets that gateways gave us are dropped where they rest on something else
-//! ([`Profile::goes_on_by`]). Whether IKE SAs are to be replaced or closed the control plane decides.
+//! ([`Held::serves`](crate::table::tickets::Held::serves)). Whether IKE SAs are to be replaced or closed the control plane decides.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ impl Engine {
         let is_known = self.ctx.profiles.insert(id, Arc::clone(&profile)).is_some();
         self.ctx.refresh_accepted();
         if is_known {
-            self.ctx.purse.retain(id, |held| profile.goes_on_by(held));
+            self.ctx.purse.retain(id, |held| held.serves(&profile));
             let mut successors = Successors::new(&profile);
             self.pass_on(now, id, "its standing orders were changed", Some(&mut successors));
         }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::Profile;
 use crate::children::ChildOrders;
 use crate::paths::PathOrders;
-use crate::table::tickets::Held;
 
 impl Profile {
     /// These orders for an IKE SA that came up under them, now that `new` is in force: how silence is noticed and for how long it
@@ -30,13 +29,6 @@ impl Profile {
         next.away_at_most = new.away_at_most;
         next.paths = PathOrders { nat_traversal: self.paths.nat_traversal, ..new.paths.clone() };
         next
-    }
-
-    /// Initiator: may an IKE SA under these orders be taken up again by a ticket that came under older ones, of this process or
-    /// of one before it? Not where either end is believed by something else by now, or we go by another name.
-    #[must_use]
-    pub fn goes_on_by(&self, held: &Held) -> bool {
-        self.resumption.ask && self.resumption.rests_on == held.rests_on && self.local_id == held.local_id
     }
 }
 

@@ -13,6 +13,7 @@ use crate::Nanos;
 use crate::crypto::vault::{KEY_ID_LEN, SALT_LEN, STORE_KEY_LEN, Vault};
 use crate::crypto::{CryptoError, IkeSuite, Random, SecretBytes, SkD};
 use crate::id::{Identity, ProfileId};
+use crate::profile::Profile;
 
 const VERSION: u8 = 1;
 const HEAD_LEN: usize = 1 + KEY_ID_LEN;
@@ -123,6 +124,16 @@ pub struct Held {
     pub local_id: Identity,
     /// What both were believed by ([`Resumption::rests_on`](crate::Resumption)).
     pub rests_on: Arc<[u8]>,
+}
+
+impl Held {
+    /// May an IKE SA under these standing orders be taken up again by it? It came under older ones, of this process or of one
+    /// before. Not where either end is believed by something else by now, or we go by another name.
+    #[must_use]
+    pub fn serves(&self, orders: &Profile) -> bool {
+        let now = &orders.resumption;
+        now.ask && now.rests_on == self.rests_on && orders.local_id == self.local_id
+    }
 }
 
 impl core::fmt::Debug for Held {

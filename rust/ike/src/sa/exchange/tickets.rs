@@ -231,7 +231,7 @@ pub fn keep(sa: &mut Established, now: Nanos, payloads: &Payloads<'_>) {
 pub fn save(sa: &mut Established, ctx: &mut Context, why: &DownReason) {
     let Some(held) = sa.ticket.take() else { return };
     let (id, _) = sa.identity();
-    let wanted = ctx.profiles.get(&id).is_some_and(|now| now.goes_on_by(&held));
+    let wanted = ctx.profiles.get(&id).is_some_and(|now| held.serves(now));
     if wanted && matches!(why, DownReason::PeerSilent(_) | DownReason::KeysLost) {
         ctx.purse.put(id, *held);
     }
