@@ -89,6 +89,11 @@ openapi: $(STAMP)  ## docs/openapi.json anew, after the API has changed: read th
 	@$(BIN)/python -m mobike_api.document > docs/openapi.json.new
 	@mv docs/openapi.json.new docs/openapi.json
 
+.PHONY: man
+man: $(STAMP)  ## docs/man anew, after the command line or a key has changed
+	@$(BIN)/python -m mobike.cli.manual 1 > docs/man/mobike.1
+	@$(BIN)/python -m mobike.cli.manual 5 > docs/man/mobike.toml.5
+
 SEEDS ?= 1000
 SEED ?= 1
 

@@ -51,20 +51,31 @@ def about(model: type[BaseModel], name: str) -> str:
     return next(KEYS[table][name] for known, table in TABLES.items() if known is model)
 
 
+def heading_of(model: type[Table]) -> str:
+    """As a file writes it."""
+    table = TABLES[model]
+    return f"[[{table}]]" if model in _SEVERAL else f"[{table}]"
+
+
+def default_of(model: type[Table], name: str) -> str:
+    """As a file would say it; empty: there is none."""
+    value = model.model_construct().model_dump(mode="json").get(name)
+    return "" if value is None or isinstance(value, dict) else write_value(value)
+
+
+def effect_of(model: type[Table], name: str) -> str:
+    """What an edit of it means for SAs that live."""
+    effect = EFFECTS[model].get(name)
+    return "as its keys" if effect is None else effect.words
+
+
 def page() -> Iterator[str]:
     """Lines of docs/keys.md."""
     yield from _HEAD.splitlines()
-    for model, table in TABLES.items():
-        yield from ("", f"## [[{table}]]" if model in _SEVERAL else f"## [{table}]", "")
+    for model in TABLES:
+        yield from ("", f"## {heading_of(model)}", "")
         yield from ("| key | default | what | an edit |", "|---|---|---|---|")
-        defaults = model.model_construct().model_dump(mode="json")
         for name in model.model_fields:
-            effect = EFFECTS[model].get(name)
-            edit = "as its keys" if effect is None else effect.words
-            yield f"| `{name}` | {_default(defaults.get(name))} | {about(model, name)} | {edit} |"
-
-
-def _default(value: object) -> str:
-    if value is None or isinstance(value, dict):
-        return ""
-    return f"`{write_value(value)}`"
+            default = default_of(model, name)
+            shown = f"`{default}`" if default else ""
+            yield f"| `{name}` | {shown} | {about(model, name)} | {effect_of(model, name)} |"
