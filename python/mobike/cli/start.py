@@ -1,6 +1,7 @@
 """From a configuration file to a running daemon: everything is wired here, nothing is decided."""
 
 import asyncio
+import os
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -107,11 +108,12 @@ def _tls(settings: TlsSettings) -> "Tls":
 def run(path: Path) -> None:
     """Be a daemon until a signal comes."""
     opening = load(path)
+    from mobike.gateway.manager import Manager  # noqa: PLC0415
     from mobike.gateway.run import serve  # noqa: PLC0415
     from mobike.store import StoreError  # noqa: PLC0415
 
     try:
-        asyncio.run(serve(opening, api_server))
+        asyncio.run(serve(opening, api_server, manager=Manager(os.environ)))
     except (OSError, StoreError) as problem:
         raise Failure(f"cannot start: {problem}") from None
 

@@ -31,6 +31,7 @@ from mobike.gateway.hooks import Hooks
 from mobike.gateway.journal import Journal
 from mobike.gateway.keeper import Keeper
 from mobike.gateway.leases import Leases
+from mobike.gateway.manager import Manager
 from mobike.gateway.opening import Opening
 from mobike.gateway.shell import Shell
 from mobike.gateway.steward import Staff, Steward
@@ -313,6 +314,11 @@ class Daemon:
             self._links.set_available(ip, available=available)
             self._shell.wake()
 
+    def is_whole(self) -> bool:
+        """Do all shards run? One that has stopped comes back with another process only."""
+        counts = self._core.counters()
+        return counts["io_shards_running"] == counts["io_shards"]
+
     def _troubles(self) -> list[str]:
         troubles = []
         counts = self._core.counters()
@@ -437,10 +443,11 @@ async def serve(
     opening: Opening,
     api: Callable[[Facade, Settings], Serves] | None,
     *,
+    manager: Manager | None = None,
     also: Callable[[Daemon], Coroutine[None, None, None]] | None = None,
 ) -> None:
-    """Run a daemon with its API until SIGTERM or SIGINT; SIGHUP makes it read its files again. `also` runs beside
-    it and is cancelled with it."""
+    """Run a daemon with its API until SIGTERM or SIGINT; SIGHUP makes it read its files again. `manager` is told when
+    it is up, that it lives, and when it ends. `also` runs beside it and is cancelled with it."""
     settings = opening.loaded.settings
     loop = asyncio.get_running_loop()
     _calm_the_collector()
@@ -454,8 +461,12 @@ async def serve(
             server = api(daemon.facade, settings)
             await server.start()
             stack.push_async_callback(server.stop)
-        log.info("daemon.up", text=f"{len(settings.connections)} connections, ports {settings.daemon.ike_port} and "
-                 f"{settings.daemon.natt_port}")  # fmt: skip
+        up = (
+            f"{len(settings.connections)} connections, ports {settings.daemon.ike_port} and {settings.daemon.natt_port}"
+        )
+        log.info("daemon.up", text=up)
+        if manager is not None:
+            manager.ready(up, daemon.is_whole)
         tasks: list[asyncio.Task[object]] = [loop.create_task(daemon.stopping.wait())]
         if also is not None:
             tasks.append(loop.create_task(also(daemon)))
@@ -465,4 +476,7 @@ async def serve(
         await asyncio.gather(*running, return_exceptions=True)
         for task in done:
             task.result()
-        log.info("daemon.ends", text="closing all SAs" if settings.store is None else "parking all SAs")
+        ends = "closing all SAs" if settings.store is None else "parking all SAs"
+        log.info("daemon.ends", text=ends)
+        if manager is not None:
+            manager.ends(ends)
