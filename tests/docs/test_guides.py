@@ -1,0 +1,38 @@
+"""Every command and every snippet of the guides is run, with real daemons where they say so."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.docs.guide import blocks, run
+from tests.ports import free_ports
+
+ROOT = Path(__file__).parents[2]
+GUIDES = sorted((ROOT / "docs/guides").glob("*.md"))
+WITHIN_S = 300.0
+PORT = re.compile(r"\b15\d{3}\b")
+"""What ports in a guide look like."""
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.stem)
+def test_what_a_guide_shows_works(guide: Path, tmp_path: Path) -> None:
+    page = guide.read_text()
+    written = sorted(set(PORT.findall(page)))
+    run(page, tmp_path, dict(zip(written, free_ports(len(written)), strict=True)), WITHIN_S)
+    for log in tmp_path.glob("*.log"):
+        assert "[error" not in log.read_text(), log.read_text()
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.stem)
+def test_no_command_of_a_guide_is_only_shown(guide: Path) -> None:
+    for block in blocks(guide.read_text()):
+        assert block.runs or block.file is not None or block.kind in ("text", "ini"), f"{guide.name}:{block.line}"
+
+
+def test_a_page_that_is_wrong_is_found_out(tmp_path: Path) -> None:
+    good = "```sh run\necho one two\n```\n```text\none...o\n```\n"
+    assert "one two" in run(good, tmp_path, {}, WITHIN_S)
+    for bad in (good.replace("one...o", "three"), "```sh run\nfalse\n```\n", "```python run\nassert False\n```\n"):
+        with pytest.raises(AssertionError):
+            run(bad, tmp_path, {}, WITHIN_S)
