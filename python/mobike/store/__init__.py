@@ -3,6 +3,7 @@
 It knows rows, not what is in them.
 
 key         the key that seals them: from the environment, from a file, or made at first start
+base        how each of these files is opened
 archive     configurations that were in force, sealed, in a file of its own
 database    SQLite in WAL mode; one process at a time; every row is taken once
 """

@@ -4,46 +4,42 @@ until when it must be confirmed.
 What is in a configuration is not known here: octets in, octets out.
 """
 
-import fcntl
 import os
 import sqlite3
 import zlib
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
-from mobike.store.trouble import InUse, StoreError
+from mobike.store.base import Kind, all_or_nothing, locked, opened
+from mobike.store.trouble import StoreError
 
 MOST_REVISIONS: Final = 500
 """That are kept; the oldest go first, but for those that are in force or may be again."""
 MOST_OCTETS: Final = 64 << 20
 """Of all of them together, compressed."""
 
-_APPLICATION: Final = 0x6D626B63
-"""`PRAGMA application_id`: configurations of ours ("mbkc")."""
-_STEPS: Final = (
-    """
-    CREATE TABLE revisions (
-        number  INTEGER PRIMARY KEY AUTOINCREMENT,
-        at      REAL NOT NULL,          -- seconds since the epoch
-        who     TEXT NOT NULL,
-        origin  TEXT NOT NULL,
-        what    TEXT NOT NULL,
-        sealed  BLOB NOT NULL
-    );
-    CREATE TABLE standing (             -- one row
-        id      INTEGER PRIMARY KEY CHECK (id = 1),
-        head    INTEGER NOT NULL,       -- the revision in force
-        until   REAL,                   -- unless it is confirmed by then, the next one takes its place
-        back_to INTEGER,
-        passed  BLOB                    -- what the files said that are not obeyed: a digest
-    );
-    """,
-)
-"""What each version has that the one before has not."""
-VERSION: Final = len(_STEPS)
+_REVISIONS: Final = """
+CREATE TABLE revisions (
+    number  INTEGER PRIMARY KEY AUTOINCREMENT,
+    at      REAL NOT NULL,          -- seconds since the epoch
+    who     TEXT NOT NULL,
+    origin  TEXT NOT NULL,
+    what    TEXT NOT NULL,
+    sealed  BLOB NOT NULL
+);
+CREATE TABLE standing (             -- one row
+    id      INTEGER PRIMARY KEY CHECK (id = 1),
+    head    INTEGER NOT NULL,       -- the revision in force
+    until   REAL,                   -- unless it is confirmed by then, the next one takes its place
+    back_to INTEGER,
+    passed  BLOB                    -- what the files said that are not obeyed: a digest
+);
+"""
+_KIND: Final = Kind(0x6D626B63, (_REVISIONS,), "move it away", "with what the files say")
+"""Configurations of ours ("mbkc")."""
 
 
 class Seal(Protocol):
@@ -85,23 +81,12 @@ class Archive:
         self._path = path
         self._seal = seal
         with self._in_words("cannot be opened"):
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            # Nobody but us reads it, whatever the umask says.
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-            self._lock = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            self._lock_it()
-            with self._in_words("cannot be opened"):
-                self._base = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._lock = locked(path, "end that one, or give this one another state_dir")
             try:
-                with self._in_words("cannot be opened"):
-                    self._prepare()
+                self._base = opened(path, _KIND)
             except BaseException:
-                self._base.close()
+                os.close(self._lock)
                 raise
-        except BaseException:
-            os.close(self._lock)
-            raise
 
     def standing(self) -> Standing | None:
         """None: nothing was ever in force."""
@@ -111,7 +96,7 @@ class Archive:
 
     def add(self, revision: Revision, content: bytes, standing: Standing) -> Revision:
         """A new one, which is in force now; numbers are given here. All of it is in the file when this returns."""
-        with self._in_words("cannot be written"), self._all_or_nothing() as cursor:
+        with self._in_words("cannot be written"), all_or_nothing(self._base) as cursor:
             insert = "INSERT INTO revisions (at, who, origin, what, sealed) VALUES (?, ?, ?, ?, ?)"
             cursor.execute(insert, (revision.at, revision.who, revision.origin, revision.what, b""))
             number = cursor.lastrowid or 0
@@ -124,12 +109,12 @@ class Archive:
 
     def stand(self, standing: Standing) -> None:
         """Confirmed, or passed over: no other configuration."""
-        with self._in_words("cannot be written"), self._all_or_nothing() as cursor:
+        with self._in_words("cannot be written"), all_or_nothing(self._base) as cursor:
             self._stand(cursor, standing)
 
     def remove(self, number: int, standing: Standing) -> None:
         """It came into force for nobody: the core has refused it."""
-        with self._in_words("cannot be written"), self._all_or_nothing() as cursor:
+        with self._in_words("cannot be written"), all_or_nothing(self._base) as cursor:
             cursor.execute("DELETE FROM revisions WHERE number = ?", (number,))
             self._stand(cursor, standing)
 
@@ -172,42 +157,6 @@ class Archive:
         except (ValueError, zlib.error):
             fix = "put back the key, or move the database away to start with what the files say"
             raise StoreError(self._path, f"revision {number} was sealed under another key", fix) from None
-
-    def _prepare(self) -> None:
-        self._base.execute("PRAGMA journal_mode = WAL")
-        self._base.execute("PRAGMA synchronous = FULL")
-        self._base.execute("PRAGMA secure_delete = ON")
-        (version,) = self._base.execute("PRAGMA user_version").fetchone()
-        (application,) = self._base.execute("PRAGMA application_id").fetchone()
-        empty = (application, version) == (0, 0) and not self._base.execute("SELECT 1 FROM sqlite_master").fetchone()
-        if not empty and application != _APPLICATION:
-            raise StoreError(self._path, "is a database of something else", "move it away")
-        if version > VERSION:
-            why = f"has format {version}, and this version of mobike reads format {VERSION}"
-            raise StoreError(self._path, why, "move it away to start with what the files say")
-        if version < VERSION:
-            steps = "".join(_STEPS[version:])
-            self._base.executescript(
-                f"BEGIN; {steps} PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {VERSION}; COMMIT;"
-            )
-
-    def _lock_it(self) -> None:
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            fix = "end that one, or give this one another state_dir"
-            raise InUse(self._path, "another daemon uses it", fix) from None
-
-    @contextmanager
-    def _all_or_nothing(self) -> Iterator[sqlite3.Cursor]:
-        with closing(self._base.cursor()) as cursor:
-            cursor.execute("BEGIN IMMEDIATE")
-            try:
-                yield cursor
-                cursor.execute("COMMIT")
-            except BaseException:
-                cursor.execute("ROLLBACK")
-                raise
 
     @contextmanager
     def _in_words(self, what: str) -> Iterator[None]:

@@ -4,22 +4,18 @@ Beside them, and in the clear: which peer had which inner address, and the accou
 in; and what the daemon keeps by a name, sealed by itself. Nothing is lost if such a row is given out twice.
 """
 
-import fcntl
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from mobike.address import Ip, SaId
+from mobike.store.base import Kind, all_or_nothing, locked, opened
 from mobike.store.trouble import StoreError
 
-_APPLICATION: Final = 0x6D626B73
-"""`PRAGMA application_id`: this is a store of ours ("mbks")."""
-_VERSION: Final = 4
-_SCHEMA: Final = """
+_SAS: Final = """
 CREATE TABLE sas (
     sa      TEXT PRIMARY KEY,       -- the id of the IKE SA in hexadecimal, as the API shows it
     written REAL NOT NULL,          -- seconds since the epoch
@@ -42,23 +38,20 @@ CREATE TABLE leases (               -- who had which inner address
 ) WITHOUT ROWID;
 CREATE INDEX leases_by_age ON leases (seen);
 """
-"""Came with version 2."""
 _ACCOUNTS: Final = """
 CREATE TABLE accounts (             -- of peers that RADIUS servers let in
     sa      TEXT PRIMARY KEY,       -- as above
     account TEXT NOT NULL           -- see mobike.auth.radius.session
 ) WITHOUT ROWID;
 """
-"""Came with version 3."""
 _KEPT: Final = """
 CREATE TABLE kept (
     name    TEXT PRIMARY KEY,
     piece   BLOB NOT NULL           -- sealed: see mobike.gateway.tickets
 ) WITHOUT ROWID;
 """
-"""Came with version 4."""
-_LACKS: Final = {1: _LEASES + _ACCOUNTS + _KEPT, 2: _ACCOUNTS + _KEPT, 3: _KEPT}
-"""What older versions have not."""
+_KIND: Final = Kind(0x6D626B73, (_SAS, _LEASES, _ACCOUNTS, _KEPT), "name another file in [store]", "without its SAs")
+"""A store of ours ("mbks")."""
 _MOST_LEASES: Final = 262_144
 """Peers that are remembered; those that are gone longest are forgotten first."""
 _MOST_STARTS: Final = 1000
@@ -94,15 +87,18 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._lock = self._locked()
+        try:
+            self._lock = locked(path, "end that one first")
+        except OSError as problem:
+            fix = "let the daemon write there, or name another file in [store]"
+            raise StoreError(path, f"cannot be opened: {problem.strerror}", fix) from None
         try:
             # Written by one thread at a time, but not always the same one.
-            self._base = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            self._prepare()
+            self._base = opened(path, _KIND)
         except sqlite3.Error as problem:
             os.close(self._lock)
             raise self._unreadable(problem) from None
-        except StoreError:
+        except BaseException:
             os.close(self._lock)
             raise
 
@@ -152,7 +148,7 @@ class Store:
     def write_leases(self, leases: Sequence[Lease]) -> None:
         """These are so now."""
         rows = ((each.connection, each.peer, each.address.version, str(each.address), each.seen) for each in leases)
-        with self._all_or_nothing() as cursor:
+        with all_or_nothing(self._base) as cursor:
             cursor.executemany("INSERT OR REPLACE INTO leases VALUES (?, ?, ?, ?, ?)", rows)
 
     def accounts(self) -> list[Account]:
@@ -165,7 +161,7 @@ class Store:
 
     def write_accounts(self, accounts: Iterable[Account], gone: Iterable[SaId]) -> None:
         """These are so now, and those are gone."""
-        with self._all_or_nothing() as cursor:
+        with all_or_nothing(self._base) as cursor:
             cursor.executemany("DELETE FROM accounts WHERE sa = ?", ((f"{sa:016x}",) for sa in gone))
             rows = ((f"{each.sa:016x}", each.text) for each in accounts)
             cursor.executemany("INSERT OR REPLACE INTO accounts VALUES (?, ?)", rows)
@@ -180,7 +176,7 @@ class Store:
 
     def keep(self, name: str, piece: bytes) -> None:
         """This, and nothing older."""
-        with self._all_or_nothing() as cursor:
+        with all_or_nothing(self._base) as cursor:
             cursor.execute("INSERT OR REPLACE INTO kept VALUES (?, ?)", (name, piece))
 
     def close(self) -> None:
@@ -189,7 +185,7 @@ class Store:
         os.close(self._lock)
 
     def _transaction(self, rows: Iterable[Row], gone: Iterable[SaId], *, clear: bool) -> None:
-        with self._all_or_nothing() as cursor:
+        with all_or_nothing(self._base) as cursor:
             if clear:
                 cursor.execute("DELETE FROM sas")
             cursor.executemany("DELETE FROM sas WHERE sa = ?", ((f"{sa:016x}",) for sa in gone))
@@ -198,53 +194,5 @@ class Store:
                 ((f"{row.sa:016x}", row.written, row.record) for row in rows),
             )
 
-    @contextmanager
-    def _all_or_nothing(self) -> Iterator[sqlite3.Cursor]:
-        with closing(self._base.cursor()) as cursor:
-            cursor.execute("BEGIN IMMEDIATE")
-            try:
-                yield cursor
-                cursor.execute("COMMIT")
-            except BaseException:
-                cursor.execute("ROLLBACK")
-                raise
-
-    def _prepare(self) -> None:
-        # What is gone must stay gone when the power fails: a row taken twice would repeat sequence numbers.
-        self._base.execute("PRAGMA journal_mode = WAL")
-        self._base.execute("PRAGMA synchronous = FULL")
-        self._base.execute("PRAGMA secure_delete = ON")
-        (version,) = self._base.execute("PRAGMA user_version").fetchone()
-        (application,) = self._base.execute("PRAGMA application_id").fetchone()
-        if (application, version) == (0, 0) and not self._base.execute("SELECT 1 FROM sqlite_master").fetchone():
-            self._base.executescript(
-                f"BEGIN; {_SCHEMA} {_LEASES} {_ACCOUNTS} {_KEPT} PRAGMA application_id = {_APPLICATION};"
-                f"PRAGMA user_version = {_VERSION}; COMMIT;"
-            )
-        elif application != _APPLICATION:
-            raise StoreError(self._path, "is a database of something else", "name another file in [store]")
-        elif version in _LACKS:
-            self._base.executescript(f"BEGIN; {_LACKS[version]} PRAGMA user_version = {_VERSION}; COMMIT;")
-        elif version != _VERSION:
-            why = f"has format {version}, and this version of mobike reads format {_VERSION}"
-            raise StoreError(self._path, why, "move it away to start without its SAs")
-
-    def _locked(self) -> int:
-        lock = self._path.with_name(f"{self._path.name}.lock")
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            # Nobody but us reads it, whatever the umask says.
-            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
-            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
-        except OSError as problem:
-            fix = "let the daemon write there, or name another file in [store]"
-            raise StoreError(self._path, f"cannot be opened: {problem.strerror}", fix) from None
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(descriptor)
-            raise StoreError(self._path, "another daemon uses it", "end that one first") from None
-        return descriptor
-
     def _unreadable(self, problem: Exception) -> StoreError:
-        return StoreError(self._path, f"damaged: {problem}", "move it away to start without its SAs")
+        return StoreError(self._path, f"damaged: {problem}", f"move it away to start {_KIND.without}")

@@ -1,12 +1,12 @@
 """Tokens of the API and the record of changes, in SQLite. Of a token only the hash of its secret is here."""
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from mobike.store.base import Kind, opened
 from mobike.store.trouble import StoreError
 
 MOST_DEEDS: Final = 100_000
@@ -14,10 +14,7 @@ MOST_DEEDS: Final = 100_000
 _TRIM_EVERY: Final = 256
 """Changes between two looks at how many there are."""
 
-_APPLICATION: Final = 0x6D626B62
-"""`PRAGMA application_id`: books of ours ("mbkb")."""
-_VERSION: Final = 1
-_SCHEMA: Final = """
+_TOKENS: Final = """
 CREATE TABLE tokens (
     id      TEXT PRIMARY KEY,
     name    TEXT NOT NULL,
@@ -39,6 +36,8 @@ CREATE TABLE deeds (
     said    TEXT
 );
 """
+_KIND: Final = Kind(0x6D626B62, (_TOKENS,), "move it away", "without its tokens")
+"""Books of ours ("mbkb")."""
 
 
 class TokenRow(NamedTuple):
@@ -74,15 +73,7 @@ class Ledger:
         self._most_deeds = most_deeds
         self._until_trim = 0
         with self._in_words("cannot be opened"):
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            # Nobody but us reads it, whatever the umask says.
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-            self._base = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            try:
-                self._prepare()
-            except BaseException:
-                self._base.close()
-                raise
+            self._base = opened(path, _KIND)
 
     def tokens(self) -> list[TokenRow]:
         """All of them."""
@@ -121,23 +112,6 @@ class Ledger:
     def close(self) -> None:
         """Let it go."""
         self._base.close()
-
-    def _prepare(self) -> None:
-        self._base.execute("PRAGMA busy_timeout = 2000")
-        (version,) = self._base.execute("PRAGMA user_version").fetchone()
-        (application,) = self._base.execute("PRAGMA application_id").fetchone()
-        is_new = (application, version) == (0, 0) and not self._base.execute("SELECT 1 FROM sqlite_master").fetchone()
-        if not is_new and application != _APPLICATION:
-            raise StoreError(self._path, "is a database of something else", "move it away")
-        if not is_new and version != _VERSION:
-            why = f"has format {version}, and this version of mobike reads format {_VERSION}"
-            raise StoreError(self._path, why, "move it away to start without its tokens")
-        self._base.execute("PRAGMA journal_mode = WAL")
-        self._base.execute("PRAGMA synchronous = FULL")
-        if is_new:
-            self._base.executescript(
-                f"BEGIN; {_SCHEMA} PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {_VERSION}; COMMIT;"
-            )
 
     @contextmanager
     def _in_words(self, what: str) -> Iterator[None]:
