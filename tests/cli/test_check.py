@@ -10,26 +10,16 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.auth.pki import Authority
 from tests.auth.test_ocsp import respond
 from tests.cli.conftest import Run
+from tests.config.office import KEY as PHRASE
+from tests.config.office import OFFICE
 
 pytest.importorskip("mobike._core", reason="needs the core to judge proposals and identities")
-
-PHRASE = "correct horse battery staple"
-
-GOOD = """\
-[connections.office]
-role = "initiator"
-remote = ["203.0.113.1"]
-local_id = "alice@example.net"
-remote_id = "gw.example.net"
-psk = "correct horse battery staple"
-virtual_ip = ["ipv4"]
-"""
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "mobike.toml"
-    path.write_text(GOOD)
+    path.write_text(OFFICE)
     path.chmod(0o600)
     return path
 
@@ -59,7 +49,7 @@ def test_the_example_of_the_documentation_is_good(mobike: Run, tmp_path: Path, m
 
 
 def test_all_problems_are_told_at_once_with_file_line_and_key(mobike: Run, file: Path) -> None:
-    file.write_text(GOOD.replace("remote =", "remot =") + 'ike = ["aes128gcm16-prfsha256-x25518"]\nesp = ["des"]\n')
+    file.write_text(OFFICE.replace("remote =", "remot =") + 'ike = ["aes128gcm16-prfsha256-x25518"]\nesp = ["des"]\n')
     told = mobike("check", "--config", file)
     assert told.code == 2
     *problems, end = told.err.splitlines()

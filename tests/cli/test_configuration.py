@@ -7,19 +7,11 @@ import pytest
 
 from mobike.facade.keys import KEYS
 from tests.cli.conftest import Run
+from tests.config.office import KEY, office
 
 pytest.importorskip("mobike._core", reason="needs the core to judge proposals and identities")
 
-KEY = "correct horse battery staple"
-OFFICE = """\
-[connections.office]
-role = "initiator"
-remote = ["203.0.113.1"]
-local_id = "alice@example.net"
-remote_id = "gw.example.net"
-psk_env = "OFFICE_PSK"
-virtual_ip = ["ipv4"]
-"""
+OFFICE = office('psk_env = "OFFICE_PSK"')
 
 
 @pytest.fixture

@@ -9,17 +9,9 @@ from hypothesis import strategies as st
 from mobike.config import ConfigError, Loaded, load, parse
 from mobike.config.models import SECTIONS, ConnectionTable, Table
 from tests.config.judge import Judge
+from tests.config.office import KEY, office
 
-KEY = "correct horse battery staple"
-OFFICE = """\
-[connections.office]
-role = "initiator"
-remote = ["203.0.113.1"]
-local_id = "alice@example.net"
-remote_id = "gw.example.net"
-psk_file = "office.psk"
-virtual_ip = ["ipv4"]
-"""
+OFFICE = office('psk_file = "office.psk"')
 
 
 @pytest.fixture
