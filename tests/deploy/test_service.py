@@ -53,6 +53,7 @@ def test_the_unit_exposes_no_more_than_a_gateway_must(unit: Path) -> None:
     assert told.returncode == 0, told.stdout[-200:]
 
 
+@pytest.mark.timeout(START_S + 2 * DEADLINE_S)
 def test_a_daemon_within_the_bounds_of_the_unit_says_how_it_is(tmp_path: Path) -> None:
     with _manager(tmp_path) as (place, inbox), _daemon(tmp_path, place) as process:
         words = _words(inbox, process)

@@ -11,10 +11,12 @@ from tests.ports import free_ports
 ROOT = Path(__file__).parents[2]
 GUIDES = sorted((ROOT / "docs/guides").glob("*.md"))
 WITHIN_S = 300.0
+"""A few seconds where nothing else runs: daemons import much before they answer."""
 PORT = re.compile(r"\b15\d{3}\b")
 """What ports in a guide look like."""
 
 
+@pytest.mark.timeout(WITHIN_S + 60)
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.stem)
 def test_what_a_guide_shows_works(guide: Path, tmp_path: Path) -> None:
     page = guide.read_text()
