@@ -38,3 +38,14 @@ def test_a_page_that_is_wrong_is_found_out(tmp_path: Path) -> None:
     for bad in (good.replace("one...o", "three"), "```sh run\nfalse\n```\n", "```python run\nassert False\n```\n"):
         with pytest.raises(AssertionError):
             run(bad, tmp_path, {}, WITHIN_S)
+
+
+def test_what_a_guide_says_that_we_say_we_say() -> None:
+    told = (ROOT / "rust/ike/src/event/reasons.rs").read_text()
+    rows = re.findall(r"^\| ([^|]+) \| [^|]+ \| [^|]+ \|$", (ROOT / "docs/guides/troubleshooting.md").read_text(), re.M)
+    said = [row.strip() for row in rows if row.strip() not in ("it says", "---")]
+    assert len(said) >= 6
+    for sentence in said:
+        # What varies is not in the words of the core.
+        fixed = re.split(r" for \.\.\.| \.\.\.| NO_PROPOSAL_CHOSEN", sentence)[0]
+        assert fixed in told, sentence
