@@ -8,6 +8,8 @@
     limits      how often somebody may call
     recorder    every change goes into the record
     guard       what every request passes: security headers, a limit for bodies
+    operations  one order about many IKE SAs, at a pace
+    repeats     an order that is sent twice is carried out once
     problems    every error is an RFC 9457 problem
     schemas     what is sent and received
     routes/     the endpoints

@@ -13,6 +13,7 @@ from mobike_api import problems
 from mobike_api.auth import OPEN, Auth
 from mobike_api.guard import BodyLimit, SecurityHeaders, fault
 from mobike_api.limits import Limiter
+from mobike_api.operations import Operations
 from mobike_api.recorder import Recorder
 from mobike_api.routes import api, system
 from mobike_api.scopes import needed
@@ -76,6 +77,7 @@ def create_app(
     *,
     token: str | None,
     streams: Streams | None = None,
+    operations: Operations | None = None,
     calls: Limiter | None = None,
     failures: Limiter | None = None,
     clients: Mapping[str, Scope] | None = None,
@@ -91,6 +93,7 @@ def create_app(
     app = described(version, passed)
     app.state.facade = facade
     app.state.books = books
+    app.state.operations = operations or Operations(facade)
     app.state.streams = streams or Streams()
     problems.install(app)
     app.add_exception_handler(Exception, fault)

@@ -6,6 +6,7 @@ from fastapi import Depends, Path, Request
 
 from mobike.facade import Facade
 from mobike.facade.books import Books
+from mobike_api.operations import Operations
 from mobike_api.problems import INVALID, ApiProblem, FieldError
 from mobike_api.sse import Streams
 
@@ -19,6 +20,11 @@ async def _facade(request: Request) -> Facade:
 async def _books(request: Request) -> Books:
     books: Books = request.app.state.books
     return books
+
+
+async def _operations(request: Request) -> Operations:
+    operations: Operations = request.app.state.operations
+    return operations
 
 
 async def _streams(request: Request) -> Streams:
@@ -37,6 +43,7 @@ async def each_once(request: Request) -> None:
 
 
 BooksDep = Annotated[Books, Depends(_books)]
+OperationsDep = Annotated[Operations, Depends(_operations)]
 FacadeDep = Annotated[Facade, Depends(_facade)]
 StreamsDep = Annotated[Streams, Depends(_streams)]
 SaPath = Annotated[

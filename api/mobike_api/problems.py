@@ -79,6 +79,7 @@ METHOD_NOT_ALLOWED: Final = Kind("method-not-allowed", "Not with this method", 4
 REFUSED: Final = Kind("refused", "Not possible", 409)
 TOO_LARGE: Final = Kind("too-large", "The request is too large", 413)
 INVALID: Final = Kind("invalid-request", "The request makes no sense", 422)
+KEY_REUSED: Final = Kind("key-reused", "This key was for another order", 422)
 TOO_OFTEN: Final = Kind("too-often", "Not so fast", 429)
 INTERNAL: Final = Kind("internal", "A fault inside mobike", 500)
 NOT_READY: Final = Kind("not-ready", "The daemon cannot do its work", 503)

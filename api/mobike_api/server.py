@@ -21,6 +21,7 @@ from mobike.facade import Facade
 from mobike.facade.books import Books
 from mobike_api.app import create_app
 from mobike_api.auth import PEER_UID
+from mobike_api.operations import Operations
 from mobike_api.sse import Streams
 from mobike_api.tls import PEER_NAMES, Tls, TlsError, context_of, names_of
 from mobike_api.token import TokenError, load_or_make
@@ -62,6 +63,7 @@ class ApiServer:
         self._tls = tls
         self._running: list[tuple[_Server, asyncio.Task[None]]] = []
         self._streams = Streams()
+        self._operations = Operations(facade)
         self._inode: int | None = None
         self.tcp_address: tuple[str, int] | None = None
         """Where it listens on TCP, once it has started: the port is a real one also if 0 was asked for."""
@@ -82,7 +84,13 @@ class ApiServer:
             undo.pop_all()
         clients = None if self._tls is None else self._tls.clients
         app = create_app(
-            self._facade, self._books, token=token, streams=self._streams, clients=clients, version=self._version
+            self._facade,
+            self._books,
+            token=token,
+            streams=self._streams,
+            operations=self._operations,
+            clients=clients,
+            version=self._version,
         )
         for listener, context in listeners:
             await self._serve(app, listener, context)
@@ -126,6 +134,7 @@ class ApiServer:
             server.should_exit = True
         for _, task in running:
             await task
+        await self._operations.close()
         self._books.close()
         if self._socket_path is not None:
             # Another daemon may listen under this name by now: that socket is its own.

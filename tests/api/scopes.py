@@ -8,13 +8,13 @@ OPEN: Final = frozenset({"livez", "readyz"})
 NEEDED: Final = {
     "metrics": ("show_counters", "show_health"),
     "read": (
-        "explain_ike_sa", "follow_events", "list_addresses", "list_connections", "list_ike_sas", "list_revisions",
-        "show_config", "show_connection", "show_ike_sa",
+        "explain_ike_sa", "follow_events", "list_addresses", "list_connections", "list_ike_sas", "list_operations",
+        "list_revisions", "show_config", "show_connection", "show_ike_sa", "show_operation",
     ),
     "operate": (
-        "avoid_link", "bring_up", "close_child", "close_ike_sa", "come_back", "drain", "go_away", "move_ike_sa",
-        "open_child", "reauthenticate_ike_sa", "redirect_ike_sa", "rekey_ike_sa", "serve", "set_address", "take_down",
-        "unpin_ike_sa",
+        "avoid_link", "bring_up", "cancel_operation", "close_child", "close_ike_sa", "come_back", "drain", "go_away",
+        "move_ike_sa", "open_child", "reauthenticate_ike_sa", "redirect_ike_sa", "rekey_ike_sa", "serve", "set_address",
+        "start_operation", "take_down", "unpin_ike_sa",
     ),
     "configure": (
         "apply_config", "confirm_config", "delete_connection", "patch_connection", "plan_config", "put_connection",

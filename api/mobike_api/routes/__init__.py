@@ -3,11 +3,23 @@
 from fastapi import APIRouter, Depends
 
 from mobike_api.deps import each_once
-from mobike_api.routes import addresses, audit, config, connections, drain, events, ike_sas, links, system, tokens
+from mobike_api.routes import (
+    addresses,
+    audit,
+    config,
+    connections,
+    drain,
+    events,
+    ike_sas,
+    links,
+    operations,
+    system,
+    tokens,
+)
 from mobike_api.scopes import permitted
 
 api = APIRouter(prefix="/api/v1", dependencies=[Depends(permitted), Depends(each_once)])
-for _part in (ike_sas, connections, config, drain, events, addresses, links, system, tokens, audit):
+for _part in (ike_sas, connections, config, drain, events, addresses, links, operations, system, tokens, audit):
     api.include_router(_part.router)
 
 __all__ = ["api", "system"]
