@@ -8,7 +8,7 @@
     limits      how often somebody may call
     recorder    every change goes into the record
     guard       what every request passes: security headers, a limit for bodies
-    operations  one order about many IKE SAs, at a pace
+    operations/ one order about many, at a pace, followed to its end
     repeats     an order that is sent twice is carried out once
     problems    every error is an RFC 9457 problem
     schemas     what is sent and received

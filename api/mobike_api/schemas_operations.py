@@ -10,8 +10,11 @@ from mobike_api.schemas import Answer, Ip, Order
 SaId = Annotated[str, Field(pattern=r"^[0-9A-Za-z._:-]{1,64}$")]
 
 
+Gateway = Annotated[str, Field(min_length=1, max_length=253)]
+
+
 class SelectionOrder(Order):
-    """Which IKE SAs: those that fit all that is said. An empty one selects all."""
+    """Which IKE SAs: those that fit all that is said. An empty one selects all. Of connections: `connection` alone."""
 
     ids: Annotated[tuple[SaId, ...], Field(min_length=1, max_length=1000)] | None = None
     connection: Annotated[str, Field(min_length=1, max_length=64)] | None = None
@@ -25,23 +28,30 @@ class SelectionOrder(Order):
 
 
 class OperationOrder(Order):
-    """An order about many IKE SAs."""
+    """An order about many IKE SAs or connections, or a drain."""
 
     order: Kind
-    select: SelectionOrder
-    """`{}` is all of them."""
+    select: SelectionOrder | None = None
+    """`{}` is all of them. Every order but a drain must say it."""
     local: Ip | None = None
     """Of `move`: our address. What is left out is chosen by policy."""
     remote: Ip | None = None
     """Of `move`: the peer's address."""
+    span_s: Annotated[int, Field(ge=1, le=365 * 86_400)] | None = None
+    """Of `away`: for so many seconds at most."""
+    link: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:@-]{0,63}$")] | None = None
+    """Of `drain-link`: which one."""
+    to: Annotated[tuple[Gateway, ...], Field(min_length=1, max_length=8)] | None = None
+    """Of `drain`: gateways, by address or host name."""
     per_second: Annotated[int, Field(ge=1, le=1000)] = 200
     """So many at most are ordered in a second."""
 
 
 class Failure(Answer):
-    """An IKE SA that did not do what was ordered."""
+    """An IKE SA, or a connection, that did not do what was ordered."""
 
-    sa: str
+    target: str
+    """The id of the IKE SA, or the name of the connection."""
     why: str
 
 
@@ -58,7 +68,7 @@ class Operation(Answer):
     """Seconds since the epoch."""
     ended: float | None
     total: int
-    """IKE SAs that were selected when it began."""
+    """IKE SAs or connections that were selected when it began."""
     done: int
     failed: int
     waiting: int

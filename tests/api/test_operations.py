@@ -29,8 +29,10 @@ class Lively(House):
     def rekey(self, sa: str, *, children: bool) -> None:
         if sa in self.stubborn:
             raise Refused(f"{sa} will not")
-        super().rekey(sa, children=children)
-        if not self.silent:
+        if self.silent:
+            self.orders.append(f"rekey {sa} ike")
+        else:
+            super().rekey(sa, children=children)
             self.tell("sa-rekeyed", "new keys", sa=sa)
 
     def reauth(self, sa: str) -> None:
@@ -135,7 +137,7 @@ async def test_who_refuses_or_is_never_heard_of_has_failed_with_a_reason() -> No
     async with asking(house, Operations(house, patience_s=0.2)) as api:
         told = await ordered(api, order="rekey")
     assert counts(told) == ("done", 6, 0, 6, 0)
-    assert told["failures"][0] == {"sa": "2", "why": "2 will not"}
+    assert told["failures"][0] == {"target": "2", "why": "2 will not"}
     assert {each["why"] for each in told["failures"][1:]} == {"nothing was heard of it for 0.2 s"}
 
 
@@ -147,7 +149,7 @@ async def test_an_event_that_tells_of_a_failure_counts_as_one() -> None:
         await until(api, location, lambda told: bool(told["waiting"] == 1))
         house.tell("sa-down", "IKE SA is down: no answer", sa="1")
         told = await until(api, location, ended)
-    assert told["failures"] == [{"sa": "1", "why": "IKE SA is down: no answer"}]
+    assert told["failures"] == [{"target": "1", "why": "IKE SA is down: no answer"}]
 
 
 async def test_a_move_to_where_it_is_already_is_done_without_a_word() -> None:
@@ -229,6 +231,14 @@ async def test_only_a_few_run_at_a_time() -> None:
         ({"order": "rekey", "select": {"colour": "red"}}, "#/select/colour"),
         ({"order": "rekey", "select": {"local": "nowhere"}}, "#/select/local"),
         ({"order": "rekey", "select": {}, "per_second": 0}, "#/per_second"),
+        ({"order": "rekey", "select": {}, "link": "wwan0"}, "#/link"),
+        ({"order": "up", "select": {"role": "initiator"}}, "#/select/role"),
+        ({"order": "up"}, "#/select"),
+        ({"order": "away", "select": {}}, "#/span_s"),
+        ({"order": "drain", "select": {}, "to": ["192.0.2.9"]}, "#/select"),
+        ({"order": "drain"}, "#/to"),
+        ({"order": "drain-link"}, "#/link"),
+        ({"order": "drain-link", "link": "nowhere0"}, "#/link"),
     ],
 )
 async def test_an_order_that_makes_no_sense_is_not_begun(order: dict[str, Any], pointer: str) -> None:

@@ -1,6 +1,6 @@
-"""Operations: one order about many IKE SAs, its progress, and its end."""
+"""Operations: one order about many, its progress, and its end."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Header, Path, Request, Response
 
@@ -10,12 +10,19 @@ from mobike_api import operations as engine
 from mobike_api.caller import caller_of
 from mobike_api.deps import OperationsDep
 from mobike_api.operations import Kind, Order, Selection
-from mobike_api.schemas_operations import Failure, Operation, OperationOrder, Operations
+from mobike_api.schemas_operations import Failure, Operation, OperationOrder, Operations, SelectionOrder
 from mobike_api.scopes import needs
 
 router = APIRouter(prefix="/operations", tags=["Operations"])
 
 OperationPath = Annotated[str, Path(alias="id", description="The id of an operation.", pattern=r"^[0-9a-f]{16}$")]
+_MEMBERS: Final[dict[Kind, tuple[str, ...]]] = {
+    Kind.MOVE: ("local", "remote"),
+    Kind.AWAY: ("span_s",),
+    Kind.DRAIN_LINK: ("link",),
+    Kind.DRAIN: ("to",),
+}
+"""What belongs to an order beside whom it is about: one of these at least, and nothing else."""
 Key = Annotated[
     str | None,
     Header(
@@ -33,7 +40,7 @@ async def list_operations(operations: OperationsDep) -> Operations:
     return Operations(items=tuple(map(_shown, operations.all())))
 
 
-@router.post("", status_code=202, summary="Order something of many IKE SAs")
+@router.post("", status_code=202, summary="Order something of many")
 @needs(Scope.OPERATE)
 async def start_operation(
     request: Request,
@@ -42,8 +49,8 @@ async def start_operation(
     order: OperationOrder,
     key: Key = None,
 ) -> Operation:
-    """The IKE SAs that fit the selection now are ordered one after another, at a pace. `Location` tells where to look
-    for what came of it."""
+    """The IKE SAs or connections that fit the selection now are ordered one after another, at a pace; a drain is one
+    order for all. `Location` tells where to look for what came of it."""
     caller, said = caller_of(request.scope).name, order.model_dump_json()
     known = None if key is None else operations.repeats.answered(caller, key, said)
     operation = operations.start(_read(order), caller) if known is None else operations.get(known)
@@ -68,14 +75,8 @@ async def cancel_operation(operations: OperationsDep, operation: OperationPath) 
 
 
 def _read(order: OperationOrder) -> Order:
-    aims = order.local is not None or order.remote is not None
-    if order.order is Kind.MOVE and not aims:
-        raise Refused("nothing is said of where to", field="local", hint="say local, remote, or both")
-    if order.order is not Kind.MOVE and aims:
-        raise Refused(f"{order.order.value} goes nowhere", field="local" if order.local else "remote")
-    if order.local and order.remote and order.local.version != order.remote.version:
-        raise Refused(f"{order.local} and {order.remote} are of different families", field="remote")
-    select = order.select
+    _check(order)
+    select = order.select or SelectionOrder()
     selection = Selection(
         ids=None if select.ids is None else frozenset(select.ids),
         connection=select.connection,
@@ -85,7 +86,29 @@ def _read(order: OperationOrder) -> Order:
         local=_text(select.local),
         remote=_text(select.remote),
     )
-    return Order(order.order, selection, _text(order.local), _text(order.remote), order.per_second)
+    aim = (_text(order.local), _text(order.remote), order.span_s or 0, order.link or "", order.to or ())
+    return Order(order.order, selection, *aim, order.per_second)
+
+
+def _check(order: OperationOrder) -> None:
+    """Members that belong to the order must be there, and no others."""
+    kind = order.order
+    if order.select is None and not kind.is_drain:
+        raise Refused("nothing is said of which ones", field="select", hint="{} is all of them")
+    if order.select is not None and kind.is_drain:
+        raise Refused(f"{kind.value} is about all", field="select")
+    if order.select is not None and kind.of_connections:
+        others = order.select.model_fields_set - {"connection"}
+        if others:
+            raise Refused(f"{kind.value} is about connections", field=f"select/{min(others)}", hint="say `connection`")
+    for member in ("local", "remote", "span_s", "link", "to"):
+        if getattr(order, member) is not None and member not in _MEMBERS.get(kind, ()):
+            raise Refused(f"{kind.value} has no {member}", field=member)
+    if all(getattr(order, member) is None for member in _MEMBERS.get(kind, ("order",))):
+        member, *rest = _MEMBERS[kind]
+        raise Refused(f"{kind.value} needs {' or '.join((member, *rest))}", field=member)
+    if order.local and order.remote and order.local.version != order.remote.version:
+        raise Refused(f"{order.local} and {order.remote} are of different families", field="remote")
 
 
 def _text(ip: object | None) -> str | None:
@@ -104,5 +127,5 @@ def _shown(operation: engine.Operation) -> Operation:
         done=operation.done,
         failed=operation.failed,
         waiting=len(operation.awaited),
-        failures=tuple(Failure(sa=sa, why=why) for sa, why in operation.failures),
+        failures=tuple(Failure(target=target, why=why) for target, why in operation.failures),
     )
