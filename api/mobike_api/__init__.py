@@ -10,6 +10,7 @@
     guard       what every request passes: security headers, a limit for bodies
     operations/ one order about many, at a pace, followed to its end
     repeats     an order that is sent twice is carried out once
+    metrics     numbers for Prometheus
     problems    every error is an RFC 9457 problem
     schemas     what is sent and received
     routes/     the endpoints

@@ -13,9 +13,10 @@ from mobike_api import problems
 from mobike_api.auth import OPEN, Auth
 from mobike_api.guard import BodyLimit, SecurityHeaders, fault
 from mobike_api.limits import Limiter
+from mobike_api.metrics import Metrics
 from mobike_api.operations import Operations
 from mobike_api.recorder import Recorder
-from mobike_api.routes import api, system
+from mobike_api.routes import api, metrics, system
 from mobike_api.scopes import needed
 from mobike_api.sse import Streams
 
@@ -94,6 +95,7 @@ def create_app(
     app.state.facade = facade
     app.state.books = books
     app.state.operations = operations or Operations(facade)
+    app.state.metrics = Metrics(facade, app.state.operations)
     app.state.streams = streams or Streams()
     problems.install(app)
     app.add_exception_handler(Exception, fault)
@@ -124,4 +126,5 @@ def described(version: str = "1", middleware: Sequence[Middleware] = ()) -> Fast
     )
     app.include_router(api)
     app.include_router(system.probes)
+    app.include_router(metrics.router)
     return app

@@ -6,6 +6,7 @@ from fastapi import Depends, Path, Request
 
 from mobike.facade import Facade
 from mobike.facade.books import Books
+from mobike_api.metrics import Metrics
 from mobike_api.operations import Operations
 from mobike_api.problems import INVALID, ApiProblem, FieldError
 from mobike_api.sse import Streams
@@ -20,6 +21,11 @@ async def _facade(request: Request) -> Facade:
 async def _books(request: Request) -> Books:
     books: Books = request.app.state.books
     return books
+
+
+async def _metrics(request: Request) -> Metrics:
+    metrics: Metrics = request.app.state.metrics
+    return metrics
 
 
 async def _operations(request: Request) -> Operations:
@@ -43,6 +49,7 @@ async def each_once(request: Request) -> None:
 
 
 BooksDep = Annotated[Books, Depends(_books)]
+MetricsDep = Annotated[Metrics, Depends(_metrics)]
 OperationsDep = Annotated[Operations, Depends(_operations)]
 FacadeDep = Annotated[Facade, Depends(_facade)]
 StreamsDep = Annotated[Streams, Depends(_streams)]

@@ -36,6 +36,7 @@ from mobike.facade.configuration import (
     TableView,
 )
 from mobike.facade.keys import KEYS, REQUIRED
+from mobike.facade.readings import Reading, Spread
 
 BORN: Final = 1_790_000_000.0
 RING: Final = 1000
@@ -193,7 +194,11 @@ class House:
         return Health(self.live, self.ready, reasons, "0.1.0", 3725.0)
 
     def counters(self) -> dict[str, int]:
-        return {"engine.datagrams_in": 7, "drop.unknown_spi": 2}
+        return {"ike_received": 7, "ike_dropped_unknown_spi": 2}
+
+    def readings(self) -> tuple[Reading, ...]:
+        spread = Spread((0.01, 0.1), (3, 2, 1), 0.5)
+        return (Reading("office", {"moved": 6, "sa-up": 1}, {"update": spread, "test": spread}, spread),)
 
     def connections(self) -> tuple[ConnectionView, ...]:
         return tuple(self.known.values())

@@ -6,7 +6,7 @@ OPEN: Final = frozenset({"livez", "readyz"})
 """Who needs no token."""
 
 NEEDED: Final = {
-    "metrics": ("show_counters", "show_health"),
+    "metrics": ("show_counters", "show_health", "show_metrics"),
     "read": (
         "explain_ike_sa", "follow_events", "list_addresses", "list_connections", "list_ike_sas", "list_operations",
         "list_revisions", "show_config", "show_connection", "show_ike_sa", "show_operation",

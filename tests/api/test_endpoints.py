@@ -96,7 +96,7 @@ async def test_connections_are_listed_also_where_they_are_down(api: httpx.AsyncC
 async def test_addresses_counters_and_health_are_shown(api: httpx.AsyncClient) -> None:
     addresses = (await api.get("/api/v1/addresses")).raise_for_status().json()["items"]
     assert addresses[1] == {"ip": "198.51.100.20", "link": "wwan0", "available": True, "standing": "preferred"}
-    assert (await api.get("/api/v1/counters")).json()["counters"]["drop.unknown_spi"] == 2
+    assert (await api.get("/api/v1/counters")).json()["counters"]["ike_dropped_unknown_spi"] == 2
     assert (await api.get("/api/v1/health")).json() == {
         "live": True,
         "ready": True,

@@ -30,6 +30,7 @@ class Office:
             plug=None,
             troubles=lambda: (),
             hooks=dict,
+            readings=tuple,
             carried=lambda _: None,
         )
 

@@ -12,6 +12,7 @@ from mobike_api.routes import (
     events,
     ike_sas,
     links,
+    metrics,
     operations,
     system,
     tokens,
@@ -22,4 +23,4 @@ api = APIRouter(prefix="/api/v1", dependencies=[Depends(permitted), Depends(each
 for _part in (ike_sas, connections, config, drain, events, addresses, links, operations, system, tokens, audit):
     api.include_router(_part.router)
 
-__all__ = ["api", "system"]
+__all__ = ["api", "metrics", "system"]

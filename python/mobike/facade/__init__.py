@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mobike.facade.configuration import Configurations
+from mobike.facade.readings import Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +208,10 @@ class Facade(Protocol):
         ...
 
     def counters(self) -> dict[str, int]: ...
+
+    def readings(self) -> tuple[Reading, ...]:
+        """What was measured of each connection; those of which nothing was are left out."""
+        ...
 
     def connections(self) -> tuple[ConnectionView, ...]: ...
 

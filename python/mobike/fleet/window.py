@@ -76,6 +76,14 @@ class Window:
         session = self._sessions.get(sa)
         return None if session is None else views.row(session)
 
+    def switched(self, sa: SaId) -> tuple[str, Nanos | None] | None:
+        """The connection of an SA, and how long the move took that was over in the latest turn; None: none was."""
+        session = self._sessions.get(sa)
+        if session is None:
+            return None
+        last = session.last_move
+        return session.connection.name, last.duration if last is not None and last.at == self._now else None
+
     def page(self, after: SaId | None, limit: int, connection: str | None = None) -> views.SessionPage:
         found, more = self._sessions.page(after, limit, connection)
         total = len(self._sessions) if connection is None else self._sessions.count(connection)

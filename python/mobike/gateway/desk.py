@@ -41,6 +41,7 @@ from mobike.facade import (
     Refused,
 )
 from mobike.facade.configuration import Configurations
+from mobike.facade.readings import Reading
 from mobike.fleet import Fleet, MoveRow, PairRow, SessionDetail, SessionRow
 from mobike.gateway.journal import Journal
 
@@ -77,6 +78,7 @@ class Desk:
         *,
         carried: Callable[[ChildId], Mapping[str, int] | None],
         hooks: Callable[[], dict[str, int]],
+        readings: Callable[[], tuple[Reading, ...]],
         order: Callable[[OperatorEvent], None],
         plug: Plug | None,
         troubles: Callable[[], Sequence[str]],
@@ -87,6 +89,7 @@ class Desk:
         self._journal = journal
         self._carried = carried
         self._hooks = hooks
+        self._readings = readings
         self._order = order
         self._plug = plug
         self._troubles = troubles
@@ -107,6 +110,9 @@ class Desk:
         if self._configuration is None:
             raise Refused("this daemon runs without a configuration that could be changed")
         return self._configuration
+
+    def readings(self) -> tuple[Reading, ...]:
+        return self._readings()
 
     def connections(self) -> tuple[ConnectionView, ...]:
         return tuple(

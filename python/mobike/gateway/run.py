@@ -32,6 +32,7 @@ from mobike.gateway.journal import Journal
 from mobike.gateway.keeper import Keeper
 from mobike.gateway.leases import Leases
 from mobike.gateway.manager import Manager
+from mobike.gateway.meter import Meter
 from mobike.gateway.opening import Opening
 from mobike.gateway.shell import Shell
 from mobike.gateway.steward import Staff, Steward
@@ -103,6 +104,7 @@ class Daemon:
         self._journal = Journal()
         self._chronicle = Chronicle(self._journal)
         self._hooks = Hooks(parts.hooks(settings))
+        self._meter = Meter(self._fleet)
         self._links = self._make_links()
         self._shell = Shell(
             self._core,
@@ -123,6 +125,7 @@ class Daemon:
             self._core,
             self._journal,
             carried=self._plane.carried,
+            readings=self._meter.readings,
             hooks=lambda: {**self._hooks.counters(), **self._accounts.counters()},
             order=self._shell.order,
             plug=self._plug if isinstance(self._links, ManualLinks) else None,
@@ -276,6 +279,7 @@ class Daemon:
 
     def _watch(self, events: Sequence[Event], decided: Decided) -> None:
         self._chronicle.write(decided.notes)
+        self._meter.see(events, decided.notes)
         if self._keeper is not None:
             self._keeper.see(events)
         self._hooks.see(events, decided.notes)
