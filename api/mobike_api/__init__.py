@@ -11,6 +11,8 @@
     operations/ one order about many, at a pace, followed to its end
     repeats     an order that is sent twice is carried out once
     metrics     numbers for Prometheus
+    lists       filters, parts, pages and streams of IKE SAs
+    conditional ETag: what has not changed is not sent again
     problems    every error is an RFC 9457 problem
     schemas     what is sent and received
     routes/     the endpoints

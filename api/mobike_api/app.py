@@ -11,6 +11,7 @@ from mobike.facade import Facade
 from mobike.facade.books import Books, Scope
 from mobike_api import problems
 from mobike_api.auth import OPEN, Auth
+from mobike_api.conditional import Conditional
 from mobike_api.guard import BodyLimit, SecurityHeaders, fault
 from mobike_api.limits import Limiter
 from mobike_api.metrics import Metrics
@@ -62,10 +63,15 @@ class MobikeApi(FastAPI):
             components["schemas"] |= {**problem.pop("$defs"), "Problem": problem}
             schema["security"] = _either(Scope.ADMIN)
             for path, operations in schema["paths"].items():
-                for operation in operations.values():
+                for method, operation in operations.items():
+                    if method == "get" and "application/json" in operation["responses"]["200"]["content"]:
+                        operation["responses"] |= _UNCHANGED
                     scope = needed(operation["operationId"])
                     operation["security"] = [] if path in OPEN else _either(scope)
         return self.openapi_schema or {}
+
+
+_UNCHANGED: Final = {"304": {"description": "`If-None-Match` named the `ETag` of what there is to tell."}}
 
 
 def _either(scope: Scope) -> list[dict[str, list[str]]]:
@@ -90,6 +96,7 @@ def create_app(
         Middleware(Auth, token=token, access=books.access, calls=calls, failures=failures, clients=clients),
         Middleware(BodyLimit),
         Middleware(Recorder, record=books.record),
+        Middleware(Conditional),
     ]
     app = described(version, passed)
     app.state.facade = facade

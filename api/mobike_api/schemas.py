@@ -1,10 +1,15 @@
 """What is sent and received. Answers mirror the views of `mobike.facade`; orders refuse what they do not know."""
 
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 from pydantic.json_schema import SkipJsonSchema
+
+from mobike_api.lists import FIELDS
+
+_FIELD: Final = f"(?:{'|'.join(FIELDS)})"
+FIELDS_PATTERN: Final = f"^{_FIELD}(?:,{_FIELD})*$"
 
 
 def _read_ip(value: object) -> IPv4Address | IPv6Address:
@@ -179,14 +184,21 @@ class Explanation(Answer):
     """Every pair that could carry it then, best first."""
 
 
+class IkeSaPart(IkeSa):
+    """Of one IKE SA what `fields` asked for."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(json_schema_extra=lambda schema: schema.update(required=[]))
+
+
 class IkeSaPage(Answer):
     """A page of the list of IKE SAs."""
 
-    items: tuple[IkeSa, ...]
+    items: tuple[IkeSa, ...] | tuple[IkeSaPart, ...]
+    """Whole, or what `fields` asked for."""
     after: str | None
     """Ask with this as `after` for the next page; null on the last."""
-    total: int
-    """How many there are on all pages."""
+    total: int | None
+    """How many there are on all pages; null where that would mean to look at all of them."""
 
 
 class Connection(Answer):
@@ -346,9 +358,18 @@ class AddressOrder(Order):
 class IkeSaQuery(Order):
     """Which part of the list."""
 
-    limit: Annotated[int, Field(ge=1, le=1000)] = 100
-    """At most so many."""
+    limit: Annotated[int, Field(ge=1, le=1000)] | Left = None
+    """At most so many; 100 where nothing is said, and all in a stream of lines."""
     after: Annotated[str, Field(max_length=128)] | Left = None
     """From behind here: `after` of the page before."""
     connection: Annotated[str, Field(max_length=64)] | Left = None
     """Of this connection only."""
+    state: Literal["established", "updating", "waiting", "away"] | Left = None
+    role: Literal["initiator", "responder"] | Left = None
+    transport: Literal["udp", "tcp"] | Left = None
+    local: Ip | Left = None
+    """Those that use this address of ours."""
+    remote: Ip | Left = None
+    """Those whose peer is at this address."""
+    fields: Annotated[str, Field(pattern=FIELDS_PATTERN, max_length=256)] | Left = None
+    """Only these members of each, with commas between: `id,state,local`."""

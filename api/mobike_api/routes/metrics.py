@@ -5,10 +5,10 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Header, Response
 
 from mobike.facade.books import Scope
-from mobike_api.deps import MetricsDep
+from mobike_api.deps import MetricsDep, each_once
 from mobike_api.scopes import needs, permitted
 
-router = APIRouter(tags=["Daemon"], dependencies=[Depends(permitted)])
+router = APIRouter(tags=["Daemon"], dependencies=[Depends(permitted), Depends(each_once)])
 
 _TEXT: Final[dict[int | str, dict[str, Any]]] = {
     200: {

@@ -6,7 +6,7 @@ from importlib.metadata import version
 from ipaddress import ip_address
 from typing import NoReturn, Protocol
 
-from mobike.address import ChildId, Ip, Nanos, SaId
+from mobike.address import ChildId, Ip, SaId
 from mobike.config.fields import read_gateway
 from mobike.events import (
     OperatorAvoid,
@@ -43,6 +43,7 @@ from mobike.facade import (
 from mobike.facade.configuration import Configurations
 from mobike.facade.readings import Reading
 from mobike.fleet import Fleet, MoveRow, PairRow, SessionDetail, SessionRow
+from mobike.gateway.epoch import Epoch
 from mobike.gateway.journal import Journal
 
 LONGEST_AWAY_S = 365 * 86_400
@@ -53,6 +54,9 @@ MOST_GATEWAYS = 8
 
 MOST_ROWS = 1000
 """Rows of one page: a few milliseconds of the gateway's loop."""
+
+
+_EPOCH = Epoch()
 
 
 class CoreCounts(Protocol):
@@ -317,11 +321,6 @@ class Desk:
         return views
 
 
-def epoch_of(at: Nanos) -> float:
-    """The time of day of a moment on the monotonic clock, in seconds since the epoch."""
-    return time.time() - (time.monotonic_ns() - at) / 1e9
-
-
 def _measured(row: PairRow) -> tuple[bool | None, bool | None, float | None, float | None]:
     seen = row.measured
     if seen is None:
@@ -345,7 +344,7 @@ def _ike_sa(row: SessionRow) -> IkeSaView:
         spi_i=f"{row.spi_i:016x}",
         spi_r=f"{row.spi_r:016x}",
         virtual_ips=tuple(map(str, row.virtual_ips)),
-        since=epoch_of(row.since),
+        since=_EPOCH.of(row.since),
         moves=row.moves,
         transport=row.path.transport.value,
     )
@@ -359,7 +358,7 @@ def _pair(row: PairRow) -> PairView:
 
 def _move(row: MoveRow) -> MoveView:
     duration = None if row.duration is None else row.duration / 1e6
-    return MoveView(epoch_of(row.at), str(row.from_path), str(row.to_path), row.why, duration)
+    return MoveView(_EPOCH.of(row.at), str(row.from_path), str(row.to_path), row.why, duration)
 
 
 def _id(number: int) -> str:
