@@ -19,6 +19,7 @@
     sse         the stream of events
     server      uvicorn in the daemon's own loop, on a Unix socket and on loopback
     tls         TLS on TCP, and what a client's certificate says of it
+    webhooks    events told to others, signed
     token       the token that TCP asks for
 
 The facade is called in the loop and returns at once; there is no thread and no lock here.
@@ -27,5 +28,6 @@ The facade is called in the loop and returns at once; there is no thread and no 
 from mobike_api.app import create_app
 from mobike_api.server import ApiServer, ApiStartError
 from mobike_api.tls import Tls
+from mobike_api.webhooks import Webhook
 
-__all__ = ["ApiServer", "ApiStartError", "Tls", "create_app"]
+__all__ = ["ApiServer", "ApiStartError", "Tls", "Webhook", "create_app"]

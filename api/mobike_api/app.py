@@ -20,6 +20,7 @@ from mobike_api.recorder import Recorder
 from mobike_api.routes import api, metrics, system
 from mobike_api.scopes import needed
 from mobike_api.sse import Streams
+from mobike_api.webhooks import Webhooks
 
 OPENAPI_PATH: Final = "/api/v1/openapi.json"
 
@@ -85,6 +86,7 @@ def create_app(
     token: str | None,
     streams: Streams | None = None,
     operations: Operations | None = None,
+    webhooks: Webhooks | None = None,
     calls: Limiter | None = None,
     failures: Limiter | None = None,
     clients: Mapping[str, Scope] | None = None,
@@ -102,7 +104,7 @@ def create_app(
     app.state.facade = facade
     app.state.books = books
     app.state.operations = operations or Operations(facade)
-    app.state.metrics = Metrics(facade, app.state.operations)
+    app.state.metrics = Metrics(facade, app.state.operations, webhooks or Webhooks(facade, ()))
     app.state.streams = streams or Streams()
     problems.install(app)
     app.add_exception_handler(Exception, fault)

@@ -21,6 +21,7 @@ from prometheus_client.registry import Collector
 from mobike.facade import ConnectionView, Facade
 from mobike.facade.readings import Reading, Spread
 from mobike_api.operations import Operations, Phase
+from mobike_api.webhooks import Webhooks
 
 ALWAYS: Final = ("sa-up", "sa-down", "moved", "peer-moved", "move-failed", "connect-failed", "waiting")
 """Kinds of events that each configured connection has a number for, though it be 0."""
@@ -56,9 +57,9 @@ def drop_of(counter: str) -> tuple[str, str] | None:
 class Metrics:
     """All numbers of one daemon, in the words of Prometheus."""
 
-    def __init__(self, facade: Facade, operations: Operations) -> None:
+    def __init__(self, facade: Facade, operations: Operations, webhooks: Webhooks) -> None:
         self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(_Daemon(facade, operations))
+        self._registry.register(_Daemon(facade, operations, webhooks))
         ProcessCollector(registry=self._registry)
 
     def told(self, accept: str | None) -> tuple[bytes, str]:
@@ -68,9 +69,10 @@ class Metrics:
 
 
 class _Daemon(Collector):
-    def __init__(self, facade: Facade, operations: Operations) -> None:
+    def __init__(self, facade: Facade, operations: Operations, webhooks: Webhooks) -> None:
         self._facade = facade
         self._operations = operations
+        self._webhooks = webhooks
 
     def collect(self) -> Iterator[Metric]:
         yield from self._health()
@@ -80,6 +82,7 @@ class _Daemon(Collector):
         yield from _times(readings)
         yield self._addresses()
         yield from _counted(self._facade.counters())
+        yield from _told(self._webhooks)
         running = sum(each.phase is Phase.RUNNING for each in self._operations.all())
         yield GaugeMetricFamily("mobike_operations_running", "Operations under way.", running)
 
@@ -129,6 +132,18 @@ def _times(readings: tuple[Reading, ...]) -> Iterator[Metric]:
         switches.add_metric((each.connection,), _buckets(each.switch), each.switch.sum_s)
     yield exchanges
     yield switches
+
+
+def _told(webhooks: Webhooks) -> Iterator[Metric]:
+    told = "Events for webhooks: told, given_up (told too often in vain), missed (too late: no longer kept)."
+    events = CounterMetricFamily("mobike_webhook_events", told, labels=("webhook", "result"))
+    tries = CounterMetricFamily("mobike_webhook_failed_tries", "Messages that were not taken.", labels=("webhook",))
+    for name, tally in webhooks.tallies.items():
+        for result in ("told", "given_up", "missed"):
+            events.add_metric((name, result), getattr(tally, result))
+        tries.add_metric((name,), tally.failed_tries)
+    yield events
+    yield tries
 
 
 def _buckets(spread: Spread) -> list[tuple[str, float]]:

@@ -8,7 +8,7 @@ import socket
 import ssl
 import stat
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
@@ -25,6 +25,7 @@ from mobike_api.operations import Operations
 from mobike_api.sse import Streams
 from mobike_api.tls import PEER_NAMES, Tls, TlsError, context_of, names_of
 from mobike_api.token import TokenError, load_or_make
+from mobike_api.webhooks import Webhook, Webhooks
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ class ApiServer:
         tcp: tuple[str, int] | None,
         token_file: Path,
         tls: Tls | None = None,
+        webhooks: Sequence[Webhook] = (),
         version: str = "1",
     ) -> None:
         self._facade = facade
@@ -64,6 +66,7 @@ class ApiServer:
         self._running: list[tuple[_Server, asyncio.Task[None]]] = []
         self._streams = Streams()
         self._operations = Operations(facade)
+        self._webhooks = Webhooks(facade, webhooks)
         self._inode: int | None = None
         self.tcp_address: tuple[str, int] | None = None
         """Where it listens on TCP, once it has started: the port is a real one also if 0 was asked for."""
@@ -89,11 +92,13 @@ class ApiServer:
             token=token,
             streams=self._streams,
             operations=self._operations,
+            webhooks=self._webhooks,
             clients=clients,
             version=self._version,
         )
         for listener, context in listeners:
             await self._serve(app, listener, context)
+        self._webhooks.start()
         log.info("the API listens on %s", " and ".join(self._places()))
 
     async def _serve(self, app: ASGIApp, listener: socket.socket, context: ssl.SSLContext | None) -> None:
@@ -135,6 +140,7 @@ class ApiServer:
         for _, task in running:
             await task
         await self._operations.close()
+        await self._webhooks.stop()
         self._books.close()
         if self._socket_path is not None:
             # Another daemon may listen under this name by now: that socket is its own.

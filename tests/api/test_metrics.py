@@ -93,7 +93,8 @@ async def test_no_number_is_of_one_sa_or_peer(api: httpx.AsyncClient) -> None:
             assert private not in text
     names = {label for samples in (await told(api)).values() for each in samples for label, _ in each}
     assert names <= {
-        "connection", "role", "kind", "exchange", "le", "link", "address", "layer", "reason", "version",
+        "connection", "role", "kind", "webhook", "result", "exchange",
+        "le", "link", "address", "layer", "reason", "version",
     }  # fmt: skip
 
 

@@ -75,7 +75,7 @@ def load(path: Path) -> "Opening":
 def api_server(facade: Facade, settings: Settings) -> "ApiServer":
     """The management API as the settings want it."""
     try:
-        from mobike_api import ApiServer  # noqa: PLC0415 - an extra: mobike[api]
+        from mobike_api import ApiServer, Webhook  # noqa: PLC0415 - an extra: mobike[api]
     except ModuleNotFoundError as problem:
         raise Failure(f"the API cannot start: {problem}", hint="install mobike[api]") from None
     from mobike.facade.books import BooksError  # noqa: PLC0415
@@ -93,6 +93,7 @@ def api_server(facade: Facade, settings: Settings) -> "ApiServer":
         tcp=api.tcp,
         token_file=api.token_file,
         tls=None if api.tls is None else _tls(api.tls),
+        webhooks=tuple(Webhook(each.name, each.url, each.secret, each.events) for each in api.webhooks),
         version=mobike_version(),
     )
 

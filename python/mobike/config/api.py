@@ -1,19 +1,26 @@
 """[api]: where the management API listens, and who may call from outside of this host."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 from pathlib import Path
 
 from mobike.config.locate import Key
 from mobike.config.models import ApiTable
 from mobike.config.settings import ApiSettings, TlsSettings
+from mobike.config.webhooks import webhooks
 from mobike.places import default_socket
 
 _OUTSIDE = "can be reached from outside: give tls_certificate and tls_key, or listen on loopback"
 
 
 def api(
-    table: ApiTable, state_dir: Path, base: Path, problem: Callable[[Key, str], None], *, own_place: bool
+    table: ApiTable,
+    state_dir: Path,
+    base: Path,
+    problem: Callable[[Key, str], None],
+    *,
+    own_place: bool,
+    environ: Mapping[str, str],
 ) -> ApiSettings:
     """The settings; what contradicts is told to `problem`. `own_place`: the operator has named the state_dir."""
     for key, message in _contradictions(table):
@@ -29,6 +36,7 @@ def api(
         token_file=state_dir / "api.token" if table.token_file is None else base / table.token_file,
         books=state_dir / "api.db",
         tls=_tls(table, base),
+        webhooks=webhooks(table.webhooks, base, environ, problem),
     )
 
 

@@ -440,6 +440,7 @@ def build_settings(
             base,
             problem,
             own_place=daemon.state_dir is not None,
+            environ=environ,
         ),
         dataplane=dataplane(_section(sections, "dataplane", DataplaneTable), connections, problem),
         links=LinkSettings(

@@ -62,6 +62,17 @@ class DaemonTable(Table):
     log_format: Literal["console", "json"] = "console"
 
 
+class WebhookTable(Table):
+    """[api.webhooks.NAME]"""
+
+    url: Annotated[str, Field(min_length=1, max_length=2048)]
+    secret: SecretStr | None = None
+    secret_file: FileName | None = None
+    secret_env: Annotated[str, Field(min_length=1)] | None = None
+    events: Annotated[list[Annotated[str, Field(pattern=r"^[a-z0-9*-]{1,64}$")]], Field(min_length=1)] = ["*"]
+    """Kinds, `*` for any part of one."""
+
+
 class ApiTable(Table):
     """[api]"""
 
@@ -73,6 +84,9 @@ class ApiTable(Table):
     client_ca: FileName | None = None
     clients: dict[str, Literal["metrics", "read", "operate", "configure", "admin"]] = Field(default_factory=dict)
     """By a name in the certificate."""
+    webhooks: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")], WebhookTable] = Field(
+        default_factory=dict
+    )
 
 
 class DataplaneTable(Table):

@@ -86,6 +86,18 @@ class TlsSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class WebhookSettings:
+    """Who is told of events."""
+
+    name: str
+    url: str
+    secret: bytes = field(repr=False)
+    """Signs what is told."""
+    events: tuple[str, ...] = ("*",)
+    """Kinds, `*` for any part of one."""
+
+
+@dataclass(frozen=True, slots=True)
 class ApiSettings:
     """Where the management API listens."""
 
@@ -97,6 +109,7 @@ class ApiSettings:
     books: Path
     """Tokens that were given out, and the record of changes."""
     tls: TlsSettings | None = None
+    webhooks: tuple[WebhookSettings, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
