@@ -1,73 +1,96 @@
-"""Lists of IKE SAs: filters, parts of rows, pages, and all of them as a stream. The loop gets on with other things."""
+"""Lists: filters, parts of rows, pages, and all as a stream of lines. The loop gets on with other things meanwhile."""
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final, TypeAlias
 
 from mobike.facade import Facade, IkeSaView
+from mobike.facade.lists import ChildRow
 from mobike_api.operations import Selection
 
 Row: TypeAlias = dict[str, Any]
+Part: TypeAlias = tuple[Sequence[tuple[str, object]], str | None]
+"""Rows that fit, each with the cursor behind it; and where the next part begins."""
 
 NDJSON: Final = "application/x-ndjson"
 ROWS: Final = 200
-"""Looked at before the loop gets on with other things: two milliseconds."""
+"""IKE SAs that are looked at before the loop gets on with other things: two milliseconds."""
 FIELDS: Final = tuple(each.name for each in fields(IkeSaView))
+CHILD_FIELDS: Final = tuple(each.name for each in fields(ChildRow))
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """Which rows, and what of them."""
 
-    selection: Selection
-    fields: tuple[str, ...] = FIELDS
+    look: Callable[[str | None], Part]
+    """A part of the list, from behind a cursor."""
+    fields: tuple[str, ...]
     after: str | None = None
     limit: int | None = None
     """None: all."""
 
-    def row(self, sa: IkeSaView) -> Row:
-        return {name: getattr(sa, name) for name in self.fields}
+    def row(self, row: object) -> Row:
+        return {name: getattr(row, name) for name in self.fields}
 
 
-async def page(facade: Facade, asked: Asked) -> Row:
-    """One page, as JSON tells it. How many fit is told where that is known without looking at all."""
-    rows: list[IkeSaView] = []
-    more = False
-    async for some in _batches(facade, asked):
-        room = len(some) if asked.limit is None else asked.limit - len(rows)
-        more = len(some) > room
-        rows += some[:room]
-        if more:
-            break
-    plain = Selection(connection=asked.selection.connection) == asked.selection
-    total = facade.list_ike_sas(limit=1, connection=asked.selection.connection).total if plain else None
-    return {"items": [asked.row(each) for each in rows], "after": rows[-1].id if more else None, "total": total}
+def ike_sas(facade: Facade, selection: Selection) -> Callable[[str | None], Part]:
+    """IKE SAs that fit."""
+
+    def look(after: str | None) -> Part:
+        found = facade.list_ike_sas(after=after, limit=ROWS, connection=selection.connection)
+        return [(sa.id, sa) for sa in found.items if selection.takes(sa)], found.after
+
+    return look
 
 
-async def lines(facade: Facade, asked: Asked) -> AsyncIterator[bytes]:
+def child_sas(facade: Facade, *, connection: str | None, name: str | None) -> Callable[[str | None], Part]:
+    """Child SAs of a connection, of a name. Those of one IKE SA have one cursor: they are told together."""
+
+    def look(after: str | None) -> Part:
+        found = facade.list_child_sas(after=after, limit=ROWS, connection=connection)
+        return [(child.ike_sa, child) for child in found.items if name in {None, child.name}], found.after
+
+    return look
+
+
+async def page(asked: Asked) -> tuple[list[Row], str | None]:
+    """The rows of one page, and where the next one begins; None at the end."""
+    rows: list[Row] = []
+    last: str | None = None
+    async for part in _parts(asked):
+        for cursor, row in part:
+            if asked.limit is not None and len(rows) >= asked.limit and cursor != last:
+                return rows, last
+            rows.append(asked.row(row))
+            last = cursor
+    return rows, None
+
+
+async def lines(asked: Asked) -> AsyncIterator[bytes]:
     """All rows that fit, one JSON object a line. Who comes or goes meanwhile may be missed; nobody is told twice."""
     left = asked.limit
-    async for some in _batches(facade, asked):
-        told = some if left is None else some[:left]
-        yield b"".join(map(_line(asked.row), told))
+    async for part in _parts(asked):
+        told = part if left is None else part[:left]
+        yield b"".join(_lines(asked, told))
         if left is not None:
             left -= len(told)
             if left <= 0:
                 return
 
 
-async def _batches(facade: Facade, asked: Asked) -> AsyncIterator[Sequence[IkeSaView]]:
+async def _parts(asked: Asked) -> AsyncIterator[Sequence[tuple[str, object]]]:
     after = asked.after
     while True:
-        found = facade.list_ike_sas(after=after, limit=ROWS, connection=asked.selection.connection)
-        yield [each for each in found.items if asked.selection.takes(each)]
-        after = found.after
+        found, after = asked.look(after)
+        yield found
         if after is None:
             return
         await asyncio.sleep(0)
 
 
-def _line(row: Callable[[IkeSaView], Row]) -> Callable[[IkeSaView], bytes]:
-    return lambda sa: json.dumps(row(sa), separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+def _lines(asked: Asked, told: Sequence[tuple[str, object]]) -> Iterator[bytes]:
+    for _, row in told:
+        yield json.dumps(asked.row(row), separators=(",", ":"), ensure_ascii=False).encode() + b"\n"

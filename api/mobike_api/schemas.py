@@ -1,15 +1,18 @@
 """What is sent and received. Answers mirror the views of `mobike.facade`; orders refuse what they do not know."""
 
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 from pydantic.json_schema import SkipJsonSchema
 
 from mobike_api.lists import FIELDS
 
-_FIELD: Final = f"(?:{'|'.join(FIELDS)})"
-FIELDS_PATTERN: Final = f"^{_FIELD}(?:,{_FIELD})*$"
+
+def fields_pattern(known: tuple[str, ...]) -> str:
+    """Names of members, with commas between."""
+    one = f"(?:{'|'.join(known)})"
+    return f"^{one}(?:,{one})*$"
 
 
 def _read_ip(value: object) -> IPv4Address | IPv6Address:
@@ -371,5 +374,5 @@ class IkeSaQuery(Order):
     """Those that use this address of ours."""
     remote: Ip | Left = None
     """Those whose peer is at this address."""
-    fields: Annotated[str, Field(pattern=FIELDS_PATTERN, max_length=256)] | Left = None
+    fields: Annotated[str, Field(pattern=fields_pattern(FIELDS), max_length=256)] | Left = None
     """Only these members of each, with commas between: `id,state,local`."""

@@ -36,6 +36,7 @@ from mobike.facade.configuration import (
     TableView,
 )
 from mobike.facade.keys import KEYS, REQUIRED
+from mobike.facade.lists import ChildRow, ChildRows
 from mobike.facade.readings import Reading, Spread
 
 BORN: Final = 1_790_000_000.0
@@ -78,6 +79,12 @@ def a_child(sa: IkeSaView) -> ChildView:
         bytes_in=100_800,
         bytes_out=100_884,
     )
+
+
+def a_child_row(sa: IkeSaView, name: str) -> ChildRow:
+    child = a_child(sa)
+    place = (child.spi_in, child.spi_out, child.suite, child.local_ts, child.remote_ts, child.encap)
+    return ChildRow(f"{sa.id}.{name}", sa.id, sa.connection, name, *place)
 
 
 @dataclass
@@ -214,6 +221,10 @@ class House:
         chosen = ids[begin : begin + limit]
         more = begin + limit < len(ids)
         return Page(tuple(self.sas[sa] for sa in chosen), chosen[-1] if more else None, len(ids))
+
+    def list_child_sas(self, *, after: str | None = None, limit: int = 100, connection: str | None = None) -> ChildRows:
+        page = self.list_ike_sas(after=after, limit=limit, connection=connection)
+        return ChildRows(tuple(a_child_row(sa, each) for sa in page.items for each in ("data", "voice")), page.after)
 
     def ike_sa(self, sa: str) -> IkeSaDetail:
         view = self._sa(sa)

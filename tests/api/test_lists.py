@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from mobike_api import create_app
-from mobike_api.lists import FIELDS, ROWS
+from mobike_api.lists import CHILD_FIELDS, FIELDS, ROWS
 from tests.api.books import some_books
 from tests.api.house import House, a_house
 
@@ -163,6 +163,37 @@ async def test_the_loop_gets_on_with_other_things_while_lines_are_told() -> None
     inside = looked[1:]
     assert len(inside) == 10
     assert all(later > earlier for earlier, later in pairwise(inside))
+
+
+# --- Child SAs -------------------------------------------------------------------------------------------------------
+
+
+async def test_child_sas_of_one_ike_sa_are_told_together_and_none_is_lost() -> None:
+    async with asking(a_house(2 * ROWS + 3)) as api:
+        seen: list[str] = []
+        after: str | None = None
+        while True:
+            query = {"limit": "99"} | ({"after": after} if after else {})
+            page = (await api.get("/api/v1/child-sas", params=query)).raise_for_status().json()
+            seen += [child["id"] for child in page["items"]]
+            after = page["after"]
+            if after is None:
+                break
+            assert len(page["items"]) == 100
+        rows = read(await api.get("/api/v1/child-sas", headers=LINES))
+    wanted = [f"{number:x}.{name}" for number in range(1, 2 * ROWS + 4) for name in ("data", "voice")]
+    assert seen == wanted
+    assert [child["id"] for child in rows] == wanted
+
+
+async def test_child_sas_are_narrowed_and_told_in_part(api: httpx.AsyncClient) -> None:
+    query = {"connection": "lab", "name": "voice", "fields": "id,ike_sa"}
+    page = (await api.get("/api/v1/child-sas", params=query)).raise_for_status().json()
+    assert page == {"items": [{"id": "1.voice", "ike_sa": "1"}], "after": None}
+    whole = (await api.get("/api/v1/child-sas?limit=1")).json()["items"][0]
+    assert tuple(whole) == CHILD_FIELDS
+    answer = await api.get("/api/v1/child-sas?fields=spi")
+    assert (answer.status_code, answer.json()["parameter"]) == (422, "fields")
 
 
 # --- what has not changed --------------------------------------------------------------------------------------------

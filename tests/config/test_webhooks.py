@@ -5,7 +5,10 @@ from pathlib import Path
 import pytest
 
 from mobike.config import ConfigError, parse
+from mobike.config.diff import difference
+from mobike.config.problems import dotted
 from mobike.config.settings import WebhookSettings
+from mobike.config.tables import Tables
 from tests.config.judge import Judge
 
 URL = 'url = "https://pager.example.net/mobike"'
@@ -29,6 +32,16 @@ def test_its_secret_comes_from_the_text_a_file_or_a_variable(tmp_path: Path) -> 
 def test_kinds_and_loopback() -> None:
     (hook,) = hooks(f'url = "http://127.0.0.1:8080/"\n{SECRET}\nevents = ["sa-down", "move-*"]')
     assert (hook.url, hook.events) == ("http://127.0.0.1:8080/", ("sa-down", "move-*"))
+
+
+def test_no_secret_is_shown_where_configurations_are_compared() -> None:
+    def written(secret: str) -> Tables:
+        return parse(f'[api.webhooks.pager]\n{URL}\nsecret = "{secret}"\n', Judge(), environ={}).tables
+
+    found = difference(written("0123456789abcdef"), written("fedcba9876543210"))
+    assert [dotted(change.key) for change in found.rest] == ["api.webhooks"]
+    assert "0123456789" not in str(found.as_json())
+    assert "fedcba98" not in str(found.as_json())
 
 
 @pytest.mark.parametrize(

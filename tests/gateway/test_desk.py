@@ -53,6 +53,31 @@ def test_an_order_to_move_holds_until_it_is_taken_back() -> None:
         office.desk.unpin("9")
 
 
+def test_child_sas_are_rows_of_a_list() -> None:
+    desk = Office(phone()).desk
+    page = desk.list_child_sas()
+    (child,) = page.items
+    assert (child.id, child.ike_sa, child.connection, child.name) == (f"{100:016x}", SA, "office", "office")
+    assert (child.spi_in, child.spi_out, child.local_ts, child.encap) == (
+        "0000000a",
+        "0000000b",
+        ("10.1.0.0/16",),
+        False,
+    )
+    assert page.after is None
+    assert desk.list_child_sas(connection="lab").items == ()
+    assert desk.list_child_sas(after=SA).items == ()
+    with pytest.raises(Refused, match="no cursor"):
+        desk.list_child_sas(after="x")
+    with pytest.raises(Refused, match="limit is 0"):
+        desk.list_child_sas(limit=0)
+
+
+def test_what_has_not_changed_looks_the_same() -> None:
+    desk = Office().desk
+    assert desk.list_ike_sas() == desk.list_ike_sas()
+
+
 def test_a_link_is_avoided_until_that_is_lifted() -> None:
     office = Office()
     for link, avoid, why in (("eth9", True, "There is no link eth9"), ("wlan0", False, "not avoided")):

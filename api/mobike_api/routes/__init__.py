@@ -6,6 +6,7 @@ from mobike_api.deps import each_once
 from mobike_api.routes import (
     addresses,
     audit,
+    child_sas,
     config,
     connections,
     drain,
@@ -20,7 +21,20 @@ from mobike_api.routes import (
 from mobike_api.scopes import permitted
 
 api = APIRouter(prefix="/api/v1", dependencies=[Depends(permitted), Depends(each_once)])
-for _part in (ike_sas, connections, config, drain, events, addresses, links, operations, system, tokens, audit):
+for _part in (
+    ike_sas,
+    child_sas,
+    connections,
+    config,
+    drain,
+    events,
+    addresses,
+    links,
+    operations,
+    system,
+    tokens,
+    audit,
+):
     api.include_router(_part.router)
 
 __all__ = ["api", "metrics", "system"]

@@ -1,16 +1,16 @@
 """IKE SAs: the list, one with its pairs, and the orders to move, rekey or close it."""
 
-from dataclasses import replace
-from typing import Annotated, Any, Final
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from starlette.responses import JSONResponse, StreamingResponse
+from starlette.responses import JSONResponse
 
 from mobike.facade import Refused
 from mobike.facade.books import Scope
 from mobike_api import lists
 from mobike_api.deps import ChildPath, FacadeDep, SaPath
 from mobike_api.operations import Selection
+from mobike_api.routes.listing import LINES, PAGE, asked_of, told_as_lines, wants_lines
 from mobike_api.schemas import (
     Accepted,
     ChildOrder,
@@ -27,26 +27,21 @@ from mobike_api.scopes import needs
 
 router = APIRouter(prefix="/ike-sas", tags=["IKE SAs"])
 
-_PAGE: Final = 100
-_LINES: Final[dict[int | str, dict[str, Any]]] = {
-    200: {
-        "description": "A page; or all as lines, where `Accept` asks for `application/x-ndjson`: an `IkeSa` each.",
-        "content": {lists.NDJSON: {"schema": {"type": "string"}}},
-    }
-}
 
-
-@router.get("", summary="List IKE SAs", response_model=IkeSaPage, responses=_LINES)
+@router.get("", summary="List IKE SAs", response_model=IkeSaPage, responses=LINES)
 @needs(Scope.READ)
 async def list_ike_sas(request: Request, facade: FacadeDep, query: Annotated[IkeSaQuery, Query()]) -> Response:
     """A page of IKE SAs. Ask again with `after` of the answer as `after` until it is null; or ask with
     `Accept: application/x-ndjson` for all of them as one stream of lines."""
-    asked = _asked(query)
-    if lists.NDJSON not in request.headers.get("accept", ""):
-        return JSONResponse(await lists.page(facade, replace(asked, limit=query.limit or _PAGE)))
-    # What is wrong with the cursor is said before anything is told.
-    facade.list_ike_sas(after=query.after, limit=1)
-    return StreamingResponse(lists.lines(facade, asked), media_type=lists.NDJSON)
+    selection = _selection(query)
+    look = lists.ike_sas(facade, selection)
+    if wants_lines(request):
+        return told_as_lines(look, lists.FIELDS, query)
+    items, after = await lists.page(asked_of(look, lists.FIELDS, query, limit=query.limit or PAGE))
+    # How many fit is told where that is known without looking at all.
+    plain = selection == Selection(connection=selection.connection)
+    total = facade.list_ike_sas(limit=1, connection=selection.connection).total if plain else None
+    return JSONResponse({"items": items, "after": after, "total": total})
 
 
 @router.get("/{id}", summary="Show an IKE SA")
@@ -131,8 +126,8 @@ async def close_ike_sa(facade: FacadeDep, sa: SaPath) -> Accepted:
     return Accepted(order="close", target=sa)
 
 
-def _asked(query: IkeSaQuery) -> lists.Asked:
-    wanted = Selection(
+def _selection(query: IkeSaQuery) -> Selection:
+    return Selection(
         connection=query.connection,
         state=query.state,
         role=query.role,
@@ -140,8 +135,6 @@ def _asked(query: IkeSaQuery) -> lists.Asked:
         local=_text(query.local),
         remote=_text(query.remote),
     )
-    parts = lists.FIELDS if query.fields is None else tuple(dict.fromkeys(query.fields.split(",")))
-    return lists.Asked(wanted, parts, query.after, query.limit)
 
 
 def _text(ip: object | None) -> str | None:

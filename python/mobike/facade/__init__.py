@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mobike.facade.configuration import Configurations
+from mobike.facade.lists import ChildRows
 from mobike.facade.readings import Reading
 
 
@@ -217,6 +218,10 @@ class Facade(Protocol):
 
     def list_ike_sas(self, *, after: str | None = None, limit: int = 100, connection: str | None = None) -> Page:
         """At most `limit` (1 to 1000) rows from behind `after`. Refused if `after` is no cursor of ours."""
+        ...
+
+    def list_child_sas(self, *, after: str | None = None, limit: int = 100, connection: str | None = None) -> ChildRows:
+        """Of at most `limit` (1 to 1000) IKE SAs from behind `after`. Refused if that is no cursor of ours."""
         ...
 
     def ike_sa(self, sa: str) -> IkeSaDetail:

@@ -10,6 +10,7 @@ from mobike.fleet.facts import PairFacts
 from mobike.fleet.sessions import Sessions
 from mobike.fleet.turn import Turn
 from mobike.fleet.upkeep import Upkeep, Upkeeps
+from mobike.mobility.folded import ChildFacts
 from mobike.mobility.states import Waiting
 from mobike.mobility.surroundings import Current
 from mobike.policy.chance import Chance
@@ -88,6 +89,13 @@ class Window:
         found, more = self._sessions.page(after, limit, connection)
         total = len(self._sessions) if connection is None else self._sessions.count(connection)
         return views.SessionPage(tuple(views.row(each) for each in found), more, total)
+
+    def children(
+        self, after: SaId | None, limit: int, connection: str | None
+    ) -> tuple[list[tuple[SaId, str, tuple[ChildFacts, ...]]], SaId | None]:
+        """The Child SAs of at most `limit` sessions, with their connection; and where the next ones begin behind."""
+        found, more = self._sessions.page(after, limit, connection)
+        return [(each.sa, each.connection.name, each.unfold_children()) for each in found], more
 
     def connections(self) -> tuple[views.ConnectionRow, ...]:
         return tuple(self._connection_row(each) for each in self._upkeeps)

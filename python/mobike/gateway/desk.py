@@ -41,10 +41,12 @@ from mobike.facade import (
     Refused,
 )
 from mobike.facade.configuration import Configurations
+from mobike.facade.lists import ChildRow, ChildRows
 from mobike.facade.readings import Reading
 from mobike.fleet import Fleet, MoveRow, PairRow, SessionDetail, SessionRow
 from mobike.gateway.epoch import Epoch
 from mobike.gateway.journal import Journal
+from mobike.mobility.folded import ChildFacts
 
 LONGEST_AWAY_S = 365 * 86_400
 """Far beyond any policy of a peer; its answer says what it grants."""
@@ -130,6 +132,13 @@ class Desk:
         page = self._fleet.page(None if after is None else _sa_of_cursor(after), limit, connection)
         following = None if page.after is None else _id(page.after)
         return Page(tuple(map(_ike_sa, page.items)), following, page.total)
+
+    def list_child_sas(self, *, after: str | None = None, limit: int = 100, connection: str | None = None) -> ChildRows:
+        if not 1 <= limit <= MOST_ROWS:
+            raise Refused(f"limit is {limit}", field="limit", hint=f"give 1 to {MOST_ROWS}")
+        found, more = self._fleet.children(None if after is None else _sa_of_cursor(after), limit, connection)
+        rows = (_child_row(sa, name, child) for sa, name, children in found for child in children)
+        return ChildRows(tuple(rows), None if more is None else _id(more))
 
     def ike_sa(self, sa: str) -> IkeSaDetail:
         detail = self._detail(sa)
@@ -347,6 +356,21 @@ def _ike_sa(row: SessionRow) -> IkeSaView:
         since=_EPOCH.of(row.since),
         moves=row.moves,
         transport=row.path.transport.value,
+    )
+
+
+def _child_row(sa: SaId, connection: str, child: ChildFacts) -> ChildRow:
+    return ChildRow(
+        id=_id(child.child),
+        ike_sa=_id(sa),
+        connection=connection,
+        name=child.name,
+        spi_in=f"{child.spi_in:08x}",
+        spi_out=f"{child.spi_out:08x}",
+        suite=child.suite,
+        local_ts=child.local_ts,
+        remote_ts=child.remote_ts,
+        encap=child.encap,
     )
 
 
