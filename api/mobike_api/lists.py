@@ -22,6 +22,20 @@ CHILD_FIELDS: Final = tuple(each.name for each in fields(ChildRow))
 
 
 @dataclass(frozen=True, slots=True)
+class Lease:
+    """One inner address that a peer has."""
+
+    ip: str
+    connection: str
+    peer_id: str
+    ike_sa: str
+    since: float
+
+
+LEASE_FIELDS: Final = tuple(each.name for each in fields(Lease))
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """Which rows, and what of them."""
 
@@ -52,6 +66,19 @@ def child_sas(facade: Facade, *, connection: str | None, name: str | None) -> Ca
     def look(after: str | None) -> Part:
         found = facade.list_child_sas(after=after, limit=ROWS, connection=connection)
         return [(child.ike_sa, child) for child in found.items if name in {None, child.name}], found.after
+
+    return look
+
+
+def leases(facade: Facade, *, connection: str | None) -> Callable[[str | None], Part]:
+    """Inner addresses that peers have of us. Those of one IKE SA have one cursor."""
+
+    def look(after: str | None) -> Part:
+        found = facade.list_ike_sas(after=after, limit=ROWS, connection=connection)
+        peers = (sa for sa in found.items if sa.role == "responder")
+        return [
+            (sa.id, Lease(ip, sa.connection, sa.peer_id, sa.id, sa.since)) for sa in peers for ip in sa.virtual_ips
+        ], found.after
 
     return look
 

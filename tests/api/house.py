@@ -36,7 +36,7 @@ from mobike.facade.configuration import (
     TableView,
 )
 from mobike.facade.keys import KEYS, REQUIRED
-from mobike.facade.lists import ChildRow, ChildRows
+from mobike.facade.lists import ChildRow, ChildRows, PathRow
 from mobike.facade.readings import Reading, Spread
 
 BORN: Final = 1_790_000_000.0
@@ -225,6 +225,13 @@ class House:
     def list_child_sas(self, *, after: str | None = None, limit: int = 100, connection: str | None = None) -> ChildRows:
         page = self.list_ike_sas(after=after, limit=limit, connection=connection)
         return ChildRows(tuple(a_child_row(sa, each) for sa in page.items for each in ("data", "voice")), page.after)
+
+    def list_paths(self, *, limit: int = 1000) -> tuple[PathRow, ...]:
+        probed, silent = (True, False, 12.5, 0.25), (None, None, None, None)
+        return (
+            PathRow("192.0.2.10", "203.0.113.1", "udp", "wlan0", "verified", "none", BORN, 1, *probed),
+            PathRow("198.51.100.20", "203.0.113.1", "tcp", None, "silent", "unknown", BORN, 0, *silent),
+        )
 
     def ike_sa(self, sa: str) -> IkeSaDetail:
         view = self._sa(sa)

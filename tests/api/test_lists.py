@@ -13,7 +13,7 @@ import pytest
 from mobike_api import create_app
 from mobike_api.lists import CHILD_FIELDS, FIELDS, ROWS
 from tests.api.books import some_books
-from tests.api.house import House, a_house
+from tests.api.house import BORN, House, a_house
 
 TOKEN = "correct-horse-battery-staple-0123456789"
 AT = "/api/v1/ike-sas"
@@ -194,6 +194,41 @@ async def test_child_sas_are_narrowed_and_told_in_part(api: httpx.AsyncClient) -
     assert tuple(whole) == CHILD_FIELDS
     answer = await api.get("/api/v1/child-sas?fields=spi")
     assert (answer.status_code, answer.json()["parameter"]) == (422, "fields")
+
+
+# --- leases and paths ------------------------------------------------------------------------------------------------
+
+
+async def test_leases_are_those_of_peers_that_called_us() -> None:
+    house = a_mixed_house()
+    house.sas["3"] = replace(house.sas["3"], virtual_ips=("10.99.0.7", "2001:db8:99::7"))
+    async with asking(house) as api:
+        page = (await api.get("/api/v1/leases")).raise_for_status().json()
+        assert page["items"][0] == {
+            "ip": "10.99.0.7", "connection": "office", "peer_id": "gw.example.net", "ike_sa": "3", "since": BORN,
+        }  # fmt: skip
+        assert ([each["ip"] for each in page["items"]], page["after"]) == (["10.99.0.7", "2001:db8:99::7"], None)
+        assert (await api.get("/api/v1/leases?connection=lab")).json()["items"] == []
+        rows = read(await api.get("/api/v1/leases?fields=ip,ike_sa", headers=LINES))
+    assert rows == [{"ip": "10.99.0.7", "ike_sa": "3"}, {"ip": "2001:db8:99::7", "ike_sa": "3"}]
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({}, ["192.0.2.10", "198.51.100.20"]),
+        ({"local": "192.0.2.10"}, ["192.0.2.10"]),
+        ({"remote": "203.0.113.9"}, []),
+        ({"link": "wlan0"}, ["192.0.2.10"]),
+        ({"state": "silent"}, ["198.51.100.20"]),
+        ({"state": "silent", "link": "wlan0"}, []),
+    ],
+)
+async def test_paths_are_listed_by_what_is_said(
+    api: httpx.AsyncClient, query: dict[str, str], found: list[str]
+) -> None:
+    items = (await api.get("/api/v1/paths", params=query)).raise_for_status().json()["items"]
+    assert [path["local"] for path in items] == found
 
 
 # --- what has not changed --------------------------------------------------------------------------------------------

@@ -73,6 +73,20 @@ def test_child_sas_are_rows_of_a_list() -> None:
         desk.list_child_sas(limit=0)
 
 
+def test_paths_are_what_was_found_out_of_pairs_the_latest_first() -> None:
+    office = Office()
+    office.desk.move(SA, local=str(CELLULAR), remote=None)
+    office.host.hears(office.host.answer(office.orders[-1].sa))  # type: ignore[union-attr]
+    cellular, wifi = office.desk.list_paths()
+    assert (cellular.local, cellular.remote, cellular.link, cellular.state) == (
+        "198.51.100.2", "203.0.113.1", "wwan0", "verified",
+    )  # fmt: skip
+    assert (wifi.local, wifi.link, wifi.nat, wifi.rtt_ms) == ("192.0.2.7", "wlan0", "none", None)
+    assert office.desk.list_paths(limit=1) == (cellular,)
+    with pytest.raises(Refused, match="limit is 1001"):
+        office.desk.list_paths(limit=1001)
+
+
 def test_what_has_not_changed_looks_the_same() -> None:
     desk = Office().desk
     assert desk.list_ike_sas() == desk.list_ike_sas()

@@ -12,9 +12,11 @@ from mobike_api.routes import (
     drain,
     events,
     ike_sas,
+    leases,
     links,
     metrics,
     operations,
+    paths,
     system,
     tokens,
 )
@@ -24,6 +26,8 @@ api = APIRouter(prefix="/api/v1", dependencies=[Depends(permitted), Depends(each
 for _part in (
     ike_sas,
     child_sas,
+    leases,
+    paths,
     connections,
     config,
     drain,

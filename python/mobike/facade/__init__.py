@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mobike.facade.configuration import Configurations
-from mobike.facade.lists import ChildRows
+from mobike.facade.lists import ChildRows, PathRow
 from mobike.facade.readings import Reading
 
 
@@ -222,6 +222,10 @@ class Facade(Protocol):
 
     def list_child_sas(self, *, after: str | None = None, limit: int = 100, connection: str | None = None) -> ChildRows:
         """Of at most `limit` (1 to 1000) IKE SAs from behind `after`. Refused if that is no cursor of ours."""
+        ...
+
+    def list_paths(self, *, limit: int = 1000) -> tuple[PathRow, ...]:
+        """What is known of pairs, the latest news first; at most `limit` (1 to 1000)."""
         ...
 
     def ike_sa(self, sa: str) -> IkeSaDetail:

@@ -20,6 +20,31 @@ class ChildRow:
 
 
 @dataclass(frozen=True, slots=True)
+class PathRow:
+    """What this host knows of one pair of addresses, whichever of its own SAs has found it out."""
+
+    local: str
+    remote: str
+    transport: str
+    link: str | None
+    """Of our address; None: it is gone."""
+    state: str
+    """`verified`, `worked`, `untried`, `faded`, `silent`, `one-way`, `refused`, `unreachable`, or `into-tunnel`."""
+    nat: str
+    """`none`, `translated`, or `unknown`."""
+    at: float
+    """When that was seen last, in seconds since the epoch."""
+    lapses: int
+    """How often it worked and then did not, of late."""
+    forward: bool | None
+    """Path probes: what we send there arrives. None, like the next three, where nobody probes of late."""
+    backward: bool | None
+    rtt_ms: float | None
+    loss: float | None
+    """From 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
 class ChildRows:
     """Those of some IKE SAs, all of each; `after` is where the next part begins, None at the end."""
 

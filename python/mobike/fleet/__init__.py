@@ -18,6 +18,7 @@ from mobike.fleet.reconfigure import Edited, Reconfiguration, Renewal
 from mobike.fleet.views import (
     AddressRow,
     ConnectionRow,
+    FactRow,
     MoveRow,
     PairRow,
     SessionDetail,
@@ -31,6 +32,7 @@ __all__ = [
     "ConnectionRow",
     "Decided",
     "Edited",
+    "FactRow",
     "Fleet",
     "MoveRow",
     "Note",

@@ -56,7 +56,7 @@ class PairFacts:
         """Pairs that failed, and when they have rested."""
 
     @property
-    def known(self) -> Mapping[Pair, PairFact]:
+    def known(self) -> dict[Pair, PairFact]:
         return self._facts
 
     @property

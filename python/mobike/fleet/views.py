@@ -10,7 +10,7 @@ from mobike.mobility.folded import ChildFacts
 from mobike.mobility.session import Session
 from mobike.mobility.states import Away, Stable, Updating, Waiting
 from mobike.policy.choose import Choice, Keep, NoPair, RankedPair
-from mobike.policy.knowledge import Measured
+from mobike.policy.knowledge import Measured, NatCost, Reach
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +108,21 @@ class ConnectionRow:
     last_error: str | None
     children: tuple[str, ...] = ()
     """Names of the Child SAs it may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class FactRow:
+    """What is known of one pair, whoever has found it out."""
+
+    pair: Pair
+    link: str | None
+    """Of our address; None: it is gone."""
+    reach: Reach
+    """As it is worth now: results grow old."""
+    nat: NatCost
+    at: Nanos
+    lapses: int
+    measured: Measured | None
 
 
 @dataclass(frozen=True, slots=True)

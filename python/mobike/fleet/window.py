@@ -1,8 +1,9 @@
 """The window of the fleet: looking in decides nothing and changes nothing."""
 
 from dataclasses import replace
+from itertools import islice
 
-from mobike.address import Ip, Nanos, SaId
+from mobike.address import Ip, Nanos, Pair, SaId
 from mobike.events import Role
 from mobike.fleet import views
 from mobike.fleet.addresses import AddressBook
@@ -16,6 +17,7 @@ from mobike.mobility.surroundings import Current
 from mobike.policy.chance import Chance
 from mobike.policy.choose import Choice, Keep, Pin
 from mobike.policy.connection import ConnectionPolicy
+from mobike.policy.knowledge import aged
 
 
 class Window:
@@ -96,6 +98,17 @@ class Window:
         """The Child SAs of at most `limit` sessions, with their connection; and where the next ones begin behind."""
         found, more = self._sessions.page(after, limit, connection)
         return [(each.sa, each.connection.name, each.unfold_children()) for each in found], more
+
+    def facts(self, limit: int) -> tuple[views.FactRow, ...]:
+        """What is known of pairs, the latest news first."""
+        links = {each.ip: each.link for each in self._addresses.all()}
+        latest = islice(reversed(self._facts.known), limit)
+        return tuple(self._fact_row(pair, links.get(pair.local)) for pair in latest)
+
+    def _fact_row(self, pair: Pair, link: str | None) -> views.FactRow:
+        fact = self._facts.known[pair]
+        reach, measured = aged(fact, self._now, in_use=False), fact.measured_lately(self._now)
+        return views.FactRow(pair, link, reach, fact.nat, fact.at, fact.lapses.count, measured)
 
     def connections(self) -> tuple[views.ConnectionRow, ...]:
         return tuple(self._connection_row(each) for each in self._upkeeps)

@@ -41,9 +41,9 @@ from mobike.facade import (
     Refused,
 )
 from mobike.facade.configuration import Configurations
-from mobike.facade.lists import ChildRow, ChildRows
+from mobike.facade.lists import ChildRow, ChildRows, PathRow
 from mobike.facade.readings import Reading
-from mobike.fleet import Fleet, MoveRow, PairRow, SessionDetail, SessionRow
+from mobike.fleet import FactRow, Fleet, MoveRow, PairRow, SessionDetail, SessionRow
 from mobike.gateway.epoch import Epoch
 from mobike.gateway.journal import Journal
 from mobike.mobility.folded import ChildFacts
@@ -139,6 +139,11 @@ class Desk:
         found, more = self._fleet.children(None if after is None else _sa_of_cursor(after), limit, connection)
         rows = (_child_row(sa, name, child) for sa, name, children in found for child in children)
         return ChildRows(tuple(rows), None if more is None else _id(more))
+
+    def list_paths(self, *, limit: int = MOST_ROWS) -> tuple[PathRow, ...]:
+        if not 1 <= limit <= MOST_ROWS:
+            raise Refused(f"limit is {limit}", field="limit", hint=f"give 1 to {MOST_ROWS}")
+        return tuple(map(_path_row, self._fleet.facts(limit)))
 
     def ike_sa(self, sa: str) -> IkeSaDetail:
         detail = self._detail(sa)
@@ -330,7 +335,25 @@ class Desk:
         return views
 
 
-def _measured(row: PairRow) -> tuple[bool | None, bool | None, float | None, float | None]:
+def _path_row(row: FactRow) -> PathRow:
+    forward, backward, rtt_ms, loss = _measured(row)
+    return PathRow(
+        local=str(row.pair.local),
+        remote=str(row.pair.remote),
+        transport=row.pair.transport.value,
+        link=row.link,
+        state=row.reach.name.lower().replace("_", "-"),
+        nat=row.nat.name.lower(),
+        at=_EPOCH.of(row.at),
+        lapses=row.lapses,
+        forward=forward,
+        backward=backward,
+        rtt_ms=rtt_ms,
+        loss=loss,
+    )
+
+
+def _measured(row: PairRow | FactRow) -> tuple[bool | None, bool | None, float | None, float | None]:
     seen = row.measured
     if seen is None:
         return None, None, None, None
