@@ -14,6 +14,7 @@ from mobike.facade.keys import KEYS
 TABLES: Final[Mapping[type[Table], str]] = {
     models.DaemonTable: "daemon",
     models.ApiTable: "api",
+    models.WebhookTable: "api.webhooks.NAME",
     models.DataplaneTable: "dataplane",
     models.LinksTable: "links",
     models.ManualTable: "links.manual",

@@ -29,6 +29,14 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = {
         "tls_key": "Private key of that certificate, in PEM.",
         "client_ca": "Authorities one of which must have signed the certificate of whoever calls over TCP.",
         "clients": "By a name in the certificate of a caller: what it may do without a token.",
+        "webhooks": "By a name: who is told of events.",
+    },
+    "api.webhooks.NAME": {
+        "url": "Where events are sent (POST): https, or http to a host of loopback.",
+        "secret": "What signs each message: 16 octets at least.",
+        "secret_file": "A file with that secret.",
+        "secret_env": "A variable with that secret.",
+        "events": "Kinds of events that it is told of; `*` for any part of one.",
     },
     "dataplane": {
         "kind": "Who does ESP: userspace; kernel (XFRM); null carries nothing.",
