@@ -4,15 +4,18 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 from mobike.facade import Facade, IkeSaView
 from mobike.facade.lists import ChildRow
 from mobike_api.operations import Selection
 
 Row: TypeAlias = dict[str, Any]
-Part: TypeAlias = tuple[Sequence[tuple[str, object]], str | None]
+T_co = TypeVar("T_co", covariant=True)
+Part: TypeAlias = tuple[Sequence[tuple[str, T_co]], str | None]
 """Rows that fit, each with the cursor behind it; and where the next part begins."""
+Look: TypeAlias = Callable[[str | None], Part[T_co]]
+"""A part of a list, from behind a cursor."""
 
 NDJSON: Final = "application/x-ndjson"
 ROWS: Final = 200
@@ -39,8 +42,7 @@ LEASE_FIELDS: Final = tuple(each.name for each in fields(Lease))
 class Asked:
     """Which rows, and what of them."""
 
-    look: Callable[[str | None], Part]
-    """A part of the list, from behind a cursor."""
+    look: Look[object]
     fields: tuple[str, ...]
     after: str | None = None
     limit: int | None = None
@@ -50,30 +52,30 @@ class Asked:
         return {name: getattr(row, name) for name in self.fields}
 
 
-def ike_sas(facade: Facade, selection: Selection) -> Callable[[str | None], Part]:
+def ike_sas(facade: Facade, selection: Selection) -> Look[IkeSaView]:
     """IKE SAs that fit."""
 
-    def look(after: str | None) -> Part:
+    def look(after: str | None) -> Part[IkeSaView]:
         found = facade.list_ike_sas(after=after, limit=ROWS, connection=selection.connection)
         return [(sa.id, sa) for sa in found.items if selection.takes(sa)], found.after
 
     return look
 
 
-def child_sas(facade: Facade, *, connection: str | None, name: str | None) -> Callable[[str | None], Part]:
+def child_sas(facade: Facade, *, connection: str | None, name: str | None) -> Look[ChildRow]:
     """Child SAs of a connection, of a name. Those of one IKE SA have one cursor: they are told together."""
 
-    def look(after: str | None) -> Part:
+    def look(after: str | None) -> Part[ChildRow]:
         found = facade.list_child_sas(after=after, limit=ROWS, connection=connection)
         return [(child.ike_sa, child) for child in found.items if name in {None, child.name}], found.after
 
     return look
 
 
-def leases(facade: Facade, *, connection: str | None) -> Callable[[str | None], Part]:
+def leases(facade: Facade, *, connection: str | None) -> Look[Lease]:
     """Inner addresses that peers have of us. Those of one IKE SA have one cursor."""
 
-    def look(after: str | None) -> Part:
+    def look(after: str | None) -> Part[Lease]:
         found = facade.list_ike_sas(after=after, limit=ROWS, connection=connection)
         peers = (sa for sa in found.items if sa.role == "responder")
         return [
@@ -87,7 +89,7 @@ async def page(asked: Asked) -> tuple[list[Row], str | None]:
     """The rows of one page, and where the next one begins; None at the end."""
     rows: list[Row] = []
     last: str | None = None
-    async for part in _parts(asked):
+    async for part in parts(asked.look, asked.after):
         for cursor, row in part:
             if asked.limit is not None and len(rows) >= asked.limit and cursor != last:
                 return rows, last
@@ -99,7 +101,7 @@ async def page(asked: Asked) -> tuple[list[Row], str | None]:
 async def lines(asked: Asked) -> AsyncIterator[bytes]:
     """All rows that fit, one JSON object a line. Who comes or goes meanwhile may be missed; nobody is told twice."""
     left = asked.limit
-    async for part in _parts(asked):
+    async for part in parts(asked.look, asked.after):
         told = part if left is None else part[:left]
         yield b"".join(_lines(asked, told))
         if left is not None:
@@ -108,10 +110,10 @@ async def lines(asked: Asked) -> AsyncIterator[bytes]:
                 return
 
 
-async def _parts(asked: Asked) -> AsyncIterator[Sequence[tuple[str, object]]]:
-    after = asked.after
+async def parts(look: Look[T_co], after: str | None = None) -> AsyncIterator[Sequence[tuple[str, T_co]]]:
+    """The rows that fit, from behind a cursor. The loop gets on with other things between two parts."""
     while True:
-        found, after = asked.look(after)
+        found, after = look(after)
         yield found
         if after is None:
             return

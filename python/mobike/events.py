@@ -415,6 +415,13 @@ class OperatorMove:
 
 
 @dataclass(frozen=True, slots=True)
+class OperatorProbe:
+    """Ask the peer of this SA for a sign of life now, over the path in use."""
+
+    sa: SaId
+
+
+@dataclass(frozen=True, slots=True)
 class OperatorRekey:
     """Give this SA new keys now: the IKE SA, or each of its Child SAs."""
 
@@ -521,6 +528,7 @@ OperatorEvent: TypeAlias = (
     | OperatorDown
     | OperatorClose
     | OperatorMove
+    | OperatorProbe
     | OperatorRekey
     | OperatorReauth
     | OperatorRedirect

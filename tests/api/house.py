@@ -35,6 +35,7 @@ from mobike.facade.configuration import (
     StepView,
     TableView,
 )
+from mobike.facade.inventory import CertificateView, Inventory, LinkRuleView, PolicyView, PoolView, RangeView
 from mobike.facade.keys import KEYS, REQUIRED
 from mobike.facade.lists import ChildRow, ChildRows, PathRow
 from mobike.facade.readings import Reading, Spread
@@ -163,6 +164,26 @@ def _flaws(edit: Edit) -> Iterator[FlawView]:
                 yield FlawView("is missing", key, None, name)
 
 
+class Cellar:
+    """Implements `mobike.facade.inventory.Inventory`."""
+
+    def pools(self) -> tuple[PoolView, ...]:
+        four, six = RangeView("10.99.0.1", "10.99.0.254", 254), RangeView("2001:db8:9::1", "2001:db8:9::ff", 255)
+        return (
+            PoolView("guests", ("lab",), (RangeView("10.98.0.0", "10.98.255.255", 65_536),), 3600.0),
+            PoolView(None, ("office",), (four, six), 0.0),
+        )
+
+    def certificates(self) -> tuple[CertificateView, ...]:
+        place = ("CN=gw.example.net", "CN=Example CA", "1f", ("DNS:gw.example.net",), BORN, BORN + 86_400)
+        return (CertificateView("ab" * 32, "own", ("office",), *place, "ECDSA secp256r1"),)
+
+    def policies(self) -> tuple[PolicyView, ...]:
+        rules = (LinkRuleView("wlan*", 1, 0, True),)
+        ends = (("10.99.0.1/32",), ("10.1.0.0/16",))
+        return (PolicyView("office", "initiator", "ordered", rules, ("udp", "tcp"), *ends, False),)
+
+
 @dataclass
 class House:
     """Implements `mobike.facade.Facade`."""
@@ -195,6 +216,10 @@ class House:
     @property
     def configuration(self) -> Configurations:
         return self.configurations
+
+    @property
+    def inventory(self) -> Inventory:
+        return Cellar()
 
     def health(self) -> Health:
         reasons = () if self.ready else ("no local address can be used",)
@@ -301,6 +326,10 @@ class House:
         self.orders.append(f"move {sa} {local} {remote}")
         self.tell("moved", f"{sa} moved to {path}", sa=sa)
 
+    def probe(self, sa: str) -> None:
+        self._sa(sa)
+        self.orders.append(f"probe {sa}")
+
     def rekey(self, sa: str, *, children: bool) -> None:
         view = self._sa(sa)
         self.sas[sa] = replace(view, spi_i=f"{int(view.spi_i, 16) + 1:016x}")
@@ -327,6 +356,10 @@ class House:
         if child != a_child(self._sa(sa)).id:
             raise NotFound(f"no Child SA {child}")
         self.orders.append(f"close {sa} {child}")
+
+    def pin(self, sa: str) -> None:
+        self._sa(sa)
+        self.orders.append(f"pin {sa}")
 
     def unpin(self, sa: str) -> None:
         if self._sa(sa).moves == 0:

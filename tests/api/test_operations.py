@@ -35,6 +35,13 @@ class Lively(House):
             super().rekey(sa, children=children)
             self.tell("sa-rekeyed", "new keys", sa=sa)
 
+    def probe(self, sa: str) -> None:
+        super().probe(sa)
+        if sa in self.stubborn:
+            self.tell("path-silent", "No answer on it", sa=sa)
+        elif not self.silent:
+            self.tell("probe-answered", "The peer answers", sa=sa)
+
     def reauth(self, sa: str) -> None:
         super().reauth(sa)
         self.tell("sa-down", "IKE SA is down: another has taken its place", sa=sa)
@@ -249,3 +256,21 @@ async def test_an_order_that_makes_no_sense_is_not_begun(order: dict[str, Any], 
         assert answer.json()["pointer"] == pointer
         assert (await api.get(AT)).json() == {"items": []}
     assert house.orders == []
+
+
+async def test_many_peers_are_asked_for_a_sign_of_life() -> None:
+    house = lively(4)
+    house.stubborn = frozenset({"2"})
+    async with asking(house) as api:
+        told = await ordered(api, order="probe")
+    assert (told["total"], told["done"], told["failed"]) == (4, 3, 1)
+    assert told["failures"] == [{"target": "2", "why": "No answer on it"}]
+    assert house.orders == ["probe 1", "probe 2", "probe 3", "probe 4"]
+
+
+async def test_many_are_kept_where_they_are() -> None:
+    house = lively(3)
+    async with asking(house) as api:
+        told = await ordered(api, order="pin", select={"ids": ["1", "3"]})
+    assert (told["total"], told["done"], told["failed"]) == (2, 2, 0)
+    assert house.orders == ["pin 1", "pin 3"]

@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass, field
 
+from mobike.config import Settings, parse
 from mobike.events import OperatorEvent
 from mobike.gateway.desk import Desk
+from mobike.gateway.inventory import Stock
 from mobike.gateway.journal import Journal
+from tests.config.judge import Judge
 from tests.fleet.host import Host, phone
 
 
@@ -19,6 +22,7 @@ class Office:
     """A desk over a phone's fleet: an order is heard at once."""
 
     host: Host = field(default_factory=phone)
+    settings: Settings = field(default_factory=lambda: parse("", Judge(), environ={}).settings)
 
     def __post_init__(self) -> None:
         self.orders: list[OperatorEvent] = []
@@ -32,6 +36,7 @@ class Office:
             hooks=dict,
             readings=tuple,
             carried=lambda _: None,
+            inventory=Stock(lambda: self.settings),
         )
 
     def _order(self, order: OperatorEvent) -> None:

@@ -2,13 +2,15 @@
 
 import pytest
 
-from mobike.events import OperatorAvoid, OperatorMove, OperatorUnpin
+from mobike.address import SaId
+from mobike.events import IkeSaRekeyed, OperatorAvoid, OperatorMove, OperatorProbe, OperatorUnpin
 from mobike.facade import NotFound, Refused
 from tests.fleet.host import SECOND, phone
 from tests.gateway.office import Office
 from tests.policy.words import CELLULAR
 
 SA = f"{1:016x}"
+ONE = SaId(1)
 
 
 def test_an_explanation_is_what_policy_says_now_or_would_say() -> None:
@@ -51,6 +53,35 @@ def test_an_order_to_move_holds_until_it_is_taken_back() -> None:
     assert [str(pair.local) for _, pair in office.host.moves()] == ["198.51.100.2", "192.0.2.7"]
     with pytest.raises(NotFound):
         office.desk.unpin("9")
+
+
+def test_an_sa_is_kept_where_it_is_until_that_is_taken_back() -> None:
+    office = Office()
+    office.desk.pin(SA)
+    assert office.desk.ike_sa(SA).pin == "192.0.2.7 -> 203.0.113.1"
+    assert office.host.moves() == []
+    office.desk.unpin(SA)
+    assert office.desk.ike_sa(SA).pin is None
+    with pytest.raises(NotFound):
+        office.desk.pin("9")
+
+
+def test_a_peer_is_asked_for_a_sign_of_life() -> None:
+    office = Office()
+    office.desk.probe(SA)
+    assert isinstance(office.orders[-1], OperatorProbe)
+    with pytest.raises(NotFound):
+        office.desk.probe("9")
+
+
+def test_the_id_of_an_sa_survives_new_keys() -> None:
+    office = Office()
+    before = office.desk.ike_sa(SA).sa
+    office.host.hears(IkeSaRekeyed(ONE, 0xABCD, 0xEF01, "aes256gcm16-prfsha384-x25519", by_us=False))
+    after = office.desk.ike_sa(SA).sa
+    assert (after.id, after.since, after.moves) == (before.id, before.since, before.moves)
+    assert (after.spi_i, after.spi_r) == (f"{0xABCD:016x}", f"{0xEF01:016x}") != (before.spi_i, before.spi_r)
+    assert [each.id for each in office.desk.list_ike_sas().items] == [before.id]
 
 
 def test_child_sas_are_rows_of_a_list() -> None:

@@ -1,7 +1,7 @@
 """Who is meant, giving the order, and looking whether it has been obeyed."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Final
 
 from mobike.facade import ConnectionView, Facade, IkeSaView, NotFound, Refused
@@ -58,31 +58,25 @@ def tell_all(facade: Facade, order: Order) -> None:
         facade.avoid(order.link, avoid=True)
 
 
+_TELL: Final[Mapping[Kind, Callable[[Facade, Order, str], None]]] = {
+    Kind.MOVE: lambda facade, order, sa: facade.move(sa, local=order.local, remote=order.remote),
+    Kind.PIN: lambda facade, _, sa: facade.pin(sa),
+    Kind.UNPIN: lambda facade, _, sa: facade.unpin(sa),
+    Kind.PROBE: lambda facade, _, sa: facade.probe(sa),
+    Kind.REKEY: lambda facade, _, sa: facade.rekey(sa, children=False),
+    Kind.REKEY_CHILDREN: lambda facade, _, sa: facade.rekey(sa, children=True),
+    Kind.REAUTHENTICATE: lambda facade, _, sa: facade.reauth(sa),
+    Kind.TERMINATE: lambda facade, _, sa: facade.close(sa),
+    Kind.UP: lambda facade, _, name: facade.up(name),
+    Kind.DOWN: lambda facade, _, name: facade.down(name),
+    Kind.AWAY: lambda facade, order, name: facade.away(name, order.span_s),
+    Kind.BACK: lambda facade, _, name: facade.back(name),
+}
+
+
 def tell(facade: Facade, order: Order, target: str) -> None:
-    """Order it of one; NotFound, or Refused."""
-    match order.kind:
-        case Kind.MOVE:
-            facade.move(target, local=order.local, remote=order.remote)
-        case Kind.UNPIN:
-            facade.unpin(target)
-        case Kind.REKEY:
-            facade.rekey(target, children=False)
-        case Kind.REKEY_CHILDREN:
-            facade.rekey(target, children=True)
-        case Kind.REAUTHENTICATE:
-            facade.reauth(target)
-        case Kind.TERMINATE:
-            facade.close(target)
-        case Kind.UP:
-            facade.up(target)
-        case Kind.DOWN:
-            facade.down(target)
-        case Kind.AWAY:
-            facade.away(target, order.span_s)
-        case Kind.BACK:
-            facade.back(target)
-        case Kind.DRAIN | Kind.DRAIN_LINK:
-            raise AssertionError(f"{order.kind} is told once")
+    """Order it of one; NotFound, or Refused. Drains are told once, of all."""
+    _TELL[order.kind](facade, order, target)
 
 
 async def look(facade: Facade, operation: Operation) -> None:

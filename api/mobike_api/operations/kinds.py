@@ -11,7 +11,9 @@ class Kind(Enum):
     """What is ordered."""
 
     MOVE = "move"
+    PIN = "pin"
     UNPIN = "unpin"
+    PROBE = "probe"
     REKEY = "rekey"
     REKEY_CHILDREN = "rekey-children"
     REAUTHENTICATE = "reauthenticate"
@@ -35,7 +37,9 @@ class Kind(Enum):
 
 GOOD: Final[dict[Kind, frozenset[str]]] = {
     Kind.MOVE: frozenset({"moved"}),
+    Kind.PIN: frozenset(),
     Kind.UNPIN: frozenset(),
+    Kind.PROBE: frozenset({"probe-answered"}),
     Kind.REKEY: frozenset({"sa-rekeyed"}),
     Kind.REKEY_CHILDREN: frozenset(),
     Kind.REAUTHENTICATE: frozenset({"sa-down"}),
@@ -52,6 +56,7 @@ GOOD: Final[dict[Kind, frozenset[str]]] = {
 _LOST: Final = frozenset({"move-refused", "move-failed", "order-refused", "waiting", "sa-down"})
 BAD: Final[dict[Kind, frozenset[str]]] = {
     **dict.fromkeys(Kind, _LOST),
+    Kind.PROBE: frozenset({"path-silent", "waiting", "sa-down"}),
     Kind.UP: frozenset({"connect-failed", "order-refused"}),
     Kind.DOWN: frozenset(),
     Kind.AWAY: frozenset({"away-refused", "order-refused"}),
@@ -62,7 +67,7 @@ BAD: Final[dict[Kind, frozenset[str]]] = {
 }
 """Events that tell of a failure. What is good for one order is not bad as well."""
 
-SURE: Final = frozenset({Kind.MOVE, Kind.REKEY, Kind.REAUTHENTICATE, Kind.TERMINATE, Kind.DRAIN})
+SURE: Final = frozenset({Kind.MOVE, Kind.PROBE, Kind.REKEY, Kind.REAUTHENTICATE, Kind.TERMINATE, Kind.DRAIN})
 """Of these a good event is the end of the wait; of the others a reason to look."""
 
 

@@ -58,6 +58,14 @@ async def explain_ike_sa(facade: FacadeDep, sa: SaPath, query: Annotated[Explain
     return Explanation.model_validate(facade.explain(sa, without=query.without))
 
 
+@router.put("/{id}/pin", status_code=202, summary="Keep an IKE SA where it is")
+@needs(Scope.OPERATE)
+async def pin_ike_sa(facade: FacadeDep, sa: SaPath) -> Accepted:
+    """The pair that it uses now is kept while it can be used, whatever policy prefers: as after a move to it."""
+    facade.pin(sa)
+    return Accepted(order="pin", target=sa)
+
+
 @router.delete("/{id}/pin", status_code=202, summary="Let policy choose again")
 @needs(Scope.OPERATE)
 async def unpin_ike_sa(facade: FacadeDep, sa: SaPath) -> Accepted:
@@ -76,6 +84,14 @@ async def move_ike_sa(facade: FacadeDep, sa: SaPath, order: MoveOrder) -> Accept
         raise Refused(f"{order.local} and {order.remote} are of different families", field="remote")
     facade.move(sa, local=_text(order.local), remote=_text(order.remote))
     return Accepted(order="move", target=sa)
+
+
+@router.post("/{id}/probe", status_code=202, summary="Ask the peer of an IKE SA for a sign of life")
+@needs(Scope.OPERATE)
+async def probe_ike_sa(facade: FacadeDep, sa: SaPath) -> Accepted:
+    """Over the path in use, now. An event `probe-answered` tells the round trip; `path-silent` that there is none."""
+    facade.probe(sa)
+    return Accepted(order="probe", target=sa)
 
 
 @router.post("/{id}/rekey", status_code=202, summary="Rekey an IKE SA")

@@ -1,6 +1,5 @@
 """What lists have in common: a page as JSON, or all of it as lines."""
 
-from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from fastapi import Request, Response
@@ -30,9 +29,7 @@ class ListQuery(Protocol):
     def fields(self) -> str | None: ...
 
 
-def asked_of(
-    look: Callable[[str | None], lists.Part], known: tuple[str, ...], query: ListQuery, *, limit: int | None
-) -> lists.Asked:
+def asked_of(look: lists.Look[object], known: tuple[str, ...], query: ListQuery, *, limit: int | None) -> lists.Asked:
     """What a query asks of a list whose rows have these members."""
     parts = known if query.fields is None else tuple(dict.fromkeys(query.fields.split(",")))
     return lists.Asked(look, parts, query.after, limit)
@@ -42,7 +39,7 @@ def wants_lines(request: Request) -> bool:
     return lists.NDJSON in request.headers.get("accept", "")
 
 
-def told_as_lines(look: Callable[[str | None], lists.Part], known: tuple[str, ...], query: ListQuery) -> Response:
+def told_as_lines(look: lists.Look[object], known: tuple[str, ...], query: ListQuery) -> Response:
     """A stream. What is wrong with the cursor is said before anything is told."""
     look(query.after)
     asked = asked_of(look, known, query, limit=query.limit)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mobike.facade.configuration import Configurations
+from mobike.facade.inventory import Inventory
 from mobike.facade.lists import ChildRows, PathRow
 from mobike.facade.readings import Reading
 
@@ -208,6 +209,11 @@ class Facade(Protocol):
         """What is in force, and the ways to change it. Refused if there are none."""
         ...
 
+    @property
+    def inventory(self) -> Inventory:
+        """What connections rest on."""
+        ...
+
     def counters(self) -> dict[str, int]: ...
 
     def readings(self) -> tuple[Reading, ...]:
@@ -262,6 +268,10 @@ class Facade(Protocol):
         """Move one SA to this pair, or NotFound, or Refused."""
         ...
 
+    def probe(self, sa: str) -> None:
+        """Ask the peer of one IKE SA for a sign of life now, or NotFound, or Refused."""
+        ...
+
     def rekey(self, sa: str, *, children: bool) -> None:
         """Give one IKE SA new keys, or each of its Child SAs; or NotFound."""
         ...
@@ -284,6 +294,10 @@ class Facade(Protocol):
 
     def close_child(self, sa: str, child: str) -> None:
         """Close one Child SA, or NotFound."""
+        ...
+
+    def pin(self, sa: str) -> None:
+        """Keep one SA on the pair that it uses now, as a `move` to it does; NotFound, or Refused."""
         ...
 
     def unpin(self, sa: str) -> None:

@@ -35,6 +35,7 @@ from mobike.events import (
     OperatorDrain,
     OperatorMove,
     OperatorOpenChild,
+    OperatorProbe,
     OperatorReauth,
     OperatorRedirect,
     OperatorRekey,
@@ -320,6 +321,7 @@ class Fleet(Reconfigures):
         self._to_follow.pop(event.sa, None)
         self._refusals.obeyed(event.sa)
         self._leaving.pop(event.sa, None)
+        self._asked.discard(event.sa)
         self._to_renew.pop(event.sa, None)
         self._watches_no_more(session)
         self._scouts.forget(event.sa, (session.target or session.path).pair)
@@ -515,7 +517,7 @@ _HANDLERS: Final[Mapping[type[Event], Callable[[Fleet, Any, Turn], None]]] = {
     Moved: Fleet._path_answers,
     MoveRefused: Fleet._concerns,
     PathSilent: Fleet._path_silent,
-    PathChecked: Fleet._path_answers,
+    PathChecked: Fleet._path_checked,
     PairSeen: Fleet._pair_seen,
     PathHeard: Fleet._path_heard,
     PeerMoved: Fleet._peer_moved,
@@ -531,6 +533,7 @@ _HANDLERS: Final[Mapping[type[Event], Callable[[Fleet, Any, Turn], None]]] = {
     OperatorDown: Fleet._operator_down,
     OperatorClose: Fleet._operator_close,
     OperatorMove: Fleet._concerns,
+    OperatorProbe: Fleet._operator_probe,
     OperatorRekey: Fleet._operator_rekey,
     OperatorReauth: Fleet._operator_reauth,
     OperatorRedirect: Fleet._operator_redirect,

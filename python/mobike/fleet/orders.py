@@ -3,7 +3,7 @@
 from abc import ABC
 
 from mobike.address import Ip, SaId
-from mobike.commands import Away, Close, CloseChild, OpenChild, Reauth, Rekey, RekeyChild
+from mobike.commands import Away, Close, CloseChild, OpenChild, Probe, Reauth, Rekey, RekeyChild
 from mobike.events import (
     AwayRefused,
     OperatorAvoid,
@@ -13,14 +13,16 @@ from mobike.events import (
     OperatorCloseChild,
     OperatorDown,
     OperatorOpenChild,
+    OperatorProbe,
     OperatorReauth,
     OperatorRekey,
     OperatorUnpin,
     OperatorUp,
+    PathChecked,
     WentAway,
 )
 from mobike.fleet.links import Links
-from mobike.fleet.notes import Note
+from mobike.fleet.notes import Datum, Note
 from mobike.fleet.turn import Turn
 from mobike.mobility.causes import Cause, ComeBack, GoAway, LookAgain
 from mobike.policy.connection import ConnectionPolicy
@@ -33,6 +35,8 @@ class Orders(Links, ABC):
         super().__init__(connections, public, seed)
         self._leaving: dict[SaId, bool] = {}
         """SAs that have asked for leave to be away, and whether the operator is back already."""
+        self._asked: set[SaId] = set()
+        """SAs whose peer the operator has asked for a sign of life, and has not heard."""
 
     def _operator_up(self, event: OperatorUp, turn: Turn) -> None:
         upkeep = self._upkeeps.get(event.connection)
@@ -54,6 +58,22 @@ class Orders(Links, ABC):
     def _operator_close(self, event: OperatorClose, turn: Turn) -> None:
         if self._sessions.get(event.sa) is not None:
             turn.command(Close(event.sa, "the operator closed it"))
+
+    def _operator_probe(self, event: OperatorProbe, turn: Turn) -> None:
+        session = self._sessions.get(event.sa)
+        if session is not None and self.objection_to_probe(event.sa) is None:
+            self._asked.add(event.sa)
+            turn.command(Probe(event.sa, None, session.generation))
+
+    def _path_checked(self, event: PathChecked, turn: Turn) -> None:
+        session = self._sessions.get(event.sa)
+        if session is not None and event.sa in self._asked:
+            self._asked.discard(event.sa)
+            rtt = event.rtt / 1e6
+            data: dict[str, Datum] = {"path": str(event.path), "rtt_ms": round(rtt, 3)}
+            text, told = "The peer answers on {} after {:.1f} ms", (event.path, rtt)
+            turn.notes.append(Note("probe-answered", text, told, event.sa, session.connection.name, data))
+        self._path_answers(event, turn)
 
     def _operator_rekey(self, event: OperatorRekey, turn: Turn) -> None:
         session = self._sessions.get(event.sa)

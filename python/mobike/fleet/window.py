@@ -12,7 +12,7 @@ from mobike.fleet.sessions import Sessions
 from mobike.fleet.turn import Turn
 from mobike.fleet.upkeep import Upkeep, Upkeeps
 from mobike.mobility.folded import ChildFacts
-from mobike.mobility.states import Waiting
+from mobike.mobility.states import Away, Waiting
 from mobike.mobility.surroundings import Current
 from mobike.policy.chance import Chance
 from mobike.policy.choose import Choice, Keep, Pin
@@ -142,6 +142,13 @@ class Window:
         if any(child.name == name for child in session.unfold_children()):
             return f"Child SA {name} is up already"
         return None
+
+    def objection_to_probe(self, sa: SaId) -> str | None:
+        """Why `OperatorProbe` would do nothing, in a sentence; None if it would."""
+        session = self._sessions.get(sa)
+        if session is None:
+            return "There is no such SA"
+        return f"It is {session.state}: nobody is asked anything" if isinstance(session.state, Away) else None
 
     def objection_to_reauth(self, sa: SaId) -> str | None:
         """Why `OperatorReauth` would do nothing, in a sentence; None if it would."""

@@ -19,6 +19,7 @@ from mobike.events import (
     OperatorEvent,
     OperatorMove,
     OperatorOpenChild,
+    OperatorProbe,
     OperatorReauth,
     OperatorRedirect,
     OperatorRekey,
@@ -41,6 +42,7 @@ from mobike.facade import (
     Refused,
 )
 from mobike.facade.configuration import Configurations
+from mobike.facade.inventory import Inventory
 from mobike.facade.lists import ChildRow, ChildRows, PathRow
 from mobike.facade.readings import Reading
 from mobike.fleet import FactRow, Fleet, MoveRow, PairRow, SessionDetail, SessionRow
@@ -88,6 +90,7 @@ class Desk:
         order: Callable[[OperatorEvent], None],
         plug: Plug | None,
         troubles: Callable[[], Sequence[str]],
+        inventory: Inventory,
         configuration: Configurations | None = None,
     ) -> None:
         self._fleet = fleet
@@ -99,6 +102,7 @@ class Desk:
         self._order = order
         self._plug = plug
         self._troubles = troubles
+        self._inventory = inventory
         self._configuration = configuration
         self._began = time.monotonic()
 
@@ -116,6 +120,10 @@ class Desk:
         if self._configuration is None:
             raise Refused("this daemon runs without a configuration that could be changed")
         return self._configuration
+
+    @property
+    def inventory(self) -> Inventory:
+        return self._inventory
 
     def readings(self) -> tuple[Reading, ...]:
         return self._readings()
@@ -223,6 +231,13 @@ class Desk:
             )
         self._order(OperatorMove(known, *pair))
 
+    def probe(self, sa: str) -> None:
+        known = self._known(sa)
+        objection = self._fleet.objection_to_probe(known)
+        if objection is not None:
+            raise Refused(objection)
+        self._order(OperatorProbe(known))
+
     def rekey(self, sa: str, *, children: bool) -> None:
         self._order(OperatorRekey(self._known(sa), children))
 
@@ -258,6 +273,10 @@ class Desk:
             if _id(each.child) == child:
                 return self._order(OperatorCloseChild(known, each.child))
         raise NotFound(f"IKE SA {sa} has no Child SA {child!r}")
+
+    def pin(self, sa: str) -> None:
+        here = self._detail(sa).row.path.pair
+        self.move(sa, local=str(here.local), remote=str(here.remote))
 
     def unpin(self, sa: str) -> None:
         known = self._known(sa)

@@ -28,6 +28,7 @@ from mobike.gateway.chronicle import Chronicle
 from mobike.gateway.desk import Desk
 from mobike.gateway.editor import Desktop, Editor
 from mobike.gateway.hooks import Hooks
+from mobike.gateway.inventory import Stock
 from mobike.gateway.journal import Journal
 from mobike.gateway.keeper import Keeper
 from mobike.gateway.leases import Leases
@@ -130,6 +131,7 @@ class Daemon:
             order=self._shell.order,
             plug=self._plug if isinstance(self._links, ManualLinks) else None,
             troubles=self._troubles,
+            inventory=Stock(lambda: self.steward.in_force.settings),
             configuration=self.editor,
         )
 
