@@ -113,6 +113,7 @@ bench: $(STAMP)  ## all benches: criterion, decisions, time to recover, the flee
 .PHONY: bench-decisions
 bench-decisions: $(STAMP)  ## the control plane alone: 100,000 SAs lose an address; a search by the draft's timing and by ours
 	@$(BIN)/python -m benches.fleet_decision
+	@$(BIN)/python -m benches.listing
 	@$(BIN)/python -m benches.draft_arithmetic
 
 .PHONY: bench-xfrm

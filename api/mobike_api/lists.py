@@ -18,8 +18,8 @@ Look: TypeAlias = Callable[[str | None], Part[T_co]]
 """A part of a list, from behind a cursor."""
 
 NDJSON: Final = "application/x-ndjson"
-ROWS: Final = 200
-"""IKE SAs that are looked at before the loop gets on with other things: two milliseconds."""
+ROWS: Final = 50
+"""IKE SAs that are looked at before the loop gets on with other things: a millisecond or two (`benches.listing`)."""
 FIELDS: Final = tuple(each.name for each in fields(IkeSaView))
 CHILD_FIELDS: Final = tuple(each.name for each in fields(ChildRow))
 

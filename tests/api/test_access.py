@@ -11,7 +11,7 @@ import pytest
 from mobike.facade.books import Scope
 from mobike.gateway.books import GatewayBooks
 from mobike_api import create_app
-from mobike_api.app import described
+from mobike_api.app import OPENAPI_PATH, described
 from mobike_api.limits import MOST_CALLERS, Limiter, Rate
 from tests.api.books import some_books
 from tests.api.house import House, a_house
@@ -70,6 +70,13 @@ def test_every_operation_has_its_scope_in_the_table_and_no_other() -> None:
         assert operation["security"] == (
             [] if name in OPEN else [{"token": [said[name]]}, {"certificate": [said[name]]}]
         )
+
+
+async def test_the_document_itself_needs_a_token_of_any_scope(desk: Desk) -> None:
+    async with desk.client(None) as stranger:
+        assert kind(await stranger.get(OPENAPI_PATH)) == "unauthorized"
+    async with desk.client(await desk.token(Scope.METRICS)) as api:
+        assert (await api.get(OPENAPI_PATH)).status_code == 200
 
 
 @pytest.mark.parametrize(

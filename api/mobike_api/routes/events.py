@@ -8,6 +8,7 @@ from starlette.responses import StreamingResponse
 from mobike.facade.books import Scope
 from mobike_api.deps import FacadeDep, StreamsDep
 from mobike_api.problems import TOO_MANY_STREAMS, ApiProblem
+from mobike_api.schemas import Left
 from mobike_api.scopes import needs
 
 router = APIRouter(prefix="/events", tags=["Events"])
@@ -27,10 +28,10 @@ async def follow_events(
     facade: FacadeDep,
     streams: StreamsDep,
     last_event_id: Annotated[
-        int | None, Header(ge=0, le=_MAX_SEQ, description="Go on behind this event; browsers send it by themselves.")
+        int | Left, Header(ge=0, le=_MAX_SEQ, description="Go on behind this event; browsers send it by themselves.")
     ] = None,
     after: Annotated[
-        int | None,
+        int | Left,
         Query(ge=0, le=_MAX_SEQ, description="The same for those who cannot set a header; 0: all."),
     ] = None,
 ) -> StreamingResponse:
