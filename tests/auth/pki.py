@@ -28,12 +28,14 @@ IKE: Final = ObjectIdentifier("1.3.6.1.5.5.7.3.17")
 
 
 def new_key(kind: str = "p256") -> Key:
-    """p256, p384, ed25519, or rsa and the number of bits."""
+    """p256, p384, p521, ed25519, or rsa and the number of bits."""
     match kind:
         case "p256":
             return ec.generate_private_key(ec.SECP256R1())
         case "p384":
             return ec.generate_private_key(ec.SECP384R1())
+        case "p521":
+            return ec.generate_private_key(ec.SECP521R1())
         case "ed25519":
             return ed25519.Ed25519PrivateKey.generate()
         case _:

@@ -43,7 +43,7 @@ def _refusal(*args: Any, **more: Any) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("kind", ["p256", "p384", "ed25519", "rsa2048"])
+@pytest.mark.parametrize("kind", ["p256", "p384", "p521", "ed25519", "rsa2048"])
 def test_a_certificate_of_an_authority_that_we_trust_is_good_with_every_kind_of_key(kind: str) -> None:
     authority = Authority.new(kind=kind)
     owner = authority.issue(GATEWAY, kind=kind)

@@ -40,7 +40,7 @@ def _let_in(end: End, door: Doorkeeper) -> Authorise:
     return question
 
 
-@pytest.mark.parametrize("kind", ["p256", "p384", "ed25519", "rsa2048"])
+@pytest.mark.parametrize("kind", ["p256", "p384", "p521", "ed25519", "rsa2048"])
 def test_both_ends_ask_about_each_other_and_are_let_in(kind: str) -> None:
     authority = Authority.new(kind=kind)
     middle = authority.sub("Middle", kind=kind)

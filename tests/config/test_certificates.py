@@ -138,7 +138,7 @@ def test_keys_that_cannot_be_used_are_refused(folder: Path) -> None:
 
 
 def test_other_forms_of_private_keys_are_read(folder: Path) -> None:
-    for kind in ("p256", "p384", "rsa2048"):
+    for kind in ("p256", "p384", "p521", "rsa2048"):
         owner = CA.issue("gw.example.net", kind=kind)
         owner.write(folder, "own")
         old = owner.key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())

@@ -42,7 +42,7 @@ from tests.interop.tunnels import UPLINK_1_FIRST
 
 pytestmark = [pytest.mark.interop, requires_rig, requires_strongswan]
 
-KINDS = ("p256", "p384", "rsa2048", "ed25519")
+KINDS = ("p256", "p384", "p521", "rsa2048", "ed25519")
 
 
 @dataclass(frozen=True)

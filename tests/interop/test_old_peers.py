@@ -29,8 +29,9 @@ from tests.interop.tunnels import UPLINK_1_FIRST
 
 pytestmark = [pytest.mark.interop, requires_rig, requires_strongswan]
 
+SCHEMES = {"p256": "ECDSA-256", "p384": "ECDSA-384", "p521": "ECDSA-521"}
 OLD = {"charon": {"signature_authentication": "no"}}
-KINDS = ("p256", "p384")
+KINDS = ("p256", "p384", "p521")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -45,7 +46,7 @@ def test_an_old_strongswan_client_and_our_gateway_sign_by_rfc_4754(tmp_path: Pat
     ):
         charon.initiate()
         assert gateway.wait_up().sa.peer_id == CLIENT_ID
-        charon.wait_log("with ECDSA-256" if kind == "p256" else "with ECDSA-384")
+        charon.wait_log(f"with {SCHEMES[kind]}")
         assert rig.ping(rig.client, INNER, count=5, interval=0.02).lost == 0
 
 

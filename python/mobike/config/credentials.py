@@ -165,11 +165,11 @@ def _read_key(file: str, base: Path) -> tuple[_SigningKey, list[tuple[str, str]]
     match key:
         case rsa.RSAPrivateKey() if key.key_size >= SMALLEST_RSA:
             pass
-        case ec.EllipticCurvePrivateKey() if isinstance(key.curve, ec.SECP256R1 | ec.SECP384R1):
+        case ec.EllipticCurvePrivateKey() if isinstance(key.curve, ec.SECP256R1 | ec.SECP384R1 | ec.SECP521R1):
             pass
         case ed25519.Ed25519PrivateKey():
             pass
         case _:
-            kinds = f"RSA of {SMALLEST_RSA} bits or more, ECDSA on P-256 or P-384, Ed25519"
+            kinds = f"RSA of {SMALLEST_RSA} bits or more, ECDSA on P-256, P-384 or P-521, Ed25519"
             raise SecretError("local_key", f"{path} is of a kind that is not known here; known are {kinds}")
     return key, [("local_key", message) for message in exposed(path, mode)]

@@ -4,8 +4,8 @@
 //! RSA is with SHA-1 there, which is checked only where an operator says so, and never made.
 
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY, UnparsedPublicKey,
-    VerificationAlgorithm,
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED,
+    RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY, UnparsedPublicKey, VerificationAlgorithm,
 };
 
 use super::signature::{KeyKind, PublicKey, SignatureError};
@@ -19,6 +19,8 @@ pub enum OldScheme {
     P256,
     /// ECDSA on P-384 with SHA2-384: AUTH method 10.
     P384,
+    /// ECDSA on P-521 with SHA2-512: AUTH method 11.
+    P521,
 }
 
 impl OldScheme {
@@ -27,6 +29,7 @@ impl OldScheme {
             OldScheme::RsaSha1 => KeyKind::Rsa,
             OldScheme::P256 => KeyKind::P256,
             OldScheme::P384 => KeyKind::P384,
+            OldScheme::P521 => KeyKind::P521,
         }
     }
 
@@ -35,6 +38,7 @@ impl OldScheme {
             OldScheme::RsaSha1 => &RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY,
             OldScheme::P256 => &ECDSA_P256_SHA256_FIXED,
             OldScheme::P384 => &ECDSA_P384_SHA384_FIXED,
+            OldScheme::P521 => &ECDSA_P521_SHA512_FIXED,
         }
     }
 }

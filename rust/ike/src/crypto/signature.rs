@@ -10,7 +10,8 @@ use core::fmt;
 
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA384_ASN1, ECDSA_P256_SHA512_ASN1, ECDSA_P384_SHA256_ASN1,
-    ECDSA_P384_SHA384_ASN1, ECDSA_P384_SHA512_ASN1, ED25519, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384,
+    ECDSA_P384_SHA384_ASN1, ECDSA_P384_SHA512_ASN1, ECDSA_P521_SHA256_ASN1, ECDSA_P521_SHA384_ASN1,
+    ECDSA_P521_SHA512_ASN1, ED25519, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384,
     RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512,
     UnparsedPublicKey, VerificationAlgorithm,
 };
@@ -79,6 +80,8 @@ pub enum KeyKind {
     P256,
     /// ECDSA on P-384.
     P384,
+    /// ECDSA on P-521.
+    P521,
     /// Ed25519.
     Ed25519,
     /// RSA of 2048 to 8192 bits.
@@ -93,11 +96,14 @@ impl KeyKind {
         const P256: &[u8] = b"\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07";
         /// id-ecPublicKey with secp384r1.
         const P384: &[u8] = b"\x30\x10\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x05\x2b\x81\x04\x00\x22";
+        /// id-ecPublicKey with secp521r1.
+        const P521: &[u8] = b"\x30\x10\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x05\x2b\x81\x04\x00\x23";
         /// rsaEncryption (RFC 3279).
         const RSA: &[u8] = b"\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00";
         match identifier {
             P256 => Some(KeyKind::P256),
             P384 => Some(KeyKind::P384),
+            P521 => Some(KeyKind::P521),
             RSA => Some(KeyKind::Rsa),
             ED25519_IDENTIFIER => Some(KeyKind::Ed25519),
             _ => None,
@@ -110,6 +116,7 @@ impl fmt::Display for KeyKind {
         f.write_str(match self {
             KeyKind::P256 => "ECDSA P-256",
             KeyKind::P384 => "ECDSA P-384",
+            KeyKind::P521 => "ECDSA P-521",
             KeyKind::Ed25519 => "Ed25519",
             KeyKind::Rsa => "RSA",
         })
@@ -175,6 +182,9 @@ impl Scheme {
             (KeyKind::P384, Scheme::Ecdsa(Hash::Sha256)) => &ECDSA_P384_SHA256_ASN1,
             (KeyKind::P384, Scheme::Ecdsa(Hash::Sha384)) => &ECDSA_P384_SHA384_ASN1,
             (KeyKind::P384, Scheme::Ecdsa(Hash::Sha512)) => &ECDSA_P384_SHA512_ASN1,
+            (KeyKind::P521, Scheme::Ecdsa(Hash::Sha256)) => &ECDSA_P521_SHA256_ASN1,
+            (KeyKind::P521, Scheme::Ecdsa(Hash::Sha384)) => &ECDSA_P521_SHA384_ASN1,
+            (KeyKind::P521, Scheme::Ecdsa(Hash::Sha512)) => &ECDSA_P521_SHA512_ASN1,
             (KeyKind::Rsa, Scheme::RsaPss(Hash::Sha256)) => &RSA_PSS_2048_8192_SHA256,
             (KeyKind::Rsa, Scheme::RsaPss(Hash::Sha384)) => &RSA_PSS_2048_8192_SHA384,
             (KeyKind::Rsa, Scheme::RsaPss(Hash::Sha512)) => &RSA_PSS_2048_8192_SHA512,
@@ -275,6 +285,8 @@ pub enum SignatureError {
     Invalid,
     /// The peer knows no hash that our key can sign with.
     NoCommonHash,
+    /// The peer does not know RFC 7427, and a key of this kind signs in no older way.
+    NoOldWay(KeyKind),
     /// The provider refused our own key.
     Provider,
 }
@@ -285,7 +297,7 @@ impl fmt::Display for SignatureError {
             SignatureError::Malformed => f.write_str("AUTH holds no signature"),
             SignatureError::UnreadableKey => f.write_str("the public key cannot be read"),
             SignatureError::UnknownKey => {
-                f.write_str("the public key is none of RSA, ECDSA on P-256 or P-384, Ed25519")
+                f.write_str("the public key is none of RSA, ECDSA on P-256, P-384 or P-521, Ed25519")
             }
             SignatureError::UnknownAlgorithm => f.write_str("the signature is of a kind that is not known here"),
             SignatureError::WrongAlgorithm(kind) => {
@@ -293,6 +305,11 @@ impl fmt::Display for SignatureError {
             }
             SignatureError::Invalid => f.write_str("the signature was not made by the key of the certificate"),
             SignatureError::NoCommonHash => f.write_str("peer knows no hash that our key can sign with"),
+            SignatureError::NoOldWay(kind) => write!(
+                f,
+                "the peer does not know RFC 7427 (it sends no SIGNATURE_HASH_ALGORITHMS), and our {kind} key makes no older \
+                 AUTH; give this connection an ECDSA key or a shared key"
+            ),
             SignatureError::Provider => f.write_str("our own key cannot be used"),
         }
     }

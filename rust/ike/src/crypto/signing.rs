@@ -22,6 +22,7 @@ pub struct SigningKey(Inner);
 enum Inner {
     P256(Box<p256::ecdsa::SigningKey>),
     P384(Box<p384::ecdsa::SigningKey>),
+    P521(Box<p521::ecdsa::SigningKey>),
     Ed25519(Box<Ed25519KeyPair>),
     Rsa(Box<RsaKeyPair>),
 }
@@ -37,6 +38,7 @@ impl SigningKey {
         let inner = match KeyKind::of_algorithm(algorithm).ok_or(SignatureError::UnknownKey)? {
             KeyKind::P256 => DecodePrivateKey::from_pkcs8_der(key).map(|key| Inner::P256(Box::new(key))).ok(),
             KeyKind::P384 => DecodePrivateKey::from_pkcs8_der(key).map(|key| Inner::P384(Box::new(key))).ok(),
+            KeyKind::P521 => DecodePrivateKey::from_pkcs8_der(key).map(|key| Inner::P521(Box::new(key))).ok(),
             KeyKind::Ed25519 => {
                 Ed25519KeyPair::from_pkcs8_maybe_unchecked(key).map(|key| Inner::Ed25519(Box::new(key))).ok()
             }
@@ -54,6 +56,7 @@ impl SigningKey {
         match &self.0 {
             Inner::P256(_) => KeyKind::P256,
             Inner::P384(_) => KeyKind::P384,
+            Inner::P521(_) => KeyKind::P521,
             Inner::Ed25519(_) => KeyKind::Ed25519,
             Inner::Rsa(_) => KeyKind::Rsa,
         }
@@ -73,13 +76,14 @@ impl SigningKey {
         match self.0 {
             Inner::P256(_) => Some(OldScheme::P256),
             Inner::P384(_) => Some(OldScheme::P384),
+            Inner::P521(_) => Some(OldScheme::P521),
             Inner::Ed25519(_) | Inner::Rsa(_) => None,
         }
     }
 
     /// AUTH data over these octets for such peers, and how it is made.
     pub fn sign_old(&self, octets: &[&[u8]]) -> Result<(OldScheme, Vec<u8>), SignatureError> {
-        let scheme = self.old_scheme().ok_or(SignatureError::NoCommonHash)?;
+        let scheme = self.old_scheme().ok_or(SignatureError::NoOldWay(self.kind()))?;
         let octets = octets.concat();
         let signature = match &self.0 {
             Inner::P256(key) => digest(Hash::Sha256, &octets).and_then(|digest| {
@@ -90,6 +94,10 @@ impl SigningKey {
                 let signature: p384::ecdsa::Signature = key.sign_prehash(digest.as_ref()).ok()?;
                 Some(signature.to_bytes().to_vec())
             }),
+            Inner::P521(key) => digest(Hash::Sha512, &octets).and_then(|digest| {
+                let signature: p521::ecdsa::Signature = key.sign_prehash(digest.as_ref()).ok()?;
+                Some(signature.to_bytes().to_vec())
+            }),
             Inner::Ed25519(_) | Inner::Rsa(_) => None,
         };
         signature.map(|signature| (scheme, signature)).ok_or(SignatureError::Provider)
@@ -98,12 +106,14 @@ impl SigningKey {
     /// The hash as strong as the key first, then stronger ones, then weaker ones.
     fn scheme(&self, peer: Hashes) -> Option<Scheme> {
         use Hash::{Sha256, Sha384, Sha512};
-        let order = match self.0 {
+        let order: &[Hash] = match self.0 {
             Inner::Ed25519(_) => return peer.contains(Hash::Identity).then_some(Scheme::Ed25519),
-            Inner::P256(_) | Inner::Rsa(_) => [Sha256, Sha384, Sha512],
-            Inner::P384(_) => [Sha384, Sha512, Sha256],
+            Inner::P256(_) | Inner::Rsa(_) => &[Sha256, Sha384, Sha512],
+            Inner::P384(_) => &[Sha384, Sha512, Sha256],
+            // No hash shorter than half of the curve.
+            Inner::P521(_) => &[Sha512, Sha384],
         };
-        let hash = order.into_iter().find(|hash| peer.contains(*hash))?;
+        let hash = order.iter().copied().find(|hash| peer.contains(*hash))?;
         Some(if matches!(self.0, Inner::Rsa(_)) { Scheme::RsaPss(hash) } else { Scheme::Ecdsa(hash) })
     }
 
@@ -115,6 +125,10 @@ impl SigningKey {
             }
             (Inner::P384(key), Scheme::Ecdsa(hash)) => {
                 let signature: p384::ecdsa::Signature = key.sign_prehash(digest(hash, octets)?.as_ref()).ok()?;
+                Some(signature.to_der().as_bytes().to_vec())
+            }
+            (Inner::P521(key), Scheme::Ecdsa(hash)) => {
+                let signature: p521::ecdsa::Signature = key.sign_prehash(digest(hash, octets)?.as_ref()).ok()?;
                 Some(signature.to_der().as_bytes().to_vec())
             }
             (Inner::Rsa(key), Scheme::RsaPss(hash)) => {

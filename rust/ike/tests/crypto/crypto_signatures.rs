@@ -48,7 +48,12 @@ fn every_flipped_octet_of_auth_spoils_it() {
 /// RFC 4754: both numbers one behind the other, each as long as the order of the curve.
 #[test]
 fn ecdsa_keys_sign_in_the_old_way_too_and_nothing_else_does() {
-    for (kind, scheme, length) in [(KeyKind::P256, OldScheme::P256, 64), (KeyKind::P384, OldScheme::P384, 96)] {
+    let curves = [
+        (KeyKind::P256, OldScheme::P256, 64),
+        (KeyKind::P384, OldScheme::P384, 96),
+        (KeyKind::P521, OldScheme::P521, 132),
+    ];
+    for (kind, scheme, length) in curves {
         let (key, other) = (Key::of(kind, 7), Key::of(kind, 8));
         let (made, auth) = key.signing().sign_old(&OCTETS).unwrap();
         assert_eq!((made, auth.len()), (scheme, length));
@@ -67,15 +72,20 @@ fn ecdsa_keys_sign_in_the_old_way_too_and_nothing_else_does() {
         assert!(key.public().verify_old(scheme, &modern, &OCTETS).is_err(), "the forms are not mixed up");
     }
     for kind in [KeyKind::Ed25519, KeyKind::Rsa] {
-        assert_eq!(Key::of(kind, 7).signing().sign_old(&OCTETS), Err(SignatureError::NoCommonHash));
+        let refused = Key::of(kind, 7).signing().sign_old(&OCTETS).unwrap_err();
+        assert_eq!(refused, SignatureError::NoOldWay(kind));
+        assert!(
+            refused.to_string().contains("give this connection an ECDSA key or a shared key"),
+            "what to do about it"
+        );
     }
 }
 
 #[test]
 fn the_hash_is_one_that_the_peer_knows() {
-    for kind in [KeyKind::P256, KeyKind::P384, KeyKind::Rsa] {
+    for kind in [KeyKind::P256, KeyKind::P384, KeyKind::P521, KeyKind::Rsa] {
         let key = Key::of(kind, 7);
-        for number in [2, 3, 4] {
+        for number in if kind == KeyKind::P521 { 3..=4 } else { 2..=4 } {
             let auth = key.signing().sign(only(number), &OCTETS).unwrap();
             assert_eq!(key.public().verify(&auth, &OCTETS), Ok(()), "{kind} with hash {number}");
         }
@@ -90,7 +100,7 @@ fn the_hash_is_one_that_the_peer_knows() {
 
 #[test]
 fn the_same_octets_are_signed_with_the_same_signature_but_by_rsa() {
-    for kind in [KeyKind::P256, KeyKind::P384, KeyKind::Ed25519] {
+    for kind in [KeyKind::P256, KeyKind::P384, KeyKind::P521, KeyKind::Ed25519] {
         let key = Key::of(kind, 7);
         assert_eq!(key.signing().sign(ours(), &OCTETS), key.signing().sign(ours(), &OCTETS), "{kind}");
     }

@@ -198,7 +198,7 @@ fn silenced(kind: KeyKind, who: HostId) -> Pair {
 /// RFC 7427 section 5: both ends could sign in an old way then, and AUTH covers what was said of hashes.
 #[test]
 fn a_downgrade_to_old_signatures_by_somebody_between_is_found_out() {
-    for kind in [KeyKind::P256, KeyKind::P384] {
+    for kind in [KeyKind::P256, KeyKind::P384, KeyKind::P521] {
         for who in [CLIENT, GATEWAY] {
             let pair = silenced(kind, who);
             assert!(pair.client().ups().is_empty() && pair.gateway().alive().is_empty(), "{kind}");

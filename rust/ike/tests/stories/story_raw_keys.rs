@@ -9,7 +9,7 @@ use mobike_ike::crypto::KeyKind;
 use mobike_ike::engine::Population;
 use mobike_ike::event::ConnectError;
 use mobike_ike::{Credential, LocalProof, RemoteProof};
-use stage::keys::Key;
+use stage::keys::{KINDS, Key};
 use stage::{CLIENT, GATEWAY, HostId, Pair, Profile, secs};
 
 const NOTHING: Population = Population { ike_sas: 0, half_open: 0, child_sas: 0 };
@@ -39,7 +39,7 @@ fn pair(kind: KeyKind) -> (Pair, [Key; 3]) {
 
 #[test]
 fn both_ends_show_their_keys_and_no_certificate_is_needed() {
-    for kind in [KeyKind::P256, KeyKind::P384, KeyKind::Ed25519, KeyKind::Rsa] {
+    for kind in KINDS {
         let pair = pair(kind).0.established();
         // IKE_AUTH { IDi, CERT(15), .., AUTH } --> <-- { IDr, CERT(15), AUTH, .. }
         let auths = pair.arrows().lines().filter(|line| line.contains("IKE_AUTH") && line.contains("CERT,")).count();

@@ -87,6 +87,7 @@ fn verify(
         AuthMethod::DIGITAL_SIGNATURE => key.verify(auth.data, &octets.parts()),
         AuthMethod::ECDSA_SHA256_P256 => key.verify_old(OldScheme::P256, auth.data, &octets.parts()),
         AuthMethod::ECDSA_SHA384_P384 => key.verify_old(OldScheme::P384, auth.data, &octets.parts()),
+        AuthMethod::ECDSA_SHA512_P521 => key.verify_old(OldScheme::P521, auth.data, &octets.parts()),
         AuthMethod::RSA_SIGNATURE if rsa_sha1 => key.verify_old(OldScheme::RsaSha1, auth.data, &octets.parts()),
         _ => return Err(AuthRefusal::WrongMethod),
     };
@@ -187,6 +188,7 @@ fn method_of(scheme: OldScheme) -> AuthMethod {
         OldScheme::RsaSha1 => AuthMethod::RSA_SIGNATURE,
         OldScheme::P256 => AuthMethod::ECDSA_SHA256_P256,
         OldScheme::P384 => AuthMethod::ECDSA_SHA384_P384,
+        OldScheme::P521 => AuthMethod::ECDSA_SHA512_P521,
     }
 }
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RsaKeyPair,
+    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, ECDSA_P521_SHA512_ASN1_SIGNING, EcdsaKeyPair,
+    Ed25519KeyPair, KeyPair, RsaKeyPair,
 };
 use mobike_ike::Credential;
 use mobike_ike::crypto::{KeyKind, PublicKey, SigningKey};
@@ -19,7 +20,7 @@ pub struct Key {
 }
 
 /// All kinds.
-pub const KINDS: [KeyKind; 4] = [KeyKind::P256, KeyKind::P384, KeyKind::Ed25519, KeyKind::Rsa];
+pub const KINDS: [KeyKind; 5] = [KeyKind::P256, KeyKind::P384, KeyKind::P521, KeyKind::Ed25519, KeyKind::Rsa];
 
 impl Key {
     /// The same key again for the same kind and seed; but an RSA key is another one each time.
@@ -35,6 +36,13 @@ impl Key {
                 let head = hex("304e020100301006072a8648ce3d020106052b81040022043730350201010430");
                 let private = [&head[..], &[seed; 48]].concat();
                 let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P384_SHA384_ASN1_SIGNING, &private).unwrap();
+                (private, pair.public_key().as_der().unwrap().as_ref().to_vec())
+            }
+            KeyKind::P521 => {
+                let head = hex("3060020100301006072a8648ce3d020106052b81040023044930470201010442");
+                // Below the order of the curve.
+                let private = [&head[..], &[0], &[seed; 65]].concat();
+                let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P521_SHA512_ASN1_SIGNING, &private).unwrap();
                 (private, pair.public_key().as_der().unwrap().as_ref().to_vec())
             }
             KeyKind::Ed25519 => {
