@@ -11,8 +11,8 @@ use mobike_ike::crypto::{KeyKind, SecretBytes};
 use mobike_ike::event::{Authorise, ConnectError, EapAsked};
 use mobike_ike::profile::{Pool, RequestVip, Unique};
 use mobike_ike::{
-    Credential, EapPacket, EapReply, IdentityPattern, LocalProof, Ppk, Question, QuestionLimits, RemoteProof, Settings,
-    Terms,
+    Credential, EapPacket, EapReply, Gateway, IdentityPattern, LocalProof, Ppk, Question, QuestionLimits, RemoteProof,
+    Settings, Terms,
 };
 use stage::keys::Key;
 use stage::{
@@ -228,6 +228,43 @@ fn a_method_without_a_key_is_bound_to_the_ike_sa_by_sk_p() {
     let mut pair = begun(talking(1));
     play(&mut pair, &Toy { gateway_key: None, client_key: None, ..Toy::default() });
     is_up(&pair);
+}
+
+/// RFC 5685 section 6: with the first answer, which has our proof, so that nobody types a password that is of no use here.
+#[test]
+fn who_is_sent_on_hears_so_before_eap_begins_and_nobody_is_asked_anything() {
+    // { IDi, SA, TS }  -->   <-- { IDr, CERT, AUTH, N(REDIRECT) }    { D } -->
+    let other: Gateway = "198.51.100.77".parse().expect("a gateway");
+    let orders = Arc::from([other.clone()]);
+    let pair = talking(1).client_profile(|profile| profile.redirect.follow = true);
+    let mut pair = begun(pair.gateway_profile(|profile| profile.redirect.to = orders));
+    pair.run_for(secs(2));
+    assert_eq!(*pair.client().failures()[0].0, ConnectError::Redirected(other));
+    assert_eq!((questions(&pair, GATEWAY).len(), questions(&pair, CLIENT).len()), (0, 0));
+    assert_eq!((pair.gateway().count("redirects_sent"), pair.client().count("redirects_heard")), (1, 1));
+    is_nowhere(&mut pair);
+    assert_eq!(pair.gateway().engine.population().half_open, 0);
+}
+
+#[test]
+fn who_follows_no_redirect_talks_eap() {
+    let orders = Arc::from(["198.51.100.77".parse::<Gateway>().expect("a gateway")]);
+    let mut pair = begun(talking(1).gateway_profile(|profile| profile.redirect.to = orders));
+    play(&mut pair, &Toy::default());
+    is_up(&pair);
+}
+
+/// A gateway that proves itself by EAP has proved nothing in its first answer: it sends on in the last one, and its client
+/// believes nothing earlier.
+#[test]
+fn a_gateway_without_a_proof_of_its_own_sends_on_when_eap_is_over() {
+    let other: Gateway = "198.51.100.77".parse().expect("a gateway");
+    let orders = Arc::from([other.clone()]);
+    let pair = alone(1).client_profile(|profile| profile.redirect.follow = true);
+    let mut pair = begun(pair.gateway_profile(|profile| profile.redirect.to = orders));
+    play(&mut pair, &Toy::default());
+    assert_eq!(*pair.client().failures()[0].0, ConnectError::Redirected(other));
+    assert_eq!(questions(&pair, GATEWAY).len(), 4, "all of it");
 }
 
 /// RFC 8784 section 3: with EAP the last IKE_AUTH names the key, and its AUTHs are made with it.

@@ -30,6 +30,7 @@ use crate::sa::exchange::eap::Talk;
 use crate::sa::exchange::init_responder::HalfOpen;
 use crate::sa::exchange::ppk::{self, Said};
 use crate::sa::exchange::proof::{self, Asked, Ours};
+use crate::sa::exchange::redirect;
 use crate::terms::Terms;
 use crate::wire::{Authentication, Eap, EapCode, NotifyType, Payload, Payloads};
 use crate::{Nanos, Path};
@@ -89,6 +90,9 @@ pub fn begin(half: &mut HalfOpen, ctx: &mut Context, now: Nanos, path: Path, pee
     let (Some(message), Ok(payloads)) = (opened.keep(), opened.payloads()) else { return };
     let Some(id_body) = payloads.id_initiator().map(received_id_body) else { return };
     let Peer { id: peer_id, profile_id, profile, .. } = peer;
+    if redirect::ahead_of_eap(half, ctx, &profile, path, proof::asks_for_staple(&payloads)) {
+        return;
+    }
     let asked = Asked { sa: half.id, profile: profile_id, role: Role::Responder, path };
     let Some(mut talk) = Talk::begin(ctx, now, &asked, message.len()) else { return };
     let begun = talk.ask(ctx, now, asked, &peer_id, None);

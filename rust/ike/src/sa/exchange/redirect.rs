@@ -5,6 +5,9 @@
 //!                                                                <--   HDR(A,0), N(REDIRECT, to, Ni)
 //! IKE_AUTH                                                       <--   SK { IDr, [CERT], AUTH, N(REDIRECT, to) }
 //!                    SK { D }                                    -->
+//!
+//! which with EAP is the answer to the first request: nobody is asked for a password that is of no use here.
+//!
 //! INFORMATIONAL                                                  <--   SK { N(REDIRECT, to) }
 //!                    SK { }                                      -->
 //!                    SK { D }                                    -->   when the new one is up
@@ -19,13 +22,16 @@ use std::sync::Arc;
 use crate::crypto::Role;
 use crate::event::{ConnectError, DownReason, Event, NoticeKind};
 use crate::profile::Profile;
+use crate::proofs::LocalProof;
 use crate::sa::Sa;
 use crate::sa::channel::Outgoing;
 use crate::sa::context::Context;
 use crate::sa::established::Established;
-use crate::sa::exchange::auth_initiator::Authenticating;
+use crate::sa::exchange::auth_initiator::{Authenticating, with_id};
+use crate::sa::exchange::auth_responder::prove;
 use crate::sa::exchange::init_initiator::Order;
 use crate::sa::exchange::init_responder::{self, HalfOpen};
+use crate::sa::exchange::{eap_initiator, proof};
 use crate::sa::window::Ask;
 use crate::wire::{Delete, ExchangeType, Gateway, Message, NotifyType, Payload, Payloads, SkWriter};
 use crate::{Nanos, Path};
@@ -70,6 +76,30 @@ pub fn turn_away(ctx: &mut Context, path: Path, message: &Message<'_>, taken: u3
 #[must_use]
 pub fn of_peer(half: &HalfOpen, profile: &Profile, path: Path) -> Option<Gateway> {
     choose(&profile.redirect.to, path).filter(|_| half.redirects).cloned()
+}
+
+/// A peer wants EAP, and its profile sends it on: tell it so in our first answer, with our proof (RFC 5685 section 6), and
+/// nothing else begins. Where ours would be EAP too it comes in the last answer. `stapled`: it wants to see OCSP responses.
+pub fn ahead_of_eap(half: &mut HalfOpen, ctx: &mut Context, profile: &Profile, path: Path, stapled: bool) -> bool {
+    if matches!(profile.proofs.local, LocalProof::Eap) {
+        return false;
+    }
+    let Some(to) = of_peer(half, profile, path) else { return false };
+    let Ok(ours) = prove(half, profile) else { return false };
+    let message = half.answer_header();
+    let Some((channel, _)) = half.keys() else { return false };
+    let sealed = channel.seal(&mut ctx.buffer, message, |writer| {
+        with_id(&profile.local_id, |id| writer.push(&Payload::IdResponder(id)));
+        proof::write_certificates(writer, profile, stapled);
+        writer.push(&ours.payload());
+        write(writer, Some(&to));
+    });
+    let Ok(bytes) = sealed else { return false };
+    ctx.counters.redirects_sent += 1;
+    // Kept until it expires, so that a repetition gets the same.
+    half.refusal = Some(Arc::clone(&bytes));
+    ctx.send(path, bytes);
+    true
 }
 
 /// The same, told in IKE_AUTH.
@@ -133,6 +163,14 @@ pub fn in_init(ctx: &mut Context, order: &Order, nonce: &[u8], payloads: &Payloa
     let notify = payloads.notify(NotifyType::REDIRECT).filter(|_| follows(order))?;
     ctx.counters.redirects_heard += 1;
     Gateway::read(notify.data).filter(|(_, echo)| *echo == nonce).map(|(to, _)| to)
+}
+
+/// Where the answer to our first IKE_AUTH sends us, though we are to prove ourselves by EAP yet. Its sender has proved who it
+/// is; one that proves it by EAP has not.
+#[must_use]
+pub fn in_first_answer(asking: &Authenticating, payloads: &Payloads<'_>) -> Option<Gateway> {
+    let proven = !eap_initiator::is_alone(asking);
+    in_auth(asking.order(), payloads).filter(|_| proven)
 }
 
 /// Where the last answer to IKE_AUTH sends us; its sender has proved who it is.
