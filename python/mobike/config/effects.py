@@ -59,7 +59,7 @@ EFFECTS: Final[dict[type[Table], dict[str, Effect]]] = {
         Effect.RESTART,
         "v4 v6 network_v4 network_v6 cookie_threshold max network_times forgiven_per_second failure_costs tracked",
     ),
-    models.PuzzleTable: _all(Effect.RESTART, "threshold easiest hardest unsolved_per_second"),
+    models.PuzzleTable: _all(Effect.RESTART, "threshold easiest hardest unsolved_per_second auth_threshold"),
     models.RedirectTable: _all(Effect.NEXT, "when to at"),
     models.TicketsTable: _all(Effect.NEXT, "key_file"),
     models.StoreTable: _all(Effect.RESTART, "file key_file key_env every max_age"),

@@ -152,6 +152,7 @@ class PuzzleTable(Table):
     easiest: Annotated[int, Field(ge=1, le=32)] = _LIMITS.puzzle.easiest
     hardest: Annotated[int, Field(ge=0, le=32)] = _LIMITS.puzzle.hardest
     unsolved_per_second: Annotated[int, Field(ge=0, le=1 << 16)] = _LIMITS.puzzle.unsolved_per_second
+    auth_threshold: Annotated[int, Field(ge=0, le=1 << 24)] = _LIMITS.puzzle.auth_threshold
 
 
 class LimitsTable(Table):

@@ -176,6 +176,8 @@ class PuzzleSettings:
     """At the limit; 0: no puzzles."""
     unsolved_per_second: int = 20
     """Served each second without: older clients know no puzzles."""
+    auth_threshold: int = 2048
+    """Half-open IKE SAs from which on who solved one must solve another ahead of what follows IKE_SA_INIT."""
 
 
 @dataclass(frozen=True, slots=True)

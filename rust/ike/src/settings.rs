@@ -164,11 +164,13 @@ pub struct PuzzleLimits {
     pub hardest: u8,
     /// So many that return the cookie and do not solve the puzzle are served each second: older clients do not know it.
     pub unsolved_per_second: u32,
+    /// With so many half-open SAs, whoever solved one for IKE_SA_INIT must solve another for what follows.
+    pub auth_threshold: u32,
 }
 
 impl Default for PuzzleLimits {
     fn default() -> Self {
-        PuzzleLimits { threshold: 10_000, easiest: 12, hardest: 18, unsolved_per_second: 20 }
+        PuzzleLimits { threshold: 10_000, easiest: 12, hardest: 18, unsolved_per_second: 20, auth_threshold: 20_000 }
     }
 }
 

@@ -43,6 +43,7 @@ pub(crate) fn puzzles(named: Option<HashMap<String, u32>>) -> PyResult<PuzzleLim
             "easiest" => limits.easiest = bits()?,
             "hardest" => limits.hardest = bits()?,
             "unsolved_per_second" => limits.unsolved_per_second = value,
+            "auth_threshold" => limits.auth_threshold = value,
             _ => return Err(wrong("puzzle_limits", format_args!("{name} is none of them"))),
         }
     }

@@ -1,4 +1,4 @@
-//! Puzzles (RFC 8019 section 3): four keys with which a PRF of the cookie ends in enough zero bits. Twice the work for each
+//! Puzzles (RFC 8019 section 3): four keys with which a PRF of a string of the responder ends in enough zero bits. Twice the work for each
 //! bit; to check it costs four PRFs.
 
 use super::algorithm::Prf;
@@ -14,6 +14,12 @@ pub const SOLUTION_LEN: usize = KEYS * KEY_LEN;
 
 /// Octets of the longest key that is taken: no PRF of ours has a longer one.
 const LONGEST_KEY: usize = 64;
+
+/// What a puzzle for IKE_AUTH is about: the responder's nonce and SPI (RFC 8019 section 7.2.2).
+#[must_use]
+pub fn string_of_auth(nonce_r: &[u8], spi_r: u64) -> Vec<u8> {
+    [nonce_r, &spi_r.to_be_bytes()].concat()
+}
 
 /// Is this a solution?
 #[must_use]

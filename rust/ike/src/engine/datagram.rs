@@ -19,7 +19,7 @@ use crate::sa::probe;
 use crate::table::cookie_gate::{Gate, Stranger};
 use crate::table::spi;
 use crate::wire::probe::PATH_PROBE;
-use crate::wire::{ExchangeType, Header, Message, NotifyType, Payload, WireErrorKind};
+use crate::wire::{ExchangeType, Header, Message, NotifyType, WireErrorKind};
 use crate::{Nanos, Path};
 
 /// Octets of the longest IKE_SA_INIT request we take. It is kept until IKE_AUTH, because that signs it, so a stranger
@@ -70,9 +70,10 @@ impl Engine {
             }
         };
         let taken = self.table.len();
-        if redirect::turn_away(&mut self.ctx, path, &message, taken) || !self.passes_gate(now, path, &message) {
+        if redirect::turn_away(&mut self.ctx, path, &message, taken) {
             return;
         }
+        let Some(passed) = self.passes_gate(now, path, &message) else { return };
         let Some(wish) = judge(&mut self.ctx, now, path, &message) else { return };
         let Some(place) = self.table.insert_with(|_, _| Sa::Ended) else {
             self.ctx.counters.dropped_table_full += 1;
@@ -80,7 +81,8 @@ impl Engine {
         };
         let id = SaId::new(self.ctx.settings.shard, place, self.table.generation(place).unwrap_or_default());
         let spi_r = spi::mint_ike(self.ctx.settings.shard, place, &mut self.ctx.random);
-        let placed = Placed { id, spi_r, asker };
+        let puzzle = door::second_puzzle(&self.ctx, now, path.remote.ip(), &passed);
+        let placed = Placed { id, spi_r, asker, puzzle };
         let ctx = &mut self.ctx;
         let half = match wish {
             Wish::New(chosen, method) => {
@@ -101,28 +103,28 @@ impl Engine {
         self.settle(now, place);
     }
 
-    fn passes_gate(&mut self, now: Nanos, path: Path, message: &Message<'_>) -> bool {
+    /// How it passed, if it did.
+    fn passes_gate(&mut self, now: Nanos, path: Path, message: &Message<'_>) -> Option<Gate> {
         let ctx = &mut self.ctx;
         let Some(nonce) = init_responder::nonce_of(message) else {
             ctx.counters.dropped_malformed += 1;
-            return false;
+            return None;
         };
         let payloads = &message.payloads;
         let cookie = payloads.notify(NotifyType::COOKIE).map(|notify| notify.data);
-        let solution = payloads.iter().find_map(|payload| match payload {
-            Payload::PuzzleSolution(solution) => Some(*solution),
-            _ => None,
-        });
+        let solution = door::solution_in(payloads);
         let spi_i = message.header.initiator_spi;
         let stranger = Stranger { spi_i, from: path.remote.ip(), nonce, cookie, solution };
         let limits = ctx.settings.half_open;
         let known = (&ctx.half_open, &ctx.debts);
         let asked = (&stranger, || payloads.sa().and_then(offers::prf_of));
         match self.gate.judge(now, &mut ctx.random, &limits, known, asked) {
-            Gate::Demand { cookie, puzzle, wrong } => door::demand(ctx, now, path, message, (&cookie, puzzle, wrong)),
-            judged => return door::let_pass(ctx, now, path, &judged),
+            Gate::Demand { cookie, puzzle, wrong } => {
+                door::demand(ctx, now, path, message, (&cookie, puzzle, wrong));
+                None
+            }
+            judged => door::let_pass(ctx, now, path, &judged).then_some(judged),
         }
-        false
     }
 
     fn on_init_answer(&mut self, now: Nanos, path: Path, header: &Header, bytes: &[u8]) {
@@ -234,6 +236,9 @@ fn on_auth_request(sa: &mut Sa, ctx: &mut Context, now: Nanos, path: Path, bytes
     let Sa::AwaitAuth(half) = sa else { return };
     if half.awaits().is_some() {
         ctx.counters.repeats_parked += 1;
+        return;
+    }
+    if !door::has_worked(half, ctx, bytes) {
         return;
     }
     let Some((channel, _)) = half.keys() else {

@@ -10,7 +10,7 @@ use crate::Path;
 use crate::crypto::{CryptoError, IkeKeys, IvCounter, Role, Spis};
 use crate::sa::fragments::{self, Collected, Collector};
 use crate::table::room::Room;
-use crate::wire::sk::{self, SkSizes, SkWriter};
+use crate::wire::sk::{self, Clear, SkSizes, SkWriter};
 use crate::wire::{self, ExchangeType, Flags, Header, PayloadType, Payloads, WireError};
 
 /// Protects the messages of one IKE SA.
@@ -60,8 +60,10 @@ impl Opened<'_> {
     /// What AUTH covers of it in an IKE_INTERMEDIATE exchange.
     #[must_use]
     pub fn intact(&self) -> Vec<u8> {
+        let none = Clear::default();
+        let clear = self.plain.as_ref().map_or(&none, |plain| &plain.clear);
         let (first, octets) = self.plain.as_ref().map_or((PayloadType::NONE, &[][..]), Plain::parts);
-        sk::intact(&self.header, first, octets)
+        sk::intact(&self.header, clear, first, octets)
     }
 
     /// Keep what is in it.
@@ -77,13 +79,15 @@ pub struct Plain<'m> {
     octets: Cow<'m, [u8]>,
     /// Of `octets`, from the start of the message.
     offset: usize,
+    /// What was ahead of it.
+    clear: Clear,
 }
 
 impl Plain<'_> {
     /// A message that came in pieces.
     #[must_use]
-    pub fn whole(first: PayloadType, octets: Vec<u8>) -> Plain<'static> {
-        Plain { first, octets: Cow::Owned(octets), offset: 0 }
+    pub fn whole(first: PayloadType, octets: Vec<u8>, clear: Clear) -> Plain<'static> {
+        Plain { first, octets: Cow::Owned(octets), offset: 0, clear }
     }
 
     /// Read it.
@@ -94,7 +98,8 @@ impl Plain<'_> {
     /// Keep it, to be read once more later.
     #[must_use]
     pub fn keep(&self) -> Plain<'static> {
-        Plain { first: self.first, octets: Cow::Owned(self.octets.to_vec()), offset: self.offset }
+        let clear = Clear::default();
+        Plain { first: self.first, octets: Cow::Owned(self.octets.to_vec()), offset: self.offset, clear }
     }
 
     /// What it weighs.
@@ -185,11 +190,12 @@ impl Channel {
         let (first, offset) = (sealed.first, sealed.layout.body().start);
         let inner = sk::strip_padding(body, offset);
         let Some(fragment) = sealed.fragment else {
-            let plain = inner.map(|inner| Plain { first, octets: Cow::Borrowed(inner), offset });
+            let clear = sealed.clear;
+            let plain = inner.map(|inner| Plain { first, octets: Cow::Borrowed(inner), offset, clear });
             return Ok(Opened { header: sealed.header, plain });
         };
         let piece = inner.map_err(|_| Unopened::Malformed)?;
-        match fragments::collect(&mut self.collected, room, &sealed.header, fragment, (first, piece)) {
+        match fragments::collect(&mut self.collected, room, &sealed.header, fragment, (sealed.clear, first, piece)) {
             Collected::Whole(plain) => Ok(Opened { header: sealed.header, plain: Ok(plain) }),
             Collected::Waiting => Err(Unopened::Waiting),
             Collected::Dropped => Err(Unopened::Fragment),
@@ -213,9 +219,20 @@ impl Channel {
         message: Outgoing,
         fill: impl FnOnce(&mut SkWriter),
     ) -> Result<Arc<[u8]>, CryptoError> {
+        self.seal_behind(buffer, message, Clear::default(), fill)
+    }
+
+    /// The same, with payloads in the clear ahead of the encrypted one.
+    pub fn seal_behind(
+        &mut self,
+        buffer: &mut Vec<u8>,
+        message: Outgoing,
+        clear: Clear,
+        fill: impl FnOnce(&mut SkWriter),
+    ) -> Result<Arc<[u8]>, CryptoError> {
         let flags = Flags { initiator: self.role == Role::Initiator, version: false, response: message.response };
         let header = Header::new(self.spis.initiator, self.spis.responder, message.exchange, flags, message.id);
-        let mut writer = SkWriter::reuse(&header, self.sizes(), core::mem::take(buffer));
+        let mut writer = SkWriter::behind(&header, clear, self.sizes(), core::mem::take(buffer));
         fill(&mut writer);
         if self.fragments && !self.whole && writer.message_len() > LONGEST_PIECE {
             return self.seal_in_pieces(buffer, writer);

@@ -6,7 +6,7 @@
 
 use crate::sa::channel::Plain;
 use crate::table::room::{Room, Share};
-use crate::wire::{Fragment, Header, PayloadType};
+use crate::wire::{Clear, Fragment, Header, PayloadType};
 
 /// Octets of a message that is put together: the certificates that we take, and what else is in IKE_AUTH.
 pub const MAX_OCTETS: usize = 40 * 1024;
@@ -21,6 +21,8 @@ pub struct Collector {
     total: u16,
     /// The type of the first payload, which the first fragment tells.
     first: PayloadType,
+    /// What is ahead of that.
+    clear: Clear,
     pieces: Vec<Option<Box<[u8]>>>,
     missing: u16,
     octets: usize,
@@ -45,7 +47,7 @@ pub fn collect(
     room: &Room,
     header: &Header,
     fragment: Fragment,
-    (first, piece): (PayloadType, &[u8]),
+    (clear, first, piece): (Clear, PayloadType, &[u8]),
 ) -> Collected {
     let of = (header.message_id, header.flags.response);
     let holds = |held: &Collector| held.of == of && held.total >= fragment.total();
@@ -57,7 +59,7 @@ pub fn collect(
     if held.total != fragment.total() {
         return Collected::Dropped;
     }
-    if !held.add(fragment, first, piece) {
+    if !held.add(fragment, (clear, first), piece) {
         return Collected::Dropped;
     }
     if held.missing > 0 {
@@ -69,27 +71,37 @@ pub fn collect(
 impl Collector {
     fn new(of: (u32, bool), total: u16, room: &Room) -> Collector {
         let pieces = (0..total).map(|_| None).collect();
-        Collector { of, total, first: PayloadType::NONE, pieces, missing: total, octets: 0, share: room.share() }
+        Collector {
+            of,
+            total,
+            first: PayloadType::NONE,
+            clear: Clear::default(),
+            pieces,
+            missing: total,
+            octets: 0,
+            share: room.share(),
+        }
     }
 
-    fn add(&mut self, fragment: Fragment, first: PayloadType, piece: &[u8]) -> bool {
+    fn add(&mut self, fragment: Fragment, (clear, first): (Clear, PayloadType), piece: &[u8]) -> bool {
         let index = usize::from(fragment.number() - 1);
         let Some(place) = self.pieces.get_mut(index).filter(|place| place.is_none()) else { return false };
-        if self.octets + piece.len() > MAX_OCTETS || !self.share.grow(piece.len(), MAX_HELD) {
+        let octets = piece.len() + clear.len();
+        if self.octets + octets > MAX_OCTETS || !self.share.grow(octets, MAX_HELD) {
             return false;
         }
         *place = Some(piece.into());
-        self.octets += piece.len();
+        self.octets += octets;
         self.missing -= 1;
         if fragment.number() == 1 {
-            self.first = first;
+            (self.clear, self.first) = (clear, first);
         }
         true
     }
 
     fn joined(self) -> Plain<'static> {
         let octets = self.pieces.into_iter().flatten().collect::<Vec<_>>().concat();
-        Plain::whole(self.first, octets)
+        Plain::whole(self.first, octets, self.clear)
     }
 }
 
@@ -97,14 +109,14 @@ impl Collector {
 mod tests {
     use super::{Collected, Collector, MAX_HELD, MAX_OCTETS, collect};
     use crate::table::room::Room;
-    use crate::wire::{ExchangeType, Flags, Fragment, Header, PayloadType};
+    use crate::wire::{Clear, ExchangeType, Flags, Fragment, Header, PayloadType};
 
     type Slot = Option<Box<Collector>>;
 
     fn add(slot: &mut Slot, room: &Room, id: u32, (number, total): (u16, u16), piece: &[u8]) -> Collected {
         let header = Header::new(1, 2, ExchangeType::IKE_AUTH, Flags::default(), id);
         let first = if number == 1 { PayloadType::ID_INITIATOR } else { PayloadType::NONE };
-        collect(slot, room, &header, Fragment::new(number, total).unwrap(), (first, piece))
+        collect(slot, room, &header, Fragment::new(number, total).unwrap(), (Clear::default(), first, piece))
     }
 
     #[test]

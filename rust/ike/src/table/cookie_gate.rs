@@ -123,9 +123,11 @@ impl CookieGate {
     }
 }
 
-fn is_solved(asked: Puzzle, cookie: &[u8], solution: &[u8]) -> bool {
+/// Is this the solution? `string` is the cookie, or what takes its place later on.
+#[must_use]
+pub fn is_solved(asked: Puzzle, string: &[u8], solution: &[u8]) -> bool {
     let prf = Prf::ALL.iter().find(|prf| prf.transform().id == asked.prf.0);
-    prf.is_some_and(|prf| puzzle::is_solved(*prf, asked.difficulty, cookie, solution))
+    prf.is_some_and(|prf| puzzle::is_solved(*prf, asked.difficulty, string, solution))
 }
 
 /// How many may be served each second that do not solve puzzles.

@@ -128,7 +128,7 @@ impl<'a> Payload<'a> {
         })
     }
 
-    fn write(&self, writer: &mut Writer) {
+    pub(super) fn write(&self, writer: &mut Writer) {
         match self {
             Payload::Sa(sa) => sa.write(writer),
             Payload::KeyExchange(ke) => ke.write(writer),

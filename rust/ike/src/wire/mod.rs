@@ -66,5 +66,5 @@ pub use payload::MAX_PAYLOADS;
 pub use redirect::Gateway;
 pub use sa::{Proposal, SaPayload, Transform};
 pub use sequence::Sequence;
-pub use sk::{Encrypted, EncryptedFragment, Fragment, SkLayout, SkParts, SkSizes, SkWriter};
+pub use sk::{Clear, Encrypted, EncryptedFragment, Fragment, SkLayout, SkParts, SkSizes, SkWriter};
 pub use ts::{AddressRange, Selector, TrafficSelector, TsPayload};

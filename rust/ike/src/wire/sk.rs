@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!  0           28                                                                    end
-//!  | IKE header | SK header (4) [number (2), total (2): SKF] | IV | inner, pad, pad length | ICV |
+//!  | IKE header [clear] | SK header (4) [number (2), total (2): SKF] | IV | inner, pad, pad length | ICV |
 //!  |--------------------- aad --------------------------------| iv |--------- body ---------| icv |
 //! ```
 //!
@@ -191,10 +191,72 @@ impl<'a> SkParts<'a> {
     }
 }
 
-/// Writes a message whose payloads are all inside SK, or in fragments of one.
+/// Payloads ahead of the encrypted one: authenticated with it, and readable without keys. Of a message in pieces they are in
+/// the first (RFC 7383 section 2.5.3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Clear {
+    /// The type of the first of them.
+    first: PayloadType,
+    octets: Vec<u8>,
+    /// Where the last of them begins.
+    last: usize,
+}
+
+impl Default for Clear {
+    fn default() -> Self {
+        Clear { first: PayloadType::SK, octets: Vec::new(), last: 0 }
+    }
+}
+
+impl Clear {
+    /// One payload.
+    #[must_use]
+    pub fn of(payload: &Payload<'_>) -> Clear {
+        let mut writer = Writer::new(Vec::new());
+        writer.zeros(PAYLOAD_HEADER_LEN);
+        payload.write(&mut writer);
+        writer.patch_length(2, 0, Part::Payload);
+        match writer.finish() {
+            Ok(octets) => Clear { first: payload.kind(), octets, last: 0 },
+            Err(_) => Clear::default(),
+        }
+    }
+
+    /// Those of a message whose encrypted payload begins at `sk_at`.
+    fn read(message: &[u8], first: PayloadType, last: Option<usize>, sk_at: usize) -> Clear {
+        let Some(last) = last.and_then(|last| last.checked_sub(HEADER_LEN)) else { return Clear::default() };
+        Clear { first, octets: message.get(HEADER_LEN..sk_at).unwrap_or_default().to_vec(), last }
+    }
+
+    /// Octets of them.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.octets.len()
+    }
+
+    /// Are there none?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.octets.is_empty()
+    }
+
+    /// Behind the header, ahead of the payload of this type.
+    fn write(&self, writer: &mut Writer, before: PayloadType) {
+        let at = writer.len();
+        writer.bytes(&self.octets);
+        let (next, behind) = if self.is_empty() { (before, NEXT_PAYLOAD_AT) } else { (self.first, at + self.last) };
+        writer.patch(NEXT_PAYLOAD_AT, &[next.0]);
+        writer.patch(behind, &[before.0]);
+    }
+}
+
+/// Writes a message whose payloads are all inside SK, or in fragments of one, but for those that are in the clear.
 #[derive(Debug)]
 pub struct SkWriter {
     header: Header,
+    clear: Clear,
+    /// Where the SK payload begins.
+    sk_at: usize,
     sizes: SkSizes,
     inner: ChainWriter,
     inner_at: usize,
@@ -210,12 +272,18 @@ impl SkWriter {
     /// Begins a message in a buffer whose allocation is used again.
     #[must_use]
     pub fn reuse(header: &Header, sizes: SkSizes, buffer: Vec<u8>) -> Self {
+        SkWriter::behind(header, Clear::default(), sizes, buffer)
+    }
+
+    /// The same, with payloads in the clear ahead.
+    #[must_use]
+    pub fn behind(header: &Header, clear: Clear, sizes: SkSizes, buffer: Vec<u8>) -> Self {
         let mut writer = Writer::new(buffer);
-        begin(&mut writer, header, PayloadType::SK, PayloadType::NONE);
+        let sk_at = begin(&mut writer, header, &clear, PayloadType::SK, PayloadType::NONE);
         writer.zeros(sizes.iv);
         let inner_at = writer.len();
-        let inner = ChainWriter { writer, next_at: HEADER_LEN, count: 0, ended: false };
-        SkWriter { header: *header, sizes, inner, inner_at }
+        let inner = ChainWriter { writer, next_at: sk_at, count: 0, ended: false };
+        SkWriter { header: *header, clear, sk_at, sizes, inner, inner_at }
     }
 
     /// Appends an inner payload, as a link of a chain of calls.
@@ -234,8 +302,8 @@ impl SkWriter {
     #[must_use]
     pub fn intact(&self) -> Vec<u8> {
         let message = self.inner.writer.written();
-        let first = PayloadType(message.get(HEADER_LEN).copied().unwrap_or_default());
-        intact(&self.header, first, message.get(self.inner_at..).unwrap_or_default())
+        let first = PayloadType(message.get(self.sk_at).copied().unwrap_or_default());
+        intact(&self.header, &self.clear, first, message.get(self.inner_at..).unwrap_or_default())
     }
 
     /// Octets of the whole message if it is not fragmented.
@@ -247,7 +315,7 @@ impl SkWriter {
 
     /// The message with its inner payloads still readable, or the first thing that did not fit.
     pub fn finish(self) -> Result<Unsealed> {
-        close(self.inner.writer, self.inner_at, self.sizes)
+        close(self.inner.writer, self.sk_at, self.inner_at, self.sizes)
     }
 
     /// The message in pieces of at most `limit` octets each, IKE header included; one SK message if it fits.
@@ -257,17 +325,17 @@ impl SkWriter {
         if self.message_len() <= limit {
             return self.finish().map(|whole| vec![whole]);
         }
-        let SkWriter { header, sizes, inner, inner_at } = self;
+        let SkWriter { header, clear, sk_at, sizes, inner, inner_at } = self;
         let message = inner.writer.finish()?;
-        let first = PayloadType(message[HEADER_LEN]);
+        let first = PayloadType(message.get(sk_at).copied().unwrap_or_default());
         let plain = message.get(inner_at..).unwrap_or_default();
-        let pieces = plain.chunks(fragment_room(sizes, limit)?);
+        let pieces = plain.chunks(fragment_room(sizes, limit.saturating_sub(clear.len()))?);
         let total = u16::try_from(pieces.len()).unwrap_or(u16::MAX);
         let too_many = WireErrorKind::TooMany { part: Part::Fragment, limit: MAX_FRAGMENTS.into() };
         let mut fragments = Vec::with_capacity(usize::from(total.min(MAX_FRAGMENTS)));
         for (number, piece) in (1..).zip(pieces) {
             let place = Fragment::new(number, total).ok_or(WireError::new(too_many, HEADER_LEN))?;
-            fragments.push(fragment(&header, first, place, piece, sizes)?);
+            fragments.push(fragment(&header, (&clear, first), place, piece, sizes)?);
         }
         Ok(fragments)
     }
@@ -277,12 +345,16 @@ impl SkWriter {
 /// pieces, with neither IV nor padding nor ICV, and with lengths as if there had never been any. `inner` are the payloads
 /// inside, the first of which is a `first`.
 #[must_use]
-pub fn intact(header: &Header, first: PayloadType, inner: &[u8]) -> Vec<u8> {
+pub fn intact(header: &Header, clear: &Clear, first: PayloadType, inner: &[u8]) -> Vec<u8> {
     let sealed = PAYLOAD_HEADER_LEN + inner.len();
-    let length = u32::try_from(HEADER_LEN + sealed).unwrap_or(u32::MAX);
+    let length = u32::try_from(HEADER_LEN + clear.len() + sealed).unwrap_or(u32::MAX);
     let [high, low] = u16::try_from(sealed).unwrap_or(u16::MAX).to_be_bytes();
-    let mut octets = Vec::with_capacity(HEADER_LEN + sealed);
-    octets.extend(Header { next_payload: PayloadType::SK, length, ..*header }.to_bytes());
+    let mut octets = Vec::with_capacity(HEADER_LEN + clear.len() + sealed);
+    octets.extend(Header { next_payload: clear.first, length, ..*header }.to_bytes());
+    octets.extend(&clear.octets);
+    if let Some(behind) = octets.get_mut(HEADER_LEN + clear.last).filter(|_| !clear.is_empty()) {
+        *behind = PayloadType::SK.0;
+    }
     octets.extend([first.0, 0, high, low]);
     octets.extend(inner);
     octets
@@ -330,6 +402,8 @@ pub struct Sealed<'a> {
     pub first: PayloadType,
     /// Which fragment it is, if it is one.
     pub fragment: Option<Fragment>,
+    /// Payloads ahead of it.
+    pub clear: Clear,
     /// Where the pieces lie; the body's start is the offset for [`strip_padding`] and [`super::parse_chain`].
     pub layout: SkLayout,
     /// The pieces.
@@ -338,22 +412,25 @@ pub struct Sealed<'a> {
 
 /// Finds the encrypted payload of `message`; nothing in it is to be believed before the ICV was checked.
 ///
-/// Payloads ahead of it are stepped over: they were never secret, and no exchange of ours puts any there.
+/// Payloads ahead of it are kept as they are: a solution of a puzzle may be there, which was looked at before.
 pub fn open(message: &mut [u8], sizes: SkSizes) -> Result<Sealed<'_>> {
     let header = Header::parse(message)?;
-    let mut found = None;
+    let (mut found, mut last) = (None, None);
     for raw in Chain::new(header.next_payload, &message[HEADER_LEN..], HEADER_LEN) {
         let raw = raw?;
         if matches!(raw.kind, PayloadType::SK | PayloadType::SKF) {
-            found = Some(locate(raw, sizes)?);
+            found = Some((raw.offset, locate(raw, sizes)?));
+        } else {
+            last = Some(raw.offset);
         }
     }
-    let Some((first, fragment, layout)) = found else {
+    let Some((sk_at, (first, fragment, layout))) = found else {
         let kind = WireErrorKind::Missing { part: Part::Encrypted };
         return Err(WireError::new(kind, message.len()));
     };
+    let clear = Clear::read(message, header.next_payload, last, sk_at);
     let parts = SkParts::split(message, layout);
-    Ok(Sealed { header, first, fragment, layout, parts })
+    Ok(Sealed { header, first, fragment, clear, layout, parts })
 }
 
 /// The inner payloads of an opened body that began `offset` octets into the message.
@@ -389,31 +466,42 @@ fn locate(raw: RawPayload<'_>, sizes: SkSizes) -> Result<(PayloadType, Option<Fr
     Ok((raw.next, fragment, SkLayout { iv, body, icv: body + sealed, end: iv + length }))
 }
 
-fn begin(writer: &mut Writer, header: &Header, kind: PayloadType, first: PayloadType) {
+/// Where the encrypted payload begins.
+fn begin(writer: &mut Writer, header: &Header, clear: &Clear, kind: PayloadType, first: PayloadType) -> usize {
     header.write(writer);
-    writer.patch(NEXT_PAYLOAD_AT, &[kind.0]);
+    clear.write(writer, kind);
+    let sk_at = writer.len();
     writer.bytes(&[first.0, 0, 0, 0]);
+    sk_at
 }
 
-fn fragment(header: &Header, first: PayloadType, place: Fragment, piece: &[u8], sizes: SkSizes) -> Result<Unsealed> {
+fn fragment(
+    header: &Header,
+    (clear, first): (&Clear, PayloadType),
+    place: Fragment,
+    piece: &[u8],
+    sizes: SkSizes,
+) -> Result<Unsealed> {
     let room = HEADER_LEN + PAYLOAD_HEADER_LEN + FRAGMENT_HEADER_LEN + sizes.iv + sizes.icv + sizes.block;
     let mut writer = Writer::new(Vec::with_capacity(room + piece.len()));
-    begin(&mut writer, header, PayloadType::SKF, if place.number == 1 { first } else { PayloadType::NONE });
+    let none = Clear::default();
+    let (clear, first) = if place.number == 1 { (clear, first) } else { (&none, PayloadType::NONE) };
+    let sk_at = begin(&mut writer, header, clear, PayloadType::SKF, first);
     writer.u16(place.number);
     writer.u16(place.total);
     writer.zeros(sizes.iv);
     let inner_at = writer.len();
     writer.bytes(piece);
-    close(writer, inner_at, sizes)
+    close(writer, sk_at, inner_at, sizes)
 }
 
-fn close(mut writer: Writer, inner_at: usize, sizes: SkSizes) -> Result<Unsealed> {
+fn close(mut writer: Writer, sk_at: usize, inner_at: usize, sizes: SkSizes) -> Result<Unsealed> {
     let pad = padding(writer.len() - inner_at, sizes.block);
     writer.zeros(pad);
     writer.count_u8(pad, Part::Padding);
     let icv = writer.len();
     writer.zeros(sizes.icv);
-    writer.patch_length(HEADER_LEN + 2, HEADER_LEN, Part::Encrypted);
+    writer.patch_length(sk_at + 2, sk_at, Part::Encrypted);
     patch_message_length(&mut writer);
     let message = writer.finish()?;
     let layout = SkLayout { iv: inner_at - sizes.iv, body: inner_at, icv, end: message.len() };

@@ -10,7 +10,9 @@ use crowd::{Crowd, client, ip};
 use mobike_ike::crypto::algorithm::Prf;
 use mobike_ike::crypto::puzzle::{Progress, Solver};
 use mobike_ike::wire::puzzle::Puzzle;
-use mobike_ike::wire::{ExchangeType, Flags, Header, MessageWriter, NotifyType, Payload, Payloads, PrfId};
+use mobike_ike::wire::{
+    Clear, ExchangeType, Flags, Header, Message, MessageWriter, NotifyType, Payload, Payloads, PrfId, SkSizes, SkWriter,
+};
 use mobike_ike::{HalfOpenLimits, PrefixLimits, PuzzleLimits, Settings};
 use proptest::prelude::*;
 
@@ -18,7 +20,8 @@ const SECRET: &[u8] = b"correct horse battery staple";
 
 /// Puzzles for everybody, as soon as ten are half-open.
 fn limits() -> HalfOpenLimits {
-    let puzzles = PuzzleLimits { threshold: 10, easiest: 4, hardest: 12, unsolved_per_second: 2 };
+    let puzzles =
+        PuzzleLimits { threshold: 10, easiest: 4, hardest: 12, unsolved_per_second: 2, auth_threshold: 1_000 };
     HalfOpenLimits { cookie_threshold: 5, max: 100, puzzles, ..HalfOpenLimits::default() }
 }
 
@@ -169,6 +172,92 @@ fn whoever_offers_the_wrong_key_exchange_hears_that_before_it_solves_anything() 
     let (up, one) = crowd.lead(one, from);
     assert!(up);
     assert_eq!((one.counters().puzzles_done, crowd.count("invalid_ke_sent")), (1, 1));
+}
+
+/// Two puzzles: one for IKE_SA_INIT, one for what follows.
+fn twice() -> HalfOpenLimits {
+    HalfOpenLimits { puzzles: PuzzleLimits { auth_threshold: 10, ..limits().puzzles }, ..limits() }
+}
+
+#[test]
+fn who_solved_one_puzzle_solves_another_before_the_gateway_makes_keys() {
+    // ...  N(COOKIE), PS, IKE_SA_INIT -->  <-- SA, KE, Nr, N(PUZZLE)   PS, SK { IDi, AUTH, .. } -->
+    let mut crowd = busy(twice());
+    let from = ip("192.0.2.9");
+    let one = client(7, SECRET, crowd.now, from, |_| ());
+    let (up, one) = crowd.lead(one, from);
+    assert!(up);
+    assert_eq!((one.counters().puzzles_done, crowd.count("puzzles_sent"), crowd.count("puzzles_solved")), (2, 2, 2));
+    assert_eq!((crowd.count("dropped_unsolved"), crowd.count("puzzles_wrong")), (0, 0));
+}
+
+/// The key exchange is spent on IKE_INTERMEDIATE then, so the solution is ahead of that too; and what AUTH covers of an exchange
+/// has what was in the clear in it (RFC 9242 section 3.3.2).
+#[test]
+fn with_additional_key_exchanges_the_second_solution_comes_with_the_first_of_them() {
+    let hybrid = |profile: &mut mobike_ike::Profile| {
+        profile.ike_suites = ["aes256gcm16-prfsha384-x25519-ke1_mlkem768", "aes256gcm16-prfsha384-x25519"]
+            .iter()
+            .map(|text| text.parse().unwrap())
+            .collect();
+    };
+    let mut crowd = Crowd::with(twice(), hybrid);
+    for n in 0..10u8 {
+        crowd.insist(ip(&format!("100.64.{n}.1")), u64::from(n) + 1);
+    }
+    let from = ip("192.0.2.9");
+    let one = client(7, SECRET, crowd.now, from, hybrid);
+    let (up, one) = crowd.lead(one, from);
+    assert!(up);
+    assert_eq!((one.counters().puzzles_done, crowd.count("puzzles_solved")), (2, 2));
+    assert_eq!(crowd.count("dropped_unsolved"), 0, "the first piece comes first");
+}
+
+#[test]
+fn who_came_in_without_a_solution_is_asked_for_none_later() {
+    let mut crowd = busy(twice());
+    let from = ip("192.0.2.9");
+    // One that cannot solve: it is served out of the share of older clients.
+    let settings = Settings { hardest_solved: 0, ..Settings::default() };
+    let one = crowd::client_of(settings, (7, SECRET), crowd.now, from, |_| ());
+    assert!(crowd.lead(one, from).0);
+    assert_eq!((crowd.count("puzzles_sent"), crowd.count("puzzles_left_out")), (1, 1));
+}
+
+#[test]
+fn without_the_second_solution_nothing_is_computed_and_a_wrong_one_is_none() {
+    let mut crowd = busy(twice());
+    let from = ip("192.0.2.9");
+    let (cookie, puzzle) = asked(&mut crowd, from, 50);
+    let solution = solved(&cookie, puzzle);
+    let request =
+        crowd.request(50, &[Payload::notify(NotifyType::COOKIE, &cookie), Payload::PuzzleSolution(&solution)]);
+    let mut bytes = request.clone();
+    crowd.gateway.handle_datagram(crowd.now, crowd::path_from(from).reversed(), &mut bytes);
+    let answer = crowd.gateway.poll_transmit().unwrap().bytes;
+    let message = Message::parse(&answer).unwrap();
+    let spi_r = message.header.responder_spi;
+    let second = message.payloads.notify(NotifyType::PUZZLE).and_then(Puzzle::read).expect("another puzzle");
+    let nonce = message.payloads.nonce().unwrap().octets();
+    let string = [nonce, &spi_r.to_be_bytes()].concat();
+    let mut say = |solution: Option<&[u8]>| {
+        let flags = Flags { initiator: true, version: false, response: false };
+        let header = Header::new(50, spi_r, ExchangeType::IKE_AUTH, flags, 1);
+        let sizes = SkSizes { iv: 8, icv: 16, block: 1 };
+        let clear = solution.map_or_else(Clear::default, |solution| Clear::of(&Payload::PuzzleSolution(solution)));
+        let mut writer = SkWriter::behind(&header, clear, sizes, Vec::new());
+        writer.push(&Payload::notify(NotifyType::INITIAL_CONTACT, &[]));
+        let mut bytes = writer.finish().unwrap().into_message();
+        crowd.gateway.handle_datagram(crowd.now, crowd::path_from(from).reversed(), &mut bytes);
+        assert!(crowd.gateway.poll_transmit().is_none());
+        ["dropped_unsolved", "puzzles_wrong", "puzzles_solved", "dropped_bad_icv"].map(|name| crowd.count(name))
+    };
+    assert_eq!(say(None), [1, 0, 1, 0]);
+    assert_eq!(say(Some(&[7; 32])), [1, 1, 1, 0]);
+    assert_eq!(say(Some(&solved(b"of something else", second))), [1, 2, 1, 0]);
+    let right = solved(&string, second);
+    assert_eq!(say(Some(&right)), [1, 2, 2, 1], "now it looks, and nobody has the keys");
+    assert_eq!(say(None), [1, 2, 2, 2], "once is enough");
 }
 
 /// An answer in the clear that anybody on the path could send.

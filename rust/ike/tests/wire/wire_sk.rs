@@ -5,8 +5,8 @@ use crate::arbitrary;
 
 use mobike_ike::wire::sk::{self, Fragment, MAX_FRAGMENTS, SkSizes, SkWriter};
 use mobike_ike::wire::{
-    Eap, EapCode, ExchangeType, Flags, HEADER_LEN, Header, Message, Payload, PayloadType, Payloads, WireErrorKind,
-    parse_chain,
+    Clear, Eap, EapCode, ExchangeType, Flags, HEADER_LEN, Header, Message, Payload, PayloadType, Payloads,
+    WireErrorKind, parse_chain,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -59,6 +59,45 @@ proptest! {
         let read = parse_chain(first, &chain, offset).unwrap();
         prop_assert_eq!(read.iter().copied().collect::<Vec<_>>(), payloads);
         prop_assert!(Message::parse(&message).is_ok());
+    }
+
+    /// RFC 7383 section 2.5.3: what is in the clear is in the first fragment. RFC 9242 section 3.3.2: AUTH covers the whole, the
+    /// same for who wrote it in one piece and who got it in several.
+    #[test]
+    fn what_is_in_the_clear_is_ahead_of_the_rest_in_one_piece_and_in_several(
+        header in arbitrary::header(), sizes in sizes(), payloads in vec(arbitrary::payload(), 1..6),
+        solution in vec(any::<u8>(), 0..40), limit in 250usize..400
+    ) {
+        let wanted = Payload::PuzzleSolution(&solution);
+        let write = || {
+            let writer = SkWriter::behind(&header, Clear::of(&wanted), sizes, Vec::new());
+            payloads.iter().fold(writer, |writer, payload| writer.payload(payload))
+        };
+        let intact = write().intact();
+        let mut whole = write().finish().unwrap().into_message();
+        let read = Message::parse(&whole).unwrap();
+        prop_assert_eq!(read.payloads.iter().next(), Some(&wanted));
+        let sealed = sk::open(&mut whole, sizes).unwrap();
+        prop_assert_eq!(sealed.parts.aad.len(), HEADER_LEN + 4 + solution.len() + 4);
+        let (clear, header_read) = (sealed.clear.clone(), sealed.header);
+        let (first, chain, _) = inner(&mut whole, sizes);
+        prop_assert_eq!(sk::intact(&header_read, &clear, first, &chain), &intact[..]);
+
+        let fragments = write().finish_fragments(limit).unwrap();
+        let (mut ahead, mut first, mut chain) = (Clear::default(), PayloadType::NONE, Vec::new());
+        for (number, fragment) in (1u16..).zip(fragments) {
+            let mut message = fragment.into_message();
+            prop_assert!(message.len() <= limit);
+            let sealed = sk::open(&mut message, sizes).unwrap();
+            prop_assert_eq!(sealed.clear.is_empty(), number > 1);
+            if number == 1 {
+                ahead = sealed.clear.clone();
+            }
+            let (named, piece, _) = inner(&mut message, sizes);
+            first = if number == 1 { named } else { first };
+            chain.extend(piece);
+        }
+        prop_assert_eq!(sk::intact(&header_read, &ahead, first, &chain), intact);
     }
 
     #[test]

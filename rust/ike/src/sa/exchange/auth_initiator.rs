@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use crate::children::FIRST;
 use crate::crypto::auth::{Intermediate, SignedOctets};
+use crate::crypto::puzzle::SOLUTION_LEN;
 use crate::crypto::{AuthKeys, Hashes, IkeSuite, PublicKey, Role};
 use crate::event::{AuthRefusal, ConnectError, Event, NatView};
 use crate::id::{Identity, IdentityPattern, Question, SaId};
@@ -40,7 +41,7 @@ use crate::sa::timers::{Retry, patience};
 use crate::sa::window::Ask;
 use crate::selector::Selector;
 use crate::wire::mobike::SCRATCH_LEN;
-use crate::wire::{ExchangeType, IdType, Identification, MobikeNotify, NotifyType, Payload, Payloads, SkWriter};
+use crate::wire::{Clear, ExchangeType, IdType, Identification, MobikeNotify, NotifyType, Payload, Payloads, SkWriter};
 use crate::{Nanos, Path, Verdict};
 
 /// What IKE_SA_INIT agreed on, and the additional key exchanges so far.
@@ -82,9 +83,17 @@ pub struct Agreed {
     pub childless: bool,
     /// It is taken up again by a ticket of this gateway.
     pub resumed: Option<Identity>,
+    /// Of the puzzle that came with the answer to IKE_SA_INIT.
+    pub solution: Option<[u8; SOLUTION_LEN]>,
 }
 
 impl Agreed {
+    /// The solution, in the clear: where there is one, the peer reads it before it makes keys (RFC 8019 section 7.2).
+    #[must_use]
+    pub fn clear(&self) -> Clear {
+        self.solution.map_or_else(Clear::default, |solution| Clear::of(&Payload::PuzzleSolution(&solution)))
+    }
+
     /// The message id of the next request.
     #[must_use]
     pub fn next_id(&self) -> u32 {
@@ -142,7 +151,7 @@ pub fn ask(ctx: &mut Context, now: Nanos, agreed: Agreed) -> Sa {
 }
 
 fn prepare(ctx: &mut Context, now: Nanos, agreed: Agreed) -> Result<Authenticating, Box<(Order, ConnectError)>> {
-    let auth_id = agreed.next_id();
+    let (auth_id, clear) = (agreed.next_id(), agreed.clear());
     let Agreed {
         order,
         id,
@@ -208,7 +217,7 @@ fn prepare(ctx: &mut Context, now: Nanos, agreed: Agreed) -> Result<Authenticati
     let message = Outgoing { exchange: ExchangeType::IKE_AUTH, id: auth_id, response: false };
     let local_addresses = Arc::clone(&ctx.local_addresses);
     let natt = detected.is_some();
-    let sealed = channel.seal(&mut ctx.buffer, message, |writer| {
+    let sealed = channel.seal_behind(&mut ctx.buffer, message, clear, |writer| {
         asking.write(writer, child, &proposed);
         if let Some(ppk) = ppk.as_ref().filter(|_| asking.proof.is_some()) {
             ppk::write(writer, ppk, without.as_ref().map(Ours::data));
@@ -584,6 +593,10 @@ fn believe(
     payloads: &Payloads<'_>,
 ) {
     if eap_initiator::is_wanted(&asking) {
+        if let Some(to) = redirect::in_first_answer(&asking, payloads) {
+            *sa = redirect::leave(ctx, *asking, to);
+            return;
+        }
         *sa = Sa::AwaitAuthAnswer(asking);
         eap_initiator::begin(sa, ctx, now, peer, payloads);
     } else {

@@ -3,13 +3,14 @@
 use core::net::IpAddr;
 
 use crate::crypto::cookie::Cookie;
+use crate::crypto::puzzle;
 use crate::event::{AuthRefusal, NoticeKind};
 use crate::sa::context::{About, Context};
-use crate::sa::exchange::init_responder::{self, Verdict};
-use crate::table::cookie_gate::Gate;
+use crate::sa::exchange::init_responder::{self, HalfOpen, Verdict};
+use crate::table::cookie_gate::{self, Gate};
 use crate::table::debts::Prefix;
 use crate::wire::puzzle::Puzzle;
-use crate::wire::{Message, NotifyType, Payload};
+use crate::wire::{Message, NotifyType, Payload, Payloads};
 use crate::{Nanos, Path};
 
 /// An IKE_SA_INIT was answered with a half-open SA.
@@ -52,6 +53,48 @@ pub fn demand(
             [Payload::notify(NotifyType::COOKIE, cookie.octets()), Payload::notify(NotifyType::PUZZLE, &octets)];
         init_responder::refuse_with(ctx, path, &message.header, &payloads);
     }
+}
+
+/// How hard a puzzle whoever passed so must solve once more, before we spend a key exchange on it (RFC 8019 section 7.2).
+/// Only who solved one is asked: others may know no puzzles.
+pub fn second_puzzle(ctx: &Context, now: Nanos, from: IpAddr, passed: &Gate) -> Option<u8> {
+    let limits = &ctx.settings.half_open;
+    let due = matches!(passed, Gate::Solved) && ctx.half_open.len() >= limits.puzzles.auth_threshold;
+    let standing = ctx.debts.standing(now, &limits.prefixes, from);
+    let difficulty = || limits.puzzles.difficulty(ctx.half_open.len(), limits.max, standing);
+    if due { difficulty() } else { None }
+}
+
+/// A message came after IKE_SA_INIT: has its sender worked for our key exchange? If not, it is dropped. Of a message in pieces
+/// the first tells; the others come again.
+pub fn has_worked(half: &mut HalfOpen, ctx: &mut Context, bytes: &[u8]) -> bool {
+    let Some(puzzle) = half.puzzle else { return true };
+    let Ok(message) = Message::parse(bytes) else {
+        ctx.counters.dropped_malformed += 1;
+        return false;
+    };
+    let Some(solution) = solution_in(&message.payloads) else {
+        ctx.counters.dropped_unsolved += 1;
+        return false;
+    };
+    let string = puzzle::string_of_auth(&half.nonce_r, half.spis.responder);
+    let solved = cookie_gate::is_solved(puzzle, &string, solution);
+    if solved {
+        half.puzzle = None;
+        ctx.counters.puzzles_solved += 1;
+    } else {
+        ctx.counters.puzzles_wrong += 1;
+    }
+    solved
+}
+
+/// The solution of a puzzle in what is in the clear.
+#[must_use]
+pub fn solution_in<'a>(payloads: &Payloads<'a>) -> Option<&'a [u8]> {
+    payloads.iter().find_map(|payload| match payload {
+        Payload::PuzzleSolution(solution) => Some(*solution),
+        _ => None,
+    })
 }
 
 /// Is it served? If not, it is dropped.

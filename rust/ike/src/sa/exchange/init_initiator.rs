@@ -20,7 +20,7 @@ use crate::command::NattPorts;
 use crate::crypto::auth::Intermediate;
 use crate::crypto::natd::nat_detection;
 use crate::crypto::negotiate::Suite;
-use crate::crypto::puzzle::SOLUTION_LEN;
+use crate::crypto::puzzle::{self, SOLUTION_LEN};
 use crate::crypto::{Ephemeral, Hashes, KeMethod, Nonces, Role, SkeySeed, Spis, kex};
 use crate::event::{ConnectError, Event, NoticeKind};
 use crate::id::{ProfileId, SaId, Token};
@@ -370,10 +370,14 @@ pub fn on_timeout(sa: &mut Sa, ctx: &mut Context, now: Nanos) {
         return;
     }
     if connecting.solving.is_some() {
-        if let Err(why) = connecting.go_on_solving(ctx, now)
-            && let Sa::AwaitInitAnswer(connecting) = core::mem::replace(sa, Sa::Ended)
-        {
-            connecting.fail(ctx, why);
+        match connecting.go_on_solving(ctx, now) {
+            Ok(Some((answer, solution))) => go_on(sa, ctx, now, &answer, solution),
+            Ok(None) => {}
+            Err(why) => {
+                if let Sa::AwaitInitAnswer(connecting) = core::mem::replace(sa, Sa::Ended) {
+                    connecting.fail(ctx, why);
+                }
+            }
         }
         return;
     }
@@ -421,6 +425,10 @@ pub fn on_answer(sa: &mut Sa, ctx: &mut Context, now: Nanos, path: Path, bytes: 
         ctx.counters.dropped_unasked_answer += 1;
         return;
     }
+    if connecting.works_for_auth() {
+        ctx.counters.unproven_answers += 1;
+        return;
+    }
     connecting.path = index;
     let payloads = &message.payloads;
     let sent_on = redirect::in_init(ctx, &connecting.order, &connecting.nonce, payloads);
@@ -440,7 +448,13 @@ pub fn on_answer(sa: &mut Sa, ctx: &mut Context, now: Nanos, path: Path, bytes: 
             Ok(())
         }
         Came::Offer => match accept(connecting, &message) {
-            Ok(accepted) => return proceed(sa, ctx, now, path, bytes, payloads, accepted),
+            Ok(accepted) => {
+                let nonce = &accepted.nonce;
+                if connecting.must_work(ctx, now, bytes, payloads, &puzzle::string_of_auth(nonce, accepted.spi_r)) {
+                    return;
+                }
+                return proceed(sa, ctx, now, path, bytes, payloads, (accepted, None));
+            }
             Err(heard) => {
                 ctx.counters.dropped_bad_init_answer += 1;
                 connecting.doubt(ctx, now, heard);
@@ -518,6 +532,17 @@ fn accept(connecting: &Connecting, message: &Message<'_>) -> Result<Accepted, St
     Ok(Accepted { suite, spi_r, public: ke.data.into(), nonce: nonce.octets().into(), hashes, stapled, childless })
 }
 
+/// The puzzle of this answer was solved, or left: what follows.
+fn go_on(sa: &mut Sa, ctx: &mut Context, now: Nanos, answer: &[u8], solution: Option<[u8; SOLUTION_LEN]>) {
+    let Sa::AwaitInitAnswer(connecting) = sa else { return };
+    let path = connecting.order.paths[connecting.path];
+    // It was good before.
+    let Ok(message) = Message::parse(answer) else { return };
+    if let Ok(accepted) = accept(connecting, &message) {
+        proceed(sa, ctx, now, path, answer, &message.payloads, (accepted, solution));
+    }
+}
+
 fn proceed(
     sa: &mut Sa,
     ctx: &mut Context,
@@ -525,7 +550,7 @@ fn proceed(
     path: Path,
     answer: &[u8],
     payloads: &Payloads<'_>,
-    accepted: Accepted,
+    (accepted, solution): (Accepted, Option<[u8; SOLUTION_LEN]>),
 ) {
     let Sa::AwaitInitAnswer(connecting) = sa else { return };
     let spis = Spis { initiator: connecting.spi_i, responder: accepted.spi_r };
@@ -565,6 +590,7 @@ fn proceed(
         ppk: payloads.has(NotifyType::USE_PPK),
         childless: accepted.childless,
         resumed: None,
+        solution,
     };
     *sa = intermediate_initiator::go_on(ctx, now, agreed);
 }

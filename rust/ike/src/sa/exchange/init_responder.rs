@@ -21,8 +21,10 @@ use crate::sa::exchange::resume_responder::Resumed;
 use crate::sa::exchange::{offers, proof, redirect};
 use crate::sa::path::{NatHashes, detect};
 use crate::table::half_open::Asker;
+use crate::wire::puzzle::Puzzle;
 use crate::wire::{
     ExchangeType, Flags, Header, KeMethod as KeNumber, KeyExchange, Message, MessageWriter, Nonce, NotifyType, Payload,
+    PrfId,
 };
 use crate::{Nanos, Path};
 
@@ -79,6 +81,8 @@ pub struct HalfOpen {
     pub(super) expires: Nanos,
     /// It is taken up again by a ticket.
     pub resumed: Option<Box<Resumed>>,
+    /// The peer must solve this before we make keys.
+    pub puzzle: Option<Puzzle>,
 }
 
 /// How far the key exchange is.
@@ -258,6 +262,8 @@ pub struct Placed {
     pub spi_r: u64,
     /// Who asked.
     pub asker: Asker,
+    /// How hard a puzzle it must solve next.
+    pub puzzle: Option<u8>,
 }
 
 /// Answer the request with a new SA.
@@ -283,7 +289,10 @@ pub fn answer(
     let hashes = proof::hashes_in(payloads).filter(|_| ctx.accepts_signatures);
     let fragments = payloads.has(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED);
     let ppk = ctx.accepts_ppk && payloads.has(NotifyType::USE_PPK);
-    let says = Says { natt, fragments, signs: hashes.is_some(), ppk };
+    let prf = PrfId(chosen.suite.prf().transform().id);
+    let puzzle = placed.puzzle.map(|difficulty| Puzzle { prf, difficulty });
+    ctx.counters.puzzles_sent += u64::from(puzzle.is_some());
+    let says = Says { natt, fragments, signs: hashes.is_some(), ppk, puzzle };
     let answer = write_answer(ctx, path, spis, &chosen, &pair, &nonce_r, says)?;
     ctx.counters.init_answered += 1;
     ctx.send(path, Arc::clone(&answer));
@@ -311,6 +320,7 @@ pub fn answer(
         parked: None,
         eap: None,
         resumed: None,
+        puzzle,
         auth_id: 1,
         last_answer: None,
         expires: now + ctx.settings.half_open.lifetime,
@@ -326,6 +336,8 @@ struct Says {
     signs: bool,
     /// We have a PPK.
     ppk: bool,
+    /// What is to be solved ahead of the next message.
+    puzzle: Option<Puzzle>,
 }
 
 fn write_answer(
@@ -343,6 +355,9 @@ fn write_answer(
     offers::accept(chosen, &[], |sa| writer.push(&Payload::Sa(sa)));
     writer.push(&Payload::KeyExchange(KeyExchange { method: KeNumber(pair.method().id()), data: pair.public() }));
     writer.push(&Payload::Nonce(Nonce::new(nonce_r)?));
+    if let Some(puzzle) = says.puzzle {
+        writer.push(&Payload::notify(NotifyType::PUZZLE, &puzzle.octets()));
+    }
     if says.natt {
         NatHashes::of(spis, path).payloads().iter().for_each(|payload| writer.push(payload));
     }

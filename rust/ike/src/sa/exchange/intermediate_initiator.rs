@@ -21,7 +21,7 @@ use crate::sa::exchange::auth_initiator::{self, Agreed};
 use crate::sa::exchange::fallback;
 use crate::sa::exchange::init_initiator::Order;
 use crate::sa::timers::{Retry, patience};
-use crate::wire::{ExchangeType, KeMethod as KeNumber, KeyExchange, NotifyType, Payload, Payloads};
+use crate::wire::{Clear, ExchangeType, KeMethod as KeNumber, KeyExchange, NotifyType, Payload, Payloads};
 
 /// Our IKE_INTERMEDIATE is unanswered.
 #[derive(Debug)]
@@ -42,9 +42,10 @@ pub fn go_on(ctx: &mut Context, now: Nanos, agreed: Agreed) -> Sa {
     let mut agreed = agreed;
     let message = Outgoing { exchange: ExchangeType::IKE_INTERMEDIATE, id: agreed.next_id(), response: false };
     let mut intact = Vec::new();
+    let clear = if agreed.done == 0 { agreed.clear() } else { Clear::default() };
     let made = Ephemeral::generate(method, &mut ctx.random).and_then(|ephemeral| {
         let ke = KeyExchange { method: KeNumber(method.id()), data: ephemeral.public() };
-        let request = agreed.channel.seal(&mut ctx.buffer, message, |writer| {
+        let request = agreed.channel.seal_behind(&mut ctx.buffer, message, clear, |writer| {
             writer.push(&Payload::KeyExchange(ke));
             intact = writer.intact();
         })?;

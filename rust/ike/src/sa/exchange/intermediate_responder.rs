@@ -14,6 +14,7 @@ use crate::sa::Sa;
 use crate::sa::channel::{Channel, Opened, Outgoing};
 use crate::sa::context::{About, Context};
 use crate::sa::exchange::auth_responder::{refuse_in, refuse_unreadable};
+use crate::sa::exchange::door;
 use crate::sa::exchange::init_responder::{HalfOpen, Secret};
 use crate::wire::{ExchangeType, KeMethod as KeNumber, KeyExchange, NotifyType, Payload};
 use crate::{Nanos, Path};
@@ -59,6 +60,9 @@ pub fn on_message(sa: &mut Sa, ctx: &mut Context, now: Nanos, path: Path, id: u3
             }
             None => ctx.counters.dropped_wrong_state += 1,
         }
+        return;
+    }
+    if !door::has_worked(half, ctx, bytes) {
         return;
     }
     let Some((channel, _)) = half.keys() else {

@@ -125,6 +125,7 @@ pub fn answer(
         nonce_r,
         nat: detected.map(|detected| detected.nat).unwrap_or_default(),
         natt: detected.is_some(),
+        puzzle: None,
         hashes: None,
         ppk: false,
         mixed: false,

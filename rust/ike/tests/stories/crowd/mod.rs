@@ -53,9 +53,20 @@ pub fn profile(local: &str, remote: IdentityPattern, secret: &[u8]) -> Profile {
 
 /// A client that knows this secret, on its way.
 pub fn client(number: u32, secret: &[u8], now: Nanos, from: IpAddr, change: impl FnOnce(&mut Profile)) -> Engine {
+    client_of(Settings::default(), (number, secret), now, from, change)
+}
+
+/// The same, with other settings.
+pub fn client_of(
+    settings: Settings,
+    (number, secret): (u32, &[u8]),
+    now: Nanos,
+    from: IpAddr,
+    change: impl FnOnce(&mut Profile),
+) -> Engine {
     let mut seed = [0x5A; 32];
     seed[..4].copy_from_slice(&number.to_be_bytes());
-    let mut client = Engine::new(Settings::default(), seed);
+    let mut client = Engine::new(settings, seed);
     let name = format!("client-{number}.example.net");
     let mut orders = profile(&name, IdentityPattern::Exact(Identity::Fqdn(GATEWAY.into())), secret);
     change(&mut orders);

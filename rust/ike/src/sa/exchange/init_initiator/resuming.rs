@@ -111,6 +111,7 @@ pub(super) fn proceed(
         ppk: false,
         childless,
         resumed: ticket.map(|held| held.peer_id),
+        solution: None,
     };
     *sa = auth_initiator::ask(ctx, now, agreed);
     true

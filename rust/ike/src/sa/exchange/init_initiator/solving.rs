@@ -1,23 +1,29 @@
-//! COOKIE, and the puzzle of a busy responder (RFC 8019 section 7.1), as the one who is asked. Nobody vouches for either, so
+//! COOKIE, and the puzzles of a busy responder (RFC 8019 sections 7.1 and 7.2), as the one who is asked. Nobody vouches for either, so
 //! the work is bounded: by difficulty, by how often an order obeys, and by how much is done at a time.
 
 use core::time::Duration;
 
 use crate::Nanos;
 use crate::crypto::algorithm::Prf;
-use crate::crypto::puzzle::{Progress, Solver};
+use crate::crypto::puzzle::{Progress, SOLUTION_LEN, Solver};
 use crate::crypto::{Random, SeededRandom};
 use crate::event::{ConnectError, NoticeKind};
 use crate::sa::context::{About, Context};
 use crate::sa::exchange::init_initiator::{Connecting, MAX_RENEWALS};
 use crate::wire::puzzle::Puzzle;
+use crate::wire::{NotifyType, Payloads};
 
 /// A puzzle is being solved.
 #[derive(Debug)]
 pub struct Solving {
     solver: Solver,
     next: Nanos,
+    /// The answer to IKE_SA_INIT that it came with; none if it came in place of one.
+    answer: Option<Box<[u8]>>,
 }
+
+/// An answer to IKE_SA_INIT to go on with, and the solution of its puzzle if there is one.
+pub(super) type Answered = (Box<[u8]>, Option<[u8; SOLUTION_LEN]>);
 
 /// Keys tried at a time: about a millisecond.
 const SLICE: u32 = 1_024;
@@ -54,7 +60,7 @@ impl Connecting {
         let Some(puzzle) = puzzle else { return self.renew(ctx, now) };
         match self.solver(&mut ctx.random, ctx.settings.hardest_solved, cookie, puzzle) {
             Ok(solver) => {
-                self.solving = Some(Box::new(Solving { solver, next: now }));
+                self.solving = Some(Box::new(Solving { solver, next: now, answer: None }));
                 Ok(())
             }
             Err(why) => self.leave_unsolved(ctx, now, || {
@@ -63,23 +69,56 @@ impl Connecting {
         }
     }
 
+    /// An answer came: does it want another puzzle solved before we go on (RFC 8019 section 7.2)?
+    pub(super) fn must_work(
+        &mut self,
+        ctx: &mut Context,
+        now: Nanos,
+        answer: &[u8],
+        payloads: &Payloads<'_>,
+        string: &[u8],
+    ) -> bool {
+        let Some(puzzle) = payloads.notify(NotifyType::PUZZLE).and_then(Puzzle::read) else { return false };
+        match self.solver(&mut ctx.random, ctx.settings.hardest_solved, string, puzzle) {
+            Ok(solver) => {
+                self.solving = Some(Box::new(Solving { solver, next: now, answer: Some(answer.into()) }));
+                true
+            }
+            Err(why) => {
+                self.tell(ctx, now, || format!("a puzzle of {} zero bits is not solved: {why}", puzzle.difficulty));
+                false
+            }
+        }
+    }
+
+    /// Is such a puzzle being solved? Then other answers are ignored.
+    pub(super) fn works_for_auth(&self) -> bool {
+        self.solving.as_ref().is_some_and(|solving| solving.answer.is_some())
+    }
+
     /// Time for another slice.
-    pub(super) fn go_on_solving(&mut self, ctx: &mut Context, now: Nanos) -> Result<(), ConnectError> {
-        let Some(solving) = self.solving.as_mut().filter(|solving| solving.next <= now) else { return Ok(()) };
+    pub(super) fn go_on_solving(&mut self, ctx: &mut Context, now: Nanos) -> Result<Option<Answered>, ConnectError> {
+        let Some(solving) = self.solving.as_mut().filter(|solving| solving.next <= now) else { return Ok(None) };
         let keys = ctx.keys_left.min(SLICE);
         ctx.keys_left -= keys;
         solving.next = now + PAUSE;
         match solving.solver.work(keys) {
-            Progress::Going => Ok(()),
+            Progress::Going => Ok(None),
             Progress::Solved(solution) => {
                 ctx.counters.puzzles_done += 1;
-                self.solving = None;
+                if let Some(answer) = self.solving.take().and_then(|solving| solving.answer) {
+                    return Ok(Some((answer, Some(solution))));
+                }
                 self.solution = Some(solution);
-                self.renew(ctx, now)
+                self.renew(ctx, now).map(|()| None)
             }
             Progress::GivenUp => {
-                self.solving = None;
-                self.leave_unsolved(ctx, now, || "a puzzle has taken too long".into())
+                let why = || "a puzzle has taken too long".into();
+                if let Some(answer) = self.solving.take().and_then(|solving| solving.answer) {
+                    self.tell(ctx, now, why);
+                    return Ok(Some((answer, None)));
+                }
+                self.leave_unsolved(ctx, now, why).map(|()| None)
             }
         }
     }
@@ -108,9 +147,13 @@ impl Connecting {
         now: Nanos,
         why: impl FnOnce() -> String,
     ) -> Result<(), ConnectError> {
+        self.tell(ctx, now, why);
+        self.renew(ctx, now)
+    }
+
+    fn tell(&self, ctx: &mut Context, now: Nanos, why: impl FnOnce() -> String) {
         ctx.counters.puzzles_refused += 1;
         let about = About { path: Some(self.order.paths[self.path]), sa: Some(self.id) };
         ctx.notice(now, about, NoticeKind::Limit, why);
-        self.renew(ctx, now)
     }
 }
