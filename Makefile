@@ -84,6 +84,10 @@ interop: system-packages $(STAMP)  ## every test with strongSwan, those that `ma
 requirements:  ## every row of docs/requirements.md with the tests that prove it; fails while one is open
 	@$(PYTHON) -m tests.requirements
 
+.PHONY: pictures
+pictures: $(STAMP)  ## the pictures of docs/page.md anew: look at them before you commit them
+	@$(BIN)/python -m tests.page.pictures docs/pictures overview-wide-light sa-wide-dark moves-wide-light sas-phone-dark
+
 .PHONY: openapi
 openapi: $(STAMP)  ## docs/openapi.json anew, after the API has changed: read the difference, and commit it
 	@$(BIN)/python -m mobike_api.document > docs/openapi.json.new

@@ -9,7 +9,7 @@ from starlette.middleware import Middleware
 
 from mobike.facade import Facade
 from mobike.facade.books import Books, Scope
-from mobike_api import problems
+from mobike_api import page, problems
 from mobike_api.auth import OPEN, Auth
 from mobike_api.conditional import Conditional
 from mobike_api.guard import BodyLimit, SecurityHeaders, fault
@@ -135,5 +135,6 @@ def described(version: str = "1", middleware: Sequence[Middleware] = ()) -> Fast
     )
     app.include_router(api)
     app.include_router(system.probes)
+    app.include_router(page.router)
     app.include_router(metrics.router)
     return app

@@ -14,16 +14,18 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mobike.facade import books
 from mobike.facade.books import Access
+from mobike_api import page
 from mobike_api.caller import Caller, address_of, remember
 from mobike_api.limits import CALLS, FAILURES, Limiter
-from mobike_api.problems import TOO_OFTEN, UNAUTHORIZED, problem
+from mobike_api.problems import FORBIDDEN, TOO_OFTEN, UNAUTHORIZED, problem
 from mobike_api.tls import PEER_NAMES, scope_of
 
 PEER_UID: Final = "mobike.peer_uid"
 """Key of the ASGI scope: who is at the other end of the Unix socket, as the kernel says. Absent on TCP."""
 
-OPEN: Final = frozenset({"/livez", "/readyz"})
-"""For those who watch over the daemon: they learn whether it lives, and no more."""
+OPEN: Final = frozenset({"/livez", "/readyz"}) | page.PATHS
+"""For those who watch over the daemon: they learn whether it lives, and no more. And the files of the page, which
+hold nothing."""
 
 
 class Auth:
@@ -54,6 +56,9 @@ class Auth:
         await self._answers(scope)(scope, receive, send)
 
     def _answers(self, scope: Scope) -> ASGIApp:
+        if _is_from_elsewhere(scope):
+            hint = "open the daemon's own page, or ask without a browser"
+            return problem(FORBIDDEN, "a page from elsewhere asks for this", hint=hint)
         caller = self._caller(scope)
         if caller is None:
             wait = self._failures.take(_place(scope))
@@ -96,6 +101,12 @@ class Auth:
 def _too_often(what: str, wait_s: int) -> ASGIApp:
     hint = f"try again in {wait_s} s"
     return problem(TOO_OFTEN, f"too many {what}", hint=hint, headers={"Retry-After": str(wait_s)})
+
+
+def _is_from_elsewhere(scope: Scope) -> bool:
+    """Browsers say whose page asks (Fetch Metadata). They show a certificate for any page; only ours has a token."""
+    said = [value for name, value in scope["headers"] if name == b"sec-fetch-site"]
+    return any(value in {b"cross-site", b"same-site"} for value in said)
 
 
 def _place(scope: Scope) -> str:

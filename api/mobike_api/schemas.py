@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 from pydantic.json_schema import SkipJsonSchema
 
+from mobike.facade.books import Scope
 from mobike_api.lists import FIELDS
 
 
@@ -235,6 +236,8 @@ class Address(Answer):
     """It can be used now."""
     standing: str
     """`preferred`, `deprecated`, `optimistic` (not yet proven to be ours alone), or `avoided` by an operator."""
+    ike_sas: int
+    """How many use it, or are moving to it."""
 
 
 class Addresses(Answer):
@@ -259,6 +262,22 @@ class Event(Answer):
     """One line for people."""
     data: dict[str, str | int | float | bool | None]
     """The same for programs."""
+
+
+class EventPage(Answer):
+    """A page of events that are still kept, newest first."""
+
+    items: tuple[Event, ...]
+    before: int | None
+    """Ask with this as `before` for the next page; null on the last."""
+
+
+class Caller(Answer):
+    """Who asks."""
+
+    name: str
+    scope: Scope
+    """What they may do: `metrics`, `read`, `operate`, `configure` or `admin`; each allows those before it."""
 
 
 class Counters(Answer):
@@ -376,3 +395,18 @@ class IkeSaQuery(Order):
     """Those whose peer is at this address."""
     fields: Annotated[str, Field(pattern=fields_pattern(FIELDS), max_length=256)] | Left = None
     """Only these members of each, with commas between: `id,state,local`."""
+
+
+class EventQuery(Order):
+    """Which of the events that are kept."""
+
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+    """At most so many."""
+    before: Annotated[int, Field(ge=1, le=1 << 62)] | Left = None
+    """Older than this: `before` of the page before."""
+    sa: Annotated[str, Field(pattern=r"^[0-9A-Za-z._:-]{1,64}$")] | Left = None
+    """About this IKE SA."""
+    connection: Annotated[str, Field(max_length=64)] | Left = None
+    """About this connection."""
+    kind: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,32}(,[a-z0-9-]{1,32}){0,31}$")] | Left = None
+    """Of these kinds, with commas between: `moved,peer-moved`."""

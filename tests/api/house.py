@@ -10,6 +10,7 @@ from mobike.facade import (
     AddressView,
     ChildView,
     ConnectionView,
+    EventPage,
     EventView,
     ExplanationView,
     Health,
@@ -399,6 +400,26 @@ class House:
                     await self.bell.wait()
         finally:
             self.open_streams -= 1
+
+    def past_events(
+        self,
+        *,
+        before: int | None = None,
+        limit: int = 100,
+        sa: str | None = None,
+        connection: str | None = None,
+        kinds: frozenset[str] = frozenset(),
+    ) -> EventPage:
+        fits = [
+            event
+            for event in reversed(self.ring)
+            if (before is None or event.seq < before)
+            and sa in {None, event.sa}
+            and connection in {None, event.connection}
+            and (not kinds or event.kind in kinds)
+        ]
+        more = len(fits) > limit
+        return EventPage(tuple(fits[:limit]), fits[limit - 1].seq if more else None)
 
     def tell(self, kind: str, text: str, *, sa: str | None = None) -> None:
         self.seq += 1

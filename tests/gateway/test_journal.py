@@ -63,3 +63,20 @@ async def test_a_number_from_another_life_of_the_daemon_begins_at_the_end() -> N
     await asyncio.sleep(0)
     journal.append(0.0, Note("n", "b"))
     assert [event.text for event in await watching] == ["b"]
+
+
+def test_the_past_is_told_newest_first_and_by_what_it_is_about() -> None:
+    journal = Journal(capacity=6)
+    for number in range(8):
+        journal.append(float(number), Note("even" if number % 2 == 0 else "odd", str(number), sa=SaId(number % 3)))
+
+    def texts(before: int | None, limit: int, sa: int | None = None, *kinds: str) -> tuple[list[str], int | None]:
+        page = journal.past(before, limit, sa=None if sa is None else SaId(sa), kinds=frozenset(kinds))
+        return [event.text for event in page.items], page.before
+
+    assert texts(None, 4) == (["7", "6", "5", "4"], 5)
+    assert texts(5, 4) == (["3", "2"], None)
+    assert texts(None, 10, None, "odd") == (["7", "5", "3"], None)
+    assert texts(None, 10, 1) == (["7", "4"], None)
+    assert texts(None, 1, 1, "even", "odd") == (["7"], 8)
+    assert texts(1, 10) == ([], None)

@@ -16,6 +16,7 @@ DOCS = (
     "docs/kernel.md",
     "docs/examples/README.md",
     "docs/api.md",
+    "docs/page.md",
     "docs/extensions/away.md",
     "docs/extensions/path-probes.md",
 )

@@ -6,6 +6,7 @@ from mobike_api.deps import each_once
 from mobike_api.routes import (
     addresses,
     audit,
+    caller,
     child_sas,
     config,
     connections,
@@ -40,6 +41,7 @@ for _part in (
     system,
     tokens,
     audit,
+    caller,
 ):
     api.include_router(_part.router)
 

@@ -8,7 +8,7 @@ from starlette.responses import StreamingResponse
 from mobike.facade.books import Scope
 from mobike_api.deps import FacadeDep, StreamsDep
 from mobike_api.problems import TOO_MANY_STREAMS, ApiProblem
-from mobike_api.schemas import Left
+from mobike_api.schemas import EventPage, EventQuery, Left
 from mobike_api.scopes import needs
 
 router = APIRouter(prefix="/events", tags=["Events"])
@@ -43,3 +43,17 @@ async def follow_events(
     return StreamingResponse(
         streams.stream(events), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"}
     )
+
+
+@router.get("/past", summary="List events that are kept")
+@needs(Scope.READ)
+async def list_events(facade: FacadeDep, query: Annotated[EventQuery, Query()]) -> EventPage:
+    """What happened, newest first, as far as the daemon's ring of 8,192 events goes back."""
+    found = facade.past_events(
+        before=query.before,
+        limit=query.limit,
+        sa=query.sa,
+        connection=query.connection,
+        kinds=frozenset(query.kind.split(",")) if query.kind else frozenset(),
+    )
+    return EventPage.model_validate(found)

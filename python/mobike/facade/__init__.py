@@ -165,6 +165,14 @@ class EventView:
 
 
 @dataclass(frozen=True, slots=True)
+class EventPage:
+    """Events that are still kept, newest first; the next page begins before `before`, None at the end."""
+
+    items: tuple[EventView, ...]
+    before: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """Is the daemon alive, and can it do its work?"""
 
@@ -184,6 +192,8 @@ class AddressView:
     available: bool
     standing: str = "preferred"
     """`preferred`, `deprecated`, `optimistic` (not yet proven to be ours alone), or `avoided` by the operator."""
+    ike_sas: int = 0
+    """How many use it, or are moving to it."""
 
 
 class NotFound(LookupError):
@@ -317,4 +327,16 @@ class Facade(Protocol):
 
         The ring is bounded: who falls behind gets a `dropped` event that says how many are gone.
         """
+        ...
+
+    def past_events(
+        self,
+        *,
+        before: int | None = None,
+        limit: int = 100,
+        sa: str | None = None,
+        connection: str | None = None,
+        kinds: frozenset[str] = frozenset(),
+    ) -> EventPage:
+        """Of the events that are kept, the newest `limit` (1 to 1000) that fit; no kinds: of every kind."""
         ...

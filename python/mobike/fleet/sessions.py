@@ -64,6 +64,9 @@ class Sessions:
         ours = [self._users.get(id(each), _NOBODY) for each in self._locals if each.ip == ip]
         return [self._by_id[sa] for sa in dict.fromkeys(chain.from_iterable(ours))]
 
+    def count_users(self, ip: Ip) -> int:
+        return sum(len(self._users.get(id(each), _NOBODY)) for each in self._locals if each.ip == ip)
+
     def on_pair(self, pair: Pair) -> list[Session]:
         return [each for each in self.users(pair.local) if each.path.remote.ip == pair.remote or _asks(each, pair)]
 

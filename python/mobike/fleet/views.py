@@ -134,6 +134,8 @@ class AddressRow:
     available: bool
     standing: str
     """`preferred`, `deprecated`, `optimistic`, or `avoided` by the operator."""
+    ike_sas: int
+    """How many use it, or are moving to it."""
 
 
 def row(session: Session) -> SessionRow:

@@ -115,7 +115,9 @@ class Window:
 
     def addresses(self) -> tuple[views.AddressRow, ...]:
         return tuple(
-            views.AddressRow(each.ip, each.link, each.available, self._addresses.standing(each))
+            views.AddressRow(
+                each.ip, each.link, each.available, self._addresses.standing(each), self._sessions.count_users(each.ip)
+            )
             for each in self._addresses.all()
         )
 

@@ -30,6 +30,7 @@ from mobike.facade import (
     AddressView,
     ChildView,
     ConnectionView,
+    EventPage,
     EventView,
     ExplanationView,
     Health,
@@ -189,11 +190,28 @@ class Desk:
 
     def addresses(self) -> tuple[AddressView, ...]:
         return tuple(
-            AddressView(str(each.ip), each.link, each.available, each.standing) for each in self._fleet.addresses()
+            AddressView(str(each.ip), each.link, each.available, each.standing, each.ike_sas)
+            for each in self._fleet.addresses()
         )
 
     def events(self, after: int | None = None) -> AsyncIterator[EventView]:
         return self._journal.follow(after)
+
+    def past_events(
+        self,
+        *,
+        before: int | None = None,
+        limit: int = 100,
+        sa: str | None = None,
+        connection: str | None = None,
+        kinds: frozenset[str] = frozenset(),
+    ) -> EventPage:
+        if not 1 <= limit <= MOST_ROWS:
+            raise Refused(f"limit is {limit}", field="limit", hint=f"give 1 to {MOST_ROWS}")
+        number = None if sa is None else _number(sa)
+        if sa is not None and number is None:
+            return EventPage((), None)
+        return self._journal.past(before, limit, sa=number, connection=connection, kinds=kinds)
 
     # --- ordered ---
 

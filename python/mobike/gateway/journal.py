@@ -5,7 +5,8 @@ import itertools
 from collections import deque
 from collections.abc import AsyncIterator
 
-from mobike.facade import EventView
+from mobike.address import SaId
+from mobike.facade import EventPage, EventView
 from mobike.fleet import Note
 
 CAPACITY = 8192
@@ -45,6 +46,28 @@ class Journal:
                 # A fresh Event each time: a reader may not clear what others still wait for.
                 self._news = asyncio.Event() if self._news.is_set() else self._news
                 await self._news.wait()
+
+    def past(
+        self,
+        before: int | None,
+        limit: int,
+        *,
+        sa: SaId | None = None,
+        connection: str | None = None,
+        kinds: frozenset[str] = frozenset(),
+    ) -> EventPage:
+        """The newest events before `before` that fit what is said. Words are made for those alone."""
+        found: list[EventView] = []
+        for seq, (at, note) in zip(itertools.count(self.last, -1), reversed(self._ring), strict=False):
+            if before is not None and seq >= before:
+                continue
+            about = sa in {None, note.sa} and connection in {None, note.connection}
+            if not about or (kinds and note.kind not in kinds):
+                continue
+            if len(found) == limit:
+                return EventPage(tuple(found), found[-1].seq)
+            found.append(_view(seq, at, note))
+        return EventPage(tuple(found), None)
 
     def _behind(self, position: int) -> list[EventView]:
         first = self._next - len(self._ring)

@@ -139,12 +139,22 @@ class Director:
 
     async def stay(self, files: Files) -> None:
         """Leave both ends up until Ctrl-C, and say how to reach the gateway."""
-        url = f"http://127.0.0.1:{files.api_port}/api/v1"
+        gateway, client = self._daemons
+        for network in (WIFI, LTE):
+            await client.plug(network.address, available=True)
+        url = f"http://127.0.0.1:{files.api_port}"
+        order = json.dumps({"order": "move", "select": {}, "local": WIFI.address})
         self._console.print(
-            f"\nThe gateway stays up; Ctrl-C ends it. Its API:\n"
-            f'  curl -H "Authorization: Bearer $(cat {files.token})" {url}/ike-sas\n'
+            f"\nBoth ends stay up; Ctrl-C ends them. Their pages, with a token that is good for a day:\n"
+            f"  gateway  {url}/#token={await gateway.page_token()}\n"
+            f"  client   http://127.0.0.1:{files.client_api_port}/#token={await client.page_token()}\n"
+            f"Move the client, and see it in both:\n"
+            f"  curl --unix-socket {files.client_socket} http://mobike/api/v1/operations"
+            f" -H 'Content-Type: application/json' -d '{order}'\n"
+            f"The API and the command:\n"
+            f'  curl -H "Authorization: Bearer $(cat {files.token})" {url}/api/v1/ike-sas\n'
             f"  mobike --socket {files.gateway_socket} status",
-            highlight=False, soft_wrap=True,
+            highlight=False, soft_wrap=True, markup=False,
         )  # fmt: skip
         await asyncio.Event().wait()
 

@@ -50,7 +50,8 @@ log_format = "json"
 
 [api]
 socket = "{state}/client.sock"
-tcp = ""
+tcp = "127.0.0.1:{client_api_port}"
+token_file = "{state}/client.token"
 
 [dataplane]
 kind = "userspace"
@@ -88,17 +89,19 @@ class Files:
     client_socket: Path
     token: Path
     api_port: int
+    client_api_port: int
 
 
 def write(state: Path, psk: str) -> Files:
     """Write both files, and the secret between them, into `state`."""
     gateway_ike, gateway_natt, client_ike, client_natt = free_ports(4, socket.SOCK_DGRAM)
-    (api_port,) = free_ports(1, socket.SOCK_STREAM)
+    api_port, client_api_port = free_ports(2, socket.SOCK_STREAM)
     secret = state / "psk"
     secret.touch(mode=0o600)
     secret.write_text(psk)
     values = {
         "state": state, "gateway": GATEWAY, "gateway_inner": GATEWAY_INNER, "pool": POOL, "api_port": api_port,
+        "client_api_port": client_api_port,
         "gateway_ike": gateway_ike, "gateway_natt": gateway_natt, "client_ike": client_ike, "client_natt": client_natt,
         "networks": "\n".join(
             f'    {{ ip = "{network.address}", link = "{network.name}", up = {str(network is WIFI).lower()} }},'
@@ -108,7 +111,7 @@ def write(state: Path, psk: str) -> Files:
     }  # fmt: skip
     files = Files(
         state / "gateway.toml", state / "client.toml", state / "gateway.sock", state / "client.sock",
-        state / "gateway.token", api_port,
+        state / "gateway.token", api_port, client_api_port,
     )  # fmt: skip
     files.gateway.write_text(GATEWAY_TOML.format(**values))
     files.client.write_text(CLIENT_TOML.format(**values))

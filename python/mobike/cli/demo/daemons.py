@@ -71,6 +71,11 @@ class Daemon:
         """Put the cable of an address in, or pull it."""
         (await self.http.put(f"/addresses/{ip}", json={"available": available})).raise_for_status()
 
+    async def page_token(self) -> str:
+        """A token for the web page, for a day: enough to order things and to change the configuration."""
+        order = {"name": "demo-page", "scope": "configure", "lifetime_s": 86_400}
+        return str((await self.http.post("/tokens", json=order)).raise_for_status().json()["text"])
+
     async def events(self) -> AsyncIterator[dict[str, Any]]:
         """Every event since the daemon began, then new ones."""
         async with self.http.stream("GET", "/events", headers={"Last-Event-ID": "0"}, timeout=None) as stream:

@@ -1,0 +1,266 @@
+"""The page in a real browser, over a gateway with 100,000 IKE SAs. A page with an error in its console, a breach of its
+content security policy, or a request to anywhere else fails its test (conftest)."""
+
+import re
+
+import pytest
+from playwright.async_api import Browser, Page, expect
+
+from tests.page.conftest import Look, Stand, looking
+from tests.page.crowd import EVIL, FEW, HOSTILE, LTE, MANY, PICKED, WIFI
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+VIEWS = {
+    "/": "Overview",
+    "/sas": "IKE SAs",
+    f"/sas/{PICKED}": "gw.example.net",
+    f"/sas/{HOSTILE}": "img src",
+    "/moves": "Moves",
+    "/links": "Uplinks",
+    "/events": "Events",
+    "/config": "Configuration",
+    "/nowhere": "There is nothing here",
+}
+PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
+
+
+async def drawn(page: Page, at: str) -> None:
+    """All that the view asks for has come, and none of it is beside the screen."""
+    await expect(page.get_by_role("heading", level=1)).to_contain_text(VIEWS[at])
+    await page.wait_for_load_state("domcontentloaded")
+    if at != "/nowhere":
+        await page.locator(".room :is(table, .events, .link, .ladder, .chart svg, .empty)").first.wait_for()
+    wide, seen = await page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+    assert wide <= seen, at
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_every_view_opens_without_an_error_in_both_colours(look: Look, scheme: str) -> None:
+    async with look(color_scheme=scheme) as page:
+        for at in VIEWS:
+            await page.evaluate("at => { location.hash = at }", at)
+            await drawn(page, at)
+        ground = await page.evaluate("getComputedStyle(document.body).backgroundColor")
+        red = int(re.findall(r"\d+", ground)[0])
+        assert (red > 200) is (scheme == "light")
+
+
+async def test_no_view_is_wider_than_a_phone(look: Look) -> None:
+    async with look(**PHONE) as page:
+        for at in VIEWS:
+            await page.evaluate("at => { location.hash = at }", at)
+            await drawn(page, at)
+
+
+async def test_a_stranger_signs_in_with_a_token_and_out_again(browser: Browser, stand: Stand) -> None:
+    async with looking(browser, stand, signed_in=False, forgiven=("401",)) as page:
+        await heading_is(page, "Sign in")
+        await page.get_by_label("Token").fill("wrong" * 8)
+        await page.get_by_role("button", name="Sign in").click()
+        await expect(page.get_by_role("alert")).to_contain_text("this is no token of the API")
+        await page.get_by_label("Token").fill(stand.token)
+        await page.keyboard.press("Enter")
+        await heading_is(page, "Overview")
+        assert await page.evaluate("document.cookie") == ""
+        await page.get_by_role("button", name="Sign out").click()
+        await heading_is(page, "Sign in")
+        assert await page.evaluate("sessionStorage.length") == 0
+
+
+async def test_the_token_of_a_link_leaves_the_address_at_once(look: Look, stand: Stand) -> None:
+    async with look() as page:
+        assert stand.token not in page.url
+        assert await page.evaluate("history.length") <= 3
+
+
+async def test_what_peers_say_stays_text(look: Look) -> None:
+    async with look("/sas") as page:
+        link = page.get_by_role("link", name="<img src=x")
+        await expect(link).to_be_visible()
+        await link.click()
+        await heading_is(page, EVIL.replace("\u202e", "\ufffd"))
+        for at in ("/", "/events"):
+            await page.evaluate("at => { location.hash = at }", at)
+            await expect(page.get_by_text("<script>document.title").first).to_be_visible()
+        assert await page.locator(".room img, .room script").count() == 0
+        assert "owned" not in await page.title()
+
+
+async def test_the_policy_forbids_all_that_the_page_does_not_need(look: Look, stand: Stand) -> None:
+    async with look(forgiven=("TrustedHTML",)) as page:
+        answer = await page.request.get(stand.url)
+        policy = answer.headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self';")
+        assert "unsafe" not in policy
+        assert "require-trusted-types-for 'script'" in policy
+        assert answer.headers["cache-control"] == "no-store"
+        refused = await page.evaluate(
+            "() => { try { document.body.innerHTML = '<b>x</b>'; return 'taken' } catch (e) { return e.name } }"
+        )
+        assert refused == "TypeError"
+
+
+async def test_the_table_pages_through_100_000_and_filters_at_the_daemon(look: Look) -> None:
+    async with look("/sas") as page:
+        where, rows = page.locator(".where"), page.locator("tbody tr")
+        await expect(where).to_have_text(f"1\u201350 of {MANY:,}".replace(",", "\u2009"))
+        await expect(rows).to_have_count(50)
+        for turn in range(1, 5):
+            await page.get_by_role("button", name="Next").click()
+            await expect(where).to_contain_text(f"{turn * 50 + 1}\u2013{turn * 50 + 50} of")
+        await expect(rows.first).to_contain_text("phone-000201@example.net")
+        await page.get_by_role("button", name="Previous").click()
+        await expect(rows.first).to_contain_text("phone-000151@example.net")
+        await page.get_by_role("button", name="First").click()
+        await expect(rows.first).to_contain_text("gw.example.net")
+        # Those few are at the very end of the list.
+        await page.get_by_label("local").fill(LTE)
+        await page.keyboard.press("Tab")
+        await expect(rows).to_have_count(FEW)
+        assert page.url.endswith(f"#/sas?local={LTE}")
+        await page.get_by_role("button", name="Clear").click()
+        await expect(rows).to_have_count(50)
+
+
+async def test_a_move_is_seen_as_it_happens(look: Look, stand: Stand) -> None:
+    async with look("/sas") as page:
+        first = page.locator("tbody tr").first
+        await expect(first).to_contain_text(f"{WIFI}:4500")
+        stand.crowd.move(PICKED, local=LTE, remote=None)
+        await expect(first).to_contain_text(f"{LTE}:4500")
+        await first.get_by_role("link").click()
+        await expect(page.locator(".map .in-use path")).to_have_count(1)
+        await expect(page.locator(".ladder li").last).to_contain_text("answered 13 ms")
+        await expect(page.locator("tr", has_text="in use")).to_contain_text("wwan0")
+        await page.get_by_role("button", name=f"Move to {WIFI}").click()
+        await expect(page.locator("tr", has_text="in use")).to_contain_text("wlan0")
+        assert stand.crowd.orders[-1].startswith(f"move {PICKED} {WIFI}")
+        await page.evaluate("location.hash = '/moves'")
+        await expect(page.locator("tbody tr").first).to_contain_text("the operator said so")
+        bars = page.locator(".chart rect.moved")
+        assert await bars.count() > 0
+
+
+async def test_a_connection_is_brought_up_and_taken_down(look: Look, stand: Stand) -> None:
+    async with look() as page:
+        await page.get_by_role("button", name="Bring lab up").click()
+        await expect(page.get_by_role("status")).to_contain_text("lab is being brought up")
+        assert stand.crowd.orders[-1] == "up lab"
+        await page.get_by_role("button", name="Take office down").click()
+        await page.get_by_role("dialog").get_by_role("button", name="Take it down").click()
+        await expect(page.get_by_role("status")).to_contain_text("office goes down")
+        assert stand.crowd.orders[-1] == "down office"
+
+
+async def test_the_drain_button_drains_a_link(look: Look, stand: Stand) -> None:
+    async with look("/links") as page:
+        card = page.locator(".link", has_text="wwan0")
+        await expect(card).to_contain_text(f"{FEW} IKE SAs")
+        await card.get_by_role("button", name="Drain").click()
+        await page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+        assert "avoid wwan0" not in stand.crowd.orders
+        await card.get_by_role("button", name="Drain").click()
+        await page.get_by_role("dialog").get_by_role("button", name="Drain it").click()
+        await expect(card).to_contain_text("0 IKE SAs")
+        operation = page.locator(".operations li").first
+        await expect(operation).to_contain_text(f"{FEW} of {FEW}")
+        await expect(operation).to_contain_text("done")
+        await card.get_by_role("button", name="again").click()
+        await expect(card.get_by_role("button", name="Drain")).to_be_visible()
+        assert stand.crowd.orders[-1] == "lift wwan0"
+
+
+async def test_the_keyboard_is_enough(look: Look) -> None:
+    async with look() as page:
+        await page.evaluate("document.activeElement.blur()")
+        await page.keyboard.press("Tab")
+        assert await focused(page) == "Skip to the content"
+        for _ in range(3):
+            await page.keyboard.press("Tab")
+        assert await focused(page) == "IKE SAs"
+        await page.keyboard.press("Enter")
+        await heading_is(page, "IKE SAs")
+        await page.locator("tbody tr").nth(49).wait_for()
+        for _ in range(20):
+            if await focused(page) == "gw.example.net":
+                break
+            await page.keyboard.press("Tab")
+        await page.keyboard.press("ArrowDown")
+        await page.keyboard.press("ArrowDown")
+        assert await focused(page) == "phone-000003@example.net"
+        await page.keyboard.press("Enter")
+        await heading_is(page, "phone-000003@example.net")
+        await page.get_by_role("button", name="Close").focus()
+        await page.keyboard.press("Enter")
+        dialog = page.get_by_role("dialog")
+        await expect(dialog).to_be_visible()
+        await page.keyboard.press("Escape")
+        await expect(dialog).to_have_count(0)
+
+
+async def test_the_configuration_shows_a_difference_before_it_is_applied(look: Look, stand: Stand) -> None:
+    async with look("/config") as page:
+        await page.get_by_role("button", name="Compare").click()
+        await expect(page.locator("del").first).to_contain_text('["a"]')
+        await expect(page.locator("ins").first).to_contain_text('["b"]')
+        before = stand.crowd.configurations.revision
+        await page.get_by_role("button", name="Apply", exact=True).click()
+        await page.get_by_role("dialog").get_by_role("button", name="Apply").click()
+        await expect(page.locator(".lead")).to_contain_text(f"Revision {before + 1}")
+        await page.get_by_role("button", name=f"Bring revision {before} back").click()
+        await page.get_by_role("dialog").get_by_role("button", name="Bring it back").click()
+        await expect(page.locator(".lead")).to_contain_text(f"Revision {before + 2}")
+
+
+async def test_events_can_be_held_and_told_by_kind(look: Look, stand: Stand) -> None:
+    async with look("/events") as page:
+        events = page.locator(".events li")
+        await expect(events.first).to_be_visible()
+        stand.crowd.happened("sa-up", "somebody came", None, "office")
+        await expect(events.first).to_contain_text("somebody came")
+        await page.get_by_role("button", name="Hold").click()
+        stand.crowd.happened("sa-down", "somebody went", None, "office")
+        await expect(page.get_by_role("button", name="Go on (1 new)")).to_be_visible()
+        await expect(events.first).to_contain_text("somebody came")
+        await page.get_by_role("button", name="Go on").click()
+        await expect(events.first).to_contain_text("somebody went")
+        await page.get_by_label("Kind").select_option("Connecting")
+        await expect(events).to_have_count(1)
+        await expect(events.first).to_contain_text("connect-failed")
+
+
+async def test_a_reader_sees_all_and_orders_nothing(browser: Browser, stand: Stand) -> None:
+    async with looking(browser, stand) as page:
+        text = await page.evaluate(
+            """async token => {
+              const answer = await fetch("/api/v1/tokens", {method: "POST", body: JSON.stringify({name: "reader"}),
+                headers: {Authorization: `Bearer ${token}`, "Content-Type": "application/json"}});
+              return (await answer.json()).text;
+            }""",
+            stand.token,
+        )
+    reader = Stand(stand.crowd, stand.url, text)
+    async with looking(browser, reader, f"/sas/{PICKED}") as page:
+        await heading_is(page, "gw.example.net")
+        for name in ("New keys", "Reauthenticate", "Close"):
+            await expect(page.get_by_role("button", name=name)).to_be_disabled()
+
+
+async def test_an_sa_that_ends_is_said_to_be_gone(look: Look, stand: Stand) -> None:
+    gone = f"{77:016x}"
+    async with look(f"/sas/{gone}", forgiven=("404",)) as page:
+        await heading_is(page, "phone-000077@example.net")
+        del stand.crowd.sas[gone]
+        stand.crowd.ids.remove(gone)
+        stand.crowd.happened("sa-down", "IKE SA is down: the peer closed it", gone, "roadwarriors")
+        await heading_is(page, "This IKE SA is gone")
+        await expect(page.locator(".ladder")).to_contain_text("the peer closed it")
+
+
+async def heading_is(page: Page, text: str) -> None:
+    await expect(page.get_by_role("heading", level=1)).to_have_text(text)
+
+
+async def focused(page: Page) -> str:
+    return str(await page.evaluate("document.activeElement.textContent"))
