@@ -142,6 +142,31 @@ class Redirected:
 
 
 @dataclass(frozen=True, slots=True)
+class Row:
+    """One part of a refusal."""
+
+    what: str
+    theirs: tuple[str, ...]
+    """What the peer offers or says; none: nothing."""
+    ours: tuple[str, ...]
+    """What we take; none: nothing."""
+    fits: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What the peer asked for, beside what we take: the first row that does not fit is why we refused."""
+
+    reason: str
+    """Its name, for programs."""
+    connection: str | None
+    """Whose standing orders come closest."""
+    peer_id: str | None
+    """Who the peer says it is."""
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ConnectFailed:
     """A `Connect` gave up."""
 
@@ -150,6 +175,10 @@ class ConnectFailed:
     tried: tuple[Path, ...]
     redirected_to: str | None = None
     """The gateway at the last of these paths sends us on to this one (RFC 5685)."""
+    compared: Comparison | None = None
+    """Where it was we who refused."""
+    reason: str = ""
+    """The name of why, for programs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,6 +351,8 @@ class Notice:
     text: str
     sa: SaId | None
     path: Path | None
+    compared: Comparison | None = None
+    """Of a refusal."""
 
 
 # --- links ---------------------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from mobike.facade import (
     PairView,
     Refused,
 )
+from mobike.facade.attempts import AttemptView
 from mobike.facade.configuration import (
     Author,
     ChangeView,
@@ -40,6 +41,7 @@ from mobike.facade.inventory import CertificateView, Inventory, LinkRuleView, Po
 from mobike.facade.keys import KEYS, REQUIRED
 from mobike.facade.lists import ChildRow, ChildRows, PathRow
 from mobike.facade.readings import Reading, Spread
+from tests.api.tries import tries_of
 
 BORN: Final = 1_790_000_000.0
 RING: Final = 1000
@@ -258,6 +260,9 @@ class House:
             PathRow("192.0.2.10", "203.0.113.1", "udp", "wlan0", "verified", "none", BORN, 1, *probed),
             PathRow("198.51.100.20", "203.0.113.1", "tcp", None, "silent", "unknown", BORN, 0, *silent),
         )
+
+    def attempts(self, *, peer: str | None = None, limit: int = 20) -> tuple[AttemptView, ...]:
+        return tries_of(peer)[:limit]
 
     def ike_sa(self, sa: str) -> IkeSaDetail:
         view = self._sa(sa)

@@ -5,6 +5,7 @@ from fastapi import APIRouter, Depends
 from mobike_api.deps import each_once
 from mobike_api.routes import (
     addresses,
+    attempts,
     audit,
     caller,
     child_sas,
@@ -31,6 +32,7 @@ for _part in (
     leases,
     inventory,
     paths,
+    attempts,
     connections,
     config,
     drain,

@@ -24,6 +24,8 @@ sense, 3 when the daemon cannot be reached.
 """
 _SHOWN: Final = 20
 """IKE SAs that `status` shows when nobody says how many: what a screen or two can hold."""
+_LOOKED_BACK: Final = 3
+"""Attempts of one peer that `why` shows."""
 
 app = typer.Typer(help=_HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -142,6 +144,29 @@ def explain(
             print(json.dumps(told, indent=2))
         case Output.TABLE:
             Console(highlight=False).print(draw_explanation(sa, told))
+
+
+@app.command()
+def why(
+    context: typer.Context,
+    peer: Annotated[
+        str | None, typer.Argument(metavar="[PEER]", help="Its address, its identity, a connection, or an IKE SA.")
+    ] = None,
+    output: Annotated[Output, typer.Option("--output", "-o", help="For people or for programs.")] = Output.TABLE,
+    limit: Annotated[
+        int | None, typer.Option("--limit", "-n", min=1, max=1000, help="Show so many attempts; 3, and 20 of all.")
+    ] = None,
+) -> None:
+    """Say why a peer did not come up: what was offered beside what is taken, where they part, and what to do."""
+    from mobike.cli.why import attempts, draw_attempts, draw_list  # noqa: PLC0415 - drawn for this command alone
+
+    with _api(context) as api:
+        found = attempts(api, peer, limit or (_SHOWN if peer is None else _LOOKED_BACK))
+    match output:
+        case Output.JSON:
+            print(json.dumps(found, indent=2))
+        case Output.TABLE:
+            Console(highlight=False).print(draw_list(found) if peer is None else draw_attempts(found))
 
 
 @app.command()

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
-from rich.console import Group, RenderableType
+from rich.console import Group, JustifyMethod, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -43,17 +43,17 @@ def draw_explanation(sa: str, told: Json) -> RenderableType:
     """What an IKE SA would do, with its pairs in their order."""
     case = "" if told["without"] is None else f"without {told['without']}: "
     where = "" if told["local"] is None else f" {'at' if told['decision'] == 'stay' else 'to'} {told['local']} -> "
-    line = _text(f"IKE SA {sa}  ", "dim") + _text(f"{case}{told['decision']}{where}{told['remote'] or ''}", "bold")
-    return Group(line, _text(f"  {told['why']}"), Padding(_pairs(told["pairs"]), (1, 0, 0, 2)))
+    line = text(f"IKE SA {sa}  ", "dim") + text(f"{case}{told['decision']}{where}{told['remote'] or ''}", "bold")
+    return Group(line, text(f"  {told['why']}"), Padding(_pairs(told["pairs"]), (1, 0, 0, 2)))
 
 
 def _pairs(rows: list[Json]) -> Table:
-    pairs = _table(">rank", "local", "remote", "link", "", "why")
+    pairs = table(">rank", "local", "remote", "link", "", "why")
     for pair in rows:
         mark = Text("in use", "green") if pair["current"] else Text("" if pair["usable"] else "unusable", "red")
         style = "bold" if pair["current"] else "" if pair["usable"] else "dim"
         shown = {**pair, "remote": pair["remote"] + _stream(pair)}
-        cells = [_text(shown[name], style) for name in ("rank", "local", "remote", "link", "why")]
+        cells = [text(shown[name], style) for name in ("rank", "local", "remote", "link", "why")]
         pairs.add_row(*cells[:4], mark, *cells[4:])
     return pairs
 
@@ -75,49 +75,49 @@ def _parts(shown: Snapshot) -> Iterator[RenderableType]:
 
 
 def _headline(health: Json, total: int) -> Text:
-    line = Text.assemble(_text(f"mobike {health['version']}", "bold"), f"  up {ago(health['uptime_s'])}  ")
+    line = Text.assemble(text(f"mobike {health['version']}", "bold"), f"  up {ago(health['uptime_s'])}  ")
     line.append("ready" if health["ready"] else "not ready", "green" if health["ready"] else "bold red")
     line.append(f"  {total:,} IKE SA{'' if total == 1 else 's'}")
     for reason in health["reasons"]:
-        line.append_text(_text(f"\n  {reason}", "red"))
+        line.append_text(text(f"\n  {reason}", "red"))
     return line
 
 
 def _connections(connections: list[Json]) -> Table:
-    table = _table("connection", "role", "state", ">IKE SAs", "last error")
+    rows = table("connection", "role", "state", ">IKE SAs", "last error")
     for each in connections:
-        table.add_row(
-            _text(each["name"], "bold"),
-            _text(each["role"]),
+        rows.add_row(
+            text(each["name"], "bold"),
+            text(each["role"]),
             _state(each["state"]),
             f"{each['ike_sas']:,}",
-            _text(each["last_error"] or "", "red"),
+            text(each["last_error"] or "", "red"),
         )
-    return table
+    return rows
 
 
 def _sa(shown: Json) -> RenderableType:
     """One IKE SA in a few lines."""
     sa = shown["sa"]
     head = Text("  ").join(
-        [_state(sa["state"]), _text(sa["connection"], "bold"), _text(sa["peer_id"]), _text(f"IKE SA {sa['id']}", "dim")]
+        [_state(sa["state"]), text(sa["connection"], "bold"), text(sa["peer_id"]), text(f"IKE SA {sa['id']}", "dim")]
     )
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="dim", no_wrap=True)
     facts.add_column()
-    facts.add_row("path", _text(f"{sa['local']} -> {sa['remote']}{_stream(sa)}", "bold") + _text(_link(shown)))
-    facts.add_row("why", _text(shown["why"]))
+    facts.add_row("path", text(f"{sa['local']} -> {sa['remote']}{_stream(sa)}", "bold") + text(_link(shown)))
+    facts.add_row("why", text(shown["why"]))
     if shown["pin"] is not None:
-        facts.add_row("pinned", _text(f"{shown['pin']} by an order; 'mobike move --unpin' takes it back"))
+        facts.add_row("pinned", text(f"{shown['pin']} by an order; 'mobike move --unpin' takes it back"))
     if shown["last_move"] is not None:
-        facts.add_row("moved", _text(_move(shown["last_move"], sa["moves"])))
-    facts.add_row("IKE", _text(", ".join(_about(sa))))
+        facts.add_row("moved", text(_move(shown["last_move"], sa["moves"])))
+    facts.add_row("IKE", text(", ".join(_about(sa))))
     if sa["virtual_ips"]:
-        facts.add_row("inner", _text(", ".join(sa["virtual_ips"])))
+        facts.add_row("inner", text(", ".join(sa["virtual_ips"])))
     if shown["dns"]:
-        facts.add_row("DNS", _text(_resolvers(shown)))
+        facts.add_row("DNS", text(_resolvers(shown)))
     if shown["networks"]:
-        facts.add_row("behind it", _text(", ".join(shown["networks"])))
+        facts.add_row("behind it", text(", ".join(shown["networks"])))
     for child in shown["children"]:
         facts.add_row("child", _child(child, sa["connection"]))
     return Group(head, Padding(facts, (0, 0, 0, 2)))
@@ -150,10 +150,10 @@ def _move(last: Json, moves: int) -> str:
 
 def _child(child: Json, connection: str) -> Text:
     name = "" if child["name"] == connection else f"{child['name']}: "
-    traffic = _text(name, "bold") + _text(f"{', '.join(child['local_ts'])} == {', '.join(child['remote_ts'])}")
+    traffic = text(name, "bold") + text(f"{', '.join(child['local_ts'])} == {', '.join(child['remote_ts'])}")
     how = f"  {child['suite']}{' in UDP' if child['encap'] else ''}{_mode(child)}  {child['spi_in']}/{child['spi_out']}"
     counted = (f"{way} {child[f'packets_{way}']:,} packets ({_size(child[f'bytes_{way}'])})" for way in ("in", "out"))
-    return traffic + _text(how, "dim") + Text("\n" + ", ".join(counted))
+    return traffic + text(how, "dim") + Text("\n" + ", ".join(counted))
 
 
 def _mode(child: Json) -> str:
@@ -180,17 +180,18 @@ def ago(seconds: float) -> str:
 
 
 def _state(state: str) -> Text:
-    return _text(f"● {state}", _STATES.get(state, "yellow"))
+    return text(f"● {state}", _STATES.get(state, "yellow"))
 
 
-def _text(words: object, style: str = "") -> Text:
+def text(words: object, style: str = "") -> Text:
     """Words of the daemon as they are: no markup in them is obeyed, no control character passed on."""
     return Text(plain(words), style)
 
 
-def _table(*names: str) -> Table:
+def table(*names: str) -> Table:
     """No frames; a name that begins with `>` has its numbers on the right."""
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
+    rows = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
     for name in names:
-        table.add_column(name.removeprefix(">"), justify="right" if name.startswith(">") else "left")
-    return table
+        side: JustifyMethod = "right" if name.startswith(">") else "left"
+        rows.add_column(name.removeprefix(">"), justify=side, overflow="fold")
+    return rows

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from mobike.facade.attempts import AttemptView
 from mobike.facade.configuration import Configurations
 from mobike.facade.inventory import Inventory
 from mobike.facade.lists import ChildRows, PathRow
@@ -242,6 +243,11 @@ class Facade(Protocol):
 
     def list_paths(self, *, limit: int = 1000) -> tuple[PathRow, ...]:
         """What is known of pairs, the latest news first; at most `limit` (1 to 1000)."""
+        ...
+
+    def attempts(self, *, peer: str | None = None, limit: int = 20) -> tuple[AttemptView, ...]:
+        """The last attempts of a peer (an address, an identity, a connection, an IKE SA) or of all, the latest first;
+        at most `limit` (1 to 1000)."""
         ...
 
     def ike_sa(self, sa: str) -> IkeSaDetail:

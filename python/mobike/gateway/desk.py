@@ -42,6 +42,7 @@ from mobike.facade import (
     PairView,
     Refused,
 )
+from mobike.facade.attempts import AttemptView
 from mobike.facade.configuration import Configurations
 from mobike.facade.inventory import Inventory
 from mobike.facade.lists import ChildRow, ChildRows, PathRow
@@ -86,6 +87,7 @@ class Desk:
         journal: Journal,
         *,
         carried: Callable[[ChildId], Mapping[str, int] | None],
+        attempts: Callable[[str | None, int], tuple[AttemptView, ...]] = lambda _peer, _limit: (),
         hooks: Callable[[], dict[str, int]],
         readings: Callable[[], tuple[Reading, ...]],
         order: Callable[[OperatorEvent], None],
@@ -98,6 +100,7 @@ class Desk:
         self._core = core
         self._journal = journal
         self._carried = carried
+        self._attempts = attempts
         self._hooks = hooks
         self._readings = readings
         self._order = order
@@ -187,6 +190,11 @@ class Desk:
             why=supposed.why,
             pairs=tuple(map(_pair, supposed.pairs)),
         )
+
+    def attempts(self, *, peer: str | None = None, limit: int = 20) -> tuple[AttemptView, ...]:
+        if not 1 <= limit <= MOST_ROWS:
+            raise Refused(f"limit is {limit}", field="limit", hint=f"give 1 to {MOST_ROWS}")
+        return self._attempts(peer, limit)
 
     def addresses(self) -> tuple[AddressView, ...]:
         return tuple(

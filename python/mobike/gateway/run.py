@@ -15,7 +15,7 @@ from mobike import _core
 from mobike.address import Ip
 from mobike.auth import Doorkeeper
 from mobike.auth.eap import Talks
-from mobike.commands import RemoveProfile, SetProfile
+from mobike.commands import Profile, RemoveProfile, SetProfile
 from mobike.config import Inner, LinkSource, PlaneKind, Settings
 from mobike.dataplane.inner_net import InnerNet
 from mobike.dataplane.planes import DataPlane, NullPlane, UserspacePlane
@@ -38,6 +38,7 @@ from mobike.gateway.opening import Opening
 from mobike.gateway.shell import Shell
 from mobike.gateway.steward import Staff, Steward
 from mobike.gateway.tickets import TicketKeys
+from mobike.gateway.witness import Witness
 from mobike.inner import echo
 from mobike.link import Links
 from mobike.link.manual import ManualLinks
@@ -106,6 +107,7 @@ class Daemon:
         self._chronicle = Chronicle(self._journal)
         self._hooks = Hooks(parts.hooks(settings))
         self._meter = Meter(self._fleet)
+        self._witness = Witness(self._fleet, self._profiles)
         self._links = self._make_links()
         self._shell = Shell(
             self._core,
@@ -127,6 +129,7 @@ class Daemon:
             self._journal,
             carried=self._plane.carried,
             readings=self._meter.readings,
+            attempts=self._witness.views,
             hooks=lambda: {**self._hooks.counters(), **self._accounts.counters()},
             order=self._shell.order,
             plug=self._plug if isinstance(self._links, ManualLinks) else None,
@@ -256,6 +259,9 @@ class Daemon:
             logs=logs.change,
         )
 
+    def _profiles(self) -> dict[str, Profile]:
+        return {each.name: each.profile for each in self.steward.in_force.settings.connections}
+
     def _sas(self) -> dict[str, int]:
         return {each.name: each.sas for each in self._fleet.connections()}
 
@@ -282,6 +288,7 @@ class Daemon:
     def _watch(self, events: Sequence[Event], decided: Decided) -> None:
         self._chronicle.write(decided.notes)
         self._meter.see(events, decided.notes)
+        self._witness.see(events, decided)
         if self._keeper is not None:
             self._keeper.see(events)
         self._hooks.see(events, decided.notes)

@@ -1,10 +1,13 @@
 //! Facts the engine reports to the control plane.
 
 mod child;
+mod compared;
 mod reasons;
 mod seen;
 
 pub use child::{ChildInstall, Sends};
+pub(crate) use compared::cut;
+pub use compared::{Comparison, Row};
 pub use reasons::{AuthRefusal, AwayRefusal, ConnectError, DownReason, NoticeKind};
 pub use seen::{NatView, PairSeen};
 
@@ -78,6 +81,8 @@ pub enum Event {
         why: ConnectError,
         /// The paths that a request was sent over.
         tried: Vec<Path>,
+        /// Where it was we who refused: what the peer said, beside what we take.
+        compared: Option<Box<Comparison>>,
     },
     /// The peer, a gateway, asks us to go to another one. The IKE SA stays until it is closed.
     Redirected {
@@ -221,6 +226,8 @@ pub enum Event {
         sa: Option<SaId>,
         /// One line for people; what a peer said in it is escaped.
         text: String,
+        /// Of a refusal: what the peer asked for, beside what we take.
+        compared: Option<Box<Comparison>>,
     },
 }
 

@@ -207,6 +207,16 @@ impl IdentityPattern {
     }
 }
 
+impl fmt::Display for IdentityPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            IdentityPattern::Any => f.write_str("anybody"),
+            IdentityPattern::Exact(id) => id.fmt(f),
+            IdentityPattern::Suffix(suffix) => write!(f, "*{suffix}"),
+        }
+    }
+}
+
 fn ends_with_ignoring_case(name: &str, suffix: &str) -> bool {
     let (name, suffix) = (name.as_bytes(), suffix.as_bytes());
     name.len() > suffix.len() && name[name.len() - suffix.len()..].eq_ignore_ascii_case(suffix)

@@ -96,6 +96,8 @@ classes! {
         away_refused: "AwayRefused",
         peer_away: "PeerAway",
         notice: "Notice",
+        comparison: "Comparison",
+        row: "Row",
         sa_moved: "SaMoved",
         plane_refused: "PlaneRefused",
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple};
 
-use mobike_ike::event::ConnectError;
+use mobike_ike::event::{Comparison, ConnectError, Row};
 use mobike_ike::{Authorise, ChildMode, EapAsked, IkeSaUp, NatView, Path, Role, Selector, Transport};
 use mobike_io::{ChildUp, Event};
 
@@ -115,13 +115,15 @@ impl<'py> Writer<'py, '_> {
                 let suite = self.text(&suite.to_string());
                 classes.ike_sa_rekeyed.bind(py).call1((sa.0, spi_i, spi_r, suite, by_us))
             }
-            Ike::ConnectFailed { token, why, tried } => {
+            Ike::ConnectFailed { token, why, tried, compared } => {
                 let tried = tried.into_iter().map(|path| self.path(path)).collect::<PyResult<Vec<_>>>()?;
                 let to = match &why {
                     ConnectError::Redirected(to) => Some(to.to_string()),
                     _ => None,
                 };
-                classes.connect_failed.bind(py).call1((token.0, why.to_string(), PyTuple::new(py, tried)?, to))
+                let compared = self.comparison(compared)?;
+                let args = (token.0, why.to_string(), PyTuple::new(py, tried)?, to, compared, why.name());
+                classes.connect_failed.bind(py).call1(args)
             }
             Ike::Redirected { sa, to } => classes.redirected.bind(py).call1((sa.0, to.to_string())),
             Ike::Moved { sa, path, generation, nat, rtt } => {
@@ -156,11 +158,25 @@ impl<'py> Writer<'py, '_> {
             Ike::Away { sa, span } => classes.went_away.bind(py).call1((sa.0, nanos(span))),
             Ike::AwayRefused { sa, why } => classes.away_refused.bind(py).call1((sa.0, why.to_string())),
             Ike::PeerAway { sa, span } => classes.peer_away.bind(py).call1((sa.0, nanos(span))),
-            Ike::Notice { kind, path, sa, text } => {
+            Ike::Notice { kind, path, sa, text, compared } => {
                 let path = path.map(|path| self.path(path)).transpose()?;
-                classes.notice.bind(py).call1((self.text(kind.name()), text, sa.map(|sa| sa.0), path))
+                let compared = self.comparison(compared)?;
+                classes.notice.bind(py).call1((self.text(kind.name()), text, sa.map(|sa| sa.0), path, compared))
             }
         }
+    }
+
+    fn comparison(&mut self, compared: Option<Box<Comparison>>) -> PyResult<Option<Object<'py>>> {
+        let Some(compared) = compared else { return Ok(None) };
+        let Comparison { reason, profile, peer_id, rows } = *compared;
+        let (py, classes) = (self.py, self.events);
+        let row = |row: Row| {
+            let (theirs, ours) = (PyTuple::new(py, row.theirs)?, PyTuple::new(py, row.ours)?);
+            classes.row.bind(py).call1((row.what, theirs, ours, row.fits))
+        };
+        let rows = PyTuple::new(py, rows.into_iter().map(row).collect::<PyResult<Vec<_>>>()?)?;
+        let connection = profile.and_then(|profile| self.names.name(py, profile));
+        classes.comparison.bind(py).call1((reason, connection, peer_id, rows)).map(Some)
     }
 
     fn ike_sa_up(&mut self, up: IkeSaUp) -> PyResult<Object<'py>> {

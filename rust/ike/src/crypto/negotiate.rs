@@ -9,7 +9,11 @@
 //! **Cost.** A peer's transforms are read once into bit sets, whatever their number; comparing a suite then takes a few
 //! operations, so that a stranger's 64 KiB of proposals buys no quadratic work.
 
+mod compare;
+
 use core::fmt;
+
+pub use compare::{Line, compare};
 
 use super::algorithm::{Encr, Integ, KeMethod, Prf, Transform, transform_type};
 use super::suite::{Additional, EspSuite, IkeSuite};

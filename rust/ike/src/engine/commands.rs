@@ -45,10 +45,11 @@ impl Engine {
                     anew: None,
                     old: None,
                     redirected_from,
+                    compared: None,
                 });
                 if let Err(why) = order.and_then(|order| self.connect(now, order)) {
                     self.ctx.counters.connects_failed += 1;
-                    self.ctx.events.push_back(Event::ConnectFailed { token, why, tried: Vec::new() });
+                    self.ctx.events.push_back(Event::ConnectFailed { token, why, tried: Vec::new(), compared: None });
                 }
             }
             Command::Move { sa, path, generation, addresses } => {

@@ -88,6 +88,7 @@ fn order_for(sa: &Established, profile: Arc<Profile>, now: Nanos) -> Order {
         since: now,
         anew: None,
         redirected_from: None,
+        compared: None,
         old: Some(Old { sa: sa.id, leases: sa.leases().clone() }),
     }
 }

@@ -83,6 +83,31 @@ pub enum AuthRefusal {
     OrdersChanged,
 }
 
+impl AuthRefusal {
+    /// The name for programs.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            AuthRefusal::BadAuth => "bad-auth",
+            AuthRefusal::WrongMethod => "wrong-method",
+            AuthRefusal::NoCertificate => "no-certificate",
+            AuthRefusal::UnknownKey => "unknown-key",
+            AuthRefusal::TooManyCertificates => "too-many-certificates",
+            AuthRefusal::Signature(_) => "signature",
+            AuthRefusal::Denied(_) => "denied",
+            AuthRefusal::Undecided => "undecided",
+            AuthRefusal::CannotSign(_) => "cannot-sign",
+            AuthRefusal::WrongIdentity => "wrong-identity",
+            AuthRefusal::Incomplete => "incomplete",
+            AuthRefusal::WrongAddress => "wrong-address",
+            AuthRefusal::NoPpk => "no-ppk",
+            AuthRefusal::Eap(_) => "eap",
+            AuthRefusal::Connected => "connected",
+            AuthRefusal::OrdersChanged => "orders-changed",
+        }
+    }
+}
+
 impl fmt::Display for AuthRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -185,6 +210,26 @@ pub enum ConnectError {
     Ordered(Arc<str>),
     /// The gateway sends us on to another one.
     Redirected(Gateway),
+}
+
+impl ConnectError {
+    /// The name for programs.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            ConnectError::UnknownProfile => "unknown-profile",
+            ConnectError::BadOrder(_) => "bad-order",
+            ConnectError::TableFull => "no-room",
+            ConnectError::NoAnswer { heard: None, .. } => "no-answer",
+            ConnectError::NoAnswer { heard: Some(_), .. } => "no-usable-answer",
+            ConnectError::PeerRefusedAuth => "peer-refused-auth",
+            ConnectError::Refused(refusal) => refusal.name(),
+            ConnectError::PeerError(_) => "peer-error",
+            ConnectError::NoChildSa(_) => "no-child-sa",
+            ConnectError::Ordered(_) => "ordered",
+            ConnectError::Redirected(_) => "redirected",
+        }
+    }
 }
 
 impl fmt::Display for ConnectError {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::counters::Counters;
 use crate::crypto::{IkeSuite, SeededRandom, Spis};
-use crate::event::{Event, NoticeKind};
+use crate::event::{Comparison, Event, NoticeKind, cut};
 use crate::id::{ProfileId, SaId};
 use crate::profile::{Childless, Profile};
 use crate::proofs::Authority;
@@ -160,9 +160,32 @@ impl Context {
 
     /// Say one line to people, unless too much was said already.
     pub fn notice(&mut self, now: Nanos, about: About, kind: NoticeKind, text: impl FnOnce() -> String) {
+        self.refusal(now, about, kind, || (text(), None));
+    }
+
+    /// The same of something that was refused, with what was asked for beside what is taken.
+    pub fn refusal(
+        &mut self,
+        now: Nanos,
+        about: About,
+        kind: NoticeKind,
+        say: impl FnOnce() -> (String, Option<Comparison>),
+    ) {
+        self.refusal_as(now, about, kind, |_| say());
+    }
+
+    /// The same where that needs a look at the standing orders.
+    pub fn refusal_as(
+        &mut self,
+        now: Nanos,
+        about: About,
+        kind: NoticeKind,
+        say: impl FnOnce(&Context) -> (String, Option<Comparison>),
+    ) {
         if self.notices.spend(now) {
-            let text = shortened(text());
-            self.events.push_back(Event::Notice { kind, path: about.path, sa: about.sa, text });
+            let (text, compared) = say(self);
+            let (text, compared) = (cut(text, LONGEST_NOTICE), compared.map(Box::new));
+            self.events.push_back(Event::Notice { kind, path: about.path, sa: about.sa, text, compared });
         } else {
             self.counters.notices_suppressed += 1;
         }
@@ -214,18 +237,9 @@ impl Context {
     }
 }
 
-/// Thousands of lines are kept for readers, so none may grow with what a peer sends.
-fn shortened(mut text: String) -> String {
-    /// Octets: beyond what people read of one line.
-    const LONGEST: usize = 1024;
-    if text.len() > LONGEST {
-        let end = (0..=LONGEST).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
-        text.truncate(end);
-        text.push_str("...");
-        text.shrink_to_fit();
-    }
-    text
-}
+/// Octets of a notice, beyond what people read of one line: thousands are kept for readers, so none may grow with what a
+/// peer sends.
+const LONGEST_NOTICE: usize = 1024;
 
 /// What a notice is about.
 #[derive(Debug, Clone, Copy, Default)]

@@ -67,5 +67,6 @@ mod story_transport;
 mod story_unique;
 mod story_unreachable;
 mod story_weather;
+mod story_why;
 mod story_wide_windows;
 mod story_windows;

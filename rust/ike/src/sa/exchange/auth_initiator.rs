@@ -34,7 +34,7 @@ use crate::sa::exchange::proof::{self, Asked, Ours, Parked, Proof};
 use crate::sa::exchange::reauth::{self, Old};
 use crate::sa::exchange::traffic;
 use crate::sa::exchange::{
-    addresses, eap_initiator, fallback, init_initiator, mode, offers, ppk, redirect, sync, tickets,
+    addresses, compare, eap_initiator, fallback, init_initiator, mode, offers, ppk, redirect, sync, tickets,
 };
 use crate::sa::path::Detected;
 use crate::sa::timers::{Retry, patience};
@@ -547,7 +547,10 @@ pub fn on_answer(sa: &mut Sa, ctx: &mut Context, now: Nanos, opened: &Opened<'_>
             believe(sa, ctx, now, asking, Peer { id, proven: Box::default(), round_trip }, payloads);
         }
         Ok((id, Proof::Signed(key))) => *sa = await_verdict(ctx, now, asking, opened, (id, Some(key))),
-        Err(ConnectError::Refused(why)) => asking.refuse(ctx, why),
+        Err(ConnectError::Refused(why)) => {
+            asking.order.compared = Some(Box::new(compare::of_answer(&asking.order.profile, payloads, &why)));
+            asking.refuse(ctx, why);
+        }
         Err(why) => asking.fail(ctx, why),
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::crypto::auth::SignedOctets;
 use crate::crypto::{AuthKeys, IkeSuite, KeMethod, PublicKey, Role};
-use crate::event::{AuthRefusal, Event, IkeSaUp, NoticeKind};
+use crate::event::{AuthRefusal, Comparison, Event, IkeSaUp, NoticeKind};
 use crate::id::{Identity, ProfileId, Question};
 use crate::profile::{Profile, PskSecret, Unique};
 use crate::proofs::{LocalProof, RemoteProof};
@@ -23,7 +23,7 @@ use crate::sa::exchange::ppk::{self, Said};
 use crate::sa::exchange::proof::{self, Asked, Ours, Parked, Proof};
 use crate::sa::exchange::tickets::{Contents, Given};
 use crate::sa::exchange::{
-    addresses, admission, door, eap_responder, first_child, init_responder, reauth, redirect, sync, tickets,
+    addresses, admission, compare, door, eap_responder, first_child, init_responder, reauth, redirect, sync, tickets,
 };
 use crate::wire::{Authentication, ExchangeType, NotifyType, Payload, Payloads, WireError, WireErrorKind};
 use crate::{Nanos, Path, Verdict};
@@ -57,8 +57,8 @@ pub fn on_request(sa: &mut Sa, ctx: &mut Context, now: Nanos, path: Path, opened
             refuse_shape(half, ctx, now, path, why);
         }
         Err(why) => {
-            let claimed = || payloads.id_initiator().map_or("nobody".into(), ToString::to_string);
-            deny(half, ctx, now, path, claimed, &why);
+            let compared = |ctx: &Context, half: &HalfOpen| compare::of_auth(ctx, half, &payloads, &why);
+            deny_as(half, ctx, now, path, compared, &why);
         }
         Ok((peer, _)) if peer.profile.agrees_on_mobike() && is_rewritten(ctx, now, half.id, path, &payloads) => {
             refuse(half, ctx, path, &Payload::notify(NotifyType::UNEXPECTED_NAT_DETECTED, &[]));
@@ -210,7 +210,19 @@ pub fn deny(
     claimed: impl FnOnce() -> String,
     why: &AuthRefusal,
 ) {
-    tell(half, ctx, now, path, claimed, why);
+    deny_as(half, ctx, now, path, |_, _| compare::of_claim(claimed(), None, why), why);
+}
+
+/// The same of a peer that was looked at more closely.
+fn deny_as(
+    half: &mut HalfOpen,
+    ctx: &mut Context,
+    now: Nanos,
+    path: Path,
+    compared: impl FnOnce(&Context, &HalfOpen) -> Comparison,
+    why: &AuthRefusal,
+) {
+    tell_as(half, ctx, now, path, compared, why);
     refuse(half, ctx, path, &Payload::notify(NotifyType::AUTHENTICATION_FAILED, &[]));
 }
 
@@ -223,10 +235,25 @@ pub fn tell(
     claimed: impl FnOnce() -> String,
     why: &AuthRefusal,
 ) {
+    tell_as(half, ctx, now, path, |_, _| compare::of_claim(claimed(), None, why), why);
+}
+
+fn tell_as(
+    half: &HalfOpen,
+    ctx: &mut Context,
+    now: Nanos,
+    path: Path,
+    compared: impl FnOnce(&Context, &HalfOpen) -> Comparison,
+    why: &AuthRefusal,
+) {
     ctx.counters.auth_failed += 1;
     door::fail(ctx, now, half.asker.from.ip(), why);
     let about = About { path: Some(path), sa: Some(half.id) };
-    ctx.notice(now, about, NoticeKind::AuthFailed, || format!("IKE_AUTH of {} refused: {why}", claimed()));
+    ctx.refusal_as(now, about, NoticeKind::AuthFailed, |ctx| {
+        let compared = compared(ctx, half);
+        let who = compared.peer_id.as_deref().unwrap_or("nobody");
+        (format!("IKE_AUTH of {who} refused: {why}"), Some(compared))
+    });
 }
 
 /// A key exchange that was agreed on was left out (RFC 9370 section 2.2.2): the peer would go without it.
@@ -496,7 +523,8 @@ fn accept(
         spi_r: spis.responder,
         suite,
     })));
-    let family = first_child::report(ctx, now, id, path, &profile.limits, child);
+    let refused = child.as_ref().err().map(|why| first_child::compare(why, &profile, &leases, path, payloads));
+    let family = first_child::report(ctx, now, id, path, &profile.limits, child, refused);
     ctx.send(answer_to, Arc::clone(&bytes));
     let mut established = Established::new(Setup {
         id,

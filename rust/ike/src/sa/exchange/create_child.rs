@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use crate::Nanos;
 use crate::crypto::KeMethod;
-use crate::event::NoticeKind;
+use crate::event::{Comparison, NoticeKind};
 use crate::sa::channel::Outgoing;
 use crate::sa::context::Context;
 use crate::sa::established::Established;
 use crate::sa::exchange::informational::Request;
-use crate::sa::exchange::{open_child, rekey_child, rekey_ike};
+use crate::sa::exchange::{compare, open_child, rekey_child, rekey_ike};
 use crate::wire::{ExchangeType, Notify, NotifyType, Payload, Payloads, ProtocolId, SkWriter};
 
 /// The peer asks for it.
@@ -20,7 +20,31 @@ pub fn on_request(sa: &mut Established, ctx: &mut Context, now: Nanos, request: 
         false => open_child::on_request(sa, ctx, now, request, payloads),
     };
     if let Err(refusal) = outcome {
-        refuse(sa, ctx, now, request, &refusal);
+        let compared = |sa: &Established| compared(sa, &refusal, payloads);
+        refuse_as(sa, ctx, now, request, &refusal, compared);
+    }
+}
+
+/// Of algorithms and traffic: what was asked for, beside what is taken.
+fn compared(sa: &Established, refusal: &Refusal, payloads: &Payloads<'_>) -> Option<Comparison> {
+    let of_child = |reason| {
+        let suites = |number| sa.profile.child(number).esp_suites.to_vec();
+        compare::of_child(reason, &sa.profile, |number| sa.sides(number), suites, payloads)
+    };
+    match refusal {
+        Refusal::NoProposal(_) if replaces_ike_sa(payloads) => {
+            payloads.sa().map(|offered| compare::of_suites(&sa.profile.ike_suites, offered))
+        }
+        Refusal::NoProposal(_) => Some(of_child("no-proposal")),
+        Refusal::Selectors => Some(of_child("traffic")),
+        Refusal::NotFound(_)
+        | Refusal::Closing
+        | Refusal::Busy
+        | Refusal::Incomplete
+        | Refusal::WrongKe(_)
+        | Refusal::CpRequired
+        | Refusal::NoRoom
+        | Refusal::NoState => None,
     }
 }
 
@@ -31,9 +55,21 @@ fn replaces_ike_sa(payloads: &Payloads<'_>) -> bool {
 
 /// Answer with the reason.
 pub fn refuse(sa: &mut Established, ctx: &mut Context, now: Nanos, request: &Request, refusal: &Refusal) {
+    refuse_as(sa, ctx, now, request, refusal, |_| None);
+}
+
+fn refuse_as(
+    sa: &mut Established,
+    ctx: &mut Context,
+    now: Nanos,
+    request: &Request,
+    refusal: &Refusal,
+    compared: impl FnOnce(&Established) -> Option<Comparison>,
+) {
     ctx.counters.create_child_refused += 1;
     let what = if request.exchange == ExchangeType::CREATE_CHILD_SA { "CREATE_CHILD_SA" } else { "IKE_FOLLOWUP_KE" };
-    ctx.notice(now, sa.about(), refusal.kind(), || format!("{what} refused: {}", refusal.text()));
+    let about = sa.about();
+    ctx.refusal(now, about, refusal.kind(), || (format!("{what} refused: {}", refusal.text()), compared(sa)));
     if let Some(bytes) = seal_answer(sa, ctx, request, |writer| refusal.write(writer)) {
         finish(sa, ctx, now, request, bytes);
     }

@@ -20,7 +20,7 @@ use crate::Path;
 use crate::children::{ChildNumber, FIRST};
 use crate::crypto::negotiate::{Chosen, Outcome};
 use crate::crypto::{ChildKeys, EspSuite, Nonces, Role};
-use crate::event::{ChildInstall, DownReason, Event, NatView, NoticeKind, Sends};
+use crate::event::{ChildInstall, Comparison, DownReason, Event, NatView, NoticeKind, Sends};
 use crate::id::SaId;
 use crate::limits::{ChildLimits, Limits};
 use crate::profile::{Childless, Profile};
@@ -29,9 +29,9 @@ use crate::sa::context::{About, Context};
 use crate::sa::established::Established;
 use crate::sa::exchange::auth_initiator::Authenticating;
 use crate::sa::exchange::configuration::{self, Leases, Tenant};
-use crate::sa::exchange::fit::{self, Fit};
+use crate::sa::exchange::fit::{self, Fit, Sides};
 use crate::sa::exchange::init_responder::{HalfOpen, Secret};
-use crate::sa::exchange::{expire, mode, offers, open_child, traffic};
+use crate::sa::exchange::{compare, expire, mode, offers, open_child, traffic};
 use crate::wire::{NotifyType, Payload, Payloads, SaPayload, SkWriter, TsPayload};
 
 /// As the initiator: does it come with IKE_AUTH? The peer says in IKE_SA_INIT whether it must; AUTH covers that.
@@ -109,6 +109,16 @@ impl Refusal {
         }
     }
 
+    fn name(&self) -> &'static str {
+        match self {
+            Refusal::NoProposal(_) => "no-proposal",
+            Refusal::Selectors => "traffic",
+            Refusal::AddressFailure(_) => "no-address",
+            Refusal::CpRequired => "address-not-asked-for",
+            Refusal::NoRoom => "no-room",
+        }
+    }
+
     fn text(&self) -> String {
         match self {
             Refusal::NoProposal(why) => format!("Child SA refused: {why}"),
@@ -175,15 +185,9 @@ fn choose(
     payloads: &Payloads<'_>,
     (offered, tsi, tsr): (&SaPayload<'_>, &TsPayload<'_>, &TsPayload<'_>),
 ) -> Result<(Fit, Chosen<EspSuite>), Refusal> {
-    let sides = |number| {
-        let child = profile.child(number);
-        mode::hosts(&child, path).unwrap_or_else(|| {
-            let local = traffic::side(child.local_ts, &Leases::default(), path.local.ip());
-            (local, traffic::side(child.remote_ts, leases, path.remote.ip()))
-        })
-    };
     let mut refusal = None;
-    let fits = fit::all(profile, sides, &(traffic::read(tsr), traffic::read(tsi)));
+    let fits =
+        fit::all(profile, |number| sides(profile, leases, path, number), &(traffic::read(tsr), traffic::read(tsi)));
     for fit in mode::among(fits, profile, payloads, nat).map_err(Refusal::NoProposal)? {
         match offers::choose(&esp_suites(profile.child(fit.number).esp_suites), offered, None) {
             Outcome::Chosen(chosen) => return Ok((fit, chosen)),
@@ -192,6 +196,21 @@ fn choose(
         }
     }
     Err(refusal.map_or(Refusal::Selectors, Refusal::NoProposal))
+}
+
+fn sides(profile: &Profile, leases: &Leases, path: Path, number: ChildNumber) -> Sides {
+    let child = profile.child(number);
+    mode::hosts(&child, path).unwrap_or_else(|| {
+        let local = traffic::side(child.local_ts, &Leases::default(), path.local.ip());
+        (local, traffic::side(child.remote_ts, leases, path.remote.ip()))
+    })
+}
+
+/// What a peer asked for that was refused so, beside what it may have.
+pub fn compare(why: &Refusal, profile: &Profile, leases: &Leases, path: Path, payloads: &Payloads<'_>) -> Comparison {
+    let ours = |number| sides(profile, leases, path, number);
+    let suites = |number| esp_suites(profile.child(number).esp_suites);
+    compare::of_child(why.name(), profile, ours, suites, payloads)
 }
 
 fn keys(half: &HalfOpen, suite: &EspSuite) -> Option<ChildKeys> {
@@ -208,6 +227,7 @@ pub fn report(
     path: Path,
     limits: &Limits,
     child: Result<Option<Offered>, Refusal>,
+    compared: Option<Comparison>,
 ) -> Family {
     let mut family = Family::default();
     match child {
@@ -224,7 +244,7 @@ pub fn report(
                     NoticeKind::ChildRefused
                 }
             };
-            ctx.notice(now, about, kind, || refusal.text());
+            ctx.refusal(now, about, kind, || (refusal.text(), compared));
         }
     }
     family

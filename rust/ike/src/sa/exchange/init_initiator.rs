@@ -22,7 +22,7 @@ use crate::crypto::natd::nat_detection;
 use crate::crypto::negotiate::Suite;
 use crate::crypto::puzzle::{self, SOLUTION_LEN};
 use crate::crypto::{Ephemeral, Hashes, KeMethod, Nonces, Role, SkeySeed, Spis, kex};
-use crate::event::{ConnectError, Event, NoticeKind};
+use crate::event::{Comparison, ConnectError, Event, NoticeKind};
 use crate::id::{ProfileId, SaId, Token};
 use crate::profile::Profile;
 use crate::proofs::Ppk;
@@ -64,6 +64,8 @@ pub struct Order {
     pub old: Option<Old>,
     /// The gateway that sent us on.
     pub redirected_from: Option<IpAddr>,
+    /// What the peer said that we refuse, beside what we take.
+    pub compared: Option<Box<Comparison>>,
 }
 
 impl Order {
@@ -79,7 +81,8 @@ impl Order {
             Some(old) => reauth::fail(ctx, old, &why),
             None => {
                 ctx.counters.connects_failed += 1;
-                ctx.events.push_back(Event::ConnectFailed { token: self.token, why, tried });
+                let compared = self.compared.clone();
+                ctx.events.push_back(Event::ConnectFailed { token: self.token, why, tried, compared });
             }
         }
     }

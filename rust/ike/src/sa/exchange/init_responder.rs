@@ -18,7 +18,7 @@ use crate::sa::exchange::auth_responder::Waiting;
 use crate::sa::exchange::eap_responder::Conversation;
 use crate::sa::exchange::intermediate_responder::Steps;
 use crate::sa::exchange::resume_responder::Resumed;
-use crate::sa::exchange::{offers, proof, redirect};
+use crate::sa::exchange::{compare, offers, proof, redirect};
 use crate::sa::path::{NatHashes, detect};
 use crate::table::half_open::Asker;
 use crate::wire::puzzle::Puzzle;
@@ -227,8 +227,11 @@ pub fn judge(ctx: &mut Context, now: Nanos, path: Path, message: &Message<'_>) -
             Verdict::Done
         }
         Outcome::None(why) => {
+            let suites = suites.to_vec();
             ctx.counters.init_no_proposal += 1;
-            ctx.notice(now, about, NoticeKind::NoProposal, || format!("IKE_SA_INIT refused: {why}"));
+            ctx.refusal(now, about, NoticeKind::NoProposal, || {
+                (format!("IKE_SA_INIT refused: {why}"), Some(compare::of_suites(&suites, sa)))
+            });
             refuse(ctx, path, &message.header, NotifyType::NO_PROPOSAL_CHOSEN, &[]);
             Verdict::Done
         }

@@ -16,6 +16,7 @@
 //! expire           the end of what was not replaced in time
 //! reauth           another IKE SA in the place of one whose proof is old
 //! redirect         on to another gateway: who is sent, who follows
+//! compare          what was refused, beside what we take
 //! fit              which Child SA of a profile a peer means         mode             tunnel or transport
 //! retired          what still comes on an IKE SA that was replaced
 //! mobike           UPDATE_SA_ADDRESSES, return routability, address lists
@@ -39,6 +40,7 @@ pub mod auth_responder;
 pub mod away;
 pub mod clear;
 pub mod close_child;
+pub mod compare;
 pub mod configuration;
 pub mod create_child;
 pub mod door;

@@ -1,13 +1,18 @@
 //! SA payloads against our suites: crypto decides, this file translates.
 
 use crate::crypto::algorithm::{Prf, Transform as Ours};
-use crate::crypto::negotiate::{self, Chosen, Offer, Outcome, Suite};
+use crate::crypto::negotiate::{self, Chosen, Line, Offer, Outcome, Suite};
 use crate::wire::sa::{Proposal, SaPayload, Transform};
 use crate::wire::{ProtocolId, Sequence, TransformType};
 
 /// Choose among the proposals of a peer. `ke_sent` is the method of the KE payload beside them.
 pub fn choose<S: Suite>(ours: &[S], offered: &SaPayload<'_>, ke_sent: Option<u16>) -> Outcome<S> {
     with_offers(offered, |offers| negotiate::choose(ours, offers, ke_sent))
+}
+
+/// Why none of them will do.
+pub fn compare<S: Suite>(ours: &[S], offered: &SaPayload<'_>) -> Vec<Line> {
+    with_offers(offered, |offers| negotiate::compare(ours, offers))
 }
 
 /// A PRF that is offered and that we know: the first.
