@@ -27,6 +27,8 @@ _NOTIFICATION: Final = re.compile(
     r"\b(NO_PROPOSAL_CHOSEN|INVALID_KE_PAYLOAD|AUTHENTICATION_FAILED|TS_UNACCEPTABLE|SINGLE_PAIR_REQUIRED"
     r"|INTERNAL_ADDRESS_FAILURE|FAILED_CP_REQUIRED|NO_ADDITIONAL_SAS|INVALID_SYNTAX|TEMPORARY_FAILURE)\b"
 )
+_OPENED: Final = re.compile(r"Child SA \S+ is refused: ")
+"""One that we asked for by itself."""
 _NO_ATTEMPTS: Final = ("ordered", "redirected")
 """Ends of a `Connect` that nobody wonders about."""
 
@@ -75,7 +77,8 @@ class Reader:
         said = _NOTIFICATION.search(event.text)
         by_us = said is not None and whose is not None
         connection = compared.connection or (None if whose is None else whose.connection)
-        step = named[0] if named else "CREATE_CHILD_SA" if event.text.startswith("Child SA ") else _STEPS[event.kind]
+        opened = "CREATE_CHILD_SA" if _OPENED.match(event.text) else _STEPS[event.kind]
+        step = named[0] if named else opened
         lines = _lines(compared)
         if by_us and said is not None:
             lines = self._of_ours(connection, said[0])

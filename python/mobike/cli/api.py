@@ -20,6 +20,9 @@ Json: TypeAlias = dict[str, Any]
 TIMEOUT_S: Final = 10.0
 """The daemon answers in milliseconds; one that does not within this time is stuck."""
 
+FOLLOW_S: Final = 45.0
+"""Between two signs of life of a stream of events: three heartbeats of the daemon."""
+
 START_IT: Final = "start one with 'mobike run --config FILE'"
 
 
@@ -87,14 +90,44 @@ class Api:
     def get(self, path: str, query: Mapping[str, str | int] | None = None) -> Json:
         return self._ask("GET", path, query=query)
 
-    def post(self, path: str, body: Json | None = None) -> Json:
-        return self._ask("POST", path, body=body)
+    def post(self, path: str, body: Json | None = None, *, headers: Mapping[str, str] | None = None) -> Json:
+        return self._ask("POST", path, body=body, headers=headers)
 
     def put(self, path: str, body: Json) -> Json:
         return self._ask("PUT", path, body=body)
 
     def delete(self, path: str) -> Json:
         return self._ask("DELETE", path)
+
+    def lines(self, path: str, query: Mapping[str, str | int] | None = None) -> Iterator[Json]:
+        """A list as a stream, row by row, whatever its length."""
+        headers = {"Accept": "application/x-ndjson"}
+        with (
+            self._reached(),
+            self._client.stream("GET", f"/api/v1/{path}", params=query, headers=headers) as answer,
+        ):
+            if not answer.is_success:
+                answer.read()
+                raise _failure(answer)
+            for line in answer.iter_lines():
+                if line:
+                    row: Json = json.loads(line)
+                    yield row
+
+    def follow(self, after: int | None = None) -> Iterator[Json | None]:
+        """Events as they come, from behind one; None where there is a pause. It ends when the daemon does."""
+        query = None if after is None else {"after": after}
+        timeout = httpx.Timeout(TIMEOUT_S, read=FOLLOW_S)
+        with self._reached(), self._client.stream("GET", "/api/v1/events", params=query, timeout=timeout) as answer:
+            if not answer.is_success:
+                answer.read()
+                raise _failure(answer)
+            for line in answer.iter_lines():
+                if line.startswith("data:"):
+                    event: Json = json.loads(line.removeprefix("data:"))
+                    yield event
+                elif line.startswith(":"):
+                    yield None
 
     def await_event(self, fits: Callable[[Json], bool], wait_s: float) -> Json | None:
         """The first event that fits, of those that are kept and those that come; None if there is none in time."""
@@ -114,10 +147,16 @@ class Api:
         return None
 
     def _ask(
-        self, method: str, path: str, *, query: Mapping[str, str | int] | None = None, body: Json | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str | int] | None = None,
+        body: Json | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Json:
         with self._reached():
-            answer = self._client.request(method, f"/api/v1/{path}", params=query, json=body)
+            answer = self._client.request(method, f"/api/v1/{path}", params=query, json=body, headers=headers)
         if answer.is_success:
             try:
                 read: Json = answer.json()

@@ -9,8 +9,9 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 
-from mobike.cli import configuration, connection, importing, order, tokens
+from mobike.cli import bulk, configuration, connection, importing, listing, order, tokens
 from mobike.cli.api import Api, Target
+from mobike.cli.completion import complete_connection, complete_link, complete_local, complete_peer, complete_sa
 from mobike.cli.doctor import examine, lines
 from mobike.cli.draw import draw_explanation, draw_sa, draw_snapshot
 from mobike.cli.failure import ExitCode, Failure
@@ -24,10 +25,11 @@ sense, 3 when the daemon cannot be reached.
 """
 _SHOWN: Final = 20
 """IKE SAs that `status` shows when nobody says how many: what a screen or two can hold."""
+_HAS_ONE: Final = "An IKE SA, or a connection that has one."
 _LOOKED_BACK: Final = 3
 """Attempts of one peer that `why` shows."""
 
-app = typer.Typer(help=_HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(help=_HELP, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 class Output(Enum):
@@ -77,7 +79,10 @@ def choose_daemon(
 def status(
     context: typer.Context,
     name: Annotated[
-        str | None, typer.Argument(metavar="[ID]", help="An IKE SA, or a connection that has one: show it in full.")
+        str | None,
+        typer.Argument(
+            metavar="[ID]", help="An IKE SA, or a connection that has one: show it in full.", autocompletion=complete_sa
+        ),
     ] = None,
     output: Annotated[Output, typer.Option("--output", "-o", help="For people or for programs.")] = Output.TABLE,
     limit: Annotated[int, typer.Option("--limit", "-n", min=0, max=1000, help="Show so many IKE SAs.")] = _SHOWN,
@@ -107,7 +112,7 @@ def doctor() -> None:
 @app.command()
 def up(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="A connection.")],
+    name: Annotated[str, typer.Argument(help="A connection.", autocompletion=complete_connection)],
     wait: Wait = 30,
 ) -> None:
     """Bring a connection up, and keep it up."""
@@ -118,7 +123,9 @@ def up(
 @app.command()
 def down(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME|ID", help="A connection, or one IKE SA.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME|ID", help="A connection, or one IKE SA.", autocompletion=complete_sa)
+    ],
     wait: Wait = 10,
 ) -> None:
     """Take a connection down and keep it down, or close one IKE SA."""
@@ -129,9 +136,12 @@ def down(
 @app.command()
 def explain(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="ID|NAME", help="An IKE SA, or a connection that has one.")],
+    name: Annotated[str, typer.Argument(metavar="ID|NAME", help=_HAS_ONE, autocompletion=complete_sa)],
     without: Annotated[
-        str | None, typer.Option(metavar="LINK|IP", help="Suppose that this link or address of ours is gone.")
+        str | None,
+        typer.Option(
+            metavar="LINK|IP", help="Suppose that this link or address of ours is gone.", autocompletion=complete_link
+        ),
     ] = None,
     output: Annotated[Output, typer.Option("--output", "-o", help="For people or for programs.")] = Output.TABLE,
 ) -> None:
@@ -147,10 +157,38 @@ def explain(
 
 
 @app.command()
+def watch(  # noqa: PLR0917 - options of a command line have names
+    context: typer.Context,
+    connection: Annotated[
+        str | None, typer.Option("--connection", "-C", help="Of this one only.", autocompletion=complete_connection)
+    ] = None,
+    events: Annotated[bool, typer.Option("--events", help="Only events, line by line, as they come.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as lines of JSON.")] = False,
+    after: Annotated[
+        int | None, typer.Option(min=0, help="With those that are kept behind this one; 0: all that are kept.")
+    ] = None,
+    count: Annotated[int, typer.Option("--count", min=0, help="End after so many events; 0: never.")] = 0,
+) -> None:
+    """Watch the daemon live: connections, IKE SAs and what happens. Ctrl-C ends it."""
+    from mobike.cli import watch as live  # noqa: PLC0415 - rich's live screen is for few commands
+
+    if events or as_json or after is not None or count or not live.is_screen():
+        with _api(context) as api:
+            live.print_events(api, after=after, connection=connection, as_json=as_json, most=count)
+        return
+    live.show_live(context.ensure_object(Target), connection=connection)
+
+
+@app.command()
 def why(
     context: typer.Context,
     peer: Annotated[
-        str | None, typer.Argument(metavar="[PEER]", help="Its address, its identity, a connection, or an IKE SA.")
+        str | None,
+        typer.Argument(
+            metavar="[PEER]",
+            help="Its address, its identity, a connection, or an IKE SA.",
+            autocompletion=complete_peer,
+        ),
     ] = None,
     output: Annotated[Output, typer.Option("--output", "-o", help="For people or for programs.")] = Output.TABLE,
     limit: Annotated[
@@ -172,8 +210,11 @@ def why(
 @app.command()
 def move(  # noqa: PLR0917 - options of a command line have names
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="ID|NAME", help="An IKE SA, or a connection that has one.")],
-    local: Annotated[str | None, typer.Option(metavar="IP", help="Our address; policy chooses if not given.")] = None,
+    name: Annotated[str, typer.Argument(metavar="ID|NAME", help=_HAS_ONE, autocompletion=complete_sa)],
+    local: Annotated[
+        str | None,
+        typer.Option(metavar="IP", help="Our address; policy chooses if not given.", autocompletion=complete_local),
+    ] = None,
     remote: Annotated[str | None, typer.Option(metavar="IP", help="The peer's address, likewise.")] = None,
     unpin: Annotated[bool, typer.Option("--unpin", help="Take an earlier move back: policy chooses again.")] = False,
     wait: Wait = 10,
@@ -191,7 +232,7 @@ def move(  # noqa: PLR0917 - options of a command line have names
 @app.command()
 def away(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="A connection that we began.")],
+    name: Annotated[str, typer.Argument(help="A connection that we began.", autocompletion=complete_connection)],
     span: Annotated[
         str, typer.Option("--for", metavar="TIME", help="At most so long; the peer may grant less.")
     ] = "8h",
@@ -213,7 +254,7 @@ def away(
 @app.command()
 def back(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="A connection that is away.")],
+    name: Annotated[str, typer.Argument(help="A connection that is away.", autocompletion=complete_connection)],
     wait: Wait = 10,
 ) -> None:
     """Come back to it, from wherever we are now."""
@@ -224,7 +265,7 @@ def back(
 @app.command()
 def reauth(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="ID|NAME", help="An IKE SA, or a connection that has one.")],
+    name: Annotated[str, typer.Argument(metavar="ID|NAME", help=_HAS_ONE, autocompletion=complete_sa)],
     wait: Wait = 10,
 ) -> None:
     """Set up another IKE SA with new proofs of both ends, then end this one. Only its initiator can."""
@@ -251,7 +292,7 @@ def drain(
 @app.command()
 def rekey(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="ID|NAME", help="An IKE SA, or a connection that has one.")],
+    name: Annotated[str, typer.Argument(metavar="ID|NAME", help=_HAS_ONE, autocompletion=complete_sa)],
     children: Annotated[bool, typer.Option("--children", help="Its Child SAs instead of the IKE SA itself.")] = False,
     wait: Wait = 10,
 ) -> None:
@@ -263,7 +304,7 @@ def rekey(
 @app.command()
 def avoid(
     context: typer.Context,
-    link: Annotated[str, typer.Argument(help="A link of this host, like wwan0.")],
+    link: Annotated[str, typer.Argument(help="A link of this host, like wwan0.", autocompletion=complete_link)],
     lift: Annotated[bool, typer.Option("--lift", help="No longer: use it as the configuration says.")] = False,
 ) -> None:
     """Use a link only where nothing else is left, until it is lifted or the daemon ends."""
@@ -310,7 +351,12 @@ def demo(
 children = typer.Typer(help="Open and close single Child SAs of a connection that names several.", no_args_is_help=True)
 app.add_typer(children, name="child")
 
-Owner = Annotated[str, typer.Argument(metavar="NAME|ID", help="A connection that has an IKE SA, or the IKE SA.")]
+Owner = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME|ID", help="A connection that has an IKE SA, or the IKE SA.", autocompletion=complete_sa
+    ),
+]
 ChildName = Annotated[str, typer.Argument(metavar="CHILD", help="One of its Child SAs; the first is called as it is.")]
 
 
@@ -332,6 +378,9 @@ app.add_typer(configuration.app, name="config")
 app.add_typer(connection.app, name="connection")
 app.add_typer(importing.app, name="import")
 app.add_typer(tokens.app, name="token")
+app.add_typer(listing.app, name="list")
+app.command("order")(bulk.order)
+app.add_typer(bulk.app, name="operation")
 
 simulate = typer.Typer(help="Watch engine and fleet in a simulated network, held to their rules.", no_args_is_help=True)
 app.add_typer(simulate, name="sim")

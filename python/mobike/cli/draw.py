@@ -26,6 +26,8 @@ _NATS: Final = {
     "peer-is-behind": "the peer is behind a NAT",
     "both-are-behind": "both are behind NATs",
 }
+GAP: Final = 3
+"""Between columns of a table."""
 _STEPS: Final = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
 
 
@@ -64,7 +66,7 @@ def _stream(path: Json) -> str:
 
 
 def _parts(shown: Snapshot) -> Iterator[RenderableType]:
-    yield _headline(shown.health, shown.total)
+    yield headline(shown.health, shown.total)
     if shown.connections:
         yield Padding(_connections(shown.connections), (1, 0, 0, 0))
     for sa in shown.ike_sas:
@@ -74,7 +76,8 @@ def _parts(shown: Snapshot) -> Iterator[RenderableType]:
         yield Text(f"\n... and {more:,} more; --limit shows more of them, 'mobike status ID' one in full", style="dim")
 
 
-def _headline(health: Json, total: int) -> Text:
+def headline(health: Json, total: int) -> Text:
+    """Which daemon this is, and whether it can do its work."""
     line = Text.assemble(text(f"mobike {health['version']}", "bold"), f"  up {ago(health['uptime_s'])}  ")
     line.append("ready" if health["ready"] else "not ready", "green" if health["ready"] else "bold red")
     line.append(f"  {total:,} IKE SA{'' if total == 1 else 's'}")
@@ -89,7 +92,7 @@ def _connections(connections: list[Json]) -> Table:
         rows.add_row(
             text(each["name"], "bold"),
             text(each["role"]),
-            _state(each["state"]),
+            state(each["state"]),
             f"{each['ike_sas']:,}",
             text(each["last_error"] or "", "red"),
         )
@@ -100,7 +103,7 @@ def _sa(shown: Json) -> RenderableType:
     """One IKE SA in a few lines."""
     sa = shown["sa"]
     head = Text("  ").join(
-        [_state(sa["state"]), text(sa["connection"], "bold"), text(sa["peer_id"]), text(f"IKE SA {sa['id']}", "dim")]
+        [state(sa["state"]), text(sa["connection"], "bold"), text(sa["peer_id"]), text(f"IKE SA {sa['id']}", "dim")]
     )
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="dim", no_wrap=True)
@@ -179,8 +182,9 @@ def ago(seconds: float) -> str:
     return " ".join(parts[:2])
 
 
-def _state(state: str) -> Text:
-    return text(f"● {state}", _STATES.get(state, "yellow"))
+def state(name: str) -> Text:
+    """With its colour."""
+    return text(f"● {name}", _STATES.get(name, "yellow"))
 
 
 def text(words: object, style: str = "") -> Text:
@@ -190,7 +194,7 @@ def text(words: object, style: str = "") -> Text:
 
 def table(*names: str) -> Table:
     """No frames; a name that begins with `>` has its numbers on the right."""
-    rows = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
+    rows = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="dim")
     for name in names:
         side: JustifyMethod = "right" if name.startswith(">") else "left"
         rows.add_column(name.removeprefix(">"), justify=side, overflow="fold")

@@ -1,5 +1,7 @@
 //! Why something did not come up: what the peer offered, beside what we take, part by part.
 
+#![allow(clippy::expect_used, reason = "a story that cannot go on fails")]
+
 use std::sync::Arc;
 
 use mobike_ike::event::{Comparison, NoticeKind, Row};
