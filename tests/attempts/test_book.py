@@ -191,6 +191,12 @@ def test_a_peer_that_comes_up_after_all_is_told_and_one_that_never_failed_is_not
     assert kept.of("bob@example.net", 10)[0].sa == 7
 
 
+def test_of_one_moment_what_came_later_stands_first() -> None:
+    kept = told(refused())
+    kept.see([up(), refused(kind="child_refused", compared=None)], (), (), 110.0)
+    assert [each.ending for each in kept.of(None, 2)] == [Ending.REFUSED, Ending.UP]
+
+
 def test_a_refusal_of_an_established_peer_names_its_connection() -> None:
     kept = book(lambda _: Whose("office", "bob@example.net", Role.RESPONDER))
     asked = Comparison("traffic", None, None, (Row("traffic here", ("10.9.0.0/24",), ("10.1.0.0/16",), fits=False),))

@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
-import yaml
+import yaml  # type: ignore[import-untyped]  # schemathesis brings it
 
 from mobike.cli.output import yaml as lines_of_yaml
 from tests.api.house import a_sa

@@ -17,6 +17,7 @@ DOCS = (
     "docs/examples/README.md",
     "docs/api.md",
     "docs/page.md",
+    "docs/cli.md",
     "docs/extensions/away.md",
     "docs/extensions/path-probes.md",
 )

@@ -66,7 +66,9 @@ class AttemptBook:
 
     def of(self, peer: str | None, limit: int) -> list[Attempt]:
         """The latest first: of a peer named by its address, its identity, a connection, or an IKE SA; or of all."""
-        all_kept = (attempt for kept in (self._ours, self._theirs) for group in kept.values() for attempt in group)
+        groups = (group for kept in (self._ours, self._theirs) for group in kept.values())
+        # The sort is stable: what came later in one moment stands before.
+        all_kept = (attempt for group in groups for attempt in reversed(group))
         wanted = [attempt for attempt in all_kept if peer is None or _is_of(attempt, peer)]
         return sorted(wanted, key=lambda attempt: attempt.at, reverse=True)[:limit]
 

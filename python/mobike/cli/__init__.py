@@ -3,7 +3,12 @@
     app         the commands and their options
     api         the daemon's API, asked over its Unix socket or over TCP
     order       up, down, move: give an order, and wait for what comes of it
+    bulk        one order about many, followed to its end
     status      what is shown of a daemon: taken in one go, drawn in `draw`
+    listing     `mobike list`; printed by `output`
+    watch       the daemon live
+    why         why a peer does not come up
+    completion  names that a shell offers
     configuration   `mobike config`: schema, show, diff
     importing   `mobike import swanctl`
     start       check and run: a configuration file in, a daemon out
