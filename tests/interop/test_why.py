@@ -49,6 +49,7 @@ def test_a_strongswan_that_offers_other_algorithms_is_told_apart_kind_by_kind(tm
         assert f"let the peer offer {OURS}" in attempt["fix"]
 
 
+@pytest.mark.thorough
 def test_a_strongswan_that_does_not_know_us_or_our_algorithms_says_no_and_we_say_what_it_heard(tmp_path: Path) -> None:
     with (
         Rig() as rig,
@@ -60,6 +61,7 @@ def test_a_strongswan_that_does_not_know_us_or_our_algorithms_says_no_and_we_say
         assert attempt["lines"][0]["ours"] == [OURS]
 
 
+@pytest.mark.thorough
 def test_a_strongswan_with_another_secret_is_the_fault_of_both(tmp_path: Path) -> None:
     with (
         Rig() as rig,
