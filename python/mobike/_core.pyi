@@ -11,6 +11,7 @@ from mobike.address import ChildId, Ip, Nanos, Path, SaId
 from mobike.commands import Command
 from mobike.dataplane.operations import ChildOrder, Operation
 from mobike.events import CoreEvent, PlaneEvent, Question
+from mobike.tape import Taped
 
 __all__ = [
     "Core",
@@ -89,6 +90,14 @@ class Core:
 
     def child_counters(self, child: ChildId, /) -> dict[str, int] | None:
         """What a Child SA has carried; None if there is none, or no userspace plane. Waits for its shard."""
+
+    def tape(self, sa: SaId, room: int | None, /) -> None:
+        """Take down what this IKE SA and its Child SAs send and receive, with room for so many octets between two
+        looks; None: no more. Of each shard one at a time."""
+
+    def taped(self, sa: SaId, /) -> Taped | None:
+        """What was taken down since the last look, and the keys of now in the clear; None if it is not taken down.
+        Waits for its shard."""
 
     def examine(self, records: Sequence[bytes], /) -> list[SaId]:
         """Whose records these are; ValueError if one of them can never be taken back by this core. Nothing is done."""

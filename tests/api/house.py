@@ -41,6 +41,7 @@ from mobike.facade.inventory import CertificateView, Inventory, LinkRuleView, Po
 from mobike.facade.keys import KEYS, REQUIRED
 from mobike.facade.lists import ChildRow, ChildRows, PathRow
 from mobike.facade.readings import Reading, Spread
+from tests.api.tapes import Tapes
 from tests.api.tries import tries_of
 
 BORN: Final = 1_790_000_000.0
@@ -213,6 +214,7 @@ class House:
     ring: deque[EventView] = field(default_factory=lambda: deque(maxlen=RING))
     seq: int = 0
     configurations: Chancery = field(default_factory=Chancery)
+    captures: Tapes = field(default_factory=Tapes)
     bell: asyncio.Event = field(default_factory=asyncio.Event)
     open_streams: int = 0
 

@@ -22,6 +22,9 @@ NEEDED: Final = {
         "apply_config", "confirm_config", "delete_connection", "patch_connection", "plan_config", "put_connection",
         "rollback_config",
     ),
-    "admin": ("list_deeds", "list_tokens", "make_token", "revoke_token"),
+    "admin": (
+        "end_capture", "fetch_keys", "fetch_packets", "list_deeds", "list_tokens", "make_token", "revoke_token",
+        "show_capture", "start_capture",
+    ),
 }  # fmt: skip
 """The least scope, and the operations that it is enough for."""

@@ -8,6 +8,7 @@ from mobike_api.routes import (
     attempts,
     audit,
     caller,
+    captures,
     child_sas,
     config,
     connections,
@@ -28,6 +29,7 @@ from mobike_api.scopes import permitted
 api = APIRouter(prefix="/api/v1", dependencies=[Depends(permitted), Depends(each_once)])
 for _part in (
     ike_sas,
+    captures,
     child_sas,
     leases,
     inventory,

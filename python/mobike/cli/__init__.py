@@ -4,6 +4,7 @@
     api         the daemon's API, asked over its Unix socket or over TCP
     order       up, down, move: give an order, and wait for what comes of it
     bulk        one order about many, followed to its end
+    capture     packets and keys of one IKE SA, for Wireshark
     drill       a share of the IKE SAs moves, within a guard
     status      what is shown of a daemon: taken in one go, drawn in `draw`
     listing     `mobike list`; printed by `output`

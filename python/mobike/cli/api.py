@@ -99,6 +99,14 @@ class Api:
     def delete(self, path: str) -> Json:
         return self._ask("DELETE", path)
 
+    def fetch(self, path: str) -> bytes:
+        """A file."""
+        with self._reached():
+            answer = self._client.get(f"/api/v1/{path}")
+        if not answer.is_success:
+            raise _failure(answer)
+        return answer.content
+
     def lines(self, path: str, query: Mapping[str, str | int] | None = None) -> Iterator[Json]:
         """A list as a stream, row by row, whatever its length."""
         headers = {"Accept": "application/x-ndjson"}

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 
-from mobike.cli import bulk, configuration, connection, drill, importing, listing, order, tokens
+from mobike.cli import bulk, capture, configuration, connection, drill, importing, listing, order, tokens
 from mobike.cli.api import Api, Target
 from mobike.cli.completion import complete_connection, complete_link, complete_local, complete_peer, complete_sa
 from mobike.cli.doctor import examine, lines
@@ -381,6 +381,7 @@ app.add_typer(tokens.app, name="token")
 app.add_typer(listing.app, name="list")
 app.command("order")(bulk.order)
 app.command("drill")(drill.drill)
+app.command("capture")(capture.capture)
 app.add_typer(bulk.app, name="operation")
 
 simulate = typer.Typer(help="Watch engine and fleet in a simulated network, held to their rules.", no_args_is_help=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mobike.facade.attempts import AttemptView
+from mobike.facade.captures import Captures
 from mobike.facade.configuration import Configurations
 from mobike.facade.inventory import Inventory
 from mobike.facade.lists import ChildRows, PathRow
@@ -243,6 +244,11 @@ class Facade(Protocol):
 
     def list_paths(self, *, limit: int = 1000) -> tuple[PathRow, ...]:
         """What is known of pairs, the latest news first; at most `limit` (1 to 1000)."""
+        ...
+
+    @property
+    def captures(self) -> Captures:
+        """What is taken down of single IKE SAs."""
         ...
 
     def attempts(self, *, peer: str | None = None, limit: int = 20) -> tuple[AttemptView, ...]:

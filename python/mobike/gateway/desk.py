@@ -43,6 +43,7 @@ from mobike.facade import (
     Refused,
 )
 from mobike.facade.attempts import AttemptView
+from mobike.facade.captures import Captures
 from mobike.facade.configuration import Configurations
 from mobike.facade.inventory import Inventory
 from mobike.facade.lists import ChildRow, ChildRows, PathRow
@@ -87,6 +88,7 @@ class Desk:
         journal: Journal,
         *,
         carried: Callable[[ChildId], Mapping[str, int] | None],
+        captures: Captures | None = None,
         attempts: Callable[[str | None, int], tuple[AttemptView, ...]] = lambda _peer, _limit: (),
         hooks: Callable[[], dict[str, int]],
         readings: Callable[[], tuple[Reading, ...]],
@@ -101,6 +103,7 @@ class Desk:
         self._journal = journal
         self._carried = carried
         self._attempts = attempts
+        self._captures = captures
         self._hooks = hooks
         self._readings = readings
         self._order = order
@@ -131,6 +134,12 @@ class Desk:
 
     def readings(self) -> tuple[Reading, ...]:
         return self._readings()
+
+    @property
+    def captures(self) -> Captures:
+        if self._captures is None:
+            raise Refused("nothing can be captured here")
+        return self._captures
 
     def connections(self) -> tuple[ConnectionView, ...]:
         return tuple(

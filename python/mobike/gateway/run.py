@@ -24,6 +24,7 @@ from mobike.events import Event, IkeSaResumed, IkeSaUp, OperatorDown, Role
 from mobike.facade import Facade
 from mobike.fleet import Decided, Fleet, Note, Reconfiguration
 from mobike.gateway import logs, parts
+from mobike.gateway.capturer import Capturer
 from mobike.gateway.chronicle import Chronicle
 from mobike.gateway.desk import Desk
 from mobike.gateway.editor import Desktop, Editor
@@ -108,6 +109,8 @@ class Daemon:
         self._hooks = Hooks(parts.hooks(settings))
         self._meter = Meter(self._fleet)
         self._witness = Witness(self._fleet, self._profiles)
+        carried_here = settings.dataplane.kind is PlaneKind.USERSPACE
+        self._capturer = Capturer(self._core, lambda sa: self._fleet.row(sa) is not None, carried_here=carried_here)
         self._links = self._make_links()
         self._shell = Shell(
             self._core,
@@ -130,6 +133,7 @@ class Daemon:
             carried=self._plane.carried,
             readings=self._meter.readings,
             attempts=self._witness.views,
+            captures=self._capturer,
             hooks=lambda: {**self._hooks.counters(), **self._accounts.counters()},
             order=self._shell.order,
             plug=self._plug if isinstance(self._links, ManualLinks) else None,
@@ -175,6 +179,7 @@ class Daemon:
     async def __aexit__(self, *_: object) -> None:
         self.stopping.set()
         self.editor.close()
+        await self._capturer.close()
         if self._keeper is None:
             await self._say_goodbye()
         else:

@@ -25,6 +25,7 @@ use crate::shard::{Letter, Links, Shard, Totals};
 use crate::socket::UdpSocket;
 use crate::streams::Streams;
 use crate::sys;
+use crate::tape::Taped;
 use crate::tun::Tun;
 use crate::words::{Event, Operation, Order, Word};
 
@@ -213,6 +214,21 @@ impl Core {
     pub fn child_counters(&self, child: ChildId) -> Option<ChildCounters> {
         let mailbox = self.mailboxes.get(usize::from(child.shard()))?;
         ask(mailbox, |sender| Letter::AskChild(child, sender)).recv().ok().flatten()
+    }
+
+    /// Take down what this IKE SA and its Child SAs send and receive, with room for so many octets between two looks; or no
+    /// more. Of each shard one at a time: another one takes its place.
+    pub fn tape(&self, sa: SaId, room: Option<usize>) {
+        if let Some(mailbox) = self.mailboxes.get(usize::from(sa.shard())) {
+            mailbox.put_all([Letter::Tape(sa, room)]);
+        }
+    }
+
+    /// What was taken down since the last look, and the keys of now, in the clear; `None` if this one is not taken down.
+    #[must_use]
+    pub fn taped(&self, sa: SaId) -> Option<Taped> {
+        let mailbox = self.mailboxes.get(usize::from(sa.shard()))?;
+        ask(mailbox, |sender| Letter::AskTape(sa, sender)).recv().ok().flatten()
     }
 
     /// Could these be taken back? Whose they are. Nothing is done.

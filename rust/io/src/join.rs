@@ -14,6 +14,7 @@ use crate::config::{CoreConfig, PlaneConfig};
 use crate::plane::{self, Plane, Warning};
 use crate::recent::Recent;
 use crate::seen::Seen;
+use crate::tape::Tape;
 use crate::words::{Event, Operation};
 use outside::Outside;
 
@@ -28,6 +29,8 @@ pub(crate) struct Join {
     /// What ESP did since the engine was last told.
     seen: Seen,
     recent: Recent,
+    /// An operator has one IKE SA taken down.
+    pub(crate) tape: Option<Tape>,
 }
 
 /// Why an inner packet stays.
@@ -57,6 +60,7 @@ impl Join {
             held: VecDeque::new(),
             seen: Seen::default(),
             recent: Recent::default(),
+            tape: None,
         }
     }
 

@@ -34,6 +34,7 @@ use crate::plug::Plugs;
 use crate::socket::UdpSocket;
 use crate::streams::Streams;
 use crate::sys;
+use crate::tape::Tape;
 use crate::too_big::Teller;
 use crate::width::Widths;
 use crate::words::{Event, Operation, Order};
@@ -214,6 +215,12 @@ impl Shard {
                 let esp = self.inside.join.plane.esp.as_ref();
                 let _ = sender.send(esp.and_then(|esp| esp.counters(SaPairId(child.0))));
             }
+            Letter::Tape(sa, room) => {
+                self.inside.join.tape = room.map(|room| Tape::new(sa, room, self.outside.natt_port));
+            }
+            Letter::AskTape(sa, sender) => {
+                let _ = sender.send(self.inside.join.take_tape(now, sa));
+            }
             Letter::Stop => return Next::Stop,
         }
         Next::Go
@@ -353,6 +360,9 @@ const SOCKETS_AT: usize = 4;
 
 impl Inside {
     fn take(&mut self, now: Nanos, path: Path, kind: Kind, bytes: &mut [u8], behind: bool, counters: &mut IoCounters) {
+        if self.join.tape.is_some() {
+            self.join.tape_received(now, path, kind, bytes);
+        }
         match kind {
             Kind::Keepalive => counters.keepalives_in += 1,
             Kind::Runt => counters.runts += 1,

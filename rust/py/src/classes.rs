@@ -101,6 +101,11 @@ classes! {
         sa_moved: "SaMoved",
         plane_refused: "PlaneRefused",
     }
+    /// `mobike.tape`.
+    Tapes from "mobike.tape" {
+        frame: "Frame",
+        taped: "Taped",
+    }
     /// `mobike.handout`.
     Handouts from "mobike.handout" {
         handout: "Handout",

@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
 use mobike_ike::crypto::SecretBytes;
-use mobike_ike::{ChildId, HalfOpenLimits};
+use mobike_ike::{ChildId, HalfOpenLimits, SaId};
 use mobike_io::{ChildCounters, CoreConfig, InnerConfig, Order, PlaneConfig, StartError};
 
 use crate::events::{self, Memory};
@@ -21,6 +21,7 @@ use crate::park;
 use crate::plane;
 use crate::profile::Plane;
 use crate::read::wrong;
+use crate::tape;
 
 /// The shards: sockets, engines and userspace ESP in threads of their own.
 #[pyclass(frozen, module = "mobike._core")]
@@ -155,6 +156,20 @@ impl Core {
     #[pyo3(signature = (child, /))]
     fn child_counters<'py>(&self, py: Python<'py>, child: u64) -> PyResult<Option<Bound<'py, PyDict>>> {
         py.detach(|| self.core.child_counters(ChildId(child))).map(|counters| child_dict(py, counters)).transpose()
+    }
+
+    /// Take down what this IKE SA sends and receives, with room for so many octets between two looks; None: no more.
+    #[pyo3(signature = (sa, room, /))]
+    fn tape(&self, sa: u64, room: Option<usize>) {
+        self.core.tape(SaId(sa), room);
+    }
+
+    /// What was taken down since the last look, and the keys of now; None: it is not taken down. Waits for its shard.
+    #[pyo3(signature = (sa, /))]
+    fn taped<'py>(&self, py: Python<'py>, sa: u64) -> PyResult<Option<Bound<'py, PyAny>>> {
+        py.detach(|| self.core.taped(SaId(sa)))
+            .map(|taped| tape::object(py, taped, &self.names, &self.memory))
+            .transpose()
     }
 
     /// Pull the cable of a local address (`up=False`), or plug it in again.

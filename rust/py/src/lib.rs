@@ -27,6 +27,7 @@ mod plane;
 mod profile;
 mod read;
 mod sim;
+mod tape;
 
 /// The module.
 #[pyo3::pymodule]

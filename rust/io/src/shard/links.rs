@@ -13,6 +13,7 @@ use crate::join::Join;
 use crate::mailbox::{Mailbox, Ring};
 use crate::park::{Keeper, Record, Verdict};
 use crate::streams::one::Stream;
+use crate::tape::Taped;
 use crate::words::{Event, Order};
 
 /// Datagrams and packets that other shards may leave waiting here; beyond that they are dropped and counted.
@@ -50,6 +51,9 @@ pub(crate) enum Letter {
     /// All IKE SAs as records, with those of these notes that are theirs; then stop, without a word to peers.
     Park(Arc<HashMap<SaId, Box<[u8]>>>, Sender<Vec<(SaId, Record)>>),
     AskChild(ChildId, Sender<Option<ChildCounters>>),
+    /// Take this IKE SA down, with room for so many octets; or no more.
+    Tape(SaId, Option<usize>),
+    AskTape(SaId, Sender<Option<Taped>>),
     Stop,
 }
 

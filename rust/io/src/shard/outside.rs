@@ -18,6 +18,9 @@ impl Outside {
             self.counters.unplugged += 1;
             return;
         }
+        if !transmit.keepalive {
+            join.tape_sent(now, path, &transmit.bytes);
+        }
         if path.is_stream() {
             return self.transmit_in_stream(now, join, transmit);
         }
@@ -64,6 +67,9 @@ impl Outside {
             return;
         }
         self.counters.inner_out += 1;
+        if inside.join.tape.is_some() {
+            inside.join.tape_sealed(now, path, sa, self.send.buffer().get(..length).unwrap_or_default());
+        }
         if path.is_stream() {
             return self.push_in_stream(now, inside, (path, sa.slot()), length);
         }
