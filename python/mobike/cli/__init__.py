@@ -14,7 +14,7 @@
     configuration   `mobike config`: schema, show, diff
     importing   `mobike import swanctl`
     start       check and run: a configuration file in, a daemon out
-    doctor      what this host's kernel can
+    doctor      what stands in the way; checked in `checkup`, of `this_host`
     demo/       `mobike demo`
 
 Exit codes: 0 done, 1 refused or failed, 2 wrong usage or configuration, 3 the daemon cannot be reached.

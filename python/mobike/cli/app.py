@@ -12,7 +12,6 @@ from rich.console import Console
 from mobike.cli import bulk, capture, configuration, connection, drill, importing, listing, order, tokens
 from mobike.cli.api import Api, Target
 from mobike.cli.completion import complete_connection, complete_link, complete_local, complete_peer, complete_sa
-from mobike.cli.doctor import examine, lines
 from mobike.cli.draw import draw_explanation, draw_sa, draw_snapshot
 from mobike.cli.failure import ExitCode, Failure
 from mobike.cli.plain import plain
@@ -103,10 +102,31 @@ def status(
 
 
 @app.command()
-def doctor() -> None:
-    """Say what this host's kernel can do for IPsec, and what stands in the way. Changes nothing."""
-    for line in lines(examine()):
-        print(plain(line))
+def doctor(
+    context: typer.Context,
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="Look also at what this configuration needs.")
+    ] = None,
+    output: Annotated[Output, typer.Option("--output", "-o", help="For people or for programs.")] = Output.TABLE,
+) -> None:
+    """Say what stands in the way: daemon, clock, ports, certificates, files, limits, kernel. Changes nothing.
+
+    Each line is pass, warn, or fail, with what to do below it. Ends with 1 if one is fail.
+    """
+    from mobike.cli import doctor as doctors  # noqa: PLC0415 - netlink and certificates are for this command alone
+    from mobike.cli import start  # noqa: PLC0415
+    from mobike.cli.checkup import Grade  # noqa: PLC0415
+    from mobike.cli.this_host import ThisHost  # noqa: PLC0415
+
+    settings = None if config is None else start.check(config).settings
+    found = list(doctors.checked(settings, context.ensure_object(Target), ThisHost()))
+    match output:
+        case Output.JSON:
+            print(json.dumps(doctors.as_json(found), indent=2))
+        case Output.TABLE:
+            doctors.show(found)
+    if any(each.grade is Grade.FAIL for each in found):
+        sys.exit(ExitCode.FAILED)
 
 
 @app.command()

@@ -1,16 +1,54 @@
-"""`mobike doctor`: what this host can, asked of its kernel."""
+"""`mobike doctor`: what this host can, asked of its kernel, and what else stands in the way of a configuration."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Final
 
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from mobike.cli.api import Api, Json, Target
+from mobike.cli.checkup import Checked, Grade, Host, clock, look
+from mobike.cli.draw import text
+from mobike.cli.failure import Failure
+from mobike.config import PlaneKind, Settings
 from mobike.dataplane.xfrm.answers import KernelUnusableError
 from mobike.dataplane.xfrm.health import Finding, findings
 from mobike.dataplane.xfrm.kernel import Kernel
 from mobike.dataplane.xfrm.probe import probe
 
+_STYLES: Final = {Grade.PASS: "green", Grade.WARN: "yellow", Grade.FAIL: "bold red"}
+
+
+def checked(settings: Settings | None, target: Target, host: Host) -> Iterator[Checked]:
+    """All that there is to say, of a configuration or of the host alone."""
+    runs = daemon(target)
+    yield runs
+    if settings is None:
+        yield from clock(host)
+    else:
+        yield from look(settings, host, runs=runs.grade is Grade.PASS)
+    # ESP in the daemon needs nothing of the kernel.
+    needed = settings is not None and settings.dataplane.kind is PlaneKind.KERNEL
+    for each in examine():
+        yield Checked(Grade.PASS if each.good else Grade.FAIL if needed else Grade.WARN, each.text, each.fix)
+
+
+def daemon(target: Target) -> Checked:
+    """Does it run, and can it do its work?"""
+    try:
+        with Api(target) as api:
+            health = api.get("health")
+    except Failure as failure:
+        return Checked(Grade.WARN, str(failure), failure.hint or "")
+    if not health["ready"]:
+        return Checked(Grade.FAIL, f"the daemon runs and is not ready: {'; '.join(health['reasons'])}", "mobike status")
+    return Checked(Grade.PASS, f"the daemon at {target.place} runs and is ready")
+
 
 def examine() -> list[Finding]:
-    """Everything there is to say. For all of it one must be root."""
+    """What the kernel can do for IPsec. For all of it one must be root."""
     try:
         kernel = Kernel()
     except KernelUnusableError as error:
@@ -21,11 +59,32 @@ def examine() -> list[Finding]:
         kernel.close()
 
 
-def lines(found: list[Finding]) -> Iterator[str]:
+def draw(found: Iterable[Checked]) -> RenderableType:
+    """A line each, and what to do below it."""
+    return Group(*_parts(list(found)))
+
+
+def as_json(found: Iterable[Checked]) -> list[Json]:
+    """The same for programs."""
+    return [{"grade": each.grade.value, "text": each.text, "fix": each.fix or None} for each in found]
+
+
+def _parts(found: list[Checked]) -> Iterator[RenderableType]:
+    rows = Table.grid(padding=(0, 2))
+    rows.add_column(no_wrap=True)
+    rows.add_column()
     for each in found:
-        yield f"{'ok  ' if each.good else '  ! '} {each.text}"
+        rows.add_row(Text(each.grade.value, _STYLES[each.grade]), text(each.text))
         if each.fix:
-            yield f"       {each.fix}"
+            rows.add_row("", text(each.fix, "dim"))
+    yield rows
+    counts = {grade: sum(each.grade is grade for each in found) for grade in Grade}
+    yield Text(f"\n{', '.join(f'{count} {grade.value}' for grade, count in counts.items() if count)}", "bold")
+
+
+def show(found: Iterable[Checked]) -> None:
+    """For people."""
+    Console(highlight=False).print(draw(found))
 
 
 def _sysctl(name: str) -> str | None:
