@@ -10,8 +10,8 @@ NEEDED: Final = {
     "read": (
         "explain_ike_sa", "follow_events", "list_addresses", "list_attempts", "list_certificates", "list_child_sas",
         "list_connections", "list_events", "list_ike_sas", "list_leases", "list_operations", "list_paths",
-        "list_policies", "list_pools",
-        "list_revisions", "show_config", "show_connection", "show_ike_sa", "show_operation",
+        "list_policies", "list_pools", "list_revisions", "show_config", "show_connection", "show_ike_sa",
+        "show_operation",
     ),
     "operate": (
         "avoid_link", "bring_up", "cancel_operation", "close_child", "close_ike_sa", "come_back", "drain", "go_away",

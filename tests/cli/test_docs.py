@@ -53,6 +53,6 @@ def test_the_page_shows_what_why_prints() -> None:
 def test_lists_that_the_page_names_are_those_that_there_are() -> None:
     command = typer.main.get_command(app)
     known = set(command.commands["list"].commands)  # type: ignore[attr-defined]
-    line = PAGE.split("## Lists")[1].strip().splitlines()[0]
+    line = PAGE.split("## Lists")[1].split("each with")[0]
     named = set(re.findall(r"`(?:mobike list )?([a-z-]+)`", line))
     assert named == known

@@ -11,7 +11,10 @@ from tests.api.house import a_sa
 from tests.cli import golden
 from tests.cli.conftest import Run, Running
 
-KINDS = ("ike-sas", "child-sas", "leases", "paths", "connections", "addresses", "operations")
+KINDS = (
+    "ike-sas", "child-sas", "leases", "paths", "pools", "certificates", "policies", "connections", "addresses",
+    "operations",
+)  # fmt: skip
 
 
 def some(daemon: Running) -> None:

@@ -17,8 +17,8 @@ from mobike.cli.failure import ExitCode, Failure
 from mobike.cli.plain import plain
 
 KINDS: Final = (
-    "move", "unpin", "rekey", "rekey-children", "reauthenticate", "terminate", "up", "down", "away", "back",
-    "drain-link", "drain",
+    "move", "pin", "unpin", "probe", "rekey", "rekey-children", "reauthenticate", "terminate", "up", "down", "away",
+    "back", "drain-link", "drain",
 )  # fmt: skip
 OF_CONNECTIONS: Final = ("up", "down", "away", "back")
 DRAINS: Final = ("drain-link", "drain")

@@ -14,7 +14,7 @@ from mobike.cli.draw import state as state_of
 from mobike.cli.output import Column, Format, emit
 
 app = typer.Typer(
-    help="List what there is: IKE SAs, Child SAs, leases, paths, connections, addresses, operations.",
+    help="List what there is: IKE SAs, Child SAs, leases, paths, pools, certificates, and more.",
     no_args_is_help=True,
 )
 
@@ -101,6 +101,50 @@ PATHS: Final = Kind(
         Column("seen", ">seen", spare=3),
     ),
     "Nothing is known of any path.",
+    streams=False,
+)
+POOLS: Final = Kind(
+    "pools",
+    (
+        Column("name", style="bold"),
+        Column("connections", gives=True),
+        Column("rows", "addresses", gives=True),
+        Column("leased", ">leased"),
+        Column("size", ">of"),
+        Column("sticky_s", ">sticky s", wide=True),
+    ),
+    "There is no pool.",
+    streams=False,
+)
+CERTIFICATES: Final = Kind(
+    "certificates",
+    (
+        Column("subject", style="bold", gives=True),
+        Column("use"),
+        Column("connections", gives=True, spare=1),
+        Column("ends"),
+        Column("key", spare=2),
+        Column("issuer", wide=True),
+        Column("names", wide=True),
+        Column("serial", wide=True),
+        Column("fingerprint", wide=True),
+    ),
+    "No connection uses a certificate.",
+    streams=False,
+)
+POLICIES: Final = Kind(
+    "policies",
+    (
+        Column("connection", style="bold"),
+        Column("role", spare=2),
+        Column("kind", "policy", gives=True),
+        Column("rows", "links", gives=True),
+        Column("transports", spare=1),
+        Column("local_ts", "here", wide=True),
+        Column("remote_ts", "there", wide=True),
+        Column("blocks", wide=True),
+    ),
+    "There is no connection.",
     streams=False,
 )
 CONNECTIONS: Final = Kind(
@@ -198,6 +242,30 @@ def list_paths(  # noqa: PLR0917
     _list(context, PATHS, {"local": local, "remote": remote, "link": link, "state": state}, output, limit)
 
 
+@app.command("pools")
+def list_pools(
+    context: typer.Context, connection: ByConnection = None, output: Out = Format.TABLE, limit: Limit = SHOWN
+) -> None:
+    """Inner addresses that peers may lease, and how many are."""
+    _list(context, POOLS, {"connection": connection}, output, limit)
+
+
+@app.command("certificates")
+def list_certificates(
+    context: typer.Context, connection: ByConnection = None, output: Out = Format.TABLE, limit: Limit = SHOWN
+) -> None:
+    """Certificates that connections show or trust; the one that ends first is the first."""
+    _list(context, CERTIFICATES, {"connection": connection}, output, limit)
+
+
+@app.command("policies")
+def list_policies(
+    context: typer.Context, connection: ByConnection = None, output: Out = Format.TABLE, limit: Limit = SHOWN
+) -> None:
+    """By which rules it is decided where the IKE SAs of a connection go."""
+    _list(context, POLICIES, {"connection": connection}, output, limit)
+
+
 @app.command("connections")
 def list_connections(context: typer.Context, output: Out = Format.TABLE, limit: Limit = SHOWN) -> None:
     """Connections and how they are."""
@@ -250,4 +318,23 @@ def _told(row: Json) -> Json:
         "began": ("began_ago", lambda span: f"{ago(span)} ago"),
     }
     now = time.time()
+    row = row | _in_words(row)
     return row | {name: say(now - row[key]) for key, (name, say) in spans.items() if key in row}
+
+
+def _in_words(row: Json) -> Json:
+    """Members that are tables of their own, in a few words."""
+    said: Json = {}
+    if "ranges" in row:
+        said["rows"] = [f"{each['first']}-{each['last']}" for each in row["ranges"]]
+    if "links" in row:
+        said["rows"] = [_link(each) for each in row["links"]]
+    if "not_after" in row:
+        said["ends"] = time.strftime("%Y-%m-%d", time.gmtime(row["not_after"]))
+    return said
+
+
+def _link(rule: Json) -> str:
+    if not rule["allowed"]:
+        return f"not {rule['match']}"
+    return f"{rule['match']} {rule['rank']}" + (f"/{rule['cost']}" if rule["cost"] else "")
