@@ -1,7 +1,6 @@
 """`mobike order`: many at once, followed to the end; what it selects, what it says, how it ends."""
 
 import json
-import threading
 from collections.abc import Callable
 
 import httpx
@@ -90,15 +89,16 @@ def test_ctrl_c_cancels_what_is_left(mobike: Run, many: Running, monkeypatch: py
         assert [each["phase"] for each in api.get("/api/v1/operations").json()["items"]] == ["cancelled"]
 
 
-def test_a_link_is_drained(mobike: Run, many: Running) -> None:
-    def leave() -> None:
+def test_a_link_is_drained(mobike: Run, many: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    avoid = many.house.avoid
+
+    def leave(link: str, *, avoid_it: bool) -> None:
+        avoid(link, avoid=avoid_it)
         for each in [*many.house.sas]:
             many.house.move(each, local="198.51.100.20", remote=None)
 
-    timer = threading.Timer(0.3, leave)
-    timer.start()
+    monkeypatch.setattr(many.house, "avoid", lambda link, *, avoid: leave(link, avoid_it=avoid))
     told = mobike("--socket", many.socket, "order", "drain-link", "--link", "wlan0")
-    timer.join()
     assert told.code == 0, told.err
     assert told.out.startswith("drain-link: 12 of 12 done in ")
     assert many.house.orders[0] == "avoid wlan0"
