@@ -36,7 +36,7 @@ from tests.interop.tunnels import UPLINK_1_FIRST
 
 from .ends import PLUGINS, in_kernel
 from .kernel_state import PolicyShown, SaShown, faults, policies, sas
-from .stream import PATIENCE_S, Account, Streams, streams
+from .stream import PATIENCE_S, Account, Stream, Streams, streams
 
 POOL_NET = "10.177.0."
 LOOK_S = 0.3
@@ -207,7 +207,7 @@ class Journey:
         with self.streams.paused():
             for end, stream in ((self.gateway, self.streams.out), (self.client, self.streams.back)):
                 if isinstance(end, Mobike):
-                    until(lambda end=end, stream=stream: _counted(end) == stream.arrived(), "counters add up")  # type: ignore[misc]
+                    self.adds_up(end, stream)
             if isinstance(self.client, Mobike):
                 self.client.post("connections/net/down")
             else:
@@ -216,6 +216,16 @@ class Journey:
         assert not any(stream.duplicates for stream in self.streams.both())
         for ns in (self.rig.client, self.rig.gateway):
             assert "XfrmInStateSeqError" not in faults(self.rig, ns), "no number came a second time"
+
+    def adds_up(self, end: Mobike, stream: Stream) -> None:
+        """What the daemon counts as come in is what came."""
+        try:
+            until(lambda: _counted(end) == stream.arrived(), "counters add up")
+        except TimeoutError as late:
+            late.add_note(
+                f"of {end.wait_up().sa.local}: {_counted(end)} counted, {stream.arrived()} came\n{self.shown()}"
+            )
+            raise
 
     def left(self, ns: Namespace) -> list[object]:
         """What a kernel holds."""

@@ -23,9 +23,9 @@ import pytest
 from .uml import Boot, LabError, has_esp, missing_for_lab
 
 MARK = "kernel_ipsec"
-BOOT_S = 60.0
-TEST_S = 60.0
-"""Time to boot, and on top of it for each test."""
+BOOT_S = 180.0
+TEST_S = 90.0
+"""Time to boot, and on top of it for each test, where others compute, too."""
 LOOK_S = 0.2
 """Between two looks whether the tests there have come to an end."""
 END_S = 20.0

@@ -333,7 +333,7 @@ class ConnectionTable(Table):
     extensions: list[Literal["path-probes", "away"]] = ["path-probes", "away"]
     probe_interval: Duration = 1_000_000_000
     start: Literal["auto", "manual"] = "auto"
-    while_down: Literal["block", "clear"] = "clear"
+    while_down: Literal["block", "clear"] | None = None
     tickets: Duration = 0
     resume: bool = False
     redirect: Annotated[list[Gateway], Field(max_length=8)] = []

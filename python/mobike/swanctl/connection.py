@@ -24,6 +24,9 @@ def map_connection(name: str, taker: Taker, context: Context) -> Table:
     proposals(taker, "proposals", table, "ike", context.checks.check_ike_proposal, ike=True)
     _inner(table, taker, context, initiates=initiates)
     map_children(name, table, taker, context, initiates=initiates)
+    if initiates:
+        reason = "what it is for is thrown away while it is wanted and down; strongSwan sends it in the clear"
+        taker.changed("children", "while_down", reason)
     _times(table, taker)
     _switches(table, taker, initiates=initiates)
     taker.finish(CONNECTION)

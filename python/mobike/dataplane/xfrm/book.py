@@ -14,6 +14,7 @@ from mobike.address import ChildId, Path, SaId, Transport
 from mobike.dataplane.operations import InstallChild, Sends
 from mobike.dataplane.xfrm.plan import Holding
 from mobike.dataplane.xfrm.selectors import Selector, outbound_selectors
+from mobike.dataplane.xfrm.spared import spared
 from mobike.dataplane.xfrm.state import (
     OUR_REQIDS,
     Action,
@@ -231,6 +232,8 @@ class Book:
 
     def _policies(self, selector: Selector) -> Iterator[Policy]:
         claims = [self._children[child] for child in self._claims.get(selector, ())]
+        if claims or selector in self._blocked:
+            yield from spared(selector)
         if not claims:
             if selector in self._blocked:
                 yield from (_blocking(key) for key in _keys(selector))

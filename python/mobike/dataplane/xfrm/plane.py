@@ -23,6 +23,7 @@ from mobike.dataplane.xfrm.plan import Holding, Means
 from mobike.dataplane.xfrm.probe import probe
 from mobike.dataplane.xfrm.read import Acquire, Expired, MappingChanged, News
 from mobike.dataplane.xfrm.selectors import Selector, outbound_selectors
+from mobike.dataplane.xfrm.spared import spared
 from mobike.dataplane.xfrm.state import Policy, PolicyKey, Sa, SaKey, SaName, SaSeen
 from mobike.dataplane.xfrm.steps import Step
 from mobike.dataplane.xfrm.tasks import Ports, Task, Touched
@@ -379,6 +380,7 @@ class XfrmPlane:
         for selector in selectors:
             back = selector.reversed()
             keys |= {PolicyKey(Dir.OUT, selector), PolicyKey(Dir.IN, back), PolicyKey(Dir.FWD, back)}
+            keys |= {policy.key for policy in spared(selector)}
         held = {key: self._policies[key] for key in keys if key in self._policies}
         sas = dict(self._sas.get(sa, {}))
         return Holding(sas, held, frozenset(self._doubtful & sas.keys()))

@@ -3,7 +3,8 @@
 How ours are told from those of others, also after a crash:
 
 * SAs by their reqid, which is in `OUR_REQIDS`. The kernel's own and other daemons' count up from 1 or from 16,384.
-* Policies by their priority, which is in `OUR_PRIORITIES`; those that protect name a reqid of ours besides.
+* Policies by their priority, which is in `OUR_PRIORITIES`; those that protect name a reqid of ours besides. Those that
+  let pass have `SPARED_PRIORITY`.
 """
 
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ OUR_REQIDS: Final = range(0x4D42_0000, 0x4E42_0000)
 _MOST_SPECIFIC: Final = (128 + 128) * 5 + 4
 OUR_PRIORITIES: Final = range(45_550, 45_550 + 2 * (_MOST_SPECIFIC + 1))
 """Smaller numbers come first; those of other daemons are larger."""
+
+SPARED_PRIORITY: Final = OUR_PRIORITIES.start - 1
+"""Of policies that let pass what a host needs to reach anything: before all others of ours."""
 
 ANCHOR_PRIORITY: Final = 1
 """Of the policies that XFRM_MSG_MIGRATE wants to see, and that no packet matches."""
@@ -196,6 +200,8 @@ class PolicySeen:
     @property
     def ours(self) -> bool:
         policy = self.policy
+        if policy.action is Action.PASS:
+            return policy.priority == SPARED_PRIORITY
         if policy.priority not in OUR_PRIORITIES and policy.priority != ANCHOR_PRIORITY:
             return False
         return policy.action is Action.BLOCK or (policy.template is not None and policy.template.reqid in OUR_REQIDS)
