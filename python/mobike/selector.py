@@ -32,4 +32,20 @@ def networks(addresses: str) -> Iterator[Network]:
     if dash:
         yield from summarize_address_range(ip_address(first), ip_address(last))
     else:
-        yield ip_network(addresses)
+        yield _usual(addresses) or ip_network(addresses)
+
+
+def _usual(prefix: str) -> IPv4Network | None:
+    """Of IPv4 as it is usually written, in a fraction of the time; None: it is not, or is none."""
+    first, _, bits = prefix.partition("/")
+    try:
+        one, two, three, four = map(int, first.split("."))
+        length = int(bits)
+    except ValueError:
+        return None
+    if f"{one}.{two}.{three}.{four}/{length}" != prefix or not 0 <= length <= 32:
+        return None
+    octets = (one, two, three, four)
+    if min(octets) < 0 or max(octets) > 0xFF:
+        return None
+    return IPv4Network((bytes(octets), length))

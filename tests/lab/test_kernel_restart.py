@@ -10,6 +10,10 @@ import pytest
 
 from tests.interop.rig import INNER, Rig, requires_rig, until
 from tests.lab.ends import INTERVAL_S, nothing_lost, policies, states, tunnel, wait_states
+from tests.lab.esp_capture import captured, never_went_back
+from tests.lab.kernel_state import policies as shown_policies
+from tests.lab.kernel_state import sas
+from tests.lab.stream import streams
 
 pytestmark = [pytest.mark.interop, pytest.mark.kernel_ipsec, requires_rig]
 
@@ -37,6 +41,30 @@ def test_no_ping_is_lost_while_our_gateway_begins_again(tmp_path: Path, sign: si
                 assert [child.spi_out for child in again.children] == [child.spi_in for child in before.children]
             wait_states(rig, 2)
             assert gateway.counters()["io_plane_late"] == 0
+        assert (states(rig, rig.client), policies(rig, rig.client)) == ([], [])
+
+
+def test_a_gateway_that_was_killed_goes_on_with_the_very_sas_that_its_kernel_has(tmp_path: Path) -> None:
+    with Rig() as rig:
+        with tunnel(rig, tmp_path, store=True) as (client, gateway), captured(rig, tmp_path / "esp.pcap") as pcap:
+            with streams(rig, str(client.wait_up().sa.virtual_ips[0]), INNER) as both:
+                time.sleep(BEAT_S)
+                held = sas(rig.gateway)
+                begin = both.now()
+                gateway.restart(signal.SIGKILL)
+                gateway.wait_up()
+                both.wait_flow()
+                for each in both.account(begin, both.now()):
+                    assert not each.lost, "the kernel carries on, whoever is away"
+                now = sas(rig.gateway)
+                assert {(sa.spi, sa.source, sa.destination) for sa in now} == {
+                    (sa.spi, sa.source, sa.destination) for sa in held
+                }
+                assert all(after.sent >= before.sent for before, after in zip(held, now, strict=True))
+                assert sorted(policy.direction for policy in shown_policies(rig.gateway)) == ["fwd", "in", "out"]
+            assert client.counters()["ike_sas_down"] == 0
+            assert "gone" not in "".join(line for line in gateway.log().splitlines() if "kernel." in line)
+        assert never_went_back(pcap)
         assert (states(rig, rig.client), policies(rig, rig.client)) == ([], [])
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from mobike.address import Ip
 from mobike.dataplane.operations import SealedKeys
 from mobike.dataplane.xfrm.answers import AnswersLostError, Done, Refusal
-from mobike.dataplane.xfrm.plan import Holding
+from mobike.dataplane.xfrm.plan import Holding, plan_fresh
 from mobike.dataplane.xfrm.selectors import Selector
 from mobike.dataplane.xfrm.state import (
     BOUNDED,
@@ -111,6 +111,9 @@ class ModelKernel:
         copied = {each.name for each in before if isinstance(each, Migrate)}
         sure = isinstance(step, Advance) and step.name in copied
         return 0 if sure else self.refuse.get(self.steps_done, 0)
+
+    def run_fresh(self, wanted: Sequence[Holding], turn: int, keys: Mapping[int, SealedKeys], /) -> Done:
+        return self.run([step for want in wanted for step in plan_fresh(want)[turn]], keys)
 
     def look(self, wanted: Sequence[tuple[SaName, Sa]]) -> dict[SaName, SaSeen]:
         there = {seen.sa.key: seen for seen in self.sas()}
@@ -211,7 +214,7 @@ class ModelKernel:
     def _bound(self, sa: Sa) -> int:
         if (held := self.sas_by_key.get(sa.key)) is None:
             return errno.ESRCH
-        held.sa = replace(sa, volumes=BOUNDED)
+        held.sa = sa._replace(volumes=BOUNDED)
         return 0
 
     def _with_one(self, step: Step, name: SaName, sa: Sa, done: Done) -> int:
@@ -246,7 +249,7 @@ class ModelKernel:
             self._late(held)
             self._packets()
         self.sas_by_key.pop(was.key)
-        self._insert(replace(sa, volumes=was.volumes), held.key, copied, held.packets_in)
+        self._insert(sa._replace(volumes=was.volumes), held.key, copied, held.packets_in)
         return 0
 
     def _late(self, held: Held) -> None:

@@ -13,6 +13,7 @@ from mobike.dataplane.operations import MoveSa, RemoveChild, SealedKeys
 from mobike.dataplane.planes import foreseen
 from mobike.dataplane.xfrm.ahead import EXPECTED, LATE
 from mobike.dataplane.xfrm.answers import Done
+from mobike.dataplane.xfrm.mend import MOST_LOOKS
 from mobike.dataplane.xfrm.plan import Means
 from mobike.dataplane.xfrm.state import Action, SaKey
 from mobike.dataplane.xfrm.steps import Advance, Bound, Calm, PutPolicy, Step
@@ -183,6 +184,11 @@ def kinds_of_a_move(rig: Rig) -> list[type[Step]]:
     return [type(step) for step in done if not (isinstance(step, PutPolicy) and step.policy.action is Action.PROTECT)]
 
 
+def busy_for(rig: Rig, looks: int) -> dict[int, int]:
+    """Each time it is read, and looked at again."""
+    return {rig.kernel.steps_done + 2 * look + 1: errno.EBUSY for look in range(looks)}
+
+
 def blocks(kinds: list[type[Step]]) -> bool:
     return PutPolicy in kinds
 
@@ -196,10 +202,19 @@ def test_what_sends_little_goes_on_sending_until_its_copy_is_there() -> None:
 
 def test_what_sends_much_is_blocked_while_it_moves() -> None:
     rig = Rig(means=OLDER).established()
-    rig.kernel.refuse = {rig.kernel.steps_done + 1: errno.EBUSY}
+    rig.kernel.refuse = busy_for(rig, MOST_LOOKS)
     kinds = kinds_of_a_move(rig)
     assert blocks(kinds)
     assert Bound not in kinds
+    assert rig.kernel.send(SELECTOR) == "sent"
+
+
+def test_what_sent_much_between_two_looks_is_looked_at_again() -> None:
+    rig = Rig(means=OLDER).established()
+    rig.kernel.refuse = busy_for(rig, MOST_LOOKS - 1)
+    kinds = kinds_of_a_move(rig)
+    assert not blocks(kinds)
+    assert kinds.count(Calm) == MOST_LOOKS
     assert rig.kernel.send(SELECTOR) == "sent"
 
 

@@ -129,9 +129,9 @@ def test_it_goes_nowhere_else_and_needs_new_keys_instead() -> None:
     name = SaName(1, inbound=True)
     ends = tuple(map(ip_address, FOUR))
     sa = Sa(True, 0x1001, ends[1], ends[0], OUR_REQIDS.start, suite_of("aes128gcm16"), None, transport_mode=True)
-    elsewhere = replace(sa, destination=ip_address("192.0.2.9"))
+    elsewhere = sa._replace(destination=ip_address("192.0.2.9"))
     assert plan(held(name, sa), held(name, sa), EVERY_MEANS) == []
-    for want in (elsewhere, replace(sa, transport_mode=False)):
+    for want in (elsewhere, sa._replace(transport_mode=False)):
         with pytest.raises(NoWayError):
             plan(held(name, sa), held(name, want), EVERY_MEANS)
 

@@ -48,6 +48,10 @@ class Left:
         del self.sas[inbound.sa.key], self.sas[outbound.sa.key]
         return {SaName(order.child, True): inbound, SaName(order.child, False): outbound}
 
+    def put_back(self, seen: Iterable[SaSeen]) -> None:
+        """They are nobody's still."""
+        self.sas.update({each.sa.key: each for each in seen})
+
     def foreign_before_ours(self) -> list[Selector]:
         return [seen.policy.key.selector for seen in self.foreign if seen.policy.priority < OUR_PRIORITIES.stop]
 

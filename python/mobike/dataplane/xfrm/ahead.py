@@ -160,7 +160,7 @@ def copies_of(held: Mapping[SaName, Sa], way: Way) -> dict[SaName, tuple[Sa, Sa]
     local, remote = way.path.local, way.path.remote
     ports = Encap(remote.port, local.port) if way.encap else None
     return {
-        name: (sa, replace(sa, source=remote.ip, destination=local.ip, encap=ports))
+        name: (sa, sa._replace(source=remote.ip, destination=local.ip, encap=ports))
         for name, sa in held.items()
         if name.inbound
     }

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from mobike.dataplane.operations import SealedKeys
+from mobike.dataplane.xfrm.plan import Holding
 from mobike.dataplane.xfrm.state import PolicySeen, Sa, SaName, SaSeen
 from mobike.dataplane.xfrm.steps import Step
 
@@ -44,6 +45,8 @@ class Carries(Protocol):
     """Whatever carries out steps: the kernel, or a model of it."""
 
     def run(self, steps: Sequence[Step], keys: Mapping[int, SealedKeys], /) -> Done: ...
+
+    def run_fresh(self, wanted: Sequence[Holding], turn: int, keys: Mapping[int, SealedKeys], /) -> Done: ...
 
     def look(self, wanted: Sequence[tuple[SaName, Sa]], /) -> dict[SaName, SaSeen]: ...
 

@@ -48,6 +48,9 @@ class Sending(Enum):
     NEVER = auto()
 
 
+_SENDING: Final = {Sends.AT_ONCE: Sending.YES, Sends.WHEN_USED: Sending.LATER, Sends.NEVER: Sending.NEVER}
+
+
 @dataclass(frozen=True, slots=True)
 class Child:
     """A Child SA that is to be carried."""
@@ -118,7 +121,7 @@ class Book:
             raise BookError(str(error)) from error
         if order.transport_mode and any(not _is_between(each, order.path) for each in selectors):
             raise BookError("transport mode is for what the two ends of a path send to each other, and nothing else")
-        sending = {Sends.AT_ONCE: Sending.YES, Sends.WHEN_USED: Sending.LATER, Sends.NEVER: Sending.NEVER}[order.sends]
+        sending = _SENDING[order.sends]
         if sending is Sending.LATER and (order.instead_of is None or order.instead_of not in self._children):
             # What it was to replace is gone already.
             sending = Sending.YES
@@ -229,6 +232,27 @@ class Book:
         )
         every = dict.fromkeys((*(selector for child in children for selector in child.selectors), *selectors))
         return Holding(held, {policy.key: policy for selector in every for policy in self._policies(selector)})
+
+    def fresh(self, sa: SaId) -> Holding | None:
+        """The same as `goal` of an IKE SA with one Child SA that sends, about packets that are nobody else's: what most
+        of them begin with. None: it is not like that, or not at a glance."""
+        siblings, way = self._of.get(sa, {}), self._ways.get(sa)
+        if len(siblings) != 1 or way is None or way.parked:
+            return None
+        (child,) = (self._children[each] for each in siblings)
+        if child.sending is not Sending.YES or child.lost or child.order.transport_mode:
+            return None
+        policies: dict[PolicyKey, Policy] = {}
+        there = Template(child.reqid, way.path.local.ip, way.path.remote.ip)
+        back = Template(child.reqid)
+        for selector in child.selectors:
+            is_wide = not (selector.source.prefixlen or selector.destination.prefixlen)
+            if is_wide or selector in self._blocked or len(self._claims[selector]) > 1:
+                return None
+            priority = priority_of(selector, Action.PROTECT)
+            for key, template in zip(_keys(selector), (there, back, back), strict=True):
+                policies[key] = Policy(key, Action.PROTECT, priority, template)
+        return Holding(dict(_sas(child, way)), policies)
 
     def _policies(self, selector: Selector) -> Iterator[Policy]:
         claims = [self._children[child] for child in self._claims.get(selector, ())]

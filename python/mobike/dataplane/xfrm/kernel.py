@@ -7,13 +7,14 @@ longer than that. Octets that keys were in are overwritten at once.
 import errno
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import islice
 from typing import Final
 
 from mobike.dataplane.operations import SealedKeys, Volumes
 from mobike.dataplane.xfrm import uapi
 from mobike.dataplane.xfrm.answers import AnswersLostError, Done, KernelUnusableError, Refusal, plain
+from mobike.dataplane.xfrm.plan import Holding, plan_fresh
+from mobike.dataplane.xfrm.prepared import plain_child, write_first, write_second
 from mobike.dataplane.xfrm.read import Answer, Message, answer_of, keys_of, messages, policy_of, sa_of
 from mobike.dataplane.xfrm.state import (
     BOUND_JUMP,
@@ -46,6 +47,9 @@ from mobike.dataplane.xfrm.steps import (
 )
 from mobike.dataplane.xfrm.uapi import Msg
 from mobike.dataplane.xfrm.wire import Batch, Keys, with_sent
+
+FRESH_STEPS: Final = 4
+"""Of a Child SA with one selector, before its policy out."""
 
 STEPS_PER_SEND: Final = 64
 """More gain nothing, and their answers must fit into the buffer if all are refused."""
@@ -91,6 +95,22 @@ class Kernel:
                 self._exchange(batch, steps, done)
         return done
 
+    def run_fresh(self, wanted: Sequence[Holding], turn: int, keys: Mapping[int, SealedKeys], /) -> Done:
+        """The same as the steps of this wave of `plan_fresh` for each of these."""
+        children = [child for want in wanted if (child := plain_child(want)) is not None and child.name in keys]
+        if len(children) < len(wanted) or FRESH_STEPS * len(wanted) > STEPS_PER_SEND:
+            return self.run([step for want in wanted for step in plan_fresh(want)[turn]], keys)
+        done, batch = Done(), self._batch()
+        for place, child in enumerate(children):
+            if turn:
+                batch.owner = place
+                write_second(batch, child)
+            else:
+                batch.owner = FRESH_STEPS * place
+                write_first(batch, child, keys[child.name])
+        self._exchange(batch, (), done)
+        return done
+
     def look(self, wanted: Sequence[tuple[SaName, Sa]], /) -> dict[SaName, SaSeen]:
         """These SAs as they are now; those that are gone are left out."""
         found: dict[SaName, SaSeen] = {}
@@ -130,6 +150,8 @@ class Kernel:
 
     def _write(self, batch: Batch, step: Step, keys: Mapping[int, SealedKeys], done: Done) -> None:
         match step:
+            case PutPolicy(policy, fresh):
+                batch.put_policy(policy, fresh=fresh)
             case AddSa(name, sa) if name.child in keys:
                 batch.new_sa(sa, _writer(keys[name.child], inbound=name.inbound))
             case AddSa():
@@ -149,8 +171,6 @@ class Kernel:
                 batch.get_sa(sa)
             case DropSa(_, sa):
                 batch.delete_sa(sa)
-            case PutPolicy(policy, fresh):
-                batch.put_policy(policy, fresh=fresh)
             case DropPolicy(key):
                 batch.delete_policy(key)
 
@@ -184,7 +204,7 @@ class Kernel:
         taken.jump = BOUND_JUMP
         seen = taken.seen
         limits = Volumes(hard_bytes=seen.octets + BOUND_OCTETS, hard_packets=seen.packets + BOUND_PACKETS)
-        batch.update_sa(replace(sa, volumes=limits))
+        batch.update_sa(sa._replace(volumes=limits))
 
     def _advance(self, batch: Batch, name: SaName, sa: Sa, done: Done) -> None:
         taken = self._taken.pop(name, None)

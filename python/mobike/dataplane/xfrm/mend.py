@@ -12,7 +12,7 @@ from errno import EBUSY, EEXIST, ENOENT, ESRCH
 from typing import Final
 
 from mobike.dataplane.xfrm.answers import Refusal
-from mobike.dataplane.xfrm.plan import Holding, Means, NoWayError, Wave, plan
+from mobike.dataplane.xfrm.plan import NOTHING, Holding, Means, NoWayError, Wave, plan, plan_fresh
 from mobike.dataplane.xfrm.state import BOUNDED, Policy, PolicyKey, Sa, SaName
 from mobike.dataplane.xfrm.steps import (
     AddSa,
@@ -31,8 +31,12 @@ from mobike.dataplane.xfrm.steps import (
     Take,
 )
 
-MOST_TRIES: Final = 6
-"""Each takes a means away, gives up a Child SA, or turns back; so there are never more."""
+MOST_LOOKS: Final = 4
+"""How often it is looked whether little is sent. A busy machine lets much time go by between two looks, now and then;
+where much is sent, all of them say so."""
+
+MOST_TRIES: Final = 6 + MOST_LOOKS
+"""Each takes a means away, gives up a Child SA, looks once more, or turns back; so there are never more."""
 
 
 class Ended(Enum):
@@ -58,8 +62,8 @@ class Strand:
     tries: int = 0
     ended: Ended | None = None
     backing: bool = False
-    swift: bool = True
-    """Nothing need block: little is sent, as far as is known."""
+    looks: int = 0
+    """So often too much was being sent for a move that blocks nothing."""
     lost: dict[int, str] = field(default_factory=dict)
     """By Child SA: why it cannot be carried any longer."""
     why: str = ""
@@ -73,6 +77,11 @@ class Strand:
         strand = cls(have, want, means, have, [], lost=dict(lost or {}))
         _go(strand)
         return strand
+
+    @classmethod
+    def begin_fresh(cls, want: Holding, means: Means) -> "Strand":
+        """The same, of an IKE SA that nothing is there for yet, and whose policies only protect."""
+        return cls(NOTHING, want, means, NOTHING, plan_fresh(want), tries=1)
 
     def next_wave(self) -> Wave:
         """What to send now; empty: it has ended."""
@@ -120,6 +129,7 @@ class Strand:
         self.lost |= dict.fromkeys({name.child for name in self.want.sas.keys() - self.have.sas.keys()}, why)
 
     def _mend(self, refused: Sequence[tuple[Step, Refusal]]) -> None:
+        self.looks += any(_is_busy(step, why) for step, why in refused)
         for step, why in refused:
             self._learn(step, why)
         self._count_losses()
@@ -129,8 +139,8 @@ class Strand:
         match step:
             case AddSa(name, _):
                 self.lost[name.child] = f"the kernel does not take its SA: {why}"
-            case Calm(_, _) if why.error == EBUSY:
-                self.swift = False
+            case Calm() if _is_busy(step, why):
+                pass  # looked at once more, or blocked meanwhile
             case (
                 Bound(name, _) | Calm(name, _) | Restore(name, _) | Take(name, _) | Retune(name, _)
                 | Advance(name, _) | Read(name, _)
@@ -175,7 +185,7 @@ def _go(strand: Strand) -> None:
         strand.want = _without_children(strand.want, strand.lost)
         strand.before = _without_children(strand.before, strand.lost)
         try:
-            strand.waves = plan(strand.have, strand.want, strand.means, swift=strand.swift)
+            strand.waves = plan(strand.have, strand.want, strand.means, swift=strand.looks < MOST_LOOKS)
         except NoWayError as error:
             strand.lost[error.name.child] = str(error)
             continue
@@ -213,6 +223,11 @@ def _done_already(step: Step, refusal: Refusal) -> bool:
     return absent or (isinstance(step, DropPolicy) and refusal.error == ENOENT)
 
 
+def _is_busy(step: Step, refusal: Refusal) -> bool:
+    """Is too much being sent for a move that blocks nothing?"""
+    return isinstance(step, Calm) and refusal.error == EBUSY
+
+
 def _without_children(holding: Holding, children: Collection[int]) -> Holding:
     if not children:
         return holding
@@ -228,9 +243,9 @@ def _take_effect(step: Step, sas: dict[SaName, Sa], policies: dict[PolicyKey, Po
             sas[name] = sa
             doubtful.discard(name)
         case MigrateState(name, was, sa):
-            sas[name] = replace(sa, volumes=was.volumes)
+            sas[name] = sa._replace(volumes=was.volumes)
         case Migrate(name, was, sa):
-            sas[name] = replace(sa, volumes=was.volumes)
+            sas[name] = sa._replace(volumes=was.volumes)
             if not name.inbound:
                 doubtful.add(name)
         case Advance(name, _):
@@ -242,6 +257,6 @@ def _take_effect(step: Step, sas: dict[SaName, Sa], policies: dict[PolicyKey, Po
         case DropPolicy(key):
             policies.pop(key, None)
         case Bound(name, sa):
-            sas[name] = replace(sa, volumes=BOUNDED)
+            sas[name] = sa._replace(volumes=BOUNDED)
         case Read() | Calm():
             pass

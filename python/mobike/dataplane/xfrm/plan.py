@@ -11,9 +11,9 @@ How an SA moves is the best that the kernel can do (`Means`). Ports alone need n
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Flag, auto
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from mobike.address import Ip
 from mobike.dataplane.xfrm.state import BOUNDED, Action, Policy, PolicyKey, Sa, SaName, priority_of
@@ -81,6 +81,16 @@ def plan(have: Holding, want: Holding, means: Means, *, swift: bool = False) -> 
     return [wave for wave in (blocked, first, advanced, second, third) if wave]
 
 
+NOTHING: Final = Holding({}, {})
+
+
+def plan_fresh(want: Holding) -> list[Wave]:
+    """The same, where nothing is there yet and no policy blocks: without a look at what could be in the way."""
+    early = [PutPolicy(policy, fresh=True) for key, policy in want.policies.items() if key.direction is not Dir.OUT]
+    late = [PutPolicy(policy, fresh=True) for key, policy in want.policies.items() if key.direction is Dir.OUT]
+    return [(*early, *(AddSa(name, sa) for name, sa in want.sas.items())), tuple(late)]
+
+
 def _is_swift(have: Holding, moves: "list[_Move]") -> bool:
     """Are there copies that only the new policy will send over, once they are right?"""
     leaving = [move for move in moves if move.leaves]
@@ -105,7 +115,7 @@ def _swiftly(have: Holding, want: Holding, moves: "list[_Move]") -> list[Wave]:
     change: list[Step] = [*_early(have, want), *_additions(have, want), *_away(rest)]
     change += [Bound(move.name, move.was) for move in leaving]
     for move in leaving:
-        bounded = replace(move.was, volumes=BOUNDED)
+        bounded = move.was._replace(volumes=BOUNDED)
         change += [Migrate(move.name, bounded, move.sa), Advance(move.name, move.sa), Retune(move.name, move.sa)]
     change += _outbound(have, want, [])
     after = (*_back(rest), *_limits(rest), *_removals(have, want))
@@ -151,7 +161,7 @@ def _moves(have: Holding, want: Holding, means: Means) -> list[_Move]:
 
 
 def _how(name: SaName, was: Sa, sa: Sa, means: Means) -> Means:
-    if replace(was, encap=sa.encap, volumes=sa.volumes) == sa and (was.encap is None) == (sa.encap is None):
+    if was._replace(encap=sa.encap, volumes=sa.volumes) == sa and (was.encap is None) == (sa.encap is None):
         return Means.NONE
     if was.transport_mode or sa.transport_mode:
         # Its packets have the addresses of the SA inside: elsewhere it is about other packets.

@@ -16,6 +16,7 @@ from mobike.dataplane.xfrm.ahead import Seconds, copies_of
 from mobike.dataplane.xfrm.answers import AnswersLostError, Carries, KernelUnusableError
 from mobike.dataplane.xfrm.book import NO_PATH_IN_TCP, Book, BookError, Sending, Way, overlapping
 from mobike.dataplane.xfrm.clash import clashes, newcomers
+from mobike.dataplane.xfrm.fresh import Fresh, put_in, strands_of
 from mobike.dataplane.xfrm.kernel import Kernel
 from mobike.dataplane.xfrm.mend import Ended, Strand
 from mobike.dataplane.xfrm.monitor import Monitor
@@ -51,6 +52,9 @@ STUCK_FOR: Final = 1_000_000_000
 
 NOBODY: Final = SaId(-1)
 """The IKE SA of policies that block what no tunnel carries."""
+
+
+_UNANSWERED: Final = (AnswersLostError, KernelUnusableError)
 
 
 class TellsNews(Protocol):
@@ -282,6 +286,7 @@ class XfrmPlane:
         try:
             child = self._book.install(order, reqid=adopt.reqid_of(found))
         except BookError as error:
+            self._left.put_back(found.values())
             self._words.append(ChildRefused(order.child, str(error)))
             return
         for name, seen in found.items():
@@ -350,9 +355,15 @@ class XfrmPlane:
 
     def _settle(self, touched: Mapping[SaId, Touched]) -> None:
         """Bring these IKE SAs to where they should be."""
+        fresh = self._fresh(touched)
+        for first in range(0, len(fresh), STRANDS_AT_ONCE):
+            self._put_in(fresh[first : first + STRANDS_AT_ONCE])
+        begun = {each.sa for each in fresh}
         chunk: list[Task] = []
         busy: set[PolicyKey | SaKey] = set()
         for sa, each in touched.items():
+            if sa in begun:
+                continue
             task = self._task(sa, each)
             if len(chunk) == STRANDS_AT_ONCE or task.keys & busy:
                 self._run(chunk)
@@ -361,6 +372,57 @@ class XfrmPlane:
             chunk.append(task)
             busy |= task.keys
         self._run(chunk)
+
+    def _fresh(self, touched: Mapping[SaId, Touched]) -> list[Fresh]:
+        """Those that nothing is there for, and that have to do with no others."""
+        found: list[Fresh] = []
+        freed = {selector for each in touched.values() for selector in each.selectors}
+        keys: set[SaKey] = set()
+        for sa, each in touched.items():
+            if len(each.installs) != 1 or each.move is not None or sa in self._sas or sa in self._stuck:
+                continue
+            want = self._book.fresh(sa)
+            if want is None or not self._policies.keys().isdisjoint(want.policies):
+                continue
+            if freed and any(key.selector in freed for key in want.policies):
+                continue
+            come = [held.key for held in want.sas.values()]
+            if come[0] == come[1] or any(k in keys or k in self._names or k in self._left.sas for k in come):
+                continue
+            keys.update(come)
+            found.append(Fresh(sa, each.installs[0], want))
+        return found
+
+    def _put_in(self, fresh: Sequence[Fresh]) -> None:
+        try:
+            strands = put_in(self._kernel, fresh, self._means, self._keys)
+        except Exception as fault:
+            why = str(fault) if isinstance(fault, _UNANSWERED) else _fault_of_ours(fault)
+            tasks = [
+                Task(each.sa, strand, installs=[each.child])
+                for each, strand in zip(fresh, strands_of(fresh, self._means), strict=True)
+            ]
+            self._resync(tasks, why)
+        else:
+            if strands is None:
+                self._all_there(fresh)
+                return
+            tasks = [Task(each.sa, strand, installs=[each.child]) for each, strand in zip(fresh, strands, strict=True)]
+            self._run(tasks)
+            return
+        for task in tasks:
+            self._finish(task)
+
+    def _all_there(self, fresh: Sequence[Fresh]) -> None:
+        """What `_finish` does where all went well and nothing was there before."""
+        for sa, child, want in fresh:
+            self._policies.update(want.policies)
+            self._sas[sa] = dict(want.sas)
+            for name, held in want.sas.items():
+                self._names[held.key] = name
+            self._words.append(ChildInstalled(child))
+            self._watch_child(child)
+            self._forget_keys(child)
 
     def _task(self, sa: SaId, touched: Touched) -> Task:
         selectors = tuple(touched.selectors)
@@ -414,14 +476,17 @@ class XfrmPlane:
     def _finish(self, task: Task) -> None:
         """Write down what the kernel holds now, and tell who waits."""
         strand = task.strand
-        keys = strand.want.policies.keys() | strand.have.policies.keys() | strand.before.policies.keys()
-        for key in keys:
+        gone = strand.before.policies.keys() - strand.have.policies.keys()
+        if strand.have is not strand.want:
+            gone |= strand.want.policies.keys() - strand.have.policies.keys()
+        for key in gone:
             self._policies.pop(key, None)
         self._policies.update(strand.have.policies)
         for sa in self._sas.pop(task.sa, {}).values():
             self._names.pop(sa.key, None)
-        self._doubtful -= strand.before.sas.keys() | strand.have.sas.keys()
-        self._doubtful |= strand.have.doubtful
+        if self._doubtful or strand.have.doubtful:
+            self._doubtful -= strand.before.sas.keys() | strand.have.sas.keys()
+            self._doubtful |= strand.have.doubtful
         if strand.have.sas:
             self._sas[task.sa] = dict(strand.have.sas)
             self._names.update({sa.key: name for name, sa in strand.have.sas.items()})
@@ -506,6 +571,8 @@ class XfrmPlane:
                 self.acquired += 1
             case Expired(key, _, hard):
                 name = self._names.get(key)
+                if hard:
+                    self._left.sas.pop(key, None)
                 if name is not None and hard:
                     self._gone(name)
                 elif name is not None:

@@ -105,6 +105,8 @@ def _sides(texts: Iterable[str]) -> list[_Side]:
 
 @lru_cache(maxsize=1024)
 def _sides_of(text: str) -> tuple[_Side, ...]:
+    if "[" not in text:
+        return tuple(_Side(network, 0, ANY_PORT) for network in networks(text))
     matched = SELECTOR.fullmatch(text)
     if matched is None or not matched["addresses"]:
         raise UnfitSelectorsError(f"{text!r} is no traffic selector")

@@ -9,7 +9,7 @@ How ours are told from those of others, also after a crash:
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from mobike.address import Ip
 from mobike.dataplane.operations import Volumes
@@ -56,8 +56,7 @@ BOUNDED: Final = Volumes(hard_bytes=1, hard_packets=1)
 """Stands for limits that hold while an SA moves: they follow from what it has sent."""
 
 
-@dataclass(frozen=True, slots=True)
-class Encap:
+class Encap(NamedTuple):
     """UDP around ESP (RFC 3948), with the ports as the packets of this SA carry them."""
 
     source_port: int
@@ -72,8 +71,7 @@ class Mark:
     mask: int
 
 
-@dataclass(frozen=True, slots=True)
-class SaKey:
+class SaKey(NamedTuple):
     """How the kernel finds an SA."""
 
     destination: Ip
@@ -83,19 +81,14 @@ class SaKey:
         return self.spi
 
 
-@dataclass(frozen=True, slots=True)
-class SaName:
+class SaName(NamedTuple):
     """One direction of a Child SA, wherever it goes: what stays the same in a move."""
 
     child: int
     inbound: bool
 
-    def __hash__(self) -> int:
-        return 2 * self.child + self.inbound
 
-
-@dataclass(frozen=True, slots=True)
-class Sa:
+class Sa(NamedTuple):
     """One direction of a Child SA, without keys."""
 
     inbound: bool
@@ -136,8 +129,7 @@ class Action(Enum):
     PASS = "pass"  # noqa: S105 - of packets, not of persons
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
+class Template(NamedTuple):
     """By which SAs a policy protects. Of inbound policies only the reqid counts: so they survive moves."""
 
     reqid: int
@@ -148,8 +140,7 @@ class Template:
     """Then the kernel goes by the addresses of the packet, and these are for us."""
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyKey:
+class PolicyKey(NamedTuple):
     """How the kernel finds a policy: there is one of each key."""
 
     direction: Dir
@@ -157,12 +148,8 @@ class PolicyKey:
     interface: int = 0
     mark: Mark | None = None
 
-    def __hash__(self) -> int:
-        return hash(self.selector) + self.direction
 
-
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(NamedTuple):
     """What becomes of the packets of a selector."""
 
     key: PolicyKey

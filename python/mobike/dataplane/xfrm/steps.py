@@ -1,13 +1,12 @@
 """What the kernel can be told, as values: `plan` makes them, `wire` writes them, `kernel` sends them."""
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from mobike.dataplane.xfrm.state import Policy, PolicyKey, Sa, SaName
 
 
-@dataclass(frozen=True, slots=True)
-class AddSa:
+class AddSa(NamedTuple):
     """A new SA, with keys that nobody used yet."""
 
     name: SaName
@@ -98,8 +97,7 @@ class DropSa:
     sa: Sa
 
 
-@dataclass(frozen=True, slots=True)
-class PutPolicy:
+class PutPolicy(NamedTuple):
     """A policy, in the place of the one of the same key if there is one."""
 
     policy: Policy

@@ -40,9 +40,11 @@ class Watch:
 
     def add(self, child: ChildId, sa: SaId, every: int, now: Nanos) -> None:
         """Look at it from now on; again: from now on as often as this."""
-        self._seen.setdefault(child, _Seen(sa))
-        for queue in self._queues.values():
-            queue.pop(child, None)
+        if child in self._seen:
+            for queue in self._queues.values():
+                queue.pop(child, None)
+        else:
+            self._seen[child] = _Seen(sa)
         self._queues[every][child] = Nanos(now + every)
 
     def remove(self, child: ChildId) -> None:

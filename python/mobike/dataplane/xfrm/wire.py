@@ -3,18 +3,17 @@
 Keys are written by their owner straight into the buffer; whoever sends the buffer wipes it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from struct import Struct
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from mobike.address import Ip
-from mobike.dataplane.operations import Volumes
 from mobike.dataplane.xfrm import uapi
 from mobike.dataplane.xfrm.selectors import Selector
 from mobike.dataplane.xfrm.state import (
     REPLAY_WINDOW,
-    UNLIMITED,
     Action,
     Counters,
     Encap,
@@ -27,6 +26,13 @@ from mobike.dataplane.xfrm.state import (
 )
 from mobike.dataplane.xfrm.suites import Suite
 from mobike.dataplane.xfrm.uapi import Attr, Dir, Msg, SaFlag, be16, be32
+
+_About: TypeAlias = tuple[bytes, int, Dir, int]
+"""Of a policy: selector, priority, direction, action."""
+_Tmpl: TypeAlias = tuple[int, int, bytes, int, int, bytes, int, int, int, int, int]
+_Shape: TypeAlias = tuple[Suite, bool, bool, tuple[int, Mark | None, Mark | None], bool, bool]
+"""Of an SA, what its message depends on: suite, inbound, encapsulated, interface and marks, direction said, transport
+mode."""
 
 NOWHERE: Final = bytes(16)
 _REQUEST: Final = uapi.NLM_F_REQUEST
@@ -58,7 +64,7 @@ class Batch:
         """What the messages that follow are for."""
         self.owners: list[int] = []
         """Of each message."""
-        self._knows_direction = knows_direction
+        self.knows_direction = knows_direction
         self._last = 0
 
     def wipe(self) -> None:
@@ -99,7 +105,7 @@ class Batch:
             packed(sa.destination), be32(sa.spi), family(sa.destination), uapi.IPPROTO_ESP, packed(sa.source),
             uapi.AE_REPLAY, sa.reqid,
         )  # fmt: skip
-        attributes = _attribute(Attr.REPLAY_ESN_VAL, _replay(sa.inbound, counters, self._knows_direction))
+        attributes = _attribute(Attr.REPLAY_ESN_VAL, _replay(sa.inbound, counters, self.knows_direction))
         self._append(Msg.NEWAE, uapi.NLM_F_REPLACE, body, attributes + _mark(Attr.MARK, sa.mark))
 
     def migrate_state(self, was: Sa, sa: Sa) -> None:
@@ -119,26 +125,37 @@ class Batch:
         direction = Dir.IN if was.inbound else Dir.OUT
         interface = _number(Attr.IF_ID, was.interface) if was.interface else b""
         template = _template(Template(was.reqid, was.source, was.destination))
-        anchor = _policy_info(_ANCHOR_SELECTOR, uapi.POLICY_ALLOW, direction, 1)
-        self._append(Msg.UPDPOLICY, 0, anchor, _attribute(Attr.TMPL, template) + interface)
+        about = (_ANCHOR_SELECTOR, 1, direction, uapi.POLICY_ALLOW)
+        self._put(Msg.UPDPOLICY, about, _TEMPLATE.pack(*template) + interface)
         step = uapi.USER_MIGRATE.pack(
             packed(was.destination), packed(was.source), packed(sa.destination), packed(sa.source), uapi.IPPROTO_ESP,
             uapi.XFRM_MODE_TUNNEL, 0, was.reqid, family(was.destination), family(sa.destination),
         )  # fmt: skip
         encap = _attribute(Attr.ENCAP, _encap(sa.encap)) if sa.encap else b""
-        name = uapi.USERPOLICY_ID.pack(*_ANCHOR_SELECTOR, 0, direction)
+        name = _policy_id(_ANCHOR_SELECTOR, direction)
         self._append(Msg.MIGRATE, 0, name, _attribute(Attr.MIGRATE, step) + encap + interface)
         self._append(Msg.DELPOLICY, 0, name, interface)
 
     def put_policy(self, policy: Policy, *, fresh: bool) -> None:
         """XFRM_MSG_NEWPOLICY, which refuses where one of that key is, or XFRM_MSG_UPDPOLICY, which replaces it."""
-        body, attributes = _policy(policy)
-        self._append(Msg.NEWPOLICY if fresh else Msg.UPDPOLICY, 0, body, attributes)
+        key, template, what = policy.key, policy.template, Msg.NEWPOLICY if fresh else Msg.UPDPOLICY
+        scope = b"" if key.interface == 0 and key.mark is None else _policy_scope(key)
+        selector = selector_octets(key.selector)
+        action = uapi.POLICY_BLOCK if policy.action is Action.BLOCK else uapi.POLICY_ALLOW
+        if template is None:
+            self._put(what, (selector, policy.priority, key.direction, action), scope)
+            return
+        buffer = self.buffer
+        self._last = len(buffer)
+        buffer += _PROTECTING.pack(
+            _PROTECTING.size + len(scope), what, _REQUEST, self._next(), 0, selector, _NEVER, policy.priority,
+            key.direction, action, *_template(template, key.selector.source.version),
+        )  # fmt: skip
+        buffer += scope
 
     def delete_policy(self, key: PolicyKey) -> None:
         """XFRM_MSG_DELPOLICY."""
-        body = uapi.USERPOLICY_ID.pack(*_selector(key.selector), 0, key.direction)
-        self._append(Msg.DELPOLICY, 0, body, _policy_scope(key))
+        self._append(Msg.DELPOLICY, 0, _policy_id(selector_octets(key.selector), key.direction), _policy_scope(key))
 
     def dump(self, what: Msg) -> None:
         """All SAs (GETSA) or all policies (GETPOLICY)."""
@@ -146,13 +163,28 @@ class Batch:
 
     def allocate_spi(self, sa: Sa, low: int, high: int) -> None:
         """XFRM_MSG_ALLOCSPI: the kernel chooses an SPI that nobody has, and keeps it for some seconds."""
-        info = bytearray(uapi.USERSA_INFO.size)
-        _fill_sa_info(info, 0, sa, UNLIMITED, flags=0, mode=_mode(sa.transport_mode))
-        self._append(Msg.ALLOCSPI, 0, uapi.USERSPI_INFO.pack(bytes(info), low, high), b"")
+        info = _SA.pack(
+            0, 0, 0, 0, 0, packed(sa.destination), be32(sa.spi), uapi.IPPROTO_ESP, packed(sa.source), *(INFINITE,) * 4,
+            sa.reqid, family(sa.destination), _mode(sa.transport_mode), 0, 0,
+        )  # fmt: skip
+        self._append(Msg.ALLOCSPI, 0, uapi.USERSPI_INFO.pack(info[uapi.NLMSGHDR.size :], low, high), b"")
 
     def raw(self, what: int, flags: int, body: bytes, attributes: bytes) -> None:
         """Any message; for probes."""
         self._append(what, flags, body, attributes)
+
+    @property
+    def number(self) -> int:
+        """Of the next message."""
+        return self.first + len(self.owners)
+
+    def append(self, octets: bytes, starts: Sequence[int]) -> int:
+        """Messages that are written already, with the next numbers; each is for an owner of its own. Where they are."""
+        at = len(self.buffer)
+        self.buffer += octets
+        self._last = at + starts[-1]
+        self.owners += range(self.owner, self.owner + len(starts))
+        return at
 
     def _append(self, what: int, flags: int, body: bytes, attributes: bytes) -> None:
         self._last = len(self.buffer)
@@ -160,6 +192,15 @@ class Batch:
         size = uapi.NLMSGHDR.size + len(body) + len(attributes)
         self.buffer += uapi.NLMSGHDR.pack(size, what, flags | _REQUEST, self._next(), 0)
         self.buffer += body
+        self.buffer += attributes
+
+    def _put(self, what: Msg, about: _About, attributes: bytes) -> None:
+        self._last = len(self.buffer)
+        selector, priority, direction, action = about
+        size = _POLICY.size + len(attributes)
+        self.buffer += _POLICY.pack(
+            size, what, _REQUEST, self._next(), 0, selector, _NEVER, priority, direction, action
+        )
         self.buffer += attributes
 
     def _next(self) -> int:
@@ -171,35 +212,28 @@ class Batch:
         self._append(what, 0, body, _mark(Attr.MARK, sa.mark))
 
     def _sa(self, what: Msg, sa: Sa, keys: Keys, counters: Counters | None) -> None:
-        encap = sa.encap is not None
-        form = _form(
-            _Shape(
-                sa.suite,
-                sa.inbound,
-                encap,
-                sa.volumes,
-                sa.interface,
-                sa.mark,
-                sa.output_mark,
-                self._knows_direction,
-                sa.transport_mode,
-            )
-        )
-        start = self._last = len(self.buffer)
-        self.buffer += form.octets
-        destination, source = packed(sa.destination), packed(sa.source)
-        uapi.NLMSGHDR.pack_into(self.buffer, start, len(form.octets), what, _REQUEST, self._next(), 0)
-        _ADDRESSES.pack_into(self.buffer, start + _ADDRESSES_AT, destination, be32(sa.spi), uapi.IPPROTO_ESP, source)
-        _NAMES.pack_into(self.buffer, start + _NAMES_AT, sa.reqid, family(sa.destination))
-        if sa.encap is not None:
-            _PORTS.pack_into(
-                self.buffer, start + form.encap_at, be16(sa.encap.source_port), be16(sa.encap.destination_port)
-            )
+        encap, volumes, to = sa.encap, sa.volumes, sa.destination
+        form = sa_form(sa, knows_direction=self.knows_direction)
+        buffer = self.buffer
+        start = self._last = len(buffer)
+        buffer += _SA.pack(
+            form.size, what, _REQUEST, self._next(), 0, packed(to), be32(sa.spi), uapi.IPPROTO_ESP, packed(sa.source),
+            volumes.soft_bytes or INFINITE, volumes.hard_bytes or INFINITE, volumes.soft_packets or INFINITE,
+            volumes.hard_packets or INFINITE, sa.reqid, family(to), form.mode, 0, form.flags,
+        )  # fmt: skip
+        buffer += form.attributes
+        if encap is not None:
+            _PORTS.pack_into(buffer, start + form.encap_at, be16(encap.source_port), be16(encap.destination_port))
         if counters is not None:
-            octets = _replay(sa.inbound, counters, self._knows_direction)
-            self.buffer[start + form.replay_at : start + form.replay_at + len(octets)] = octets
-        integrity_at = None if form.integrity_at is None else start + form.integrity_at
-        keys(self.buffer, start + form.encryption_at, integrity_at)
+            octets = _replay(sa.inbound, counters, self.knows_direction)
+            buffer[start + form.replay_at : start + form.replay_at + len(octets)] = octets
+        keys(buffer, start + form.encryption_at, None if form.integrity_at is None else start + form.integrity_at)
+
+
+def sa_form(sa: Sa, *, knows_direction: bool) -> "SaForm":
+    """Where in its message the rest goes."""
+    marks = (sa.interface, sa.mark, sa.output_mark)
+    return _form((sa.suite, sa.inbound, sa.encap is not None, marks, knows_direction, sa.transport_mode))
 
 
 def family(ip: Ip) -> int:
@@ -229,56 +263,63 @@ _FLAGS: Final = Struct("=H")
 _LENGTH: Final = Struct("=I")
 _FLAGS_AT: Final = 6
 """flags of `nlmsghdr`"""
-_ADDRESSES: Final = Struct("=16sIB3x16s")
-_ADDRESSES_AT: Final = uapi.NLMSGHDR.size + uapi.SELECTOR.size
-"""destination, SPI, proto, source of `usersa_info`"""
-_NAMES: Final = Struct("=IH")
-_NAMES_AT: Final = uapi.NLMSGHDR.size + 208
-"""reqid and family of `usersa_info`"""
+INFINITE: Final = uapi.XFRM_INF
+_SA: Final = Struct(f"{uapi.NLMSGHDR.format}{uapi.SELECTOR.size}x16sIB3x16s4Q80xIHBBB7x")
+"""A header with `usersa_info`: destination, SPI, proto, source, limits of volume, reqid, family, mode, window, flags;
+the rest is zero."""
+_POLICY: Final = Struct(f"{uapi.NLMSGHDR.format}{uapi.SELECTOR.size}s64s32xI4xBB6x")
+"""A header with `userpolicy_info`: selector, limits, priority, direction, action; the rest is zero."""
+_TEMPLATE: Final = Struct("=HH16s4xB3xH2x16sIB3xIII")
+"""`user_tmpl` as an attribute: destination, proto, family, source, reqid, mode, algorithms; the rest is zero."""
+_PROTECTING: Final = Struct(_POLICY.format + _TEMPLATE.format[1:])
+_TEMPLATE_SIZE: Final = _TEMPLATE.size
+_TMPL: Final = int(Attr.TMPL)
+_ESP: Final = uapi.IPPROTO_ESP
 _PORTS: Final = Struct("=HH")
+_INDEX: Final = Struct("=IB3x")
+"""index and direction of `userpolicy_id`, behind its selector"""
+_ANY: Final = (uapi.NO_ALGORITHM_LIMIT,) * 3
 _NO_SELECTOR: Final = (NOWHERE, NOWHERE, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
-_ANCHOR_SELECTOR: Final = (ANCHOR + _TWELVE, ANCHOR + _TWELVE, 0, 0, 0, 0, uapi.AF_INET, 32, 32, 0, 0, 0)
-_NEVER: Final = (uapi.XFRM_INF,) * 4 + (0,) * 4
-_NOTHING_YET: Final = (0, 0, 0, 0)
+_ANCHOR_SELECTOR: Final = uapi.SELECTOR.pack(
+    ANCHOR + _TWELVE, ANCHOR + _TWELVE, 0, 0, 0, 0, uapi.AF_INET, 32, 32, 0, 0, 0
+)
+_NEVER: Final = Struct("=8Q").pack(*(INFINITE,) * 4, *(0,) * 4)
+"""Limits that are none."""
+
+for _struct, _size in (
+    (_SA, uapi.NLMSGHDR.size + uapi.USERSA_INFO.size),
+    (_POLICY, uapi.NLMSGHDR.size + uapi.USERPOLICY_INFO.size),
+    (_TEMPLATE, uapi.NLATTR.size + uapi.USER_TMPL.size),
+):
+    if _struct.size != _size:
+        raise AssertionError(f"{_struct.format} has {_struct.size} octets, and the kernel's has {_size}")
 
 
 @dataclass(frozen=True, slots=True)
-class _Form:
-    """A message about an SA, but for what differs from SA to SA."""
+class SaForm:
+    """What messages about many SAs have in common, and where in them the rest goes."""
 
-    octets: bytes
+    attributes: bytes
+    size: int
+    """Of the whole message."""
+    mode: int
+    flags: int
     encap_at: int
     replay_at: int
     encryption_at: int
     integrity_at: int | None
 
 
-class _Shape(NamedTuple):
-    """What many SAs have in common."""
-
-    suite: Suite
-    inbound: bool
-    encap: bool
-    volumes: Volumes
-    interface: int
-    mark: Mark | None
-    output_mark: Mark | None
-    knows_direction: bool
-    transport_mode: bool
-
-
 @lru_cache(maxsize=1024)
-def _form(shape: _Shape) -> _Form:
-    suite = shape.suite
-    info = bytearray(uapi.NLMSGHDR.size + uapi.USERSA_INFO.size)
+def _form(shape: _Shape) -> SaForm:
+    suite, inbound, encap, (interface, mark, output_mark), knows_direction, transport_mode = shape
     # Of a tunnel the packets inside may be of either family; in transport mode the kernel does not take that flag.
-    flags = (0 if shape.transport_mode else SaFlag.AF_UNSPEC) | (SaFlag.ESN if suite.esn else 0)
-    _fill_sa_info(info, uapi.NLMSGHDR.size, None, shape.volumes, flags=flags, mode=_mode(shape.transport_mode))
-    octets = info
+    flags = (0 if transport_mode else SaFlag.AF_UNSPEC) | (SaFlag.ESN if suite.esn else 0)
+    octets = bytearray()
     places: dict[str, int] = {}
 
     def put(name: str, kind: Attr, value: bytes, ahead: int = 0) -> None:
-        places[name] = len(octets) + uapi.NLATTR.size + ahead
+        places[name] = _SA.size + len(octets) + uapi.NLATTR.size + ahead
         octets.extend(_attribute(kind, value))
 
     if suite.aead is not None:
@@ -291,34 +332,25 @@ def _form(shape: _Shape) -> _Form:
     if suite.cipher is not None:
         head = uapi.ALGO.pack(suite.cipher.name.encode(), suite.cipher.key * 8)
         put("encryption", Attr.ALG_CRYPT, head + bytes(suite.cipher.key), len(head))
-    if shape.encap:
+    if encap:
         put("encap", Attr.ENCAP, _encap(Encap(0, 0)), 2)
-    put("replay", Attr.REPLAY_ESN_VAL, _replay(shape.inbound, Counters(), shape.knows_direction))
-    octets += _mark(Attr.MARK, shape.mark)
-    if shape.output_mark is not None:
-        octets += _number(Attr.SET_MARK, shape.output_mark.value)
-        octets += _number(Attr.SET_MARK_MASK, shape.output_mark.mask)
-    if shape.interface:
-        octets += _number(Attr.IF_ID, shape.interface)
-    if shape.knows_direction:
-        octets += _attribute(Attr.SA_DIR, bytes([uapi.SA_DIR_IN if shape.inbound else uapi.SA_DIR_OUT]))
-    return _Form(bytes(octets), places.get("encap", 0), places["replay"], places["encryption"], places.get("integrity"))
+    put("replay", Attr.REPLAY_ESN_VAL, _replay(inbound, Counters(), knows_direction))
+    octets += _mark(Attr.MARK, mark)
+    if output_mark is not None:
+        octets += _number(Attr.SET_MARK, output_mark.value)
+        octets += _number(Attr.SET_MARK_MASK, output_mark.mask)
+    if interface:
+        octets += _number(Attr.IF_ID, interface)
+    if knows_direction:
+        octets += _attribute(Attr.SA_DIR, bytes([uapi.SA_DIR_IN if inbound else uapi.SA_DIR_OUT]))
+    return SaForm(
+        bytes(octets), _SA.size + len(octets), _mode(transport_mode), flags, places.get("encap", 0), places["replay"],
+        places["encryption"], places.get("integrity"),
+    )  # fmt: skip
 
 
 def _mode(transport_mode: bool) -> int:
     return uapi.XFRM_MODE_TRANSPORT if transport_mode else uapi.XFRM_MODE_TUNNEL
-
-
-def _fill_sa_info(buffer: bytearray, at: int, sa: Sa | None, volumes: Volumes, *, flags: int, mode: int) -> None:
-    where = (NOWHERE, 0, 0, NOWHERE) if sa is None else (
-        packed(sa.destination), be32(sa.spi), uapi.IPPROTO_ESP, packed(sa.source)
-    )  # fmt: skip
-    reqid, net = (0, 0) if sa is None else (sa.reqid, family(sa.destination))
-    limits = (volumes.soft_bytes, volumes.hard_bytes, volumes.soft_packets, volumes.hard_packets)
-    uapi.USERSA_INFO.pack_into(
-        buffer, at, *_NO_SELECTOR, *where, *(limit or uapi.XFRM_INF for limit in limits), 0, 0, 0, 0, *_NOTHING_YET,
-        0, 0, 0, 0, reqid, net, mode, 0, flags,
-    )  # fmt: skip
 
 
 def _replay(inbound: bool, counters: Counters, knows_direction: bool) -> bytes:
@@ -335,45 +367,35 @@ def _replay(inbound: bool, counters: Counters, knows_direction: bool) -> bytes:
 
 
 @lru_cache(maxsize=4096)
-def _selector(
-    selector: Selector,
-) -> tuple[bytes, bytes, int, int, int, int, int, int, int, int, int, int]:
+def selector_octets(selector: Selector) -> bytes:
+    """As `xfrm_selector`."""
     source, destination = selector.source, selector.destination
     to, from_ = selector.destination_ports, selector.source_ports
-    return (
+    return uapi.SELECTOR.pack(
         packed(destination.network_address), packed(source.network_address), be16(to.value), be16(to.mask),
         be16(from_.value), be16(from_.mask), family(source.network_address), destination.prefixlen,
         source.prefixlen, selector.protocol, 0, 0,
     )  # fmt: skip
 
 
-def _policy(policy: Policy) -> tuple[bytes, bytes]:
-    action = uapi.POLICY_BLOCK if policy.action is Action.BLOCK else uapi.POLICY_ALLOW
-    body = _policy_info(_selector(policy.key.selector), action, policy.key.direction, policy.priority)
-    net = family(policy.key.selector.source.network_address)
-    template = b"" if policy.template is None else _attribute(Attr.TMPL, _template(policy.template, net))
-    return body, template + _policy_scope(policy.key)
-
-
-def _policy_info(
-    selector: tuple[bytes, bytes, int, int, int, int, int, int, int, int, int, int], action: int, direction: Dir,
-    priority: int,
-) -> bytes:  # fmt: skip
-    return uapi.USERPOLICY_INFO.pack(*selector, *_NEVER, *_NOTHING_YET, priority, 0, direction, action, 0, 0)
+def _policy_id(selector: bytes, direction: Dir) -> bytes:
+    return selector + _INDEX.pack(0, direction)
 
 
 def _policy_scope(key: PolicyKey) -> bytes:
     return _mark(Attr.MARK, key.mark) + (_number(Attr.IF_ID, key.interface) if key.interface else b"")
 
 
-def _template(template: Template, of_packets: int = uapi.AF_INET) -> bytes:
-    """`of_packets`: their family, which in transport mode must be that of the SA, wherever it ends."""
-    where = template.destination or template.source
-    net = (of_packets if template.transport_mode else uapi.AF_INET) if where is None else family(where)
-    any_algorithm = uapi.NO_ALGORITHM_LIMIT
-    return uapi.USER_TMPL.pack(
-        packed(template.destination), 0, uapi.IPPROTO_ESP, net, packed(template.source), template.reqid,
-        _mode(template.transport_mode), 0, 0, any_algorithm, any_algorithm, any_algorithm,
+def _template(template: Template, version: int = 4) -> _Tmpl:
+    """For `_TEMPLATE`. `version`: of the packets, which in transport mode must be that of the SA, wherever it ends."""
+    source, destination = template.source, template.destination
+    where = destination or source
+    if where is None:
+        net = uapi.AF_INET6 if template.transport_mode and version == 6 else uapi.AF_INET
+        return _TEMPLATE_SIZE, _TMPL, NOWHERE, _ESP, net, NOWHERE, template.reqid, _mode(template.transport_mode), *_ANY
+    return (
+        _TEMPLATE_SIZE, _TMPL, packed(destination), _ESP, family(where), packed(source), template.reqid,
+        _mode(template.transport_mode), *_ANY,
     )  # fmt: skip
 
 
