@@ -46,6 +46,11 @@ def test_further_child_sas_are_blocked_too_but_for_those_that_come_by_order() ->
     assert _blocks(said + 'childless = "require"\nstart_child = "manual"\n') == ()
 
 
+def test_in_transport_mode_nothing_is_blocked() -> None:
+    said = '[dataplane]\nkind = "kernel"\n' + OFFICE.replace('virtual_ip = ["ipv4"]\n', 'mode = "transport"\n')
+    assert _blocks(said + 'local_ts = ["192.0.2.7/32"]\nremote_ts = ["203.0.113.1/32"]\n') == ()
+
+
 def test_a_responder_blocks_by_order_alone() -> None:
     said = SITE + 'remote_ts = ["10.2.0.0/16"]\n'
     assert _blocks(said) == ()

@@ -1,13 +1,15 @@
 """What is thrown away while its tunnel is down, and not sent in the clear.
 
 Who begins blocks, unless told otherwise. A responder cannot know whether its tunnel is wanted, and its `remote_ts` may
-be wide, and a peer's own address among it: it blocks where an operator says so.
+be wide, and a peer's own address among it: it blocks where an operator says so. In transport mode the traffic is for
+the peer's own address always.
 """
 
 from collections.abc import Iterator
 from typing import Final
 
 from mobike.config.models import ConnectionTable
+from mobike.config.modes import any_transport
 from mobike.selector import Traffic
 
 _EVERYTHING: Final = {"ipv4": "0.0.0.0/0", "ipv6": "::/0"}
@@ -22,7 +24,8 @@ def of_blocks(table: ConnectionTable) -> Iterator[tuple[str, str]]:
 def blocks(table: ConnectionTable) -> tuple[Traffic, ...]:
     """Of an initiator all that it opens by itself. Where it does not say what is behind its peer, the peer says it, and
     nothing is known before: then what is asked for is blocked, which is everything."""
-    if (table.while_down or ("block" if table.role == "initiator" else "clear")) == "clear":
+    usual = "block" if table.role == "initiator" and not any_transport(table) else "clear"
+    if (table.while_down or usual) == "clear":
         return ()
     asked = tuple(_EVERYTHING[family] for family in ("ipv4", "ipv6") if family in table.virtual_ip)
     sides = [(table.local_ts, table.remote_ts)] if table.role == "responder" or table.start_child == "auto" else []

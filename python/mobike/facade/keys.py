@@ -182,7 +182,8 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = {
         "extensions": "Extensions of ours that are offered to peers that know them.",
         "probe_interval": "How often path probes poll each pair; 0: never.",
         "start": "Whether the connection comes up by itself, or by order.",
-        "while_down": "What becomes of its traffic while it is wanted and down: sent in the clear, or thrown away.",
+        "while_down": "What becomes of its traffic while it is wanted and down: thrown away, or sent in the clear. "
+        "Unless said: thrown away, but for a responder, and in transport mode.",
         "tickets": "As responder: give tickets (RFC 5723) that are good for so long; 0: none.",
         "resume": "As initiator: take the IKE SA up again by a ticket if the gateway fell silent.",
         "redirect": "Gateways to which each peer is sent on when it has proved who it is.",

@@ -6,6 +6,7 @@ from mobike.dataplane.xfrm.selectors import ANY_PORT, Ports, Selector
 from mobike.dataplane.xfrm.spared import spared
 from mobike.dataplane.xfrm.state import Action, PolicyKey, PolicySeen, priority_of
 from mobike.dataplane.xfrm.uapi import Dir
+from mobike.selector import Traffic
 
 from .test_plane import Rig
 
@@ -16,8 +17,7 @@ ASK = Selector(ANY6, ANY6, 58, Ports(135, 0xFFFF), ANY_PORT)
 
 def test_a_host_that_blocks_everything_still_gets_leases_and_finds_its_neighbours() -> None:
     rig = Rig()
-    rig.plane.block("office", ["0.0.0.0/0"], ["0.0.0.0/0"])
-    rig.plane.block("office", ["::/0"], ["::/0"])
+    rig.plane.block("office", [Traffic((net,), (net,)) for net in ("0.0.0.0/0", "::/0")])
     held = rig.kernel.policies_by_key
     for selector in (DHCP, ASK):
         assert held[PolicyKey(Dir.OUT, selector)].action is Action.PASS
@@ -38,7 +38,7 @@ def test_policies_about_less_leave_nothing_out() -> None:
 
 def test_after_a_crash_they_are_known_as_ours_and_go() -> None:
     rig = Rig()
-    rig.plane.block("office", ["::/0"], ["::/0"])
+    rig.plane.block("office", [Traffic(("::/0",), ("::/0",))])
     assert all(PolicySeen(policy, 0).ours for policy in rig.kernel.policies_by_key.values())
     again = Rig(kernel=rig.kernel)
     again.plane.remove_orphans()
