@@ -132,8 +132,8 @@ async def test_a_wrong_cursor_is_a_problem_before_the_first_line(api: httpx.Asyn
 async def test_lines_tell_all_or_so_many_from_behind_a_cursor() -> None:
     async with asking(a_house(3 * ROWS + 7)) as api:
         assert len(read(await api.get(AT, headers=LINES))) == 3 * ROWS + 7
-        some = read(await api.get(AT, params={"limit": "250", "after": "a"}, headers=LINES))
-    assert [sa["id"] for sa in some] == [f"{number:x}" for number in range(11, 261)]
+        some = read(await api.get(AT, params={"limit": str(2 * ROWS + 7), "after": "a"}, headers=LINES))
+    assert [sa["id"] for sa in some] == [f"{number:x}" for number in range(11, 11 + 2 * ROWS + 7)]
 
 
 async def test_the_loop_gets_on_with_other_things_while_lines_are_told() -> None:
