@@ -59,9 +59,9 @@ class Core:
         makes chance repeatable and is for tests alone. `prefix_limits` are what strangers from one prefix may cost:
         `v4`, `v6`, `network_v4`, `network_v6` (bits), `cookie_threshold`, `max`, `network_times`,
         `forgiven_per_second`, `failure_costs`, `tracked`; `puzzle_limits` when they must solve puzzles: `threshold`,
-        `easiest`, `hardest`, `unsolved_per_second`. `hardest_solved` is for puzzles put to us. `store_key` (32 bytes)
-        seals the IKE SAs that are written down. OSError: the system refused, with the address or device in the
-        message. ValueError: settings that make no sense.
+        `easiest`, `hardest`, `unsolved_per_second`, `auth_threshold`. `hardest_solved` is for puzzles put to us.
+        `store_key` (32 bytes) seals the IKE SAs that are written down. OSError: the system refused, with the address
+        or device in the message. ValueError: settings that make no sense.
         """
 
     def submit(self, orders: Iterable[Command | Operation], /) -> None:

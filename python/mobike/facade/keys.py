@@ -86,6 +86,7 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = {
         "easiest": "Zero bits of the easiest; one more is twice the work.",
         "hardest": "Zero bits at the limits; 0: no puzzles.",
         "unsolved_per_second": "Strangers served in a second without one.",
+        "auth_threshold": "Half-open IKE SAs from which on who solved one solves another before we make keys.",
     },
     "redirect": {
         "when": "Whether who asks for an IKE SA is sent on to another gateway (RFC 5685).",
