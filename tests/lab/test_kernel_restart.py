@@ -44,6 +44,7 @@ def test_no_ping_is_lost_while_our_gateway_begins_again(tmp_path: Path, sign: si
         assert (states(rig, rig.client), policies(rig, rig.client)) == ([], [])
 
 
+@pytest.mark.thorough
 def test_a_gateway_that_was_killed_goes_on_with_the_very_sas_that_its_kernel_has(tmp_path: Path) -> None:
     with Rig() as rig:
         with tunnel(rig, tmp_path, store=True) as (client, gateway), captured(rig, tmp_path / "esp.pcap") as pcap:
