@@ -19,7 +19,7 @@ from tests.api.books import some_books
 from tests.page.crowd import Crowd, a_crowd
 
 CHROMIUM: Final = Path("/usr/bin/chromium")
-PATIENCE_MS: Final = 20_000
+PATIENCE_MS: Final = 60_000
 """Of each wait in the page: for a machine that has much else to do."""
 expect.set_options(timeout=PATIENCE_MS)
 
