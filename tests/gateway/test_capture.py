@@ -3,15 +3,16 @@
 import os
 import re
 import shutil
+import signal
 import stat
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.cli.ends import until
 from tests.gateway.rig import GATEWAY_IP, Gateway, client, gateway
 
 needs_tshark = pytest.mark.skipif(
@@ -19,16 +20,18 @@ needs_tshark = pytest.mark.skipif(
 )
 
 
+COMMAND = Path(sys.executable).parent / "mobike"
+
+
+def environment(house: Gateway) -> dict[str, str]:
+    """For commands to this daemon."""
+    return os.environ | {"MOBIKE_SOCKET": str(house.end.socket)}
+
+
 def mobike(house: Gateway, *words: object) -> subprocess.CompletedProcess[str]:
     """The command, of this daemon."""
-    return subprocess.run(
-        [Path(sys.executable).parent / "mobike", *map(str, words)],
-        env=os.environ | {"MOBIKE_SOCKET": str(house.end.socket)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    told = [str(COMMAND), *map(str, words)]
+    return subprocess.run(told, env=environment(house), capture_output=True, text=True, timeout=120, check=False)
 
 
 def read(folder: Path) -> str:
@@ -47,20 +50,19 @@ def test_wireshark_reads_a_capture_with_the_keys_that_came_along(tmp_path: Path)
     with gateway(tmp_path) as house, client("127.0.22.1") as one:
         one.connect(GATEWAY_IP, (house.ike, house.natt))
         (sa,) = house.sas()
-        told: list[subprocess.CompletedProcess[str]] = []
-        words = ("capture", sa["id"], "--seconds", "3", "--into", folder)
-        capture = threading.Thread(target=lambda: told.append(mobike(house, *words)))
-        capture.start()
-        while not house_captures(house):
-            one.ping(2)
-        one.ping(20)
-        # IKE under the old keys and under new ones.
-        house.api.post(f"/api/v1/ike-sas/{sa['id']}/rekey", json={}).raise_for_status()
-        capture.join()
-        (ended,) = told
-        assert (ended.returncode, ended.stderr) == (0, "")
-        assert "its time is over" in ended.stdout
-        assert f"WIRESHARK_CONFIG_DIR={folder}" in ended.stdout
+        command = [COMMAND, "capture", sa["id"], "--seconds", "600", "--into", folder]
+        with subprocess.Popen(command, env=environment(house), stdout=subprocess.PIPE, text=True) as capture:
+            id_ = begun(house)
+            one.ping(20)
+            # A look has been taken at the first keys before there are new ones.
+            until(lambda: house.get(f"captures/{id_}")["packets"] >= 40, "the pings are in it")
+            house.api.post(f"/api/v1/ike-sas/{sa['id']}/rekey", json={}).raise_for_status()
+            until(lambda: house.get(f"captures/{id_}")["packets"] >= 42, "the rekey is in it")
+            capture.send_signal(signal.SIGINT)
+            out, _ = capture.communicate(timeout=120)
+        assert capture.returncode == 0
+        assert "you ended it" in out
+        assert f"WIRESHARK_CONFIG_DIR={folder}" in out
         with pytest.raises(httpx.HTTPStatusError):
             house.get(f"captures/{'0' * 16}")
         deeds = [deed["action"] for deed in house.get("audit")["items"]]
@@ -77,9 +79,14 @@ def test_wireshark_reads_a_capture_with_the_keys_that_came_along(tmp_path: Path)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
-def house_captures(house: Gateway) -> bool:
-    """Has somebody begun a capture? The log says so."""
-    return any(line["event"] == "capture.began" for line in house.log())
+def begun(house: Gateway) -> str:
+    """The id of the capture that somebody has begun: the log tells it."""
+
+    def told() -> list[str]:
+        return [line["capture"] for line in house.log() if line["event"] == "capture.began"]
+
+    until(lambda: bool(told()), "the capture begins")
+    return told()[0]
 
 
 def test_without_keys_there_are_none(tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ class Capturer:
         self._forget_old()
         self._core.tape(number, ROOM)
         self._task = asyncio.get_running_loop().create_task(self._run(capture), name=f"capture {capture.id}")
-        log.warning("capture.began", sa=sa, by=by, seconds=seconds)
+        log.warning("capture.began", capture=capture.id, sa=sa, by=by, seconds=seconds)
         return capture.view()
 
     def get(self, id_: str) -> CaptureView:
