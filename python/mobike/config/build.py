@@ -445,6 +445,7 @@ def build_settings(
         dataplane=dataplane(_section(sections, "dataplane", DataplaneTable), connections, problem),
         links=LinkSettings(
             source=LinkSource(links.source),
+            source_routing=links.source_routing,
             manual=tuple(ManualAddress(each.ip, each.link, each.up) for each in links.manual),
             rules=rules,
         ),

@@ -51,7 +51,7 @@ EFFECTS: Final[dict[type[Table], dict[str, Effect]]] = {
     models.ApiTable: _all(Effect.RESTART, "socket tcp token_file tls_certificate tls_key client_ca clients webhooks"),
     models.WebhookTable: _all(Effect.RESTART, "url secret secret_file secret_env events"),
     models.DataplaneTable: _all(Effect.RESTART, "kind inner tun mtu always_encap"),
-    models.LinksTable: {**_all(Effect.RESTART, "source manual"), **_all(Effect.NOTHING, "rule")},
+    models.LinksTable: {**_all(Effect.RESTART, "source source_routing manual"), **_all(Effect.NOTHING, "rule")},
     models.LinkRuleTable: _all(Effect.NOTHING, "match rank cost allow"),
     models.ManualTable: _all(Effect.RESTART, "ip link up"),
     models.LimitsTable: _all(Effect.RESTART, "cookie_threshold max_half_open max_ike_sas prefix puzzle hardest_solved"),

@@ -126,6 +126,7 @@ class LinksTable(Table):
     """[links]"""
 
     source: Literal["netlink", "manual"] = "netlink"
+    source_routing: bool = True
     manual: list[ManualTable] = []
     rule: list[LinkRuleTable] = []
 

@@ -139,6 +139,8 @@ class LinkSettings:
     """Which local addresses may be used."""
 
     source: LinkSource = LinkSource.NETLINK
+    source_routing: bool = True
+    """What leaves with an address leaves over its link, whichever has the better default route."""
     manual: tuple[ManualAddress, ...] = ()
     rules: tuple[LinkRule, ...] = ()
     """The operator's order; every connection that has no rules of its own keeps to it."""

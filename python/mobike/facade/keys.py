@@ -47,6 +47,7 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "links": {
         "source": "Who knows the local addresses: the kernel (netlink), or the list in manual.",
+        "source_routing": "Packets leave over the link of their address, whichever link has the better route.",
         "manual": 'Local addresses, with source = "manual".',
         "rule": "Which links are preferred; the first rule that matches a link counts.",
     },

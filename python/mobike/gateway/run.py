@@ -206,7 +206,12 @@ class Daemon:
 
                 # The TUN device exists by now; its addresses are inside tunnels, not under them.
                 name = self._core.tun_name()
-                return NetlinkMonitor(self._wake, () if name is None else (name,))
+                return NetlinkMonitor(
+                    self._wake,
+                    () if name is None else (name,),
+                    byways=links.source_routing,
+                    keeps_byways=self.settings.store is not None,
+                )
 
     def _wake(self) -> None:
         # The links are made before the shell that they wake.

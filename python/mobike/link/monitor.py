@@ -4,6 +4,7 @@ import asyncio
 import errno
 import socket
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 
 import structlog
 from pyroute2 import AsyncIPRoute
@@ -18,7 +19,9 @@ from pyroute2.netlink.rtnl import (
 from pyroute2.netlink.rtnl.marshal import MarshalRtnl
 
 from mobike.address import Ip, Pair
-from mobike.events import LinkEvent, RouteAnswer
+from mobike.events import AddressRemoved, LinkEvent, RouteAnswer
+from mobike.link.byways import Byways, WayChange
+from mobike.link.paver import Paver
 from mobike.link.table import LinkTable
 from mobike.link.wire import Fact, fact_of, output_of
 
@@ -34,10 +37,22 @@ RULES = 1 << 7 | 1 << 18
 GROUPS = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE | RULES
 
 
-class NetlinkMonitor:
-    """Keeps a LinkTable true. `wake` is called when `take` has something."""
+LEFT_FOR_S = 30.0
+"""Until ways of an earlier process that nobody asked for again are taken away."""
 
-    def __init__(self, wake: Callable[[], None], own_tunnels: Sequence[str] = ()) -> None:
+
+class NetlinkMonitor:
+    """Keeps a LinkTable true, and byways where they are needed. `wake` is called when `take` has something."""
+
+    def __init__(
+        self,
+        wake: Callable[[], None],
+        own_tunnels: Sequence[str] = (),
+        *,
+        byways: bool = False,
+        keeps_byways: bool = False,
+    ) -> None:
+        """`keeps_byways`: they outlive this process, as what goes over them does."""
         self._wake = wake
         self._table = LinkTable(own_tunnels)
         self._events: list[LinkEvent] = []
@@ -46,6 +61,11 @@ class NetlinkMonitor:
         self._ask = AsyncIPRoute()
         self._own_indexes: frozenset[int] = frozenset()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._paver = Paver(self._ask) if byways else None
+        self._byways = Byways()
+        self._paving = asyncio.Lock()
+        self._keeps_byways = keeps_byways
+        self._settling: asyncio.TimerHandle | None = None
 
     async def start(self) -> None:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
@@ -53,6 +73,11 @@ class NetlinkMonitor:
         # Listen before dumping: a change in between is then seen twice rather than never.
         asyncio.get_running_loop().add_reader(self._socket.fileno(), self._readable)
         await self._resync()
+        if self._paver is not None:
+            self._byways.remember(await self._paver.left())
+            self._settling = asyncio.get_running_loop().call_later(
+                LEFT_FOR_S, lambda: self._spawn(self._pave(self._byways.settle))
+            )
 
     def take(self) -> list[LinkEvent]:
         events, self._events = self._events, []
@@ -67,9 +92,13 @@ class NetlinkMonitor:
     async def close(self) -> None:
         asyncio.get_running_loop().remove_reader(self._socket.fileno())
         self._socket.close()
+        if self._settling is not None:
+            self._settling.cancel()
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if not self._keeps_byways:
+            await self._pave(self._byways.everything)
         self._ask.close()
 
     def _readable(self) -> None:
@@ -96,15 +125,36 @@ class NetlinkMonitor:
         self._publish(self._table.replace(facts))
 
     async def _answer_route(self, pair: Pair) -> None:
+        outputs = await self._outputs(pair)
+        if outputs and self._paver is not None and not self._table.is_own_tunnel(outputs[0]):
+            links = self._table.links_of(pair.local)
+            async with self._paving:
+                if self._byways.is_needed(pair, links, outputs[0]):
+                    beside = await self._paver.beside(pair.remote, links)
+                    changes = self._byways.choose(pair, beside, holds=outputs[0] in links)
+                    await self._paver.carry_out(changes)
+                    outputs = await self._outputs(pair)
+        into_tunnel = any(map(self._table.is_own_tunnel, outputs))
+        self._publish([RouteAnswer(pair, bool(outputs) and not into_tunnel, into_tunnel)])
+
+    async def _outputs(self, pair: Pair) -> list[int]:
+        """The links that a packet of this pair may leave by; none: it cannot."""
         try:
             routes = await self._ask.route("get", dst=str(pair.remote), src=str(pair.local))
         except NetlinkError:
             # ENETUNREACH, EHOSTUNREACH, EINVAL (the source is not ours any more): all mean "not from there".
-            routes = []
-        into_tunnel = any(self._table.is_own_tunnel(index) for index in map(output_of, routes))
-        self._publish([RouteAnswer(pair, bool(routes) and not into_tunnel, into_tunnel)])
+            return []
+        return list(map(output_of, routes))
+
+    async def _pave(self, decide: Callable[[], list[WayChange]]) -> None:
+        if self._paver is not None:
+            async with self._paving:
+                await self._paver.carry_out(decide())
 
     def _publish(self, events: Sequence[LinkEvent]) -> None:
+        for event in events:
+            if isinstance(event, AddressRemoved) and not self._table.links_of(event.ip):
+                self._spawn(self._pave(partial(self._byways.lose, event.ip)))
         if events:
             self._events += events
             self._wake()

@@ -58,6 +58,10 @@ class LinkTable:
             seen.setdefault(ip, (ip, link.name if used is None else used.link, used is not None))
         return tuple(seen.values())
 
+    def links_of(self, ip: Ip) -> tuple[int, ...]:
+        """The indexes of the links that have this address."""
+        return tuple(index for index, known in self._addresses if known == ip)
+
     def is_own_tunnel(self, index: int) -> bool:
         """Is the link of this index one that we made?"""
         link = self._links.get(index)
