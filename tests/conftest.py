@@ -3,6 +3,8 @@
 `pytest --hypothesis-profile chance` lets it try others.
 """
 
+import signal
+
 from hypothesis import settings
 
 from tests.lab.plugin import (
@@ -22,6 +24,9 @@ __all__ = [
     "pytest_runtestloop",
     "pytest_unconfigure",
 ]
+
+# A shell ignores Ctrl-C for what it runs in the background, and all that begins there does.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No deadlines: how long an example takes says how busy the machine is.
 settings.register_profile("same", derandomize=True, deadline=None)

@@ -32,7 +32,7 @@ def test_ctrl_c_keeps_what_there_is(
     def interrupt(_: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("mobike.cli.capture.time.sleep", interrupt)
+    monkeypatch.setattr("mobike.cli.capture.sleep", interrupt)
     told = mobike("--socket", daemon.socket, "capture", "1", "--into", tmp_path / "told")
     assert (told.code, told.out.splitlines()[0].endswith("you ended it")) == (0, True)
     assert (tmp_path / "told" / "capture.pcapng").stat().st_size > 0

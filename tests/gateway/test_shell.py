@@ -93,6 +93,18 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.001)
 
 
+async def test_no_turn_is_taken_before_all_that_was_kept_is_back() -> None:
+    core, fleet, links = Core(), Listener(), ManualLinks([(WIFI, "wifi", True)])
+    shell = Shell(core, links, NullPlane(), fleet, lambda events, decided: None, door=Doorkeeper({}))
+    shell.wake()
+    await asyncio.sleep(0.01)
+    assert fleet.turns == [], "addresses are known, but it does not connect yet"
+    shell.start()
+    await until(lambda: len(fleet.turns) == 1)
+    shell.close()
+    os.close(core.fd)
+
+
 async def test_a_lost_address_leads_to_its_commands_in_the_turn_that_learns_of_it(stage: Stage) -> None:
     stage.links.set_available(WIFI, available=False)
     stage.shell.wake()

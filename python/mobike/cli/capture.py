@@ -1,8 +1,8 @@
 """`mobike capture`: what one IKE SA sends and receives, in a folder that Wireshark opens as it is."""
 
 import os
-import time
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Annotated, Final
 
 import typer
@@ -83,14 +83,14 @@ def _follow(api: Api, at: str, told: Json) -> Json:
     console = Console(stderr=True)
     columns = (TextColumn("{task.fields[said]}"), BarColumn(), TextColumn("left"), TimeRemainingColumn())
     bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-    begun = time.monotonic()
+    begun = monotonic()
     with bar:
         task = bar.add_task("capture", total=told["until"] - told["began"], said="")
         try:
             while told["ended"] is None:
-                time.sleep(_LOOK_S)
+                sleep(_LOOK_S)
                 told = api.get(at)
-                bar.update(task, completed=time.monotonic() - begun, said=f"{told['packets']:,} packets")
+                bar.update(task, completed=monotonic() - begun, said=f"{told['packets']:,} packets")
         except KeyboardInterrupt:
             # What there is is kept.
             return api.get(at) | {"why_ended": "you ended it"}

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -74,12 +75,10 @@ def load(path: Path) -> "Opening":
 
 def api_server(facade: Facade, settings: Settings) -> "ApiServer":
     """The management API as the settings want it."""
-    try:
-        from mobike_api import ApiServer, Webhook  # noqa: PLC0415 - an extra: mobike[api]
-    except ModuleNotFoundError as problem:
-        raise Failure(f"the API cannot start: {problem}", hint="install mobike[api]") from None
+    ready_api()
     from mobike.facade.books import BooksError  # noqa: PLC0415
     from mobike.gateway.books import GatewayBooks  # noqa: PLC0415
+    from mobike_api import ApiServer, Webhook  # noqa: PLC0415
 
     api = settings.api
     try:
@@ -98,6 +97,14 @@ def api_server(facade: Facade, settings: Settings) -> "ApiServer":
     )
 
 
+def ready_api() -> None:
+    """Import the API, which takes a second: ahead of a loop that it would hold up."""
+    try:
+        import_module("mobike_api")  # an extra: mobike[api]
+    except ModuleNotFoundError as problem:
+        raise Failure(f"the API cannot start: {problem}", hint="install mobike[api]") from None
+
+
 def _tls(settings: TlsSettings) -> "Tls":
     from mobike.facade.books import Scope  # noqa: PLC0415
     from mobike_api import Tls  # noqa: PLC0415
@@ -109,6 +116,7 @@ def _tls(settings: TlsSettings) -> "Tls":
 def run(path: Path) -> None:
     """Be a daemon until a signal comes."""
     opening = load(path)
+    ready_api()
     from mobike.gateway.manager import Manager  # noqa: PLC0415
     from mobike.gateway.run import serve  # noqa: PLC0415
     from mobike.store import StoreError  # noqa: PLC0415

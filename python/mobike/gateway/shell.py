@@ -64,11 +64,13 @@ class Shell:
         self._later: asyncio.TimerHandle | None = None
         self._gap: asyncio.TimerHandle | None = None
         self._last_turn = 0.0
+        self._started = False
         self.failed_turns = 0
         """Turns that ended in a fault: the fleet may know less than the core. Seen in `readyz`."""
 
     def start(self) -> None:
         """Listen to the core and the data plane, and take the first turn."""
+        self._started = True
         self._listen()
         for fd in self._plane.fds():
             asyncio.get_running_loop().add_reader(fd, self.wake)
@@ -84,8 +86,8 @@ class Shell:
         self._porter.obey(authorisers)
 
     def wake(self) -> None:
-        """Run a turn as soon as the loop comes round."""
-        if self._soon is None:
+        """Run a turn as soon as the loop comes round; none before `start`, when SAs that are kept are back."""
+        if self._started and self._soon is None:
             self._soon = asyncio.get_running_loop().call_soon(self._run)
 
     def turn(self, now: Nanos) -> bool:
