@@ -57,13 +57,18 @@ def import_swanctl(path: Path) -> "Imported":
 
 
 def load(path: Path) -> "Opening":
-    """The configuration to start with, with logs set up as its files say."""
+    """The configuration to start with, with logs set up as its files say; and the API, whose import takes a second,
+    ahead of a loop that it would hold up."""
     from mobike import _core  # noqa: PLC0415
     from mobike.gateway import logs  # noqa: PLC0415
     from mobike.gateway.opening import open_up  # noqa: PLC0415
     from mobike.store import StoreError  # noqa: PLC0415
 
     loaded = check(path)
+    try:
+        import_module("mobike_api")  # an extra: mobike[api]
+    except ModuleNotFoundError as problem:
+        raise Failure(f"the API cannot start: {problem}", hint="install mobike[api]") from None
     logs.set_up(loaded.settings.daemon.log_level, loaded.settings.daemon.log_format)
     try:
         return open_up(path, loaded, _core)
@@ -75,7 +80,6 @@ def load(path: Path) -> "Opening":
 
 def api_server(facade: Facade, settings: Settings) -> "ApiServer":
     """The management API as the settings want it."""
-    ready_api()
     from mobike.facade.books import BooksError  # noqa: PLC0415
     from mobike.gateway.books import GatewayBooks  # noqa: PLC0415
     from mobike_api import ApiServer, Webhook  # noqa: PLC0415
@@ -97,14 +101,6 @@ def api_server(facade: Facade, settings: Settings) -> "ApiServer":
     )
 
 
-def ready_api() -> None:
-    """Import the API, which takes a second: ahead of a loop that it would hold up."""
-    try:
-        import_module("mobike_api")  # an extra: mobike[api]
-    except ModuleNotFoundError as problem:
-        raise Failure(f"the API cannot start: {problem}", hint="install mobike[api]") from None
-
-
 def _tls(settings: TlsSettings) -> "Tls":
     from mobike.facade.books import Scope  # noqa: PLC0415
     from mobike_api import Tls  # noqa: PLC0415
@@ -116,7 +112,6 @@ def _tls(settings: TlsSettings) -> "Tls":
 def run(path: Path) -> None:
     """Be a daemon until a signal comes."""
     opening = load(path)
-    ready_api()
     from mobike.gateway.manager import Manager  # noqa: PLC0415
     from mobike.gateway.run import serve  # noqa: PLC0415
     from mobike.store import StoreError  # noqa: PLC0415

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from mobike.address import Nanos
 from mobike.cli.demo.story import GATEWAY_INNER, PINGS_PER_SECOND
-from mobike.cli.start import api_server, load, ready_api
+from mobike.cli.start import api_server, load
 from mobike.gateway.run import Daemon, serve
 from mobike.inner.pinger import Pinger
 
@@ -65,9 +65,7 @@ def main() -> None:
     parser.add_argument("run", choices=["run"])
     parser.add_argument("--config", type=Path, required=True)
     arguments = parser.parse_args()
-    opening = load(arguments.config)
-    ready_api()
-    asyncio.run(serve(opening, api_server, also=ping))
+    asyncio.run(serve(load(arguments.config), api_server, also=ping))
 
 
 if __name__ == "__main__":
