@@ -68,6 +68,8 @@ class Contestant:
     start: Callable[[Path, Work, Path], AbstractContextManager[Responder]]
     """In a folder of its own, for this work, with these papers."""
     natt_port: int
+    own_prefix: bool
+    """Its clients have an inner address each even without a pool."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +88,8 @@ def contestants(pool: str | None) -> list[Contestant]:
         )
 
     rows = [
-        Contestant("mobike", ours("userspace"), 24501),
-        Contestant("mobike, null plane", ours("null"), 24501),
+        Contestant("mobike", ours("userspace"), 24501, own_prefix=True),
+        Contestant("mobike, null plane", ours("null"), 24501, own_prefix=True),
     ]
     missing = missing_for_strongswan()
     if missing is None:
@@ -98,6 +100,7 @@ def contestants(pool: str | None) -> list[Contestant]:
                     folder, work, papers, core=RESPONDER_CORE, pool=pool
                 ),
                 strongswan.PORT_NAT_T,
+                own_prefix=False,
             )
         )
     else:
@@ -116,7 +119,8 @@ def measure(contestant: Contestant, work: Work, papers: Path, size: Size) -> Fig
         command = [
             "taskset", "-c", str(LOADGEN_CORE), sys.executable, "-m", "benches.fleet.loadgen", "--work", work.name,
             "--papers", str(papers), "--address", mobike.ADDRESS, "--natt-port", str(contestant.natt_port),
-            "--count", str(size.count), "--window", str(size.window), *(["--virtual-ip"] if size.virtual_ip else []),
+            "--count", str(size.count), "--window", str(size.window),
+            *(["--virtual-ip"] if size.virtual_ip else []), *(["--own-prefix"] if contestant.own_prefix else []),
         ]  # fmt: skip
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as loadgen:
             assert loadgen.stdout is not None

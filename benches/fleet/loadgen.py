@@ -14,14 +14,15 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from ipaddress import ip_address
+from enum import Enum, auto
+from ipaddress import ip_address, ip_network
 from itertools import repeat
 from pathlib import Path as File
 from typing import TypeAlias
 
 from cryptography import x509
 
-from benches.fleet.work import ESP, IDENTITY, PASSWORD, PSK, USER, WORKS, Work, client_id, read_clients
+from benches.fleet.work import ESP, IDENTITY, INSIDE, PASSWORD, PSK, USER, WORKS, Work, client_id, read_clients
 from mobike import _core
 from mobike.address import ChildId, Endpoint, Nanos, Path, SaId, Token
 from mobike.auth.eap.client import ClientOrders
@@ -75,6 +76,24 @@ class Target:
     """Ours for IKE, and for IKE and ESP in UDP."""
 
 
+class Inside(Enum):
+    """Which inner addresses clients have."""
+
+    ASKED = auto()
+    OWN = auto()
+    SHARED = auto()
+
+    def of(self, number: int, shared: str) -> tuple[str, ...]:
+        """The local selectors of this client."""
+        match self:
+            case Inside.ASKED:
+                return ()
+            case Inside.OWN:
+                return (f"{ip_network(INSIDE)[number + 1]}/32",)
+            case Inside.SHARED:
+                return (f"{shared}/32",)
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What one phase saw."""
@@ -107,12 +126,12 @@ class Load:
         self._children: dict[SaId, ChildId] = {}
         self.why: set[str] = set()
 
-    def set_up(self, count: int, window: int, *, virtual_ip: bool) -> Outcome:
+    def set_up(self, count: int, window: int, inside: Inside) -> Outcome:
         """`count` SAs with a Child SA each, `window` of them under way at any time; they stay up."""
 
         def begin(number: int) -> list[Command]:
             credential = self._credentials[number] if self._credentials else None
-            profile = profile_of(number, self._work, credential, self._target.local, virtual_ip=virtual_ip)
+            profile = profile_of(number, self._work, credential, inside.of(number, self._target.local))
             return [SetProfile(profile), Connect(Token(number), profile.name, (self._path,), self._target.natt_port)]
 
         return self._run(count, window, begin, lambda event: isinstance(event, ChildUp))
@@ -173,7 +192,8 @@ class Load:
         return []
 
 
-def profile_of(number: int, work: Work, credential: Credential | None, local: str, *, virtual_ip: bool) -> Profile:
+def profile_of(number: int, work: Work, credential: Credential | None, local_ts: tuple[str, ...]) -> Profile:
+    """Without selectors it asks for an address."""
     return Profile(
         name=f"c{number}",
         local_id=client_id(number),
@@ -181,9 +201,9 @@ def profile_of(number: int, work: Work, credential: Credential | None, local: st
         psk=PSK.encode() if work.auth == "psk" else b"",
         ike_proposals=(work.ike,),
         esp_proposals=(ESP,),
-        local_ts=() if virtual_ip else (f"{local}/32",),
+        local_ts=local_ts,
         remote_ts=("0.0.0.0/0",),
-        request_ip4=virtual_ip,
+        request_ip4=not local_ts,
         initial_contact=False,
         liveness=0,
         nat_keepalive=0,
@@ -210,11 +230,13 @@ def main() -> None:
     parser.add_argument("--window", type=int, default=64)
     parser.add_argument("--local", default="127.0.9.1")
     parser.add_argument("--local-ports", type=int, nargs=2, default=(26500, 26501))
-    parser.add_argument("--virtual-ip", action="store_true")
+    parser.add_argument("--virtual-ip", action="store_true", help="clients ask for their inner addresses")
+    parser.add_argument("--own-prefix", action="store_true", help="an inner address for each without asking")
     a = parser.parse_args()
     work = WORKS[a.work]
+    inside = Inside.ASKED if a.virtual_ip else Inside.OWN if a.own_prefix else Inside.SHARED
     load = Load(work, Target(a.address, a.natt_port, a.local, tuple(a.local_ports)), a.papers, a.count)
-    tell(load.set_up(a.count, a.window, virtual_ip=a.virtual_ip))
+    tell(load.set_up(a.count, a.window, inside))
     if work.rekey:
         tell(load.rekey(a.window))
     for reason in sorted(load.why)[:5]:

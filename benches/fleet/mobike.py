@@ -1,5 +1,6 @@
 """mobike as the responder of the fleet bench: the daemon a user would run, with its API, pinned to a core."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from typing import Self
 
 import httpx
 
-from benches.fleet.work import ESP, IDENTITY, PSK, Auth, Work
+from benches.fleet.work import ESP, IDENTITY, INSIDE, PSK, Auth, Work
 
 ADDRESS = "127.0.8.1"
 START_DEADLINE_S = 20.0
@@ -90,7 +91,7 @@ class MobikeResponder:
         self._state = directory
         self._core = core
         self._socket = directory / "api.sock"
-        selectors = 'remote_ts = ["127.0.0.0/8"]' if pool is None else f'pool = ["{pool}"]'
+        selectors = f'remote_ts = ["{INSIDE}"]' if pool is None else f'pool = ["{pool}"]'
         self._config = CONFIG.format(
             address=ADDRESS, port=port, port_nat_t=port_nat_t, state=directory, plane=plane, identity=IDENTITY,
             proofs=PROOFS[work.auth].format(papers=papers), ike=work.ike, esp=ESP, selectors=selectors,
@@ -136,8 +137,10 @@ class MobikeResponder:
         return (int(fields[11]) + int(fields[12])) / _CLOCK_TICK
 
     def sa_count(self) -> int:
-        """Established IKE SAs."""
-        return int(self._get("/api/v1/ike-sas?limit=1")["total"])
+        """Established IKE SAs that carry something: a Child SA that its plane refused is none."""
+        with self._client() as http:
+            lines = http.get("/api/v1/child-sas", headers={"Accept": "application/x-ndjson"}).raise_for_status().text
+        return len({json.loads(line)["ike_sa"] for line in lines.splitlines()})
 
     def _alive(self) -> bool:
         try:
@@ -146,8 +149,11 @@ class MobikeResponder:
             return False
         return True
 
+    def _client(self) -> httpx.Client:
+        return httpx.Client(transport=httpx.HTTPTransport(uds=str(self._socket)), base_url="http://mobike")
+
     def _get(self, path: str) -> dict[str, int]:
-        with httpx.Client(transport=httpx.HTTPTransport(uds=str(self._socket)), base_url="http://mobike") as http:
+        with self._client() as http:
             answer: dict[str, int] = http.get(path).raise_for_status().json()
             return answer
 

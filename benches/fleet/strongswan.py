@@ -6,7 +6,8 @@ charon takes a datagram for IKE without the non-ESP marker only if one of its po
 initiator therefore sends the marker from its first IKE_SA_INIT on, to PORT_NAT_T, as RFC 7296 section 2.23 lets it.
 
 To be fair when reading its numbers: kernel-libipsec keeps SAs, policies and routes in lists that each new child walks,
-so its time per setup grows with the number of SAs; `pool=None`, where children share their routes, costs it less.
+so its time per setup grows with the number of SAs. `pool=None`, where its clients share one inner address and so one
+route, costs it less; of ours each client has an address of its own in both cases, since our plane lets few share one.
 """
 
 from __future__ import annotations

@@ -18,6 +18,8 @@ PSK = "bench-psk"
 USER = "bench"
 PASSWORD = "a password of benches only"
 ESP = "aes128gcm16"
+INSIDE = "10.0.0.0/8"
+"""Inner addresses of clients that have one each without asking."""
 _CLASSIC = "aes128gcm16-prfsha256-x25519"
 
 Auth = Literal["psk", "cert", "eap"]
