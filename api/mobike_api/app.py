@@ -12,7 +12,7 @@ from mobike.facade.books import Books, Scope
 from mobike_api import page, problems
 from mobike_api.auth import OPEN, Auth
 from mobike_api.conditional import Conditional
-from mobike_api.guard import BodyLimit, SecurityHeaders, fault
+from mobike_api.guard import BodyLimit, SecurityHeaders, UpToDate, fault
 from mobike_api.limits import Limiter
 from mobike_api.metrics import Metrics
 from mobike_api.operations import Operations
@@ -97,6 +97,7 @@ def create_app(
         Middleware(SecurityHeaders),
         Middleware(Auth, token=token, access=books.access, calls=calls, failures=failures, clients=clients),
         Middleware(BodyLimit),
+        Middleware(UpToDate, facade=facade),
         Middleware(Recorder, record=books.record),
         Middleware(Conditional),
     ]

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mobike.facade import Facade
 from mobike_api.problems import INTERNAL, TOO_LARGE, problem
 
 MAX_BODY: Final = 64 * 1024
@@ -64,6 +65,19 @@ class BodyLimit:
             return next(replay, None) or await receive()
 
         await self._app(scope, replayed, send)
+
+
+class UpToDate:
+    """Has the gateway take in what has happened before anybody answers: no peer knows more than the API."""
+
+    def __init__(self, app: ASGIApp, facade: Facade) -> None:
+        self._app = app
+        self._facade = facade
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            self._facade.catch_up()
+        await self._app(scope, receive, send)
 
 
 async def _whole_body(scope: Scope, receive: Receive) -> list[Message] | None:

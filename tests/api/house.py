@@ -212,6 +212,8 @@ class House:
     orders: list[str] = field(default_factory=list)
     last_moves: dict[str, MoveView] = field(default_factory=dict)
     ring: deque[EventView] = field(default_factory=lambda: deque(maxlen=RING))
+    news: list[ConnectionView] = field(default_factory=list)
+    """What has happened and nobody here knows yet."""
     seq: int = 0
     configurations: Chancery = field(default_factory=Chancery)
     captures: Tapes = field(default_factory=Tapes)
@@ -251,6 +253,10 @@ class House:
         chosen = ids[begin : begin + limit]
         more = begin + limit < len(ids)
         return Page(tuple(self.sas[sa] for sa in chosen), chosen[-1] if more else None, len(ids))
+
+    def catch_up(self) -> None:
+        self.known |= {each.name: each for each in self.news}
+        self.news.clear()
 
     def list_child_sas(self, *, after: str | None = None, limit: int = 100, connection: str | None = None) -> ChildRows:
         page = self.list_ike_sas(after=after, limit=limit, connection=connection)

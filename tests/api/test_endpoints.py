@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -91,6 +92,12 @@ async def test_connections_are_listed_also_where_they_are_down(api: httpx.AsyncC
         "lab": "down",
         "roadwarriors": "listening",
     }
+
+
+async def test_what_has_happened_before_a_request_is_in_its_answer(api: httpx.AsyncClient, house: House) -> None:
+    house.news.append(replace(house.known["lab"], state="up", ike_sas=1, last_error=None))
+    body = (await api.get("/api/v1/connections")).raise_for_status().json()
+    assert {each["name"]: each["state"] for each in body["items"]}["lab"] == "up"
 
 
 async def test_addresses_counters_and_health_are_shown(api: httpx.AsyncClient) -> None:

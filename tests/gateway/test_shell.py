@@ -126,6 +126,17 @@ async def test_an_event_of_a_calm_core_is_taken_at_once_and_a_storm_in_batches(s
     assert len(stage.fleet.turns) <= took / CORE_GAP_S + 2
 
 
+async def test_who_asks_knows_what_the_core_told_before_even_between_two_turns(stage: Stage) -> None:
+    stage.core.tell(DOWN)
+    stage.shell.catch_up()
+    assert stage.fleet.turns == [[DOWN]]
+    stage.core.tell(DOWN, DOWN)
+    stage.shell.catch_up()
+    assert stage.fleet.turns[1:] == [[DOWN, DOWN]], "without a wait for the gap between turns"
+    stage.shell.catch_up()
+    assert len(stage.fleet.turns) == 2, "nothing was told, so no turn is taken"
+
+
 async def test_more_events_than_one_turn_takes_follow_in_the_next(stage: Stage) -> None:
     stage.core.tell(*[DOWN] * (2 * EVENTS_PER_TURN + 1))
     await until(lambda: sum(map(len, stage.fleet.turns)) == 2 * EVENTS_PER_TURN + 1)

@@ -308,4 +308,4 @@ def test_an_order_that_cannot_be_obeyed_is_refused_with_the_reason() -> None:
 def test_a_failed_data_plane_is_told() -> None:
     stage, it = Stage(), phone()
     stage.happens(it, PlaneRefused(SA, "no memory"))
-    assert stage.said == [(Said.PLANE_REFUSED, "The data plane did not follow the move: no memory")]
+    assert stage.said == [(Said.PLANE_REFUSED, "The data plane refused: no memory")]

@@ -214,6 +214,10 @@ class Refused(ValueError):
 class Facade(Protocol):
     """Everything the API can see and ask. Calls return at once; what they cause is seen in `events`."""
 
+    def catch_up(self) -> None:
+        """From here on all that a peer can have seen is told: who asks next knows no less than the other end."""
+        ...
+
     def health(self) -> Health: ...
 
     @property

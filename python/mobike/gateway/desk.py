@@ -93,6 +93,7 @@ class Desk:
         hooks: Callable[[], dict[str, int]],
         readings: Callable[[], tuple[Reading, ...]],
         order: Callable[[OperatorEvent], None],
+        catch_up: Callable[[], None] = lambda: None,
         plug: Plug | None,
         troubles: Callable[[], Sequence[str]],
         inventory: Inventory,
@@ -107,6 +108,7 @@ class Desk:
         self._hooks = hooks
         self._readings = readings
         self._order = order
+        self.catch_up = catch_up
         self._plug = plug
         self._troubles = troubles
         self._inventory = inventory

@@ -136,6 +136,7 @@ class Daemon:
             captures=self._capturer,
             hooks=lambda: {**self._hooks.counters(), **self._accounts.counters()},
             order=self._shell.order,
+            catch_up=self._shell.catch_up,
             plug=self._plug if isinstance(self._links, ManualLinks) else None,
             troubles=self._troubles,
             inventory=Stock(lambda: self.steward.in_force.settings),

@@ -1,6 +1,7 @@
 """When a turn is taken: woken by facts, by deadlines, by an operator. What a turn is stands in `heart`."""
 
 import asyncio
+import select
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -54,6 +55,8 @@ class Shell:
         authorisers: Mapping[str, AuthoriserSettings] | None = None,
     ) -> None:
         self._core = core
+        self._news = select.poll()
+        self._news.register(core.event_fd(), select.POLLIN)
         self._plane = plane
         self._fleet = fleet
         self._door = door
@@ -89,6 +92,12 @@ class Shell:
         """Run a turn as soon as the loop comes round; none before `start`, when SAs that are kept are back."""
         if self._started and self._soon is None:
             self._soon = asyncio.get_running_loop().call_soon(self._run)
+
+    def catch_up(self) -> None:
+        """Take in what the core has told, if it has. It tells before it sends, so that whoever asks the API after this
+        never knows less than a peer that has our answer."""
+        if self._started and self._news.poll(0):
+            self._run()
 
     def turn(self, now: Nanos) -> bool:
         """One pass; True if there is more to do than one turn does."""

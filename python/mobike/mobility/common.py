@@ -38,7 +38,7 @@ def note_heard(session: Session, cause: PathHeard, around: Surroundings) -> None
 
 
 def note_plane_refused(session: Session, cause: PlaneRefused, around: Surroundings) -> None:
-    around.tell(Said.PLANE_REFUSED, session, f"The data plane did not follow the move: {cause.why}")
+    around.tell(Said.PLANE_REFUSED, session, f"The data plane refused: {cause.why}")
 
 
 def store_peer_list(session: Session, cause: PeerAddresses, around: Surroundings) -> None:
