@@ -26,7 +26,7 @@ from mobike_api.webhooks import Webhooks
 ALWAYS: Final = ("sa-up", "sa-down", "moved", "peer-moved", "move-failed", "connect-failed", "waiting")
 """Kinds of events that each configured connection has a number for, though it be 0."""
 
-GAUGES: Final = frozenset({"esp_children", "io_shards", "io_shards_running", "accounting_waiting"})
+GAUGES: Final = frozenset({"esp_children", "ike_sas_closing", "io_shards", "io_shards_running", "accounting_waiting"})
 """Counters of the core that can fall."""
 
 NOT_SENT: Final = "io_send_"

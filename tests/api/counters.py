@@ -11,7 +11,7 @@ _SOURCES: Final = {"ike": "ike/src/counters.rs", "esp": "esp/src/totals.rs", "io
 
 def counted() -> dict[str, str]:
     """Every counter with its documentation."""
-    found = {"esp_children": "", "io_shards": "", "io_shards_running": ""}
+    found = {"ike_sas_closing": "", "esp_children": "", "io_shards": "", "io_shards_running": ""}
     for layer, source in _SOURCES.items():
         text = (_RUST / source).read_text()
         body = text[text.rindex("counters! {") :]

@@ -380,11 +380,15 @@ class Daemon:
         self._core.submit([RemoveProfile(connection.name) for connection in connections])
         for connection in connections:
             self._shell.order(OperatorDown(connection.name))
-        await self._wait_goodbye(lambda: self._fleet.page(None, 1).total == 0 and self._accounts_told())
-        if left := self._fleet.page(None, 1).total:
+        await self._wait_goodbye(lambda: self._unended() == 0 and self._accounts_told())
+        if left := self._unended():
             log.warning("daemon.goodbye", text=f"{left} SAs end without their peer's answer")
         if left := self._accounts.counters()["accounting_waiting"]:
             log.warning("daemon.goodbye", text=f"{left} accounts end without a RADIUS server's answer")
+
+    def _unended(self) -> int:
+        """IKE SAs that nobody has ended yet, or whose peers have yet to say that they know."""
+        return self._fleet.page(None, 1).total or self._core.counters()["ike_sas_closing"]
 
     def _accounts_told(self) -> bool:
         return self._accounts.counters()["accounting_waiting"] == 0

@@ -33,6 +33,8 @@ counters! {
     keepalives_sent,
     /// Requests of ours sent again; those for which an open stream stood in, too.
     retransmissions,
+    /// Those of them that did not wait for their turn: the peer had said something new, or it is the last thing we say.
+    revived,
     /// Streams for IKE SAs of ours that opened.
     streams_opened,
     /// Set-ups that began anew in a stream, because UDP fell silent behind IKE_SA_INIT.

@@ -444,6 +444,7 @@ pub(crate) struct Sums {
     io: IoCounters,
     esp: mobike_esp::TableCounters,
     children: u64,
+    closing: u64,
 }
 
 impl Sums {
@@ -451,6 +452,7 @@ impl Sums {
         self.ike.add(&totals.ike);
         self.io.add(&totals.io);
         self.children += totals.children;
+        self.closing += totals.closing;
         if let Some(esp) = &totals.esp {
             self.esp.add(esp);
         }
@@ -459,6 +461,7 @@ impl Sums {
     pub(crate) fn named(&self, shards: u64, running: u64) -> Vec<(String, u64)> {
         let mut all = Vec::new();
         self.ike.each(|name, value| all.push((format!("ike_{}", name.trim_start_matches("ike_")), value)));
+        all.push(("ike_sas_closing".to_owned(), self.closing));
         all.push(("esp_children".to_owned(), self.children));
         all.extend(self.esp.named().map(|(name, value)| (format!("esp_{name}"), value)));
         all.extend(self.io.named().map(|(name, value)| (format!("io_{name}"), value)));

@@ -170,6 +170,12 @@ impl Engine {
         self.ctx.room.held()
     }
 
+    /// IKE SAs that are over, as was told, and whose peers have yet to say that they know.
+    #[must_use]
+    pub fn closing(&self) -> u32 {
+        self.ctx.closing
+    }
+
     /// Totals since the start.
     #[must_use]
     pub fn counters(&self) -> &Counters {

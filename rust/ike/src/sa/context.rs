@@ -80,6 +80,8 @@ pub struct Context {
     pub purse: Purse,
     /// Those that were taken up again by a ticket: the engine ends what is left of them.
     pub taken_up: Vec<Spis>,
+    /// IKE SAs that are over, and whose Delete is still on its way.
+    pub closing: u32,
     /// Keys of puzzles that may be tried before others have their turn.
     pub keys_left: u32,
     /// What path probes may cost.
@@ -120,6 +122,7 @@ impl Context {
             mint: Mint::default(),
             purse: Purse::default(),
             taken_up: Vec::new(),
+            closing: 0,
             keys_left: 0,
             probes: Budgets::default(),
             notices: NoticeBudget { until: Nanos(0), left: 0 },

@@ -624,6 +624,7 @@ impl Established {
 pub fn on_timeout(sa: &mut Sa, ctx: &mut Context, now: Nanos) {
     let Sa::Established(established) = sa else { return };
     if established.closing_until <= now {
+        established.leave(ctx);
         *sa = Sa::Ended;
         return;
     }

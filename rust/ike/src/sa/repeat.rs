@@ -68,6 +68,25 @@ impl Established {
         self.re_aim_retired(ctx, now, path);
     }
 
+    /// The peer said something new over this path: so it lives, and what it has not answered there does not wait until its turn
+    /// comes, which may be long after a silence. Each goes once.
+    pub fn repeat_over(&mut self, ctx: &mut Context, now: Nanos, path: Path) {
+        if !self.is_away() {
+            self.revive(ctx, now, |request| request.path == path);
+        }
+    }
+
+    /// Repeat those that fit at once, unless they were sent a moment ago.
+    pub fn revive(&mut self, ctx: &mut Context, now: Nanos, fits: impl Fn(&Outstanding) -> bool) {
+        let policy = self.profile.retransmit;
+        for request in self.requests.outstanding_mut().iter_mut().filter(|request| fits(request)) {
+            if request.retry.revive(now, &policy, &mut ctx.random) {
+                ctx.counters.revived += 1;
+                ctx.send_again(request.path, Arc::clone(&request.bytes));
+            }
+        }
+    }
+
     /// What is unanswered over other paths goes over this one, too: there it may never be answered, and it would keep the
     /// window closed.
     pub fn ask_here_too(&mut self, ctx: &mut Context, path: Path) {

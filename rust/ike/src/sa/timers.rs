@@ -72,6 +72,20 @@ impl Retry {
         self.next = now + jitter(self.interval, policy, random);
     }
 
+    /// There is somebody after all: once more now, and from here on the waits begin anew. `false` if it was sent a moment ago,
+    /// and its turn comes soon: so it is never sent much more often than at first.
+    pub fn revive(&mut self, now: Nanos, policy: &Retransmit, random: &mut impl Random) -> bool {
+        let first = policy.initial.max(SHORTEST);
+        if now.since(self.sent) < first && self.next.since(self.sent) <= 2 * first {
+            return false;
+        }
+        self.tries += 1;
+        self.sent = now;
+        self.interval = first;
+        self.next = now + jitter(first, policy, random);
+        true
+    }
+
     /// Repeat it so many times in quick succession. `false` if that was done already.
     pub fn hurry(&mut self, now: Nanos, pace: Duration, times: u8) -> bool {
         if self.hurried {

@@ -30,6 +30,7 @@ mod story_hostile;
 mod story_hybrid;
 mod story_hybrid_refused;
 mod story_kill_anywhere;
+mod story_last_word;
 mod story_lifetimes;
 mod story_lists_behind;
 mod story_liveness;

@@ -64,6 +64,7 @@ pub(crate) struct Totals {
     pub(crate) io: IoCounters,
     pub(crate) esp: Option<TableCounters>,
     pub(crate) children: u64,
+    pub(crate) closing: u64,
 }
 
 impl Totals {
@@ -74,6 +75,7 @@ impl Totals {
             io: join.with_held(io),
             esp: esp.map(|esp| esp.totals()),
             children: esp.map_or(0, |esp| esp.len() as u64),
+            closing: join.engine.closing().into(),
         }
     }
 }

@@ -23,7 +23,7 @@ impl Established {
         self.report_down(ctx, why);
         if self.is_away() && self.part == Role::Responder {
             // There is nobody to tell, and where the peer was somebody else may be.
-            self.closing_until = now;
+            self.close_until(ctx, now);
             return;
         }
         self.presence = Presence::Here;
@@ -32,13 +32,30 @@ impl Established {
 
     /// Nobody was told of it and nobody will be: tell the peer, and forget it as [`Established::close`] does.
     pub fn discard(&mut self, ctx: &mut Context, now: Nanos) {
-        self.closing_until = now + CLOSING;
+        self.close_until(ctx, now + CLOSING);
         self.keepalive_at = Nanos::NEVER;
+        // The Delete may have to wait for these, so that they must not wait themselves.
+        self.revive(ctx, now, |_| true);
         self.ask_first(ctx, now, Ask::DeleteIke, |_| true);
+    }
+
+    fn close_until(&mut self, ctx: &mut Context, until: Nanos) {
+        if !self.is_closing() {
+            ctx.closing += 1;
+        }
+        self.closing_until = until;
+    }
+
+    /// It goes out of the table.
+    pub(super) fn leave(&self, ctx: &mut Context) {
+        if self.is_closing() {
+            ctx.closing -= 1;
+        }
     }
 
     /// It is over: report what is not reported yet.
     pub fn end(mut self, ctx: &mut Context, why: DownReason) {
+        self.leave(ctx);
         if !self.is_closing() {
             self.report_down(ctx, why);
         }

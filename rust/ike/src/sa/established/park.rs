@@ -287,6 +287,7 @@ impl Established {
 
     /// Take it out of all indexes and pools, without a word.
     pub fn forget(&mut self, ctx: &mut Context) {
+        self.leave(ctx);
         rekey_child::forget_all(self, ctx);
         self.family.forget_all(&mut ctx.children);
         self.let_go(ctx);

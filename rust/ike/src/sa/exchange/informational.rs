@@ -82,7 +82,7 @@ fn on_request(
         sa.heard = now;
     }
     let request = Request { id: header.message_id, exchange: header.exchange, path, spis };
-    match opened.payloads() {
+    let ended = match opened.payloads() {
         Ok(payloads) if !sa.is_in_use(spis) => retired::serve(sa, ctx, now, &request, &payloads),
         Ok(payloads) => match serve(sa, ctx, now, &request, &payloads) {
             Some(DownReason::PeerDeleted) if rekey_ike::outlives_delete(sa, ctx, now) => None,
@@ -96,7 +96,11 @@ fn on_request(
             refuse_unreadable(sa, ctx, now, &request, &error);
             None
         }
+    };
+    if ended.is_none() {
+        sa.repeat_over(ctx, now, path);
     }
+    ended
 }
 
 /// A request that was answered before.

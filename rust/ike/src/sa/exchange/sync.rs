@@ -147,7 +147,7 @@ pub fn on_request(
     let said = opened.and_then(|opened| opened.payloads().ok().and_then(|payloads| Said::read(&payloads)));
     let Some(said) = said else { return false };
     if sa.is_in_use(spis) {
-        serve(sa, ctx, path, said);
+        serve(sa, ctx, now, path, said);
     } else {
         // It knows nothing of the IKE SA that came after: as with any other request on this one.
         ctx.counters.dropped_outside_window += 1;
@@ -156,7 +156,7 @@ pub fn on_request(
     true
 }
 
-fn serve(sa: &mut Established, ctx: &mut Context, path: Path, said: Said) {
+fn serve(sa: &mut Established, ctx: &mut Context, now: Nanos, path: Path, said: Said) {
     let (expected, next) = (sa.answers.next(), sa.requests.next_id());
     if is_before(said.sends, expected) || is_too_far(said.sends, expected) || is_too_far(said.expects, next) {
         // Seen before, and something came since; or nonsense.
@@ -184,6 +184,7 @@ fn serve(sa: &mut Established, ctx: &mut Context, path: Path, said: Said) {
             ctx.counters.syncs_answered += 1;
             ctx.send(path, Arc::clone(&bytes));
             sa.synced = Some(Box::new(Answered { said, bytes }));
+            sa.repeat_over(ctx, now, path);
         }
         Err(_) => ctx.counters.dropped_crypto += 1,
     }
