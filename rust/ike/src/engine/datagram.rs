@@ -157,6 +157,9 @@ impl Engine {
             Sa::AwaitAuth(half) if is_auth_request(half, header) => {
                 on_auth_request(sa, ctx, now, path, bytes);
             }
+            Sa::AwaitAuth(half) if redirect::awaits_delete(half, header) => {
+                redirect::on_delete(sa, ctx, path, header.message_id, bytes);
+            }
             Sa::AwaitAuth(_) if is_intermediate(header, header.message_id, false) => {
                 intermediate_responder::on_message(sa, ctx, now, path, header.message_id, bytes);
             }

@@ -242,8 +242,34 @@ fn who_is_sent_on_hears_so_before_eap_begins_and_nobody_is_asked_anything() {
     assert_eq!(*pair.client().failures()[0].0, ConnectError::Redirected(other));
     assert_eq!((questions(&pair, GATEWAY).len(), questions(&pair, CLIENT).len()), (0, 0));
     assert_eq!((pair.gateway().count("redirects_sent"), pair.client().count("redirects_heard")), (1, 1));
+    // Its Delete was answered, and nothing waits for the end of a half-open SA.
+    let answered = pair.said(|told| told.from == GATEWAY && told.answers(INFO)).count();
+    assert_eq!((answered, pair.gateway().count("dropped_wrong_state")), (1, 0));
+    assert_eq!(pair.gateway().engine.population().ike_sas, 0);
     is_nowhere(&mut pair);
     assert_eq!(pair.gateway().engine.population().half_open, 0);
+}
+
+#[test]
+fn a_peer_that_was_sent_on_is_forgotten_by_its_delete_and_by_nothing_like_it() {
+    let to: Arc<[Gateway]> = Arc::from(["198.51.100.77".parse::<Gateway>().expect("a gateway")]);
+    let pair = talking(1).client_profile(|profile| profile.redirect.follow = true);
+    let mut pair = pair.gateway_profile(|profile| profile.redirect.to = to);
+    pair.net.lose(Which::of(CLIENT).request(INFO));
+    let mut pair = begun(pair);
+    pair.run_for(secs(2));
+    assert_eq!(pair.gateway().engine.population().half_open, 1, "until its time is over");
+    let lost = pair.said(|told| told.from == CLIENT && told.asks(INFO)).next().expect("a Delete").bytes.to_vec();
+    // Another message id, a bit of the contents, the flag of an answer.
+    for place in [23, lost.len() - 1, 19] {
+        let mut other = lost.clone();
+        other[place] ^= 0x20;
+        pair.inject(GATEWAY, Pair::path(WAN, WIFI), &other);
+        assert_eq!(pair.gateway().engine.population().half_open, 1, "{place}");
+    }
+    pair.inject(GATEWAY, Pair::path(WAN, WIFI), &lost);
+    assert_eq!(pair.gateway().engine.population().half_open, 0);
+    is_nowhere(&mut pair);
 }
 
 #[test]

@@ -70,6 +70,8 @@ pub struct HalfOpen {
     pub steps: Steps,
     /// IKE_AUTH was refused; what to say when it is repeated.
     pub refusal: Option<Arc<[u8]>>,
+    /// That sends the peer on: its Delete is to come.
+    pub sent_on: bool,
     /// IKE_AUTH came, and the control plane is asked about the peer.
     pub parked: Option<Box<Waiting>>,
     /// The peer proves itself by EAP.
@@ -320,6 +322,7 @@ pub fn answer(
         secret: Secret::Pair(pair),
         steps: Steps::default(),
         refusal: None,
+        sent_on: false,
         parked: None,
         eap: None,
         resumed: None,

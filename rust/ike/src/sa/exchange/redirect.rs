@@ -33,7 +33,7 @@ use crate::sa::exchange::init_initiator::Order;
 use crate::sa::exchange::init_responder::{self, HalfOpen};
 use crate::sa::exchange::{eap_initiator, proof};
 use crate::sa::window::Ask;
-use crate::wire::{Delete, ExchangeType, Gateway, Message, NotifyType, Payload, Payloads, SkWriter};
+use crate::wire::{Delete, ExchangeType, Gateway, Header, Message, NotifyType, Payload, Payloads, SkWriter};
 use crate::{Nanos, Path};
 
 /// A peer that was sent on has so long to set up the other IKE SA and to end this one.
@@ -98,8 +98,39 @@ pub fn ahead_of_eap(half: &mut HalfOpen, ctx: &mut Context, profile: &Profile, p
     ctx.counters.redirects_sent += 1;
     // Kept until it expires, so that a repetition gets the same.
     half.refusal = Some(Arc::clone(&bytes));
+    half.sent_on = true;
     ctx.send(path, bytes);
     true
+}
+
+/// Is this the request in which a peer that was sent on ahead of EAP says that it goes?
+#[must_use]
+pub fn awaits_delete(half: &HalfOpen, header: &Header) -> bool {
+    let next = half.auth_id.wrapping_add(1);
+    half.sent_on
+        && !header.flags.response
+        && header.exchange == ExchangeType::INFORMATIONAL
+        && header.message_id == next
+}
+
+/// It is: answer it, and forget the peer.
+pub fn on_delete(sa: &mut Sa, ctx: &mut Context, path: Path, id: u32, bytes: &mut [u8]) {
+    let Sa::AwaitAuth(half) = sa else { return };
+    let Some((channel, _)) = half.keys() else { return };
+    let opened = match channel.open(&ctx.room, bytes) {
+        Ok(opened) => opened,
+        Err(why) => return ctx.count_unopened(why),
+    };
+    if !opened.payloads().is_ok_and(|all| all.iter().any(|each| matches!(each, Payload::Delete(Delete::IkeSa)))) {
+        ctx.counters.dropped_wrong_state += 1;
+        return;
+    }
+    let message = Outgoing { exchange: ExchangeType::INFORMATIONAL, id, response: true };
+    if let Ok(bytes) = channel.seal(&mut ctx.buffer, message, |_| {}) {
+        ctx.send(path, bytes);
+    }
+    ctx.half_open.remove(&half.asker);
+    *sa = Sa::Ended;
 }
 
 /// The same, told in IKE_AUTH.

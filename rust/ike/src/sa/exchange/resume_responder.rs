@@ -135,6 +135,7 @@ pub fn answer(
         secret: Secret::Keys(Box::new((channel, keys.1))),
         steps: Steps::default(),
         refusal: None,
+        sent_on: false,
         parked: None,
         eap: None,
         resumed: Some(Box::new(resumed)),
