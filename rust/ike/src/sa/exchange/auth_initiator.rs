@@ -6,39 +6,29 @@
 //!                 <--   HDR, SK { IDr, [CERT..], AUTH, [CP], SAr2, TSi, TSr, [N(MOBIKE_SUPPORTED)], [N(ADDITIONAL_*)] }
 //! ```
 
-use core::net::IpAddr;
-use core::time::Duration;
+mod asking;
+mod settling;
+
+pub use settling::{Peer, settle};
+
 use std::sync::Arc;
 
-use crate::children::FIRST;
 use crate::crypto::auth::{Intermediate, SignedOctets};
 use crate::crypto::puzzle::SOLUTION_LEN;
 use crate::crypto::{AuthKeys, Hashes, IkeSuite, PublicKey, Role};
-use crate::event::{AuthRefusal, ConnectError, Event, NatView};
-use crate::id::{Identity, IdentityPattern, Question, SaId};
-use crate::profile::Profile;
-use crate::proofs::{LocalProof, RemoteProof};
+use crate::event::{AuthRefusal, ConnectError, NatView};
+use crate::id::{Identity, Question, SaId};
 use crate::sa::Sa;
-use crate::sa::asked::{agreed_extensions, push_no_nats, push_window};
 use crate::sa::channel::{Channel, Opened, Outgoing};
-use crate::sa::child::Family;
-use crate::sa::context::{About, Context};
-use crate::sa::established::{Established, Mobility, Setup};
-use crate::sa::exchange::configuration::{self, Leases};
+use crate::sa::context::Context;
 use crate::sa::exchange::eap::Talk;
 use crate::sa::exchange::eap_initiator::Conversation;
-use crate::sa::exchange::first_child::{self, esp_suites};
-use crate::sa::exchange::informational::window_of;
+use crate::sa::exchange::first_child;
 use crate::sa::exchange::init_initiator::{Order, resuming};
-use crate::sa::exchange::proof::{self, Asked, Ours, Parked, Proof};
-use crate::sa::exchange::reauth::{self, Old};
-use crate::sa::exchange::traffic;
-use crate::sa::exchange::{
-    addresses, compare, eap_initiator, fallback, init_initiator, mode, offers, ppk, redirect, sync, tickets,
-};
+use crate::sa::exchange::proof::{self, Asked, Parked, Proof};
+use crate::sa::exchange::{addresses, compare, eap_initiator, fallback, init_initiator, redirect};
 use crate::sa::path::Detected;
 use crate::sa::timers::{Retry, patience};
-use crate::sa::window::Ask;
 use crate::selector::Selector;
 use crate::wire::mobike::SCRATCH_LEN;
 use crate::wire::{Clear, ExchangeType, IdType, Identification, MobikeNotify, NotifyType, Payload, Payloads, SkWriter};
@@ -137,7 +127,7 @@ pub struct Authenticating {
 /// Send IKE_AUTH.
 pub fn ask(ctx: &mut Context, now: Nanos, agreed: Agreed) -> Sa {
     let path = agreed.path;
-    match prepare(ctx, now, agreed) {
+    match asking::prepare(ctx, now, agreed) {
         Ok(asking) => {
             ctx.send(path, Arc::clone(&asking.request));
             Sa::AwaitAuthAnswer(Box::new(asking))
@@ -147,170 +137,6 @@ pub fn ask(ctx: &mut Context, now: Nanos, agreed: Agreed) -> Sa {
             fail(ctx, &order, path, why);
             Sa::Ended
         }
-    }
-}
-
-fn prepare(ctx: &mut Context, now: Nanos, agreed: Agreed) -> Result<Authenticating, Box<(Order, ConnectError)>> {
-    let (auth_id, clear) = (agreed.next_id(), agreed.clear());
-    let Agreed {
-        order,
-        id,
-        suite,
-        mut channel,
-        auth,
-        said,
-        nonce_i,
-        nonce_r,
-        request,
-        answer,
-        path,
-        detected,
-        hashes,
-        stapled,
-        ppk,
-        childless,
-        resumed,
-        ..
-    } = agreed;
-    let body = id_body(&order.profile.local_id);
-    let ppk = order.ppk().filter(|_| ppk).cloned();
-    let mixed = match ppk.as_ref().map(|ppk| auth.mixed(ppk.key.expose())).transpose() {
-        Ok(mixed) => mixed,
-        Err(_) => return Err(Box::new((order, ConnectError::BadOrder("no keys could be made")))),
-    };
-    let make = |keys: &AuthKeys| {
-        let octets = SignedOctets::new(keys, Role::Initiator, &request, &nonce_r, &body).after(&said);
-        match &order.profile.proofs.local {
-            _ if resumed.is_some() => Ok(Some(Ours::shared_key(&octets.resumed_auth(keys, Role::Initiator)))),
-            LocalProof::Eap => Ok(None),
-            LocalProof::SharedKey | LocalProof::Signature(_) => proof::make(&order.profile, &octets, hashes).map(Some),
-        }
-    };
-    let proof = make(mixed.as_ref().unwrap_or(&auth));
-    let without = match ppk.as_ref().filter(|ppk| !ppk.required).map(|_| make(&auth)) {
-        Some(Ok(without)) => without,
-        Some(Err(_)) | None => None,
-    };
-    let proof = match proof {
-        Ok(proof) => proof,
-        Err(why) => return Err(Box::new((order, ConnectError::Refused(why)))),
-    };
-    let child = match childless {
-        true => first_child::Asked::Later,
-        false => match ctx.children.reserve(ctx.settings.shard, id, FIRST, &mut ctx.random) {
-            Some(reserved) => first_child::Asked::One(reserved),
-            None => return Err(Box::new((order, ConnectError::TableFull))),
-        },
-    };
-    let first = order.profile.child(FIRST);
-    let proposed = mode::hosts(&first, path).unwrap_or_else(|| {
-        let local = traffic::proposed_local(&order.profile, path.local.ip());
-        (local, traffic::side(&order.profile.remote_ts, &Leases::default(), path.remote.ip()))
-    });
-    let nat = detected.map(|detected| detected.nat).unwrap_or_default();
-    if let (first_child::Asked::One(_), Err(why)) = (child, mode::judge(first.mode, nat, &proposed)) {
-        child.release(ctx);
-        return Err(Box::new((order, ConnectError::BadOrder(why))));
-    }
-    let (profile, old) = (&*order.profile, order.old.as_ref());
-    let asking = Asking { profile, proof: proof.as_ref(), stapled, old, resumed: resumed.is_some() };
-    let message = Outgoing { exchange: ExchangeType::IKE_AUTH, id: auth_id, response: false };
-    let local_addresses = Arc::clone(&ctx.local_addresses);
-    let natt = detected.is_some();
-    let sealed = channel.seal_behind(&mut ctx.buffer, message, clear, |writer| {
-        asking.write(writer, child, &proposed);
-        if let Some(ppk) = ppk.as_ref().filter(|_| asking.proof.is_some()) {
-            ppk::write(writer, ppk, without.as_ref().map(Ours::data));
-        }
-        push_window(writer, asking.profile);
-        sync::announce(writer, asking.profile);
-        if asking.profile.agrees_on_mobike() {
-            write_mobike(writer, &local_addresses, path);
-            asking.profile.extensions.write(writer);
-            if !natt {
-                push_no_nats(writer, path);
-            }
-        }
-    });
-    let init_request = request;
-    let Ok(request) = sealed else {
-        child.release(ctx);
-        return Err(Box::new((order, ConnectError::BadOrder("IKE_AUTH does not fit a datagram"))));
-    };
-    let retry = Retry::begin(now, &order.profile.retransmit, &mut ctx.random);
-    let init_answer = answer;
-    Ok(Authenticating {
-        order,
-        id,
-        suite,
-        channel,
-        auth,
-        mixed,
-        said,
-        nonce_i,
-        nonce_r,
-        init_request,
-        init_answer,
-        path,
-        nat,
-        natt,
-        child,
-        proposed,
-        auth_id,
-        request,
-        retry,
-        parked: None,
-        eap: None,
-        resumed,
-    })
-}
-
-struct Asking<'a> {
-    profile: &'a Profile,
-    /// None: it comes at the end of an EAP conversation.
-    proof: Option<&'a Ours>,
-    stapled: bool,
-    /// What it takes the place of.
-    old: Option<&'a Old>,
-    /// Who it is was proved once.
-    resumed: bool,
-}
-
-impl Asking<'_> {
-    fn write(
-        &self,
-        writer: &mut SkWriter,
-        child: first_child::Asked,
-        (local, remote): &(Vec<Selector>, Vec<Selector>),
-    ) {
-        let Asking { profile, proof, stapled, old, resumed } = self;
-        with_id(&profile.local_id, |id| writer.push(&Payload::IdInitiator(id)));
-        if !resumed {
-            proof::write_certificates(writer, profile, *stapled);
-        }
-        if profile.initial_contact && self.old.is_none() {
-            writer.push(&Payload::notify(NotifyType::INITIAL_CONTACT, &[]));
-        }
-        if !resumed {
-            proof::request_certificates(profile.proofs.authorities(), |payload| writer.push(payload));
-        }
-        tickets::ask(writer, profile);
-        if let IdentityPattern::Exact(wanted) = &profile.remote_id {
-            with_id(wanted, |id| writer.push(&Payload::IdResponder(id)));
-        }
-        if let Some(proof) = proof {
-            writer.push(&proof.payload());
-        } else if matches!(profile.proofs.remote, RemoteProof::Eap) {
-            writer.push(&Payload::notify(NotifyType::EAP_ONLY_AUTHENTICATION, &[]));
-        }
-        configuration::request(profile, old.map(|old| &old.leases), |cp| writer.push(&Payload::Configuration(cp)));
-        let first_child::Asked::One(child) = child else { return };
-        mode::write(writer, profile.child(FIRST).mode);
-        offers::propose(&esp_suites(&profile.esp_suites), &child.spi_in.to_be_bytes(), |sa| {
-            writer.push(&Payload::Sa(sa))
-        });
-        traffic::write(local, |ts| writer.push(&Payload::TsInitiator(ts)));
-        traffic::write(remote, |ts| writer.push(&Payload::TsResponder(ts)));
     }
 }
 
@@ -605,102 +431,4 @@ fn believe(
     } else {
         *sa = settle(ctx, now, *asking, peer, payloads);
     }
-}
-
-/// Both have shown who they are. `payloads` are of the last answer.
-pub fn settle(ctx: &mut Context, now: Nanos, asking: Authenticating, peer: Peer, payloads: &Payloads<'_>) -> Sa {
-    if let Some(to) = redirect::in_auth(&asking.order, payloads) {
-        return redirect::leave(ctx, asking, to);
-    }
-    Sa::Established(Box::new(establish(ctx, now, asking, peer, payloads)))
-}
-
-/// A peer that proved who it is.
-#[derive(Debug)]
-pub struct Peer {
-    /// Who.
-    pub id: Identity,
-    /// Addresses that need no further proof.
-    pub proven: Box<[IpAddr]>,
-    /// Of the first request, if it went once.
-    pub round_trip: Option<Duration>,
-}
-
-fn establish(
-    ctx: &mut Context,
-    now: Nanos,
-    asking: Authenticating,
-    peer: Peer,
-    payloads: &Payloads<'_>,
-) -> Established {
-    let Peer { id: peer_id, proven, round_trip } = peer;
-    let child = first_child::read(&asking, payloads);
-    let Authenticating { order, id, suite, channel, path, nat, natt, auth_id, child: asked, resumed, .. } = asking;
-    ctx.counters.sessions_resumed += u64::from(resumed.is_some());
-    let useless = child.is_err() && !first_child::outlives_refusal(&order.profile, asked);
-    if let (true, Err(why)) = (useless, &child) {
-        fail(ctx, &order, path, ConnectError::NoChildSa(why.clone()));
-    }
-    let mobike = order.profile.agrees_on_mobike() && payloads.has(NotifyType::MOBIKE_SUPPORTED);
-    let about = About { path: Some(path), sa: Some(id) };
-    let leases = configuration::heed(ctx, now, about, &order.profile, payloads);
-    let peer_addresses = addresses::read(ctx, now, about, payloads).unwrap_or_default();
-    let old = order.old.as_ref().map(|old| old.sa);
-    let mut established = Established::new(Setup {
-        id,
-        channel,
-        profile_id: order.profile_id,
-        token: order.token(),
-        suite,
-        auth_id,
-        peer_id,
-        path,
-        nat,
-        natt,
-        proven,
-        round_trip,
-        mobility: if mobike { Mobility::Initiator } else { Mobility::Off },
-        extensions: agreed_extensions(mobike, &order.profile, payloads),
-        redirects: false,
-        syncs: sync::is_agreed(&order.profile, payloads),
-        profile: order.profile,
-        peer_addresses,
-        leases,
-        family: Family::default(),
-        now,
-    });
-    established.requests.widen(window_of(payloads));
-    established.proof_lasts = reauth::read(payloads);
-    tickets::keep(&mut established, now, payloads);
-    if useless {
-        // The peer has an IKE SA now, and must be told that it is over.
-        asked.release(ctx);
-        ctx.counters.child_refused += 1;
-        established.discard(ctx, now);
-        return established;
-    }
-    ctx.counters.ike_sas_up += 1;
-    ctx.events.push_back(Event::IkeSaUp(Box::new(established.as_up())));
-    let unmade = first_child::report_own(&mut established, ctx, now, asked, child);
-    if let first_child::Asked::Later = asked {
-        first_child::open_now(&mut established, ctx, now, old);
-    }
-    established.begin_lifetimes(ctx, now);
-    match (asked, old) {
-        (first_child::Asked::Later, _) | (_, None) => {}
-        (first_child::Asked::One(_), Some(old)) if established.family.len(ctx) == 0 => {
-            ctx.reauth.failed.push((old, "no Child SA".into()));
-        }
-        (first_child::Asked::One(_), Some(old)) => ctx.reauth.done.push((old, id)),
-    }
-    if let Some(spi_in) = unmade.filter(|_| payloads.sa().is_some()) {
-        // The peer may have made it; tell it that we did not.
-        established.ask(ctx, now, Ask::DeleteChild { spi_in, spi_out: 0 });
-    }
-    if mobike && nat.we_are_behind {
-        // Learn at once how the peer sees us on the NAT traversal port, so that a later answer has something to differ
-        // from (RFC 4555 section 3.8); IKE_SA_INIT went through another mapping.
-        established.ask(ctx, now, Ask::Liveness);
-    }
-    established
 }
