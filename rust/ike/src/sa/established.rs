@@ -1,43 +1,39 @@
 //! An IKE SA whose ends proved who they are: its requests, its clock, its end.
 
+mod asking;
 mod catch_up;
+mod clock;
 mod closing;
 pub mod park;
+
+pub use clock::{end, on_timeout};
 
 use core::net::IpAddr;
 use core::time::Duration;
 use std::sync::Arc;
 
 use crate::children::ChildNumber;
-use crate::crypto::{IkeSuite, Random, Role, Spis};
-use crate::event::{DownReason, NatView, NoticeKind};
+use crate::crypto::{IkeSuite, Role, Spis};
+use crate::event::NatView;
 use crate::id::{Generation, Identity, ProfileId, SaId, Token};
-use crate::profile::{Profile, ReturnRoutability};
-use crate::sa::Sa;
-use crate::sa::asked;
-use crate::sa::channel::{Channel, Outgoing};
+use crate::profile::Profile;
+use crate::sa::channel::Channel;
 use crate::sa::child::Family;
 use crate::sa::context::{About, Context};
 use crate::sa::exchange::away::Presence;
 use crate::sa::exchange::configuration::Leases;
 use crate::sa::exchange::repair::Strays;
-use crate::sa::exchange::retrial::{self, Retrial};
-use crate::sa::exchange::traffic;
-use crate::sa::exchange::{
-    expire, make_child, mobike, mode, open_child, reauth, redirect, rekey_child, rekey_ike, sync,
-};
+use crate::sa::exchange::retrial::Retrial;
+use crate::sa::exchange::{expire, mode, open_child, reauth, rekey_child, sync, traffic};
 use crate::sa::pace::Pace;
-use crate::sa::path::NatHashes;
-use crate::sa::probe::{self, Probing};
+use crate::sa::probe::Probing;
 use crate::sa::rekeying::{Lifetimes, Rekeying};
-use crate::sa::timers::{Retry, patience};
+use crate::sa::timers::patience;
 use crate::sa::watch::Watch;
-use crate::sa::window::{Answers, Ask, Outstanding, Requests};
+use crate::sa::window::{Answers, Requests};
 use crate::selector::Selector;
 use crate::table::tickets::Held;
-use crate::transmit::Transmit;
-use crate::wire::natt::KEEPALIVE;
-use crate::wire::{ExchangeType, Extensions};
+use crate::wire::Extensions;
 use crate::{Nanos, Path};
 
 /// An established IKE SA.
@@ -371,34 +367,6 @@ impl Established {
         About { path: Some(self.path), sa: Some(self.id) }
     }
 
-    /// When to be woken.
-    #[must_use]
-    pub fn deadline(&self) -> Nanos {
-        if self.is_away() {
-            return self.away_until().min(self.closing_until);
-        }
-        self.requests
-            .deadline()
-            .min(self.liveness_at())
-            .min(self.suspect_at())
-            .min(self.probes_at())
-            .min(self.keepalive_at)
-            .min(self.retrial.as_ref().map_or(Nanos::NEVER, |retrial| retrial.deadline()))
-            .min(self.rekeying_at())
-            .min(self.forget_at)
-            .min(self.test_at)
-            .min(self.closing_until)
-            .min(match &self.mobility {
-                Mobility::Responder { pace, .. } => pace.due(),
-                Mobility::Off | Mobility::Initiator => Nanos::NEVER,
-            })
-    }
-
-    fn liveness_at(&self) -> Nanos {
-        let watched = self.requests.is_idle() && !self.profile.liveness.is_zero() && !self.is_closing();
-        if watched { self.heard + self.profile.liveness } else { Nanos::NEVER }
-    }
-
     /// The peer answered: it knows what we know, but perhaps other Child SAs.
     pub fn agreed(&mut self, ctx: &mut Context, now: Nanos) {
         if core::mem::take(&mut self.in_doubt) {
@@ -443,209 +411,5 @@ impl Established {
         if !self.is_away() {
             self.forget_at = now + REMEMBER;
         }
-    }
-
-    /// Ask the peer something as soon as its window allows. `false` if too much waits already.
-    pub fn ask(&mut self, ctx: &mut Context, now: Nanos, ask: Ask) -> bool {
-        let queued = self.requests.enqueue(ask);
-        if !queued {
-            ctx.counters.commands_refused += 1;
-            ctx.notice(now, self.about(), NoticeKind::Limit, || "too many requests wait for the peer".into());
-        }
-        self.pump(ctx, now);
-        queued
-    }
-
-    /// The same ahead of everything that waits, instead of what it makes pointless.
-    pub fn ask_first(&mut self, ctx: &mut Context, now: Nanos, ask: Ask, replaces: impl Fn(&Ask) -> bool) {
-        self.requests.enqueue_first(ask, replaces);
-        self.pump(ctx, now);
-    }
-
-    /// Send what waits, as far as the window allows.
-    pub fn pump(&mut self, ctx: &mut Context, now: Nanos) {
-        if self.is_away() {
-            return;
-        }
-        sync::begin(self, ctx, now);
-        while let Some((id, ask)) = self.requests.next_to_send() {
-            if !self.send_request(ctx, now, id, ask) {
-                break;
-            }
-        }
-        self.requests.tidy();
-    }
-
-    /// Must the peer prove that it receives there? Whoever has opened a stream has done so.
-    #[must_use]
-    pub fn wants_proof_on(&self, path: Path) -> bool {
-        let address = path.remote.ip();
-        match self.profile.return_routability {
-            _ if path.is_stream() => false,
-            // The certificate is proof enough (D5.5-1).
-            _ if self.proven.contains(&address) => false,
-            ReturnRoutability::Before | ReturnRoutability::After => true,
-            ReturnRoutability::Untrusted => !self.profile.paths.trusts(address),
-            ReturnRoutability::Never => false,
-        }
-    }
-
-    /// Send it under this id.
-    pub fn send_request(&mut self, ctx: &mut Context, now: Nanos, id: u32, mut ask: Ask) -> bool {
-        if let Ask::Update { cookie, .. } = &mut ask {
-            // The answer comes from where it will send us traffic, so let it prove that (M3.7-1).
-            *cookie = self.wants_proof_on(self.path).then(|| {
-                let mut octets = [0; 16];
-                ctx.random.fill(&mut octets);
-                octets
-            });
-        }
-        let (path, generation) = match &ask {
-            Ask::Probe { path, generation } | Ask::Announce { path, generation, .. } => {
-                (path.unwrap_or(self.path), *generation)
-            }
-            Ask::Repair { path, .. } => (*path, self.generation),
-            Ask::Update { generation, .. } => (self.path, *generation),
-            Ask::Liveness
-            | Ask::Check { .. }
-            | Ask::Away { .. }
-            | Ask::Redirect { .. }
-            | Ask::Sync { .. }
-            | Ask::DeleteIke
-            | Ask::DeleteChild { .. }
-            | Ask::RekeyIke
-            | Ask::MakeChild
-            | Ask::FollowIke
-            | Ask::FollowChild => (self.path, self.generation),
-        };
-        let natted = self.nat.we_are_behind && self.speaks_mobike() && !path.is_stream();
-        let nat_hashes = self.natt.then(|| NatHashes::of(self.channel.spis, path));
-        let exchange = match ask {
-            Ask::RekeyIke | Ask::MakeChild => ExchangeType::CREATE_CHILD_SA,
-            Ask::FollowIke | Ask::FollowChild => ExchangeType::IKE_FOLLOWUP_KE,
-            _ => ExchangeType::INFORMATIONAL,
-        };
-        let message = Outgoing { exchange, id, response: false };
-        let ike_suites = if matches!(ask, Ask::RekeyIke) { rekey_ike::suites(self) } else { Vec::new() };
-        let tell_window = exchange == ExchangeType::INFORMATIONAL && core::mem::take(&mut self.window_untold);
-        let (rekeying, profile, children) = (self.rekeying.as_deref(), &self.profile, &ctx.children);
-        let sealed = self.channel.seal(&mut ctx.buffer, message, |writer| match ask {
-            Ask::RekeyIke => rekey_ike::write(writer, &ike_suites, rekeying),
-            Ask::MakeChild => make_child::write(writer, profile, children, rekeying),
-            Ask::FollowIke => rekey_ike::write_follow_up(writer, rekeying),
-            Ask::FollowChild => make_child::write_follow_up(writer, rekeying),
-            _ => {
-                asked::write(writer, &ask, path, natted, nat_hashes.as_ref());
-                if tell_window {
-                    asked::push_window(writer, profile);
-                }
-            }
-        });
-        let Ok(bytes) = sealed else {
-            ctx.counters.dropped_crypto += 1;
-            return false;
-        };
-        match &ask {
-            Ask::Update { .. } => ctx.counters.updates_sent += 1,
-            Ask::Check { .. } | Ask::Repair { .. } => ctx.counters.cookie2_sent += 1,
-            Ask::Liveness
-            | Ask::Probe { .. }
-            | Ask::Announce { .. }
-            | Ask::Away { .. }
-            | Ask::Redirect { .. }
-            | Ask::Sync { .. }
-            | Ask::DeleteIke
-            | Ask::DeleteChild { .. }
-            | Ask::RekeyIke
-            | Ask::MakeChild
-            | Ask::FollowIke
-            | Ask::FollowChild => {}
-        }
-        ctx.send(path, Arc::clone(&bytes));
-        let mut retry = Retry::begin(now, &self.profile.retransmit, &mut ctx.random);
-        if let Some((pace, times)) = self.haste(&ask) {
-            retry.hurry(now, pace, times);
-        }
-        self.requests.sent(Outstanding { id, ask, bytes, path, generation, retry, many_paths: false });
-        true
-    }
-
-    /// Repeat, test, remind. `Some` when the peer has used up our patience.
-    fn do_what_is_due(&mut self, ctx: &mut Context, now: Nanos) -> Option<DownReason> {
-        if let Some(why) = self.repeat_due(ctx, now) {
-            return Some(why);
-        }
-        self.catch_up(ctx, now);
-        if self.test_at <= now {
-            self.test_at = Nanos::NEVER;
-            // What is unanswered is a test as well, and data is a sign of life.
-            let unheard = now.since(self.heard) >= self.profile.liveness / 2;
-            if self.in_doubt && self.syncs {
-                sync::begin(self, ctx, now);
-            } else if self.requests.is_idle() && (self.in_doubt || unheard) {
-                self.ask(ctx, now, Ask::Liveness);
-            }
-        }
-        if self.liveness_at() <= now {
-            self.ask(ctx, now, Ask::Liveness);
-        }
-        if self.suspect_at() <= now && probe::hurry(self, now) {
-            ctx.counters.paths_suspected += 1;
-            self.leave_to_probes(now);
-        }
-        self.suspect(ctx, now);
-        probe::on_timeout(self, ctx, now);
-        self.tend_retired(ctx, now);
-        rekey_ike::on_timeout(self, ctx, now);
-        rekey_child::on_timeout(self, ctx, now);
-        expire::on_timeout(self, ctx, now);
-        reauth::on_timeout(self, ctx, now);
-        redirect::on_timeout(self, ctx, now);
-        retrial::on_timeout(self, ctx, now);
-        mobike::on_timeout(self, ctx, now);
-        self.keep_nat_awake(ctx, now);
-        None
-    }
-
-    fn keep_nat_awake(&mut self, ctx: &mut Context, now: Nanos) {
-        if self.keepalive_at <= now {
-            self.keepalive_at = now + self.profile.nat_keepalive;
-            if self.path.is_stream() {
-                return; // what keeps a stream open is the stream's business (RFC 9329 section 6.6)
-            }
-            ctx.counters.keepalives_sent += 1;
-            let bytes = Arc::from(KEEPALIVE);
-            ctx.transmits.push_back(Transmit { path: self.path, bytes, keepalive: true, again: false });
-        }
-    }
-}
-
-/// Time has passed.
-pub fn on_timeout(sa: &mut Sa, ctx: &mut Context, now: Nanos) {
-    let Sa::Established(established) = sa else { return };
-    if established.closing_until <= now {
-        established.leave(ctx);
-        *sa = Sa::Ended;
-        return;
-    }
-    if let Some(why) = established.away_too_long(now) {
-        return end(sa, ctx, why);
-    }
-    if !established.is_away()
-        && let Some(why) = established.do_what_is_due(ctx, now)
-    {
-        return end(sa, ctx, why);
-    }
-    established.be_sure_again(now);
-    if established.forget_at <= now {
-        established.answers.forget();
-        established.forget_at = Nanos::NEVER;
-    }
-}
-
-/// The SA is over.
-pub fn end(sa: &mut Sa, ctx: &mut Context, why: DownReason) {
-    if let Sa::Established(established) = core::mem::replace(sa, Sa::Ended) {
-        established.end(ctx, why);
     }
 }
