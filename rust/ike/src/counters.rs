@@ -221,6 +221,8 @@ counters! {
     unreachable_heard,
     /// Those of them that quote no message and no ESP packet of an SA: forged, late, or quoted too short.
     unreachable_unknown,
+    /// Messages that did not leave this host for want of a route, and were sent again soon.
+    unsent,
     /// ESP came over another path than agreed, and the peer was asked about it.
     strays_asked_about,
     /// Peers granted leave to be away.

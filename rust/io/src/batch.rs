@@ -117,8 +117,23 @@ pub struct SendBatch {
     names: Box<[libc::sockaddr_storage]>,
     controls: Box<[Control]>,
     headers: Vec<libc::mmsghdr>,
+    /// Which datagram each header is about.
+    order: Vec<usize>,
     vectors: Box<[libc::iovec]>,
+    unsent: Vec<Unsent>,
 }
+
+/// How a datagram began that this host has no way for.
+#[derive(Debug)]
+pub struct Unsent {
+    /// Where it should have gone.
+    pub path: Path,
+    /// As much of it as names an IKE SA.
+    pub head: Box<[u8]>,
+}
+
+/// Octets kept of a datagram that did not leave: a marker and the header of an IKE message.
+const HEAD: usize = 32;
 
 #[derive(Clone, Copy)]
 struct Queued {
@@ -137,8 +152,15 @@ impl SendBatch {
             names: vec![sockaddr::no_addr(); BATCH].into_boxed_slice(),
             controls: vec![Control::EMPTY; BATCH].into_boxed_slice(),
             headers: Vec::with_capacity(BATCH),
+            order: Vec::with_capacity(BATCH),
             vectors: vec![no_vector(); BATCH].into_boxed_slice(),
+            unsent: Vec::new(),
         }
+    }
+
+    /// What this host had no way for, in flushes since this was asked last; no more than a batch of them.
+    pub fn take_unsent(&mut self) -> Vec<Unsent> {
+        mem::take(&mut self.unsent)
     }
 
     /// No datagram fits until [`SendBatch::flush`].
@@ -182,6 +204,7 @@ impl SendBatch {
     /// Headers for what leaves by this socket, in order.
     fn lay_out(&mut self, socket: usize) {
         self.headers.clear();
+        self.order.clear();
         for (index, queued) in self.queued.iter().enumerate().filter(|(_, queued)| queued.socket == socket) {
             let buffer = &mut self.bytes[index * STRIDE..index * STRIDE + queued.length];
             self.vectors[index] = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
@@ -193,15 +216,26 @@ impl SendBatch {
             header.msg_hdr.msg_controllen = sockaddr::write_source(queued.path.local, &mut self.controls[index]) as _;
             header.msg_hdr.msg_control = (&raw mut self.controls[index]).cast();
             self.headers.push(header);
+            self.order.push(index);
+        }
+    }
+
+    /// The header at this place could not be sent.
+    fn keep_unsent(&mut self, place: usize) {
+        let found = self.order.get(place).and_then(|index| Some((*index, *self.queued.get(*index)?)));
+        let Some((index, Queued { path, length, .. })) = found else { return };
+        if self.unsent.len() < BATCH {
+            let head = self.bytes.get(index * STRIDE..index * STRIDE + length.min(HEAD)).unwrap_or_default();
+            self.unsent.push(Unsent { path, head: Box::from(head) });
         }
     }
 
     /// sendmmsg stops at the first message that fails; that one is counted and the next call begins behind it. Whether it
     /// is that message which cannot leave, or news of an older one, shows when it is tried again.
     fn send(&mut self, socket: &UdpSocket, patient: &mut bool, counters: &mut IoCounters) {
-        let mut rest = self.headers.as_mut_slice();
+        let mut place = 0;
         let mut again = AGAIN;
-        while !rest.is_empty() {
+        while let Some(rest @ [_, ..]) = self.headers.get_mut(place..) {
             // SAFETY: `lay_out` has just filled the headers; what they point to is part of `self` and has not moved since.
             let sent = unsafe {
                 libc::sendmmsg(socket.fd(), rest.as_mut_ptr(), rest.len() as libc::c_uint, libc::MSG_DONTWAIT as _)
@@ -227,11 +261,14 @@ impl SendBatch {
                 }
                 Err(_) => {
                     counters.not_sent(errno);
+                    if has_no_way(errno) {
+                        self.keep_unsent(place);
+                    }
                     again = AGAIN;
                     1
                 }
             };
-            rest = rest.get_mut(done..).unwrap_or_default();
+            place += done;
         }
     }
 }
@@ -269,6 +306,11 @@ fn may_be_news(errno: i32) -> bool {
     let unreachable = [libc::ECONNREFUSED, libc::EHOSTUNREACH, libc::ENETUNREACH, libc::EHOSTDOWN, libc::ENONET];
     let other = [libc::EMSGSIZE, libc::EACCES, libc::EPROTO, libc::ENOPROTOOPT, libc::EOPNOTSUPP];
     unreachable.contains(&errno) || other.contains(&errno)
+}
+
+/// There is no route just now, or the link is down.
+fn has_no_way(errno: i32) -> bool {
+    [libc::ENETUNREACH, libc::EHOSTUNREACH, libc::ENETDOWN].contains(&errno)
 }
 
 fn no_header() -> libc::mmsghdr {

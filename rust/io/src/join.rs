@@ -188,6 +188,11 @@ impl Join {
         true
     }
 
+    /// A message of ours did not leave this host.
+    pub(crate) fn unsent(&mut self, now: Nanos, path: Path, message: &[u8]) {
+        self.engine.handle_unsent(now, path, message);
+    }
+
     /// An inner packet sealed into `out`.
     /// `most` says how long an inner packet may be on a path, with a suite.
     pub(crate) fn seal(

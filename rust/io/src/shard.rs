@@ -343,6 +343,7 @@ impl Shard {
         }
         let Outside { sockets, send, counters, .. } = &mut self.outside;
         send.flush(sockets, counters);
+        self.note_unsent(now);
         self.flush_streams(now);
     }
 

@@ -217,3 +217,33 @@ fn a_socket_of_one_address_is_chosen_before_one_of_all() {
     assert!(!all.serves((Ipv6Addr::LOCALHOST, port).into()));
     assert!(!all.serves((Ipv4Addr::new(127, 0, 8, 1), port + 1).into()));
 }
+
+/// In a network of its own, whose only link is down; `false`: only root may have one.
+fn alone() -> bool {
+    // SAFETY: it takes a number and touches no memory of ours; only this thread is elsewhere afterwards.
+    unsafe { libc::unshare(libc::CLONE_NEWNET) == 0 }
+}
+
+#[test]
+fn of_what_has_no_way_off_the_host_the_head_is_kept() {
+    if !alone() {
+        return;
+    }
+    let mut bench = Bench::listening_on(ANY_V4);
+    let to = |last: u8| Path::udp(SocketAddr::new(ANY_V4, bench.port()), SocketAddr::from(([192, 0, 2, last], 500)));
+    let (first, second) = (to(1), to(2));
+    for (path, length) in [(first, 100), (second, 20)] {
+        send_parts(&mut bench.send, &bench.sockets, path, &[&vec![length; length.into()]], &mut bench.counters);
+    }
+    bench.flush();
+    let kept = bench.send.take_unsent();
+    let heads: Vec<(Path, &[u8])> = kept.iter().map(|unsent| (unsent.path, &*unsent.head)).collect();
+    assert_eq!(heads, [(first, &[100; 32][..]), (second, &[20; 20][..])]);
+    assert!(bench.send.take_unsent().is_empty(), "once");
+    assert_eq!((bench.counters.send_unreachable, bench.counters.datagrams_out), (2, 0));
+    for _ in 0..3 * BATCH {
+        send_parts(&mut bench.send, &bench.sockets, first, &[b"x"], &mut bench.counters);
+    }
+    bench.flush();
+    assert_eq!(bench.send.take_unsent().len(), BATCH, "and no more than a batch of them");
+}

@@ -40,6 +40,17 @@ impl Engine {
         self.settle(now, place);
     }
 
+    /// This message of ours, of which the beginning is enough, did not leave the host: it has no way over `path` now. An
+    /// address may come a moment before the routes that lead away from it.
+    pub fn handle_unsent(&mut self, now: Nanos, path: Path, message: &[u8]) {
+        let Some(place) = self.sender_of(message) else { return };
+        if let Some(Sa::Established(sa)) = self.table.get_mut(place) {
+            self.ctx.counters.unsent += 1;
+            hint::on_unsent(sa, now, path);
+            self.settle(now, place);
+        }
+    }
+
     /// Where the SA sits that sent this message.
     fn sender_of(&self, message: &[u8]) -> Option<u32> {
         let header = Header::peek(message).ok()?;

@@ -25,6 +25,9 @@ pub struct Retry {
     /// Repetitions still to be sent so, this long apart.
     quick: u8,
     pace: Duration,
+    /// The latest transmission did not leave this host, nor did so many others.
+    stuck: bool,
+    stuck_times: u8,
 }
 
 impl Retry {
@@ -42,6 +45,8 @@ impl Retry {
             hurried: false,
             quick: 0,
             pace: Duration::ZERO,
+            stuck: false,
+            stuck_times: 0,
         }
     }
 
@@ -61,6 +66,10 @@ impl Retry {
     pub fn again(&mut self, now: Nanos, policy: &Retransmit, random: &mut impl Random) {
         self.tries += 1;
         self.sent = now;
+        if core::mem::take(&mut self.stuck) {
+            self.next = now + jitter(if self.quick > 0 { self.pace } else { self.interval }, policy, random);
+            return;
+        }
         if self.quick > 1 {
             self.quick -= 1;
             self.next = now + jitter(self.pace, policy, random);
@@ -99,6 +108,18 @@ impl Retry {
         true
     }
 
+    /// The latest transmission did not leave this host: it is none, and another follows soon. So a few times, for a way that
+    /// comes a little later than the address it begins at.
+    pub fn stuck(&mut self, now: Nanos) {
+        if self.stuck || self.stuck_times == STUCK_TIMES {
+            return;
+        }
+        self.stuck = true;
+        self.stuck_times += 1;
+        self.tries = self.tries.saturating_sub(1);
+        self.next = self.next.min(now + STUCK_PACE);
+    }
+
     /// There is data for the peer: do not wait longer than this for the next repetition. `true` if that is earlier than before.
     pub fn no_later(&mut self, now: Nanos, longest: Duration) -> bool {
         let sooner = (self.sent + longest).max(now);
@@ -125,6 +146,10 @@ impl Retry {
 
 /// No profile makes us send more often than this.
 const SHORTEST: Duration = Duration::from_millis(10);
+
+/// What did not leave this host is sent again after this time, so often: half a second in all.
+const STUCK_PACE: Duration = Duration::from_millis(25);
+const STUCK_TIMES: u8 = 20;
 
 /// How long the peer is asked in vain before it counts as dead.
 #[must_use]

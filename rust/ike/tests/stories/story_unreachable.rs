@@ -194,3 +194,43 @@ fn an_sa_that_ends_or_is_gone_does_not_listen() {
     assert_eq!(pair.client().count("unreachable_unknown"), 2);
     assert!(!pair.said(|told| told.carries(NotifyType::UPDATE_SA_ADDRESSES)).any(|_| true));
 }
+
+/// The kernel of a host had no way for what it has just sent.
+fn kept_back(pair: &mut Pair, who: HostId) {
+    let (path, message) = last_of(pair, who);
+    pair.unsent(who, path, &message);
+}
+
+// req: M3.5-1
+#[test]
+fn what_did_not_leave_the_host_is_sent_again_within_milliseconds_and_no_silence_is_counted_for_it() {
+    let mut pair = idle();
+    pair.net.unplug(LTE);
+    pair.order_move(Pair::path(LTE, WAN));
+    let asked = pair.now;
+    for _ in 0..5 {
+        kept_back(&mut pair, CLIENT);
+        let before = pair.told.len();
+        assert!(pair.run_until(ms(30), |world: &World| world.told.len() > before), "soon");
+    }
+    assert!(pair.client().silences().is_empty(), "nobody was asked in vain");
+    pair.net.plug(LTE);
+    kept_back(&mut pair, CLIENT);
+    assert!(pair.run_until(ms(60), |world: &World| !world.host(CLIENT).moved().is_empty()));
+    assert!(pair.now.since(asked) < ms(250), "the first repetition is due after half a second");
+    assert_eq!(pair.client().count("unsent"), 6);
+}
+
+// req: M3.5-1
+#[test]
+fn where_no_way_comes_it_is_repeated_as_any_other() {
+    let mut pair = idle();
+    pair.net.unplug(WAN);
+    pair.probe(CLIENT, None);
+    for _ in 0..200 {
+        kept_back(&mut pair, CLIENT);
+        pair.run_for(ms(25));
+    }
+    let sent = pair.requests_of(CLIENT).len();
+    assert!((20..40).contains(&sent), "{sent} in five seconds: quickly at first, then no more");
+}

@@ -1,4 +1,4 @@
-//! ICMP errors on their way to whom they concern.
+//! ICMP errors on their way to whom they concern, and what our own kernel would not send.
 
 use mobike_ike::{Nanos, Path};
 
@@ -13,6 +13,16 @@ impl Shard {
             let Outside { sockets, counters, .. } = &mut self.outside;
             let Some(grumble) = grumbles::next(&sockets[socket], &mut left, counters) else { return };
             self.outside.hear(now, &mut self.inside, &self.links, &grumble);
+        }
+    }
+
+    /// What has just been found to have no way off this host. All of it was sent by this shard.
+    pub(super) fn note_unsent(&mut self, now: Nanos) {
+        for unsent in self.outside.send.take_unsent() {
+            let natt = unsent.path.local.port() == self.outside.natt_port;
+            if let (Kind::Ike { .. }, message) = classify_own(&unsent.head, natt) {
+                self.inside.join.unsent(now, unsent.path, message);
+            }
         }
     }
 }

@@ -7,6 +7,7 @@
 //!   in use cannot be delivered            so that silence, if it is that, shows in a fraction of a second
 //! ICMP, about another path              what is unanswered there is repeated quickly; nothing else
 //! ICMP, and we are still connecting     the next path that was not tried yet has its turn now
+//! our own kernel: no way there          nobody made that up: it is sent again soon, and does not count as sent
 //! ```
 //!
 //! An ICMP message quotes what it is about. One that quotes no message and no ESP packet of an SA says nothing to us.
@@ -68,5 +69,12 @@ pub fn on_unreachable(sa: &mut Established, ctx: &mut Context, now: Nanos, path:
     }
     if sa.part == Role::Initiator && sa.speaks_mobike() {
         sa.hurry_on(now, path);
+    }
+}
+
+/// What we sent over `path` did not leave this host, for which it had no way there just then.
+pub fn on_unsent(sa: &mut Established, now: Nanos, path: Path) {
+    for request in sa.requests.outstanding_mut().iter_mut().filter(|request| request.path == path) {
+        request.retry.stuck(now);
     }
 }

@@ -140,6 +140,15 @@ impl World {
         self.check();
     }
 
+    /// This message of a host did not leave it.
+    #[track_caller]
+    pub fn unsent(&mut self, id: HostId, path: Path, message: &[u8]) {
+        let now = self.now;
+        self.hosts[id.0].engine.handle_unsent(now, path, message);
+        self.drain(id, None);
+        self.check();
+    }
+
     /// When something happens next.
     pub fn next_due(&self) -> Option<Nanos> {
         let timers = self.hosts.iter().filter_map(|host| host.engine.poll_timeout());
