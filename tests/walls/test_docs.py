@@ -77,6 +77,18 @@ def test_every_row_of_what_is_done_names_its_proof(doc: str) -> None:
     assert [line for line, proofs in rows if not named(proofs)] == []
 
 
+_SENTENCE = re.compile(r"`([a-z]+(?:_[a-z]+)*)`")
+
+
+def test_every_case_of_the_peers_own_lists_is_told_by_a_story() -> None:
+    text = (ROOT / "docs/ikev2.md").read_text()
+    suites = text[text.index("## The peers' own lists") :]
+    told = _SENTENCE.findall(suites[: suites.index("\n## Transport")])
+    stories = "".join(file.read_text() for file in ROOT.glob("rust/ike/tests/stories/story_*.rs"))
+    assert len(told) >= 40
+    assert [name for name in told if f"#[test]\nfn {name}()" not in stories] == []
+
+
 FEATURES = ("rust/ike/tests/stories/story_*.rs", "tests/interop/test_*.py", "tests/lab/test_*.py")
 """Tests of what mobike does, as its users see it."""
 

@@ -62,6 +62,7 @@ mod story_silence;
 mod story_streams;
 mod story_suite_child;
 mod story_suite_ike;
+mod story_suite_late;
 mod story_sync;
 mod story_terms;
 mod story_transport;
