@@ -22,6 +22,7 @@ from mobike import _core, address
 from mobike.address import Endpoint, SaId
 from mobike.config import parse
 from mobike.events import Nat, PeerMoved, Role
+from mobike.exchange import Exchange
 from mobike.gateway.books import GatewayBooks
 from mobike.gateway.desk import Desk
 from mobike.gateway.inventory import Stock
@@ -49,6 +50,9 @@ print(lines)
 class _Counts:
     def counters(self) -> dict[str, int]:
         return {}
+
+    def exchanges(self, _sa: SaId, /) -> tuple[Exchange, ...] | None:
+        return None
 
 
 class Loop(asyncio.SelectorEventLoop):

@@ -11,6 +11,7 @@ from mobike.address import ChildId, Ip, Nanos, Path, SaId
 from mobike.commands import Command
 from mobike.dataplane.operations import ChildOrder, Operation
 from mobike.events import CoreEvent, PlaneEvent, Question
+from mobike.exchange import Exchange
 from mobike.tape import Taped
 
 __all__ = [
@@ -98,6 +99,9 @@ class Core:
     def taped(self, sa: SaId, /) -> Taped | None:
         """What was taken down since the last look, and the keys of now in the clear; None if it is not taken down.
         Waits for its shard."""
+
+    def exchanges(self, sa: SaId, /) -> tuple[Exchange, ...] | None:
+        """The last exchanges of an IKE SA; None if it is not there. Waits for its shard."""
 
     def examine(self, records: Sequence[bytes], /) -> list[SaId]:
         """Whose records these are; ValueError if one of them can never be taken back by this core. Nothing is done."""
@@ -222,6 +226,9 @@ class SimCore:
 
     def child_counters(self, child: ChildId, /) -> dict[str, int] | None:
         """What a Child SA has carried; None if there is none, or no userspace plane."""
+
+    def exchanges(self, sa: SaId, /) -> tuple[Exchange, ...] | None:
+        """The last exchanges of an IKE SA; None if it is not there."""
 
 @final
 class SealedKeys:

@@ -37,6 +37,7 @@ from mobike.facade.configuration import (
     StepView,
     TableView,
 )
+from mobike.facade.exchanges import ExchangeView
 from mobike.facade.inventory import CertificateView, Inventory, LinkRuleView, PolicyView, PoolView, RangeView
 from mobike.facade.keys import KEYS, REQUIRED
 from mobike.facade.lists import ChildRow, ChildRows, PathRow
@@ -211,6 +212,7 @@ class House:
     live: bool = True
     orders: list[str] = field(default_factory=list)
     last_moves: dict[str, MoveView] = field(default_factory=dict)
+    said: dict[str, list[ExchangeView]] = field(default_factory=dict)
     ring: deque[EventView] = field(default_factory=lambda: deque(maxlen=RING))
     news: list[ConnectionView] = field(default_factory=list)
     """What has happened and nobody here knows yet."""
@@ -302,6 +304,9 @@ class House:
         best = next((pair for pair in left if pair.current), left[0])
         why = detail.why if stays else f"{without} is gone"
         return ExplanationView(without, "stay" if stays else "move", best.local, best.remote, why, detail.pairs)
+
+    def exchanges(self, sa: str) -> tuple[ExchangeView, ...]:
+        return tuple(self.said.get(self._sa(sa).id, ()))
 
     def addresses(self) -> tuple[AddressView, ...]:
         return tuple(self.local.values())

@@ -9,8 +9,8 @@ NEEDED: Final = {
     "metrics": ("show_caller", "show_counters", "show_health", "show_metrics"),
     "read": (
         "explain_ike_sa", "follow_events", "list_addresses", "list_attempts", "list_certificates", "list_child_sas",
-        "list_connections", "list_events", "list_ike_sas", "list_leases", "list_operations", "list_paths",
-        "list_policies", "list_pools", "list_revisions", "show_config", "show_connection", "show_ike_sa",
+        "list_connections", "list_events", "list_exchanges", "list_ike_sas", "list_leases", "list_operations",
+        "list_paths", "list_policies", "list_pools", "list_revisions", "show_config", "show_connection", "show_ike_sa",
         "show_operation",
     ),
     "operate": (

@@ -2,17 +2,18 @@
 
 import json
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import httpx
 import pytest
 
 from mobike.facade import Facade, Health
+from mobike.facade.exchanges import ExchangeView
 from mobike_api import create_app
 from mobike_api.guard import MAX_BODY
 from tests.api.books import some_books
-from tests.api.house import House, a_house
+from tests.api.house import BORN, House, a_house
 
 TOKEN = "correct-horse-battery-staple-0123456789"
 
@@ -125,6 +126,18 @@ async def test_an_sa_explains_where_it_is_and_where_it_would_be_without_a_link(a
     unknown = await api.get("/api/v1/ike-sas/2/explain?without=eth9")
     assert (unknown.status_code, unknown.json()["detail"]) == (409, "'eth9' is no link and no address of ours")
     assert (await api.get("/api/v1/ike-sas/9999/explain")).status_code == 404
+
+
+async def test_an_sa_tells_its_last_exchanges(api: httpx.AsyncClient, house: House) -> None:
+    quiet = ExchangeView(BORN, BORN + 60, "us", "INFORMATIONAL", "liveness", 9, 3, 1, False, True, 12.5, None)
+    open_ = ExchangeView(
+        BORN + 70, BORN + 70, "us", "INFORMATIONAL", "update-addresses", 10, 1, 4, True, False, None, None
+    )
+    house.said["2"] = [quiet, open_]
+    told = (await api.get("/api/v1/ike-sas/2/exchanges")).raise_for_status().json()["items"]
+    assert told == [asdict(quiet), asdict(open_)]
+    assert (await api.get("/api/v1/ike-sas/1/exchanges")).json() == {"items": []}
+    assert (await api.get("/api/v1/ike-sas/9999/exchanges")).status_code == 404
 
 
 # --- orders ----------------------------------------------------------------------------------------------------------

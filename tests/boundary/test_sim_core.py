@@ -1,14 +1,16 @@
 """The core without sockets: all that goes in and out is in the caller's hands, and the same seed does the same."""
 
+from dataclasses import replace
 from ipaddress import IPv4Address
 
 import pytest
 
 from mobike import _core
-from mobike.address import Endpoint, Nanos, Path, SaId, Token
-from mobike.commands import Connect, SetLocalAddresses, SetProfile
+from mobike.address import Endpoint, Generation, Nanos, Path, SaId, Token
+from mobike.commands import Connect, Probe, SetLocalAddresses, SetProfile
 from mobike.dataplane.operations import MoveSa
 from mobike.events import ChildUp, IkeSaUp, SaMoved
+from mobike.exchange import Exchange
 from tests.boundary.ends import GATEWAY, PHONE, udp4
 
 HERE, THERE = IPv4Address("192.0.2.1"), IPv4Address("198.51.100.1")
@@ -95,3 +97,18 @@ def test_a_seed_has_32_bytes(seed: bytes) -> None:
 def test_limits_for_prefixes_that_make_no_sense_are_refused(limits: dict[str, int], problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         _core.SimCore(seed=bytes(32), prefix_limits=limits)
+
+
+def test_what_the_ends_asked_each_other_is_told_by_both() -> None:
+    phone, gateway, _ = a_session(3)
+    up, theirs = phone.take_events(10)[0], gateway.take_events(10)[0]
+    assert isinstance(up, IkeSaUp) and isinstance(theirs, IkeSaUp)
+    assert phone.exchanges(up.sa) == () and phone.exchanges(SaId(99)) is None
+    phone.submit([Probe(up.sa, None, Generation(0))], Nanos(5))
+    (waits,) = phone.exchanges(up.sa) or ()
+    assert (waits.ours, waits.answered, waits.at, waits.took) == (True, False, 5, None)
+    exchange({HERE: phone, THERE: gateway}, Nanos(1_000_005))
+    asked = Exchange(Nanos(5), Nanos(5), True, "INFORMATIONAL", "probe", 2, 1, 1, False, True, Nanos(1_000_000), None)
+    at = Nanos(1_000_005)
+    assert phone.exchanges(up.sa) == (asked,)
+    assert gateway.exchanges(theirs.sa) == (replace(asked, since=at, at=at, ours=False, topic="liveness", took=None),)

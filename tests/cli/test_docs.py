@@ -56,3 +56,8 @@ def test_lists_that_the_page_names_are_those_that_there_are() -> None:
     line = PAGE.split("## Lists")[1].split("each with")[0]
     named = set(re.findall(r"`(?:mobike list )?([a-z-]+)`", line))
     assert named == known
+
+
+def test_the_page_shows_what_ladder_prints() -> None:
+    shown = PAGE.split("$ mobike ladder office\n")[1].split("```")[0]
+    assert shown == (Path(__file__).parent / "golden" / "ladder.120.txt").read_text()

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass, field
 
+from mobike.address import SaId
 from mobike.config import Settings, parse
 from mobike.events import OperatorEvent
+from mobike.exchange import Exchange
 from mobike.gateway.desk import Desk
 from mobike.gateway.inventory import Stock
 from mobike.gateway.journal import Journal
@@ -13,8 +15,13 @@ from tests.fleet.host import Host, phone
 
 @dataclass
 class Counts:
+    kept: tuple[Exchange, ...] | None = None
+
     def counters(self) -> dict[str, int]:
         return {}
+
+    def exchanges(self, _sa: SaId, /) -> tuple[Exchange, ...] | None:
+        return self.kept
 
 
 @dataclass
@@ -26,9 +33,10 @@ class Office:
 
     def __post_init__(self) -> None:
         self.orders: list[OperatorEvent] = []
+        self.counts = Counts()
         self.desk = Desk(
             self.host.fleet,
-            Counts(),
+            self.counts,
             Journal(),
             order=self._order,
             plug=None,

@@ -11,6 +11,7 @@ from mobike.facade import (
     AddressView,
     ConnectionView,
     EventView,
+    ExplanationView,
     IkeSaDetail,
     IkeSaView,
     MoveView,
@@ -18,6 +19,7 @@ from mobike.facade import (
     PairView,
     Refused,
 )
+from mobike.facade.exchanges import ExchangeView
 from tests.api.house import House, a_child, a_sa
 
 MANY: Final = 100_000
@@ -110,6 +112,10 @@ class Crowd(House):
             dns=("10.1.0.53",), networks=("10.1.0.0/16",), domains=("example.net",),
         )  # fmt: skip
 
+    def explain(self, sa: str, *, without: str | None = None) -> ExplanationView:
+        told = super().explain(sa, without=without)
+        return replace(told, why=f"{told.remote} answers there") if told.decision == "move" else told
+
     def addresses(self) -> tuple[AddressView, ...]:
         return tuple(replace(each, ike_sas=self.users[each.ip]) for each in self.local.values())
 
@@ -153,13 +159,22 @@ class Crowd(House):
         self.sas[sa.id] = replace(sa, local=path, moves=sa.moves + 1)
         self.last_moves[sa.id] = MoveView(time.time(), sa.local, path, why, 12.5)
         text = f"Moved to {path}: {why}"
+        self.said.setdefault(sa.id, []).append(an_exchange(0, "update-addresses", 40, took=12.5))
         self.happened("moved", text, sa.id, sa.connection, path=f"{path} -> {sa.remote}", duration_ms=12.5, why=why)
+
+
+def an_exchange(ago: float, topic: str, number: int, *, ours: bool = True, took: float | None = None) -> ExchangeView:
+    """One that went as it should."""
+    at = time.time() - ago
+    kind = "CREATE_CHILD_SA" if topic in {"rekey-ike-sa", "child-sa"} else "INFORMATIONAL"
+    return ExchangeView(at, at, "us" if ours else "peer", kind, topic, number, 1, 1, False, True, took, None)
 
 
 def a_crowd(count: int = MANY, evil: str = EVIL) -> Crowd:
     crowd = Crowd()
     crowd.fill(count, evil)
     _past(crowd)
+    crowd.said[PICKED] = [*_said()]
     crowd.in_order()
     return crowd
 
@@ -190,6 +205,19 @@ def _past(crowd: Crowd) -> None:
     tell("sa-rekeyed", "IKE SA has new keys; we asked", PICKED, office, 35)
     tell("path-silent", f"No answer on {LTE} -> {GATEWAY}", PICKED, office, 28)
     tell("sa-up", "IKE SA with " + crowd.sas[HOSTILE].peer_id + " is up", HOSTILE, "branch", 12)
+
+
+def _said() -> Iterable[ExchangeView]:
+    """The latest of what the ends asked each other, in the order in which it ended."""
+    for number, (ago, _local, took, _why) in enumerate(_moves()):
+        if ago < 500:
+            yield an_exchange(ago + 0.1, "update-addresses", 20 + number, took=took)
+            yield an_exchange(ago - 0.1, "return-routability", 7 + number, ours=False)
+    yield an_exchange(35, "rekey-ike-sa", 30, took=14.1)
+    yield replace(an_exchange(33, "child-sa", 9, ours=False), error="TEMPORARY_FAILURE")
+    quiet = an_exchange(5, "liveness", 33, took=11.8)
+    yield replace(quiet, since=quiet.at - 24, times=4)
+    yield replace(an_exchange(1, "probe", 34), answered=False, sent=3, many_paths=True)
 
 
 def _moves() -> Iterable[tuple[float, str, float, str]]:

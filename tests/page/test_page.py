@@ -7,7 +7,7 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from tests.page.conftest import Look, Stand, looking
-from tests.page.crowd import EVIL, FEW, HOSTILE, LTE, MANY, PICKED, WIFI
+from tests.page.crowd import EVIL, FEW, GATEWAY, HOSTILE, LTE, MANY, PICKED, SIX, WIFI
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -131,7 +131,8 @@ async def test_a_move_is_seen_as_it_happens(look: Look, stand: Stand) -> None:
         await expect(first).to_contain_text(f"{LTE}:4500")
         await first.get_by_role("link").click()
         await expect(page.locator(".map .in-use path")).to_have_count(1)
-        await expect(page.locator(".ladder li").last).to_contain_text("answered 13 ms")
+        await expect(page.locator(".ladder li").last).to_contain_text("the operator said so")
+        await expect(page.locator(".ladder li").last).to_contain_text("UPDATE_SA_ADDRESSES 13 ms")
         await expect(page.locator("tr", has_text="in use")).to_contain_text("wwan0")
         await page.get_by_role("button", name=f"Move to {WIFI}").click()
         await expect(page.locator("tr", has_text="in use")).to_contain_text("wlan0")
@@ -140,6 +141,46 @@ async def test_a_move_is_seen_as_it_happens(look: Look, stand: Stand) -> None:
         await expect(page.locator("tbody tr").first).to_contain_text("the operator said so")
         bars = page.locator(".chart rect.moved")
         assert await bars.count() > 0
+
+
+async def test_every_exchange_has_a_rung_with_what_came_of_it(look: Look) -> None:
+    async with look(f"/sas/{PICKED}") as page:
+        rungs = page.locator(".ladder li")
+        quiet = rungs.filter(has_text="alive?")
+        await expect(quiet).to_have_count(1)
+        await expect(quiet).to_contain_text("12 ms")
+        await expect(quiet).to_contain_text("4 since")
+        await expect(quiet.locator(".answer")).to_have_count(1)
+        refused = rungs.filter(has_text="TEMPORARY_FAILURE")
+        await expect(refused).to_have_class("in")
+        await expect(refused.locator(".answer.refused")).to_have_count(1)
+        last = rungs.filter(has_text="not answered yet")
+        await expect(last).to_have_class("lost")
+        await expect(last).to_contain_text("sent 3 times, over more than one path")
+        await page.get_by_role("button", name="earlier").click()
+        # A move is told once: the exchange, with the words of its event.
+        moved = rungs.filter(has_text="wlan0 answers again")
+        await expect(moved).to_have_count(1)
+        await expect(moved).to_contain_text("UPDATE_SA_ADDRESSES 13 ms")
+        # What was before the exchanges that are kept is told by events.
+        await expect(rungs.first).to_contain_text("IKE_SA_INIT, IKE_AUTH")
+
+
+async def test_what_would_happen_without_a_link_is_told_and_nothing_is_done(look: Look, stand: Stand) -> None:
+    async with look(f"/sas/{PICKED}") as page:
+        before = list(stand.crowd.orders)
+        without, told = page.get_by_label("Without"), page.locator(".what-if")
+        here = stand.crowd.sas[PICKED].local.rpartition(":")[0]
+        link, other = ("wlan0", LTE) if here == WIFI else ("wwan0", WIFI)
+        await without.focus()
+        await without.select_option(link)
+        await expect(told).to_contain_text(f"Without {link} it moves to {other}")
+        await expect(told.locator("tbody tr").first).to_contain_text(GATEWAY)
+        await without.select_option(SIX)
+        await expect(told).to_contain_text(f"Without {SIX} it stays on {here}")
+        await without.select_option("")
+        await expect(told).to_be_empty()
+        assert stand.crowd.orders == before
 
 
 async def test_a_connection_is_brought_up_and_taken_down(look: Look, stand: Stand) -> None:

@@ -23,6 +23,7 @@ from mobike_api.schemas import (
     RedirectOrder,
     RekeyOrder,
 )
+from mobike_api.schemas_exchanges import Exchange, ExchangeList
 from mobike_api.scopes import needs
 
 router = APIRouter(prefix="/ike-sas", tags=["IKE SAs"])
@@ -56,6 +57,14 @@ async def show_ike_sa(facade: FacadeDep, sa: SaPath) -> IkeSaDetail:
 async def explain_ike_sa(facade: FacadeDep, sa: SaPath, query: Annotated[ExplainQuery, Query()]) -> Explanation:
     """What policy says of this IKE SA now, or would say without a link or an address of ours. Changes nothing."""
     return Explanation.model_validate(facade.explain(sa, without=query.without))
+
+
+@router.get("/{id}/exchanges", summary="List the last exchanges of an IKE SA")
+@needs(Scope.READ)
+async def list_exchanges(facade: FacadeDep, sa: SaPath) -> ExchangeList:
+    """What its ends asked each other since it came up, or since the daemon started: the last sixteen, with how often
+    each was sent and how long its answer took. Tests of the peer that are answered at once are told as one."""
+    return ExchangeList(items=tuple(map(Exchange.model_validate, facade.exchanges(sa))))
 
 
 @router.put("/{id}/pin", status_code=202, summary="Keep an IKE SA where it is")

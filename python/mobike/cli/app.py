@@ -1,19 +1,17 @@
 """The commands and their options. Each is a few lines: ask, print, end with a code."""
 
-import json
 import sys
-from enum import Enum
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.console import Console
 
 from mobike.cli import bulk, capture, configuration, connection, drill, importing, listing, order, tokens
 from mobike.cli.api import Api, Target
 from mobike.cli.completion import complete_connection, complete_link, complete_local, complete_peer, complete_sa
 from mobike.cli.draw import draw_explanation, draw_sa, draw_snapshot
 from mobike.cli.failure import ExitCode, Failure
+from mobike.cli.output import Format, emit, show
 from mobike.cli.plain import plain
 from mobike.cli.status import detail, explanation, find_sa, snapshot
 
@@ -31,17 +29,11 @@ _LOOKED_BACK: Final = 3
 app = typer.Typer(help=_HELP, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
-class Output(Enum):
-    """For whom."""
-
-    TABLE = "table"
-    JSON = "json"
-
-
 Config = Annotated[
     Path,
     typer.Option("--config", "-c", help="The configuration: a file, or the folder of mobike.toml; and its conf.d."),
 ]
+Out = Annotated[Format, typer.Option("--output", "-o", help="For people, or for programs.")]
 Wait = Annotated[float, typer.Option(min=0, help="Seconds to wait for what comes of it; 0 does not wait.")]
 
 
@@ -83,22 +75,17 @@ def status(
             metavar="[ID]", help="An IKE SA, or a connection that has one: show it in full.", autocompletion=complete_sa
         ),
     ] = None,
-    output: Annotated[Output, typer.Option("--output", "-o", help="For people or for programs.")] = Output.TABLE,
+    output: Out = Format.TABLE,
     limit: Annotated[int, typer.Option("--limit", "-n", min=0, max=1000, help="Show so many IKE SAs.")] = _SHOWN,
 ) -> None:
     """Show connections, and IKE SAs with their paths, the reasons for them, and their children."""
     with _api(context) as api:
         if name is not None:
             sa = detail(api, find_sa(api, name))
-            as_json, drawn = sa, draw_sa(sa)
+            show(sa, lambda wide: draw_sa(sa, wide=wide), output)
         else:
             shown = snapshot(api, limit)
-            as_json, drawn = shown.as_json(), draw_snapshot(shown)
-    match output:
-        case Output.JSON:
-            print(json.dumps(as_json, indent=2))
-        case Output.TABLE:
-            Console(highlight=False).print(drawn)
+            show(shown.as_json(), lambda wide: draw_snapshot(shown, wide=wide), output)
 
 
 @app.command()
@@ -107,7 +94,7 @@ def doctor(
     config: Annotated[
         Path | None, typer.Option("--config", "-c", help="Look also at what this configuration needs.")
     ] = None,
-    output: Annotated[Output, typer.Option("--output", "-o", help="For people or for programs.")] = Output.TABLE,
+    output: Out = Format.TABLE,
 ) -> None:
     """Say what stands in the way: daemon, clock, ports, certificates, files, limits, kernel. Changes nothing.
 
@@ -120,11 +107,7 @@ def doctor(
 
     settings = None if config is None else start.check(config).settings
     found = list(doctors.checked(settings, context.ensure_object(Target), ThisHost()))
-    match output:
-        case Output.JSON:
-            print(json.dumps(doctors.as_json(found), indent=2))
-        case Output.TABLE:
-            doctors.show(found)
+    show(doctors.as_json(found), lambda _wide: doctors.draw(found), output)
     if any(each.grade is Grade.FAIL for each in found):
         sys.exit(ExitCode.FAILED)
 
@@ -163,17 +146,28 @@ def explain(
             metavar="LINK|IP", help="Suppose that this link or address of ours is gone.", autocompletion=complete_link
         ),
     ] = None,
-    output: Annotated[Output, typer.Option("--output", "-o", help="For people or for programs.")] = Output.TABLE,
+    output: Out = Format.TABLE,
 ) -> None:
     """Say where an IKE SA is, or would be without a link, and why; with all its pairs in their order."""
     with _api(context) as api:
         sa = find_sa(api, name)
         told = explanation(api, sa, without)
-    match output:
-        case Output.JSON:
-            print(json.dumps(told, indent=2))
-        case Output.TABLE:
-            Console(highlight=False).print(draw_explanation(sa, told))
+    show(told, lambda wide: draw_explanation(sa, told, wide=wide), output)
+
+
+@app.command()
+def ladder(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="ID|NAME", help=_HAS_ONE, autocompletion=complete_sa)],
+    output: Out = Format.TABLE,
+) -> None:
+    """Show the last exchanges of an IKE SA: who asked what, how often it was sent, and how long the answer took."""
+    from mobike.cli.ladder import COLUMNS, EMPTY, exchanges, in_words  # noqa: PLC0415 - drawn for this command alone
+
+    with _api(context) as api:
+        found = exchanges(api, find_sa(api, name))
+    people = output in {Format.TABLE, Format.WIDE}
+    emit(map(in_words, found) if people else found, COLUMNS, output, limit=0, empty=EMPTY)
 
 
 @app.command()
@@ -210,7 +204,7 @@ def why(
             autocompletion=complete_peer,
         ),
     ] = None,
-    output: Annotated[Output, typer.Option("--output", "-o", help="For people or for programs.")] = Output.TABLE,
+    output: Out = Format.TABLE,
     limit: Annotated[
         int | None, typer.Option("--limit", "-n", min=1, max=1000, help="Show so many attempts; 3, and 20 of all.")
     ] = None,
@@ -220,11 +214,7 @@ def why(
 
     with _api(context) as api:
         found = attempts(api, peer, limit or (_SHOWN if peer is None else _LOOKED_BACK))
-    match output:
-        case Output.JSON:
-            print(json.dumps(found, indent=2))
-        case Output.TABLE:
-            Console(highlight=False).print(draw_list(found) if peer is None else draw_attempts(found))
+    show(found, lambda _wide: draw_list(found) if peer is None else draw_attempts(found), output)
 
 
 @app.command()

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -80,11 +80,6 @@ def _parts(found: list[Checked]) -> Iterator[RenderableType]:
     yield rows
     counts = {grade: sum(each.grade is grade for each in found) for grade in Grade}
     yield Text(f"\n{', '.join(f'{count} {grade.value}' for grade, count in counts.items() if count)}", "bold")
-
-
-def show(found: Iterable[Checked]) -> None:
-    """For people."""
-    Console(highlight=False).print(draw(found))
 
 
 def _sysctl(name: str) -> str | None:

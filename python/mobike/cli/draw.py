@@ -31,33 +31,38 @@ GAP: Final = 3
 _STEPS: Final = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
 
 
-def draw_snapshot(shown: Snapshot) -> RenderableType:
-    """All of it."""
-    return Group(*_parts(shown))
+def draw_snapshot(shown: Snapshot, *, wide: bool = False) -> RenderableType:
+    """All of it; wide: each IKE SA with its pairs."""
+    return Group(*_parts(shown, wide=wide))
 
 
-def draw_sa(shown: Json) -> RenderableType:
-    """One IKE SA with all its pairs. What ranks them in full is in the JSON: it is too wide to be read here."""
-    return Group(_sa(shown), Padding(_pairs(shown["pairs"]), (1, 0, 0, 2)))
+def draw_sa(shown: Json, *, wide: bool = False) -> RenderableType:
+    """One IKE SA with all its pairs; wide: with all that was measured of them, and what ranks them."""
+    return Group(_sa(shown), Padding(_pairs(shown["pairs"], wide=wide), (1, 0, 0, 2)))
 
 
-def draw_explanation(sa: str, told: Json) -> RenderableType:
+def draw_explanation(sa: str, told: Json, *, wide: bool = False) -> RenderableType:
     """What an IKE SA would do, with its pairs in their order."""
     case = "" if told["without"] is None else f"without {told['without']}: "
     where = "" if told["local"] is None else f" {'at' if told['decision'] == 'stay' else 'to'} {told['local']} -> "
     line = text(f"IKE SA {sa}  ", "dim") + text(f"{case}{told['decision']}{where}{told['remote'] or ''}", "bold")
-    return Group(line, text(f"  {told['why']}"), Padding(_pairs(told["pairs"]), (1, 0, 0, 2)))
+    return Group(line, text(f"  {told['why']}"), Padding(_pairs(told["pairs"], wide=wide), (1, 0, 0, 2)))
 
 
-def _pairs(rows: list[Json]) -> Table:
-    pairs = table(">rank", "local", "remote", "link", "", "why")
+def _pairs(rows: list[Json], *, wide: bool) -> Table:
+    pairs = table(">rank", "local", "remote", "link", "", "why", *((">RTT ms", ">loss", "score") if wide else ()))
     for pair in rows:
         mark = Text("in use", "green") if pair["current"] else Text("" if pair["usable"] else "unusable", "red")
         style = "bold" if pair["current"] else "" if pair["usable"] else "dim"
         shown = {**pair, "remote": pair["remote"] + _stream(pair)}
         cells = [text(shown[name], style) for name in ("rank", "local", "remote", "link", "why")]
-        pairs.add_row(*cells[:4], mark, *cells[4:])
+        measured = [text(_number(pair[name]), style) for name in ("rtt_ms", "loss")] + [text(pair["score"], "dim")]
+        pairs.add_row(*cells[:4], mark, *cells[4:], *(measured if wide else ()))
     return pairs
+
+
+def _number(measured: float | None) -> str:
+    return "-" if measured is None else f"{measured:.3g}"
 
 
 def _stream(path: Json) -> str:
@@ -65,12 +70,12 @@ def _stream(path: Json) -> str:
     return " (TCP)" if path["transport"] == "tcp" else ""
 
 
-def _parts(shown: Snapshot) -> Iterator[RenderableType]:
+def _parts(shown: Snapshot, *, wide: bool) -> Iterator[RenderableType]:
     yield headline(shown.health, shown.total)
     if shown.connections:
         yield Padding(_connections(shown.connections), (1, 0, 0, 0))
     for sa in shown.ike_sas:
-        yield Padding(_sa(sa), (1, 0, 0, 0))
+        yield Padding(draw_sa(sa, wide=True) if wide else _sa(sa), (1, 0, 0, 0))
     more = shown.total - len(shown.ike_sas)
     if more > 0:
         yield Text(f"\n... and {more:,} more; --limit shows more of them, 'mobike status ID' one in full", style="dim")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -80,6 +80,26 @@ def emit(rows: Iterable[Json], columns: Sequence[Column], format_: Format, *, li
             print("\n".join(yaml(list(rows))))
         case Format.TABLE | Format.WIDE:
             _draw(list(rows), columns, limit, empty, wide=format_ is Format.WIDE)
+
+
+def show(told: object, drawn: Callable[[bool], RenderableType], format_: Format) -> None:
+    """One thing in the format that was asked for: drawn for people (True: as wide as it is), or as the API told it.
+    Of a list each member is a line of NDJSON."""
+    match format_:
+        case Format.NDJSON:
+            for each in told if isinstance(told, list) else [told]:
+                print(json.dumps(each), flush=True)
+        case Format.JSON:
+            print(json.dumps(told, indent=2))
+        case Format.YAML:
+            print("\n".join(yaml(told)))
+        case Format.TABLE:
+            Console(highlight=False).print(drawn(False))
+        case Format.WIDE:
+            everything = drawn(True)
+            console = Console(highlight=False, width=WIDEST)
+            console.width = max(1, console.measure(everything).maximum)
+            console.print(everything)
 
 
 def _draw(rows: list[Json], columns: Sequence[Column], limit: int, empty: str, *, wide: bool) -> None:

@@ -7,6 +7,7 @@ from typing import Protocol
 from mobike.facade.attempts import AttemptView
 from mobike.facade.captures import Captures
 from mobike.facade.configuration import Configurations
+from mobike.facade.exchanges import ExchangeView
 from mobike.facade.inventory import Inventory
 from mobike.facade.lists import ChildRows, PathRow
 from mobike.facade.readings import Reading
@@ -262,6 +263,10 @@ class Facade(Protocol):
 
     def ike_sa(self, sa: str) -> IkeSaDetail:
         """One SA, or NotFound."""
+        ...
+
+    def exchanges(self, sa: str) -> tuple[ExchangeView, ...]:
+        """The last exchanges of one SA in the order in which they ended, then what is unanswered; or NotFound."""
         ...
 
     def explain(self, sa: str, *, without: str | None = None) -> ExplanationView:

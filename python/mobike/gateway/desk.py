@@ -26,6 +26,7 @@ from mobike.events import (
     OperatorUnpin,
     OperatorUp,
 )
+from mobike.exchange import Exchange
 from mobike.facade import (
     AddressView,
     ChildView,
@@ -45,11 +46,13 @@ from mobike.facade import (
 from mobike.facade.attempts import AttemptView
 from mobike.facade.captures import Captures
 from mobike.facade.configuration import Configurations
+from mobike.facade.exchanges import ExchangeView
 from mobike.facade.inventory import Inventory
 from mobike.facade.lists import ChildRow, ChildRows, PathRow
 from mobike.facade.readings import Reading
 from mobike.fleet import FactRow, Fleet, MoveRow, PairRow, SessionDetail, SessionRow
 from mobike.gateway.epoch import Epoch
+from mobike.gateway.exchanges import shown
 from mobike.gateway.journal import Journal
 from mobike.mobility.folded import ChildFacts
 
@@ -70,6 +73,8 @@ class CoreCounts(Protocol):
     """The part of the core that views need."""
 
     def counters(self) -> dict[str, int]: ...
+
+    def exchanges(self, sa: SaId, /) -> tuple[Exchange, ...] | None: ...
 
 
 class Plug(Protocol):
@@ -182,6 +187,10 @@ class Desk:
             networks=detail.handout.networks,
             domains=detail.handout.domains,
         )
+
+    def exchanges(self, sa: str) -> tuple[ExchangeView, ...]:
+        kept = self._core.exchanges(self._known(sa))
+        return () if kept is None else tuple(shown(each, _EPOCH) for each in kept)
 
     def explain(self, sa: str, *, without: str | None = None) -> ExplanationView:
         if without is not None and not self._fleet.is_ours(without):

@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 
 use mobike_esp::Counters as ChildCounters;
 use mobike_ike::crypto::{CryptoError, SecretBytes};
-use mobike_ike::{ChildId, Command, Counters, Engine, SaId, TurnAway};
+use mobike_ike::{ChildId, Command, Counters, Engine, Exchange, SaId, TurnAway};
 
 use crate::config::{CoreConfig, InnerConfig, PlaneConfig, StartError};
 use crate::counters::IoCounters;
@@ -29,7 +29,7 @@ use crate::tape::Taped;
 use crate::tun::Tun;
 use crate::words::{Event, Operation, Order, Word};
 
-/// Shards at work. All methods may be called from any thread; none but `stop`, `counters` and `child_counters` waits.
+/// Shards at work. All methods may be called from any thread; those that ask a shard wait for it, and so does `stop`.
 pub struct Core {
     mailboxes: Arc<[Mailbox<Letter>]>,
     ring: Arc<Ring<Event>>,
@@ -229,6 +229,13 @@ impl Core {
     pub fn taped(&self, sa: SaId) -> Option<Taped> {
         let mailbox = self.mailboxes.get(usize::from(sa.shard()))?;
         ask(mailbox, |sender| Letter::AskTape(sa, sender)).recv().ok().flatten()
+    }
+
+    /// The last exchanges of an IKE SA, by the clock of events; `None` if it is not there.
+    #[must_use]
+    pub fn exchanges(&self, sa: SaId) -> Option<Vec<Exchange>> {
+        let mailbox = self.mailboxes.get(usize::from(sa.shard()))?;
+        ask(mailbox, |sender| Letter::AskExchanges(sa, sender)).recv().ok().flatten()
     }
 
     /// Could these be taken back? Whose they are. Nothing is done.

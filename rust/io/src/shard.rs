@@ -221,6 +221,9 @@ impl Shard {
             Letter::AskTape(sa, sender) => {
                 let _ = sender.send(self.inside.join.take_tape(now, sa));
             }
+            Letter::AskExchanges(sa, sender) => {
+                let _ = sender.send(self.inside.join.engine.exchanges(sa));
+            }
             Letter::Stop => return Next::Stop,
         }
         Next::Go

@@ -8,7 +8,7 @@ mod worn;
 use std::collections::VecDeque;
 
 use mobike_esp::SaPairId;
-use mobike_ike::{ChildId, Engine, Nanos, Path, SaId};
+use mobike_ike::{ChildId, Engine, Exchange, Nanos, Path, SaId};
 
 use crate::batch::DATAGRAM;
 use crate::classify::{Kind, MARKER, classify, classify_own};
@@ -243,6 +243,12 @@ impl Solo {
     #[must_use]
     pub fn child_counters(&self, child: ChildId) -> Option<ChildCounters> {
         self.join.plane.esp.as_ref().and_then(|esp| esp.counters(SaPairId(child.0)))
+    }
+
+    /// The last exchanges of an IKE SA; `None` if it is not there.
+    #[must_use]
+    pub fn exchanges(&self, sa: SaId) -> Option<Vec<Exchange>> {
+        self.join.engine.exchanges(sa)
     }
 
     /// Everything counted, by name: `ike_`, `esp_` and `io_`.

@@ -106,6 +106,10 @@ classes! {
         frame: "Frame",
         taped: "Taped",
     }
+    /// `mobike.exchange`.
+    Exchanges from "mobike.exchange" {
+        exchange: "Exchange",
+    }
     /// `mobike.handout`.
     Handouts from "mobike.handout" {
         handout: "Handout",

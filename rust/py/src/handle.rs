@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict};
+use pyo3::types::{PyBytes, PyDict, PyTuple};
 
 use mobike_ike::crypto::SecretBytes;
 use mobike_ike::{ChildId, HalfOpenLimits, SaId};
 use mobike_io::{ChildCounters, CoreConfig, InnerConfig, Order, PlaneConfig, StartError};
 
 use crate::events::{self, Memory};
+use crate::exchanges;
 use crate::limits;
 use crate::names::Names;
 use crate::orders::Reader;
@@ -170,6 +171,12 @@ impl Core {
         py.detach(|| self.core.taped(SaId(sa)))
             .map(|taped| tape::object(py, taped, &self.names, &self.memory))
             .transpose()
+    }
+
+    /// The last exchanges of an IKE SA; None: it is not there. Waits for its shard.
+    #[pyo3(signature = (sa, /))]
+    fn exchanges<'py>(&self, py: Python<'py>, sa: u64) -> PyResult<Option<Bound<'py, PyTuple>>> {
+        py.detach(|| self.core.exchanges(SaId(sa))).map(|all| exchanges::object(py, all)).transpose()
     }
 
     /// Pull the cable of a local address (`up=False`), or plug it in again.

@@ -6,6 +6,7 @@
 //! park        sealed IKE SAs, in and out
 //! orders       commands and operations in    profile     standing orders in, identity: names of peers
 //! handout      what goes with inner addresses, both ways
+//! exchanges    the last exchanges of an IKE SA, out
 //! events       events out                    names       connection names and the engine's numbers for them
 //! plane        which data plane; orders to one outside of the core          keys        class SealedKeys
 //! ```
@@ -15,6 +16,7 @@
 
 mod classes;
 mod events;
+mod exchanges;
 mod handle;
 mod handout;
 mod identity;

@@ -5,13 +5,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict};
+use pyo3::types::{PyBytes, PyDict, PyTuple};
 
 use mobike_ike::crypto::SecretBytes;
 use mobike_ike::{ChildId, HalfOpenLimits, Nanos, SaId, StreamUse};
 use mobike_io::{Carries, CoreConfig, Order, PlaneConfig, Solo};
 
 use crate::events::{self, Memory};
+use crate::exchanges;
 use crate::handle::{child_dict, dict};
 use crate::limits;
 use crate::names::Names;
@@ -250,6 +251,13 @@ impl SimCore {
     fn plane_path<'py>(&self, py: Python<'py>, sa: u64) -> PyResult<Option<Bound<'py, PyAny>>> {
         let path = self.solo().plane_path(SaId(sa));
         path.map(|path| events::write(py, &self.names, &self.memory, |writer| writer.path(path))).transpose()
+    }
+
+    /// The last exchanges of an IKE SA; None: it is not there.
+    #[pyo3(signature = (sa, /))]
+    fn exchanges<'py>(&self, py: Python<'py>, sa: u64) -> PyResult<Option<Bound<'py, PyTuple>>> {
+        let all = self.solo().exchanges(SaId(sa));
+        all.map(|all| exchanges::object(py, all)).transpose()
     }
 
     /// Everything counted so far, by name.

@@ -1,30 +1,84 @@
-// What the two ends said to each other, as a ladder: time goes down, an arrow is an exchange.
+// What the two ends said to each other, as a ladder: time goes down, an arrow is a request, a dashed one its answer.
 
-import { button, empty, h, millis, plain, when, word } from "/page/dom.js";
+import { button, clock, count, empty, h, millis, plain, when, word } from "/page/dom.js";
 
 /** For each kind of event: who spoke, and in which exchange. `here` is a fact of ours alone. */
 const RUNGS = {
   "sa-up": ["both", "IKE_SA_INIT, IKE_AUTH"], "sa-resumed": ["here", "after a restart"],
   "sa-rekeyed": ["both", "CREATE_CHILD_SA: new keys"], "sa-down": ["end", "the end"],
-  "child-up": ["both", "a Child SA"], "child-down": ["here", "a Child SA ends"], "child-failed": ["lost", "no Child SA"],
+  "child-up": ["here", "a Child SA"], "child-down": ["here", "a Child SA ends"], "child-failed": ["lost", "no Child SA"],
   moving: ["out", "UPDATE_SA_ADDRESSES"], moved: ["back", "answered"], "move-refused": ["lost", "UNACCEPTABLE_ADDRESSES"],
   "move-failed": ["lost", "no answer"], "path-silent": ["lost", "no answer"],
   "peer-moved": ["in", "UPDATE_SA_ADDRESSES"], "peer-addresses": ["in", "ADDITIONAL_*_ADDRESS"],
-  announced: ["out", "ADDITIONAL_*_ADDRESS"], "nat-changed": ["in", "NAT_DETECTION_*"], "pair-seen": ["both", "path probe"],
+  announced: ["out", "ADDITIONAL_*_ADDRESS"], "nat-changed": ["here", "NAT_DETECTION_*"], "pair-seen": ["both", "path probe"],
   away: ["out", "leave"], "away-refused": ["lost", "no leave"], "peer-away": ["in", "leave"], "peer-back": ["in", "back"],
 };
 const SAID = { out: "we to the peer", in: "the peer to us", back: "the peer's answer", both: "both ends", lost: "unanswered or refused", here: "at this end", end: "the end" };
+const TOPICS = {
+  liveness: "alive?", probe: "test of a path", "update-addresses": "UPDATE_SA_ADDRESSES", addresses: "ADDITIONAL_*_ADDRESS",
+  "return-routability": "COOKIE2: do you receive there?", repair: "COOKIE2: are you there now?", away: "leave", "message-ids": "MESSAGE_ID_SYNC",
+  "delete-ike-sa": "DELETE of an IKE SA", "delete-child-sa": "DELETE of Child SAs", redirect: "REDIRECT", "rekey-ike-sa": "new keys",
+  "child-sa": "a Child SA", "follow-up": "another key exchange", other: "",
+};
+/** Events that tell the same as an exchange, only better: their words stand beside it. */
+const TOLD_BY = {
+  "update-addresses": ["moving", "moved", "move-refused", "move-failed", "peer-moved", "peer-back"], "return-routability": ["peer-moved"],
+  addresses: ["announced", "peer-addresses"], "rekey-ike-sa": ["sa-rekeyed"], "child-sa": ["child-up", "child-failed"],
+  away: ["away", "away-refused", "peer-away", "peer-back"], "delete-child-sa": ["child-down"],
+};
+/** An event comes with its exchange, or a round trip behind it. */
+const BEFORE_S = 0.05;
+const BEHIND_S = 1;
 
-export function ladder(events, peer, { most = Infinity, more = null } = {}) {
-  const rungs = events.slice(0, most).reverse();
-  if (rungs.length === 0) return empty("Nothing is kept", "The daemon keeps the latest events, and none of them is about this one.");
+export function ladder(events, exchanges, peer, { most = Infinity, more = null } = {}) {
+  const all = merged(events, exchanges);
+  const rungs = all.slice(Math.max(0, all.length - most));
+  if (rungs.length === 0) return empty("Nothing is kept", "The daemon keeps the latest events and exchanges, and none of them is about this one.");
   return h("div", { class: "ladder" },
-    events.length > rungs.length && button(`Show ${events.length - rungs.length} earlier`, more, { class: "quiet" }),
+    all.length > rungs.length && button(`Show ${all.length - rungs.length} earlier`, more, { class: "quiet" }),
     h("div", { class: "ends", "aria-hidden": "true" }, h("span", {}, "us"), word(peer)),
-    h("ol", {}, rungs.map(rung)));
+    h("ol", {}, rungs.map((each) => each.element())));
 }
 
-function rung(event) {
+/** Oldest first; an event that an exchange tells of is told with it. */
+function merged(events, exchanges) {
+  const left = new Set(events);
+  const told = [...exchanges].sort((a, b) => a.at - b.at).map((each) => {
+    const until = each.at + (each.took_ms ?? 0) / 1000 + BEHIND_S;
+    const kinds = TOLD_BY[each.topic] ?? [];
+    const same = [...left].filter((event) => kinds.includes(event.kind) && event.at >= each.at - BEFORE_S && event.at <= until);
+    for (const event of same) left.delete(event);
+    return { at: each.at, element: () => exchangeRung(each, same[0]?.text) };
+  });
+  const facts = [...left].reverse().map((event) => ({ at: event.at, element: () => eventRung(event) }));
+  return [...facts, ...told].sort((a, b) => a.at - b.at);
+}
+
+function exchangeRung(each, story) {
+  const ours = each.asked_by === "us";
+  const answer = each.answered && (each.error === null ? "answer" : "answer refused");
+  const name = [each.exchange, TOPICS[each.topic] ?? each.topic].filter(Boolean).join(": ");
+  const said = ours ? (each.answered ? "we asked, the peer answered" : "we asked, no answer yet") : "the peer asked, we answered";
+  return h("li", { class: ours ? (each.answered ? "out" : "lost") : "in" },
+    when(each.at),
+    h("span", { class: "rail" },
+      h("span", { class: "label" }, plain(name), each.took_ms !== null && h("span", { class: "took" }, ` ${millis(each.took_ms)}`)),
+      h("span", { class: "arrow", role: "img", "aria-label": said }),
+      answer && h("span", { class: `arrow ${answer}`, "aria-hidden": "true" })),
+    h("span", { class: "text" }, story && word(story), story && h("br"), facts(each)));
+}
+
+function facts(each) {
+  return [
+    each.times > 1 ? `${count(each.times)} since ${clock(each.since)}, the last message ${each.message_id}` : `message ${each.message_id}`,
+    each.sent > 1 && `${each.asked_by === "us" ? "sent" : "came"} ${each.sent === 255 ? "255 times or more" : `${each.sent} times`}`,
+    each.many_paths && "over more than one path",
+    !each.answered && "not answered yet",
+    each.error !== null && plain(`refused: ${each.error}`),
+  ].filter(Boolean).join(", ");
+}
+
+function eventRung(event) {
   const [who, exchange] = RUNGS[event.kind] ?? ["here", event.kind];
   const took = event.data.duration_ms;
   return h("li", { class: who },

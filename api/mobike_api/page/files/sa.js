@@ -5,6 +5,7 @@ import { button, clock, count, empty, h, millis, mono, plain, plural, put, span,
 import { ladder } from "/page/ladder.js";
 import { again } from "/page/live.js";
 import { pathMap } from "/page/pathmap.js";
+import { whatIf } from "/page/whatif.js";
 
 const PAIRS = ["#", "Pair", "Link", "State", "Round trip", "Loss", "Why", ""];
 const CHILDREN = ["Child SA", "SPIs", "Suite", "Traffic", "In", "Out"];
@@ -19,34 +20,37 @@ export function openSa(room, page, id) {
   const story = h("section", { class: "card" });
   const facts = h("section", { class: "card" });
   const children = h("section", { class: "card" });
-  put(room, head, h("div", { class: "split" }, h("div", { class: "stack" }, place, pairs, children), h("div", { class: "stack" }, story, facts)));
+  put(room, head, h("div", { class: "split" }, h("div", { class: "stack" }, place, pairs, whatIf(page, base), children), h("div", { class: "stack" }, story, facts)));
   let seen = null;
   let told = null;
+  let said = null;
   let map = null;
   let all = false;
 
   const look = again(async () => {
     let detail;
     let past;
+    let exchanges;
     try {
-      [detail, past] = await Promise.all([get(base), get(`/events/past?sa=${encodeURIComponent(id)}&limit=${STORY}`)]);
+      [detail, past, exchanges] = await Promise.all([get(base), get(`/events/past?sa=${encodeURIComponent(id)}&limit=${STORY}`), get(`${base}/exchanges`)]);
     } catch (problem) {
       if (problem.status !== 404) return;
       past = await get(`/events/past?sa=${encodeURIComponent(id)}&limit=${STORY}`).catch(() => ({ items: [] }));
       put(room, h("div", { class: "head" }, h("h1", {}, "This IKE SA is gone"), h("p", { class: "lead" }, h("a", { href: "#/sas" }, "To those that are up"))),
-        past.items.length > 0 && h("section", { class: "card" }, h("h2", {}, "What there was"), ladder(past.items, "the peer")));
+        past.items.length > 0 && h("section", { class: "card" }, h("h2", {}, "What there was"), ladder(past.items, [], "the peer")));
       look.stop();
       return;
     }
-    if (past !== told) drawStory(past.items, detail.sa.peer_id);
+    if (past !== told || exchanges !== said) drawStory(past.items, exchanges.items, detail.sa.peer_id);
     if (detail !== seen) draw(detail);
     seen = detail;
     told = past;
+    said = exchanges;
   });
 
-  function drawStory(items, peer) {
-    const more = () => { all = true; drawStory(items, peer); };
-    put(story, h("h2", {}, "Exchanges"), ladder(items, peer, { most: all ? STORY : FIRST, more }));
+  function drawStory(items, exchanges, peer) {
+    const more = () => { all = true; drawStory(items, exchanges, peer); };
+    put(story, h("h2", {}, "Exchanges"), ladder(items, exchanges, peer, { most: all ? Infinity : FIRST, more }));
   }
 
   function draw(detail) {

@@ -21,6 +21,7 @@ use crate::id::{MAX_SLOTS, SaId};
 use crate::profile::Unique;
 use crate::sa::context::Context;
 use crate::sa::exchange::{auth_initiator, auth_responder, expire, init_initiator, intermediate_initiator, repair};
+use crate::sa::trace::Exchange;
 use crate::sa::watch::Traffic;
 use crate::sa::{Sa, established};
 use crate::settings::Settings;
@@ -203,6 +204,16 @@ impl Engine {
             Sa::AwaitInitAnswer(_) | Sa::AwaitAuth(_) | Sa::Ended => return None,
         };
         Some(KeysInTheClear::i_know_this_breaks_confidentiality(channel.keys()).wireshark_line(channel.spis))
+    }
+
+    /// What the ends of an established IKE SA said of late, in the order in which it ended, and what is unanswered behind
+    /// that; none if it is not there.
+    #[must_use]
+    pub fn exchanges(&self, sa: SaId) -> Option<Vec<Exchange>> {
+        match self.table.get(self.place_of(sa)?)? {
+            Sa::Established(sa) => Some(sa.trace.all(sa.requests.outstanding()).collect()),
+            _ => None,
+        }
     }
 
     /// Where an SA sits, if it still lives.

@@ -29,6 +29,7 @@ use crate::sa::pace::Pace;
 use crate::sa::probe::Probing;
 use crate::sa::rekeying::{Lifetimes, Rekeying};
 use crate::sa::timers::patience;
+use crate::sa::trace::Trace;
 use crate::sa::watch::Watch;
 use crate::sa::window::{Answers, Requests};
 use crate::selector::Selector;
@@ -121,6 +122,8 @@ pub struct Established {
     in_doubt: bool,
     /// Until then, we may lack Child SAs that the peer has made with whoever crashed.
     forgetful_until: Nanos,
+    /// What its ends said of late.
+    pub trace: Trace,
     /// Something happened to it since it was last written down.
     pub changed: bool,
     /// Reported as down already; only the Delete is still on its way, and only until then.
@@ -259,6 +262,7 @@ impl Established {
             test_at: Nanos::NEVER,
             in_doubt: false,
             forgetful_until: Nanos(0),
+            trace: Trace::default(),
             changed: false,
             closing_until: Nanos::NEVER,
         };

@@ -10,7 +10,7 @@
 //!
 //! Beside them: `channel` opens and seals, `asked` writes our requests, `window` knows message ids, `repeat` and `timers` when
 //! a request is sent again, `path` NAT
-//! detection, `watch` whether the path is alive, `probe` what is known of all pairs, `child` the Child SA pairs, `context` what all SAs of an engine share.
+//! detection, `watch` whether the path is alive, `trace` the last exchanges, `probe` what is known of all pairs, `child` the Child SA pairs, `context` what all SAs of an engine share.
 
 pub mod asked;
 pub mod channel;
@@ -25,6 +25,7 @@ pub mod probe;
 pub mod rekeying;
 pub mod repeat;
 pub mod timers;
+pub mod trace;
 pub mod watch;
 pub mod window;
 

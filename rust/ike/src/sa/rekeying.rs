@@ -368,7 +368,7 @@ impl Established {
         ctx.send(path, Arc::clone(&bytes));
         let retry = Retry::begin(now, &policy, &mut ctx.random);
         retired.farewell =
-            Some(Outstanding { id, ask: Ask::DeleteIke, bytes, path, generation, retry, many_paths: false });
+            Some(Outstanding { id, ask: Ask::DeleteIke, bytes, path, generation, retry, many_paths: false, sent: 1 });
         retired.until = now + patience(&policy, self.part);
         self.retire(retired);
     }
@@ -400,6 +400,7 @@ impl Established {
         let farewells = rekeying.retired.iter_mut().filter_map(|retired| retired.farewell.as_mut());
         for delete in farewells.filter(|delete| delete.retry.next <= now) {
             delete.retry.again(now, &self.profile.retransmit, &mut ctx.random);
+            delete.sent_again();
             ctx.send_again(delete.path, Arc::clone(&delete.bytes));
         }
         self.tidy_rekeying();
@@ -413,6 +414,7 @@ impl Established {
             delete.many_paths |= delete.path != path;
             delete.path = path;
             delete.retry = delete.retry.elsewhere(now, &policy, &mut ctx.random);
+            delete.sent_again();
             ctx.counters.retransmissions += 1;
             ctx.send(path, Arc::clone(&delete.bytes));
         }

@@ -26,6 +26,7 @@ const UNSURE: Duration = Duration::from_millis(500);
 /// The same octets over this path, too; an answer does not tell which way it came by.
 pub fn copy_over(request: &mut Outstanding, ctx: &mut Context, path: Path) {
     request.many_paths = true;
+    request.sent_again();
     ctx.counters.retransmissions += 1;
     ctx.send(path, Arc::clone(&request.bytes));
 }
@@ -62,6 +63,7 @@ impl Established {
                 request.retry.next = when;
                 continue;
             }
+            request.sent_again();
             ctx.counters.retransmissions += 1;
             ctx.send(path, Arc::clone(&request.bytes));
         }
@@ -81,6 +83,7 @@ impl Established {
         let policy = self.profile.retransmit;
         for request in self.requests.outstanding_mut().iter_mut().filter(|request| fits(request)) {
             if request.retry.revive(now, &policy, &mut ctx.random) {
+                request.sent_again();
                 ctx.counters.revived += 1;
                 ctx.send_again(request.path, Arc::clone(&request.bytes));
             }
@@ -141,6 +144,7 @@ impl Established {
                     request.path = next;
                 }
             }
+            request.sent_again();
             if request.path == before {
                 ctx.send_again(request.path, Arc::clone(&request.bytes));
             } else {

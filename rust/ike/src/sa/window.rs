@@ -92,6 +92,13 @@ pub enum Ask {
     },
 }
 
+impl Outstanding {
+    /// It was sent once more.
+    pub fn sent_again(&mut self) {
+        self.sent = self.sent.saturating_add(1);
+    }
+}
+
 impl Ask {
     /// Must nothing else be unanswered beside it? What replaces the IKE SA comes alone, so that every other request was
     /// answered on the old one or is asked on the new one.
@@ -124,6 +131,8 @@ pub struct Outstanding {
     pub retry: Retry,
     /// It went out over more than one path, so its answer proves none of them (M3.7-4).
     pub many_paths: bool,
+    /// So often, over whatever paths; 255: that often or more.
+    pub sent: u8,
 }
 
 /// Our requests.
@@ -472,6 +481,7 @@ mod tests {
             generation: Generation(0),
             retry,
             many_paths: false,
+            sent: 1,
         });
         Some(id)
     }

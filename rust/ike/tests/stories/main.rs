@@ -20,6 +20,7 @@ mod story_configuration;
 mod story_crash;
 mod story_door;
 mod story_eap;
+mod story_exchanges;
 mod story_extensions;
 mod story_flap;
 mod story_follow_up;

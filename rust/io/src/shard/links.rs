@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
 use mobike_esp::{Counters as ChildCounters, TableCounters};
-use mobike_ike::{ChildId, Counters, Path, SaId};
+use mobike_ike::{ChildId, Counters, Exchange, Path, SaId};
 
 use crate::classify::Kind;
 use crate::counters::IoCounters;
@@ -54,6 +54,7 @@ pub(crate) enum Letter {
     /// Take this IKE SA down, with room for so many octets; or no more.
     Tape(SaId, Option<usize>),
     AskTape(SaId, Sender<Option<Taped>>),
+    AskExchanges(SaId, Sender<Option<Vec<Exchange>>>),
     Stop,
 }
 

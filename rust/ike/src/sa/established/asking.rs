@@ -138,7 +138,7 @@ impl Established {
         if let Some((pace, times)) = self.haste(&ask) {
             retry.hurry(now, pace, times);
         }
-        self.requests.sent(Outstanding { id, ask, bytes, path, generation, retry, many_paths: false });
+        self.requests.sent(Outstanding { id, ask, bytes, path, generation, retry, many_paths: false, sent: 1 });
         true
     }
 }

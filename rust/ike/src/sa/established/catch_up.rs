@@ -88,6 +88,7 @@ impl Established {
         for (nth, request) in self.requests.outstanding_mut().iter_mut().enumerate() {
             request.retry = request.retry.elsewhere(now, &policy, &mut ctx.random);
             if nth == 0 {
+                request.sent_again();
                 ctx.send_again(request.path, Arc::clone(&request.bytes));
             }
         }

@@ -25,6 +25,7 @@ use crate::sa::probe::Probing;
 use crate::sa::rekeying::park::Clock;
 use crate::sa::rekeying::{Lifetimes, Rekeying};
 use crate::sa::timers::{Retry, patience};
+use crate::sa::trace::Trace;
 use crate::sa::watch::Watch;
 use crate::sa::window::{Answers, Requests};
 use crate::table::tickets::Held;
@@ -91,6 +92,7 @@ impl Established {
             test_at: _,
             in_doubt,
             forgetful_until,
+            trace: _,
             changed: _,
             closing_until,
         } = self;
@@ -242,6 +244,7 @@ impl Established {
             test_at: if in_doubt { turn } else { Nanos::NEVER },
             in_doubt,
             forgetful_until: if forgetful { now + REMEMBER } else { Nanos(0) },
+            trace: Trace::default(),
             changed: false,
             closing_until: Nanos::NEVER,
         };

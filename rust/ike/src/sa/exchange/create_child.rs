@@ -71,7 +71,7 @@ fn refuse_as(
     let about = sa.about();
     ctx.refusal(now, about, refusal.kind(), || (format!("{what} refused: {}", refusal.text()), compared(sa)));
     if let Some(bytes) = seal_answer(sa, ctx, request, |writer| refusal.write(writer)) {
-        finish(sa, ctx, now, request, bytes);
+        finish_with(sa, ctx, now, request, bytes, Some(refusal.notify()));
     }
 }
 
@@ -91,8 +91,20 @@ pub fn seal_answer(
 
 /// Send it, and remember it for repetitions.
 pub fn finish(sa: &mut Established, ctx: &mut Context, now: Nanos, request: &Request, bytes: Arc<[u8]>) {
+    finish_with(sa, ctx, now, request, bytes, None);
+}
+
+fn finish_with(
+    sa: &mut Established,
+    ctx: &mut Context,
+    now: Nanos,
+    request: &Request,
+    bytes: Arc<[u8]>,
+    error: Option<NotifyType>,
+) {
     ctx.send(request.path, Arc::clone(&bytes));
     sa.answered(now, request.spis, request.id, bytes);
+    sa.trace.answered(now, request.id, request.topic, error);
 }
 
 /// Why the peer gets none.

@@ -16,6 +16,7 @@ use crate::sa::exchange::{
     streams, sync,
 };
 use crate::sa::path::{NatHashes, detect};
+use crate::sa::trace::Topic;
 use crate::sa::window::{Ask, Outstanding, Standing};
 use crate::wire::mobike::{MAX_COOKIE2, SCRATCH_LEN};
 use crate::wire::{
@@ -70,7 +71,7 @@ fn on_request(
         return None;
     }
     if !matches!(standing, Standing::New) {
-        answer_again(sa, ctx, path, spis, standing, bytes);
+        answer_again(sa, ctx, path, (spis, header.message_id), standing, bytes);
         return None;
     }
     let opened = open(sa, ctx, spis, bytes)?;
@@ -81,8 +82,10 @@ fn on_request(
     if path == sa.path {
         sa.heard = now;
     }
-    let request = Request { id: header.message_id, exchange: header.exchange, path, spis };
-    let ended = match opened.payloads() {
+    let (id, exchange, payloads) = (header.message_id, header.exchange, opened.payloads());
+    let topic = payloads.as_ref().map_or(Topic::Other, |payloads| Topic::of_request(exchange, payloads));
+    let request = Request { id, exchange, topic, path, spis };
+    let ended = match payloads {
         Ok(payloads) if !sa.is_in_use(spis) => retired::serve(sa, ctx, now, &request, &payloads),
         Ok(payloads) => match serve(sa, ctx, now, &request, &payloads) {
             Some(DownReason::PeerDeleted) if rekey_ike::outlives_delete(sa, ctx, now) => None,
@@ -104,7 +107,14 @@ fn on_request(
 }
 
 /// A request that was answered before.
-fn answer_again(sa: &mut Established, ctx: &mut Context, path: Path, spis: Spis, standing: Standing, bytes: &mut [u8]) {
+fn answer_again(
+    sa: &mut Established,
+    ctx: &mut Context,
+    path: Path,
+    (spis, id): (Spis, u32),
+    standing: Standing,
+    bytes: &mut [u8],
+) {
     if !retired::is_echoed(sa, ctx, spis, bytes) {
         ctx.counters.dropped_forgotten_repeat += 1;
         return;
@@ -114,6 +124,7 @@ fn answer_again(sa: &mut Established, ctx: &mut Context, path: Path, spis: Spis,
         (Ok(true), Standing::Repeated(answer)) => {
             ctx.counters.repeats_answered += 1;
             ctx.send(path, answer);
+            sa.trace.repeated(id);
         }
         (Ok(true), _) => ctx.counters.dropped_forgotten_repeat += 1,
         // Its first piece is answered, or was.
@@ -129,6 +140,8 @@ pub struct Request {
     pub id: u32,
     /// Its exchange.
     pub exchange: ExchangeType,
+    /// What it is about.
+    pub topic: Topic,
     /// Where this copy came from.
     pub path: Path,
     /// The IKE SA it came on: the one in use, or one that a rekey left.
@@ -277,6 +290,7 @@ fn answer(sa: &mut Established, ctx: &mut Context, now: Nanos, request: &Request
         Ok(bytes) => {
             ctx.send(request.path, Arc::clone(&bytes));
             sa.answered(now, request.spis, request.id, bytes);
+            sa.trace.answered(now, request.id, request.topic, reply.error.map(|(kind, _)| kind));
         }
         Err(_) => ctx.counters.dropped_crypto += 1,
     }
@@ -331,6 +345,8 @@ fn on_answer(
         ctx.notice(now, sa.about(), NoticeKind::Malformed, || format!("answer of an established peer: {error}"));
         Payloads::default()
     });
+    let error = payloads.notifies().map(|notify| notify.kind).find(|kind| kind.is_error());
+    sa.trace.settled(now, &request, error);
     if sa.is_closing() {
         match request.ask {
             Ask::DeleteIke => return Some(DownReason::PeerDeleted),

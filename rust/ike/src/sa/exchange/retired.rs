@@ -174,6 +174,7 @@ pub fn on_answer(sa: &mut Established, ctx: &mut Context, now: Nanos, header: &H
     }
     if let Some(delete) = delete {
         sa.note_answer(ctx, now, &delete);
+        sa.trace.settled(now, &delete, None);
     }
     sa.tidy_rekeying();
 }

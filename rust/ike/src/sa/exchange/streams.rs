@@ -121,9 +121,11 @@ pub fn on_request(sa: &mut Established, ctx: &mut Context, now: Nanos, path: Pat
 
 impl Established {
     fn go_out(&mut self, ctx: &mut Context, path: Path) {
-        let retired = self.rekeying.iter().flat_map(|rekeying| &rekeying.retired);
-        let farewells = retired.filter_map(|retired| retired.farewell.as_ref());
-        for request in self.requests.outstanding().iter().chain(farewells).filter(|request| request.path == path) {
+        let retired = self.rekeying.iter_mut().flat_map(|rekeying| &mut rekeying.retired);
+        let farewells = retired.filter_map(|retired| retired.farewell.as_mut());
+        let unanswered = self.requests.outstanding_mut().iter_mut().chain(farewells);
+        for request in unanswered.filter(|request| request.path == path) {
+            request.sent_again();
             ctx.send(path, Arc::clone(&request.bytes));
         }
     }

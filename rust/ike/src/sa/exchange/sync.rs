@@ -112,6 +112,7 @@ pub fn on_answer(sa: &mut Established, ctx: &mut Context, now: Nanos, opened: &O
     };
     let request = sa.requests.settle(0)?;
     sa.note_answer(ctx, now, &request);
+    sa.trace.settled(now, &request, None);
     ctx.counters.ids_synced += 1;
     if is_before(sa.requests.next_id(), came.expects) {
         let asks = sa.requests.begin_at(came.expects);

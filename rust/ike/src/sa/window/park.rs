@@ -83,7 +83,7 @@ impl Parked for Ask {
 impl Outstanding {
     /// Write it, but for its clock.
     pub fn park(&self, to: &mut Writer) {
-        let Outstanding { id, ask, bytes, path, generation, retry: _, many_paths } = self;
+        let Outstanding { id, ask, bytes, path, generation, retry: _, many_paths, sent: _ } = self;
         to.put(id);
         to.put(ask);
         to.counted(bytes);
@@ -101,6 +101,7 @@ impl Outstanding {
             path: from.get()?,
             generation: from.get()?,
             many_paths: from.get()?,
+            sent: 1,
             retry,
         })
     }
