@@ -26,6 +26,8 @@ MARK = "kernel_ipsec"
 BOOT_S = 180.0
 TEST_S = 90.0
 """Time to boot, and on top of it for each test, where others compute, too."""
+ONE_S = 600
+"""For any one test there, which may start four daemons while others compute."""
 LOOK_S = 0.2
 """Between two looks whether the tests there have come to an end."""
 END_S = 20.0
@@ -167,7 +169,7 @@ def _key(item: pytest.Item) -> str:
 def _command(session: pytest.Session, items: list[pytest.Item], folder: Path) -> list[str]:
     # What none of them uses takes long to load there.
     argv = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:schemathesis", "-m", MARK]
-    argv += ["--junitxml", str(folder / RESULTS), "-o", "junit_family=xunit2"]
+    argv += ["--junitxml", str(folder / RESULTS), "-o", "junit_family=xunit2", "-o", f"timeout={ONE_S}"]
     return [*argv, "--rootdir", str(session.config.rootpath), *(item.nodeid for item in items)]
 
 
