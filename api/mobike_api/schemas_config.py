@@ -1,8 +1,8 @@
 """What is sent and received about the configuration. Answers mirror the views of `mobike.facade.configuration`."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, StrictBool
+from pydantic import Field, SecretStr, StrictBool
 
 from mobike.facade.keys import KEYS, REQUIRED
 from mobike_api.schemas import Answer, Left, Order
@@ -13,6 +13,22 @@ TABLE_KEYS: Final[dict[str, Any]] = {
 }
 """Of a connection, for the description: which keys there are. Their values the configuration checks."""
 WHOLE_TABLE: Final[dict[str, Any]] = {**TABLE_KEYS, "required": list(REQUIRED["connections.NAME"])}
+
+
+CREDENTIAL_NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
+LONGEST_CREDENTIAL: Final = 65_536
+CredentialKind = Literal[
+    "psk",
+    "ppk",
+    "password",
+    "users",
+    "radius",
+    "private-key",
+    "certificate",
+    "identity",
+    "authority",
+    "public-key",
+]
 
 
 class ConfigChange(Answer):
@@ -44,6 +60,14 @@ class ConfigStep(Answer):
     changes: tuple[ConfigChange, ...]
 
 
+class CredentialStep(Answer):
+    """What becomes of one credential."""
+
+    name: str
+    what: str
+    """`added`, `changed` or `removed`."""
+
+
 class ConfigPlan(Answer):
     """What an edit of the configuration does, or did."""
 
@@ -55,6 +79,8 @@ class ConfigPlan(Answer):
     """Not obeyed before the daemon starts anew."""
     warnings: tuple[str, ...]
     """What is unwise."""
+    credentials: tuple[CredentialStep, ...]
+    """Those that come, go, or become others."""
     revision: int | None
     """That it made; null: nothing was applied."""
     confirm_by: float | None
@@ -115,6 +141,40 @@ class ConnectionTable(Answer):
     """Keys that are written, and never shown."""
 
 
+class Credential(Answer):
+    """A credential that the daemon keeps, without what it says."""
+
+    name: str
+    kind: str
+    """What it is, as in the order that made it."""
+    fingerprints: tuple[str, ...]
+    """`sha256:` of the public key, or of each certificate; `hmac-sha256:` of a secret, under a key that is this
+    daemon's: it says whether two are the same, and nothing to who guesses."""
+    ends: float | None
+    """When the first of its certificates does, in seconds since the epoch."""
+    made: float
+    changed: float
+    """When it last became another one."""
+    used_by: tuple[str, ...]
+    """Connections that name it; while there are any it cannot go."""
+
+
+class Credentials(Answer):
+    """Credentials of the store, by name."""
+
+    items: tuple[Credential, ...]
+
+
+class CredentialOrder(Order):
+    """A credential. It is taken, sealed, and never told."""
+
+    kind: CredentialKind
+    """`psk`, `ppk`, `password` (a client's, in EAP), `users` (a gateway's, in EAP: TOML), `radius`, `private-key`,
+    `certificate` (with its chain), `identity` (both), `authority`, `public-key`."""
+    content: Annotated[SecretStr, Field(min_length=1, max_length=LONGEST_CREDENTIAL)]
+    """As in a file: a text, `0x` and hexadecimal digits or `0s` and base64 for keys, PEM."""
+
+
 class ConfigOrder(Order):
     """An edit of the configuration."""
 
@@ -124,6 +184,11 @@ class ConfigOrder(Order):
         dict[str, Annotated[dict[str, Any], Field(json_schema_extra=WHOLE_TABLE)] | None], Field(default_factory=dict)
     ]
     """Connections of the store, each as a whole, with the keys of a file; null: it goes."""
+    credentials: Annotated[
+        dict[Annotated[str, Field(pattern=CREDENTIAL_NAME)], CredentialOrder | None],
+        Field(default_factory=dict),
+    ]
+    """Credentials of the store; null: it goes. So a new one and the connections that name it are one edit."""
     keep: StrictBool = False
     """Leave the IKE SAs of connections that stay alone, whatever the change means for them."""
     confirm_s: Annotated[int, Field(ge=1, le=86_400)] | None = None

@@ -4,8 +4,10 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from typing import Any, Final
 
+from mobike.config.held import Held
 from mobike.facade import (
     AddressView,
     ChildView,
@@ -27,6 +29,8 @@ from mobike.facade.configuration import (
     Author,
     ChangeView,
     Configurations,
+    CredentialStepView,
+    CredentialView,
     Edit,
     FlawView,
     Invalid,
@@ -42,6 +46,7 @@ from mobike.facade.inventory import CertificateView, Inventory, LinkRuleView, Po
 from mobike.facade.keys import KEYS, REQUIRED
 from mobike.facade.lists import ChildRow, ChildRows, PathRow
 from mobike.facade.readings import Reading, Spread
+from mobike.gateway import vault
 from tests.api.tapes import Tapes
 from tests.api.tries import tries_of
 
@@ -101,6 +106,10 @@ class Chancery:
     until: float | None = None
     stored: dict[str, dict[str, Any]] = field(default_factory=dict)
     flaws: tuple[FlawView, ...] = ()
+    held: dict[str, Held] = field(default_factory=dict)
+
+    def credentials(self) -> Sequence[CredentialView]:
+        return vault.views(self.held, self.stored)
 
     def state(self) -> StateView:
         return StateView(self.revision, BORN, self.until, (), tuple(sorted(self.stored)))
@@ -135,12 +144,14 @@ class Chancery:
     async def plan(self, edit: Edit, *, keep: bool = False) -> PlanView:
         if flaws := [*self.flaws, *_flaws(edit)]:
             raise Invalid(flaws)
+        _, steps = self._credentials(edit)
         change = ChangeView("connections.office.ike", ["a"], ["b"], "ike", "mobike.toml:7")
         touch, words = ("next", "stay") if keep else ("reauthenticate", "are reauthenticated")
-        return PlanView((StepView("office", "changed", touch, words, 1, (change,)),), (), (), ())
+        return PlanView((StepView("office", "changed", touch, words, 1, (change,)),), (), (), (), tuple(steps))
 
     async def apply(self, edit: Edit, by: Author, *, keep: bool = False, confirm_s: int | None = None) -> PlanView:
         planned = await self.plan(edit, keep=keep)
+        held, _ = self._credentials(edit)
         for name, table in edit.connections.items():
             if table is None and name not in self.stored:
                 raise NotFound(f"there is no connection {name!r}")
@@ -152,9 +163,16 @@ class Chancery:
             if name not in self.stored:
                 raise NotFound(f"there is no connection {name!r}")
             self.stored[name] |= patch
+        self.held = held
         self.revision += 1
         self.until = self.until if confirm_s is None else BORN + confirm_s
         return replace(planned, revision=self.revision, confirm_by=self.until)
+
+    def _credentials(self, edit: Edit) -> tuple[dict[str, Held], list[CredentialStepView]]:
+        mark = vault.Clerk(BORN, lambda octets: f"hmac-sha256:{sha256(octets).hexdigest()}")
+        held, steps = vault.edited(self.held, edit.credentials, mark)
+        vault.still_named(self.held, held, self.stored)
+        return held, steps
 
 
 def _flaws(edit: Edit) -> Iterator[FlawView]:

@@ -9,9 +9,9 @@ NEEDED: Final = {
     "metrics": ("show_caller", "show_counters", "show_health", "show_metrics"),
     "read": (
         "explain_ike_sa", "follow_events", "list_addresses", "list_attempts", "list_certificates", "list_child_sas",
-        "list_connections", "list_events", "list_exchanges", "list_ike_sas", "list_leases", "list_operations",
-        "list_paths", "list_policies", "list_pools", "list_revisions", "show_config", "show_connection", "show_ike_sa",
-        "show_operation",
+        "list_connections", "list_credentials", "list_events", "list_exchanges", "list_ike_sas", "list_leases",
+        "list_operations", "list_paths", "list_policies", "list_pools", "list_revisions", "show_config",
+        "show_connection", "show_credential", "show_ike_sa", "show_operation",
     ),
     "operate": (
         "avoid_link", "bring_up", "cancel_operation", "close_child", "close_ike_sa", "come_back", "drain", "go_away",
@@ -19,8 +19,9 @@ NEEDED: Final = {
         "rekey_ike_sa", "serve", "set_address", "start_operation", "take_down", "unpin_ike_sa",
     ),
     "configure": (
-        "apply_config", "confirm_config", "delete_connection", "patch_connection", "plan_config", "put_connection",
-        "rollback_config",
+        "apply_config", "confirm_config", "delete_connection", "delete_credential", "patch_connection",
+        "plan_config", "put_connection",
+        "put_credential", "rollback_config",
     ),
     "admin": (
         "end_capture", "fetch_keys", "fetch_packets", "list_deeds", "list_tokens", "make_token", "revoke_token",

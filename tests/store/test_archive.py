@@ -26,6 +26,9 @@ class Seal:
             raise ValueError("another key or place")
         return sealed[len(head) :][::-1]
 
+    def mark(self, octets: bytes) -> bytes:
+        return self._key + octets[:1]
+
 
 def revision(what: str = "something") -> Revision:
     return Revision(0, 1.5, "ann", "api", what)

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Request
 
 from mobike.facade.books import Scope
-from mobike.facade.configuration import Author, Edit, FlawView, Invalid, PlanView
+from mobike.facade.configuration import Author, Edit, FlawView, Invalid, NewCredential, PlanView
 from mobike_api.caller import caller_of
 from mobike_api.deps import FacadeDep
 from mobike_api.problems import ApiProblem, FieldError, Kind, pointer_to
@@ -14,6 +14,7 @@ from mobike_api.schemas_config import (
     ConfigOrder,
     ConfigPlan,
     ConfigState,
+    CredentialOrder,
     RevisionQuery,
     Revisions,
     RollbackOrder,
@@ -76,21 +77,31 @@ def author(request: Request) -> Author:
     return Author(f"{caller.name}, from {caller.address}", "api")
 
 
-async def told(done: Awaitable[PlanView], *root: str, named: bool = True) -> ConfigPlan:
-    """What an edit does. `root`: where in the body connections are; `named`: under their names."""
+async def told(done: Awaitable[PlanView], *root: str, named: bool = True, of_credential: bool = False) -> ConfigPlan:
+    """What an edit does. `root`: where in the body connections are; `named`: under their names. `of_credential`: the
+    body is one of these."""
     try:
         return ConfigPlan.model_validate(await done)
     except Invalid as problem:
-        errors = [_error(flaw, root, named=named) for flaw in problem.flaws]
+        errors = [_error(flaw, root, named=named, of_credential=of_credential) for flaw in problem.flaws]
         raise ApiProblem(NOT_VALID, str(problem), errors=errors) from None
 
 
 def _edit(order: ConfigOrder) -> Edit:
-    return Edit(order.reload, order.connections)
+    credentials = {name: None if new is None else new_credential(new) for name, new in order.credentials.items()}
+    return Edit(order.reload, order.connections, credentials=credentials)
 
 
-def _error(flaw: FlawView, root: Sequence[str], *, named: bool) -> FieldError:
-    if flaw.connection is None:
+def new_credential(order: CredentialOrder) -> NewCredential:
+    """As it was sent."""
+    return NewCredential(order.kind, order.content.get_secret_value())
+
+
+def _error(flaw: FlawView, root: Sequence[str], *, named: bool, of_credential: bool) -> FieldError:
+    if flaw.credential is not None:
+        within: tuple[str | int, ...] = ("credentials", flaw.credential) if named else ()
+    elif flaw.connection is not None and (named or not of_credential):
+        within = (*root, flaw.connection) if named else tuple(root)
+    else:
         return FieldError(detail=str(flaw))
-    names = (flaw.connection,) if named else ()
-    return FieldError(detail=str(flaw), pointer=pointer_to((*root, *names, *flaw.within)))
+    return FieldError(detail=str(flaw), pointer=pointer_to((*within, *flaw.within)))

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
-from mobike.cli import bulk, capture, configuration, connection, drill, importing, listing, order, tokens
+from mobike.cli import bulk, capture, configuration, connection, credential, drill, importing, listing, order, tokens
 from mobike.cli.api import Api, Target
 from mobike.cli.completion import complete_connection, complete_link, complete_local, complete_peer, complete_sa
 from mobike.cli.draw import draw_explanation, draw_sa, draw_snapshot
@@ -386,6 +386,7 @@ def child_down(context: typer.Context, name: Owner, child: ChildName, wait: Wait
 
 app.add_typer(configuration.app, name="config")
 app.add_typer(connection.app, name="connection")
+app.add_typer(credential.app, name="credential")
 app.add_typer(importing.app, name="import")
 app.add_typer(tokens.app, name="token")
 app.add_typer(listing.app, name="list")

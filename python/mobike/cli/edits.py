@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 from mobike.cli.api import Api, Json
@@ -48,6 +48,33 @@ def delete(api: Api, name: str) -> Json:
     return api.delete(_path(name))
 
 
+def credentials(api: Api) -> Json:
+    """Those that the daemon keeps, without what they say."""
+    return api.get("credentials")
+
+
+def put_credential(api: Api, name: str, kind: str, content: str, *, keep: bool) -> Json:
+    """A credential of the store."""
+    path = f"{_path(name, 'credentials')}?keep={'true' if keep else 'false'}"
+    return api.put(path, {"kind": kind, "content": content})
+
+
+def delete_credential(api: Api, name: str) -> Json:
+    """It goes, if nobody names it."""
+    return api.delete(_path(name, "credentials"))
+
+
+def drawn_credentials(told: Json) -> list[str]:
+    """One line each, and the fingerprints below."""
+    lines = []
+    for each in told["items"]:
+        ends = "" if each["ends"] is None else f", until {_when(each['ends'])}"
+        users = ", ".join(each["used_by"]) or "nobody"
+        lines.append(f"{each['name']}  {each['kind']}, since {_when(each['changed'])}{ends}, used by {users}")
+        lines += [f"    {fingerprint}" for fingerprint in each["fingerprints"]]
+    return lines or ["None: what connections prove themselves by is in files."]
+
+
 def drawn(told: Json) -> list[str]:
     """A plan, or what was done by one."""
     return [*_lines(told)] or ["Nothing changes: what is in force says the same."]
@@ -62,6 +89,8 @@ def drawn_revisions(told: Json) -> list[str]:
 
 
 def _lines(told: Json) -> Iterator[str]:
+    for each in told["credentials"]:
+        yield f"{_SIGNS[each['what']]} credential {each['name']}"
     for step in told["steps"]:
         yield from _of_step(step)
     if told["rest"]:
@@ -71,10 +100,13 @@ def _lines(told: Json) -> Iterator[str]:
         yield "! obeyed when the daemon starts anew"
         yield from map(_of_change, told["restart"])
     yield from (f"warning: {warning}" for warning in told["warnings"])
-    if told["revision"] is not None and (told["steps"] or told["rest"]):
+    if told["revision"] is not None and (told["credentials"] or told["steps"] or told["rest"]):
         yield f"In force: revision {told['revision']}."
     if told["confirm_by"] is not None:
         yield f"It is taken back at {_when(told['confirm_by'])} unless 'mobike config confirm' comes first."
+
+
+_SIGNS: Final = {"added": "+", "removed": "-", "changed": "~"}
 
 
 def _of_step(step: Json) -> Iterator[str]:
@@ -104,5 +136,5 @@ def _when(at: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
 
 
-def _path(name: str) -> str:
-    return f"connections/{quote(name, safe='')}"
+def _path(name: str, list_: str = "connections") -> str:
+    return f"{list_}/{quote(name, safe='')}"

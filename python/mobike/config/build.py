@@ -38,10 +38,11 @@ from mobike.config.models import (
     TicketsTable,
 )
 from mobike.config.modes import any_transport, is_transport, of_modes
+from mobike.config.named import SecretError, Shelf
 from mobike.config.outer import TRANSPORTS, of_outer
 from mobike.config.plug import Plugs, read_plugs
 from mobike.config.redirects import follow_rule, of_redirects, turn_away
-from mobike.config.secrets import SecretError, read_ppk, read_psk
+from mobike.config.secrets import read_ppk, read_psk
 from mobike.config.settings import (
     Connection,
     DaemonSettings,
@@ -86,11 +87,11 @@ class BuiltConnection:
     problems: tuple[ConnectionProblem, ...]
 
 
-def build_connection(name: str, table: ConnectionTable, base: Path, environ: Mapping[str, str]) -> BuiltConnection:
+def build_connection(name: str, table: ConnectionTable, shelf: Shelf, environ: Mapping[str, str]) -> BuiltConnection:
     """One connection from its table."""
     of_proofs = [*_of_proofs(table)]
     problems = [*of_proofs, *_contradictions(name, table)]
-    proofs = None if of_proofs else _proofs(table, base, environ, problems)
+    proofs = None if of_proofs else _proofs(table, shelf, environ, problems)
     plugs = read_plugs(table.policy, table.authorise, table.authorise_within)
     if not isinstance(plugs, Plugs):
         problems += [ConnectionProblem((key,), message) for key, message in plugs]
@@ -123,35 +124,35 @@ class _Proofs:
 
 
 def _proofs(
-    table: ConnectionTable, base: Path, environ: Mapping[str, str], problems: list[ConnectionProblem]
+    table: ConnectionTable, shelf: Shelf, environ: Mapping[str, str], problems: list[ConnectionProblem]
 ) -> _Proofs | None:
     """What each end needs, from where the table says. What is wrong is added to `problems`."""
     proofs = _Proofs(table.local_id or "")
     try:
         if _uses_psk(table):
-            secret = read_psk(table, base, environ)
+            secret = read_psk(table, shelf, environ)
             problems += [ConnectionProblem((secret.key,), warning, harmless=True) for warning in secret.warnings]
             proofs = replace(proofs, psk=secret.octets)
         shown = uses_tls(table)
         if table.local_auth == "cert" or shown:
-            own = read_own(table, base)
+            own = read_own(table, shelf)
             problems += [ConnectionProblem((key,), warning, harmless=True) for key, warning in own.warnings]
             proofs = replace(proofs, local_id=own.name, credential=own.credential)
         if table.local_auth == "key":
-            credential, warnings = read_bare(table, base)
+            credential, warnings = read_bare(table, shelf)
             problems += [ConnectionProblem((key,), warning, harmless=True) for key, warning in warnings]
             proofs = replace(proofs, credential=credential)
         if table.remote_auth == "cert" or shown:
-            proofs = replace(proofs, trust=read_trust(table, base))
+            proofs = replace(proofs, trust=read_trust(table, shelf))
         if table.remote_auth == "key":
-            proofs = replace(proofs, keys=read_keys(table, base))
+            proofs = replace(proofs, keys=read_keys(table, shelf))
         if table.ppk_id is not None:
-            mixed = read_ppk(table, base, environ)
+            mixed = read_ppk(table, shelf, environ)
             problems += [ConnectionProblem((mixed.key,), warning, harmless=True) for warning in mixed.warnings]
             proofs = replace(proofs, ppk=Ppk(table.ppk_id.encode(), mixed.octets, table.ppk_required))
         if _uses_eap(table):
             tls = TlsOrders(proofs.credential, proofs.trust) if proofs.credential and proofs.trust else None
-            eap = read_eap(table, proofs.local_id, base, environ, tls if shown else None)
+            eap = read_eap(table, proofs.local_id, shelf, environ, tls if shown else None)
             problems += [ConnectionProblem((key,), warning, harmless=True) for key, warning in eap.warnings]
             proofs = replace(proofs, eap=eap.orders)
     except SecretError as problem:

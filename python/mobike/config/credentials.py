@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 from cryptography import x509
@@ -31,7 +30,7 @@ from mobike.auth.trust import (
 )
 from mobike.commands import Credential
 from mobike.config.models import ConnectionTable
-from mobike.config.secrets import SecretError, exposed, read_limited
+from mobike.config.named import SecretError, Shelf
 
 MAX_FILE = 4 << 20
 """Octets of a file of certificates; a revocation list may be long."""
@@ -40,7 +39,7 @@ MOST_CERTIFICATES = 8
 SMALLEST_RSA = 2048
 
 _T = TypeVar("_T")
-_SigningKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
+SigningKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +84,13 @@ def of_certificates(table: ConnectionTable, *, shown: bool) -> Iterator[tuple[st
         yield "local_ocsp", 'is used with local_auth = "cert" only'
 
 
-def read_own(table: ConnectionTable, base: Path) -> Own:
+def read_own(table: ConnectionTable, shelf: Shelf) -> Own:
     """`local_cert` and `local_key`; they must belong together."""
-    certificates = _from_file("local_cert", table.local_cert or "", base, read_certificates)
+    certificates = _from_file("local_cert", table.local_cert or "", shelf, read_certificates)
     if len(certificates) > MOST_CERTIFICATES:
         raise SecretError("local_cert", f"holds {len(certificates)} certificates; peers take {MOST_CERTIFICATES}")
     own = certificates[0]
-    key, warnings = _read_key(table.local_key or "", base)
+    key, warnings = _read_key(table.local_key or "", shelf)
     if key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) != key_info(own):
         raise SecretError("local_key", f"does not belong to the first certificate of local_cert, {name_of(own)!r}")
     name = table.local_id or own_name(own)
@@ -103,22 +102,22 @@ def read_own(table: ConnectionTable, base: Path) -> Own:
     shown = tuple(each.public_bytes(Encoding.DER) for each in certificates)
     staple = None
     if table.local_ocsp is not None:
-        staple = _from_file("local_ocsp", table.local_ocsp, base, read_response)
+        staple = _from_file("local_ocsp", table.local_ocsp, shelf, read_response)
     credential = Credential(octets, shown, staple)
     return Own(credential, name, tuple(warnings))
 
 
-def read_bare(table: ConnectionTable, base: Path) -> tuple[Credential, tuple[tuple[str, str], ...]]:
+def read_bare(table: ConnectionTable, shelf: Shelf) -> tuple[Credential, tuple[tuple[str, str], ...]]:
     """`local_key` alone: the peer knows its public half (RFC 7670); and what is unwise about the file."""
-    key, warnings = _read_key(table.local_key or "", base)
+    key, warnings = _read_key(table.local_key or "", shelf)
     octets = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return Credential(octets, (), raw=public), tuple(warnings)
 
 
-def read_trust(table: ConnectionTable, base: Path) -> Trust:
+def read_trust(table: ConnectionTable, shelf: Shelf) -> Trust:
     """`remote_ca` and `remote_crl`."""
-    anchors = [anchor for file in table.remote_ca for anchor in _from_file("remote_ca", file, base, read_authorities)]
+    anchors = [anchor for file in table.remote_ca for anchor in _from_file("remote_ca", file, shelf, read_authorities)]
     if len(anchors) > MOST_AUTHORITIES:
         raise SecretError("remote_ca", f"holds {len(anchors)} authorities; {MOST_AUTHORITIES} are the most")
 
@@ -127,16 +126,17 @@ def read_trust(table: ConnectionTable, base: Path) -> Trust:
         check_lists(anchors, [listed])
         return listed
 
-    lists = tuple(_from_file("remote_crl", file, base, read) for file in table.remote_crl)
+    lists = tuple(_from_file("remote_crl", file, shelf, read) for file in table.remote_crl)
     return Trust(tuple(dict.fromkeys(anchors)), lists, Wanted(table.remote_ocsp))
 
 
-def read_keys(table: ConnectionTable, base: Path) -> tuple[bytes, ...]:
+def read_keys(table: ConnectionTable, shelf: Shelf) -> tuple[bytes, ...]:
     """`remote_keys`: public keys in PEM, one a file, as SubjectPublicKeyInfo in DER."""
-    return tuple(_from_file("remote_keys", file, base, _public_key) for file in table.remote_keys)
+    return tuple(_from_file("remote_keys", file, shelf, public_key_in) for file in table.remote_keys)
 
 
-def _public_key(content: bytes) -> bytes:
+def public_key_in(content: bytes) -> bytes:
+    """The first one of a PEM text, in DER."""
     try:
         key = load_pem_public_key(content)
     except (ValueError, UnsupportedAlgorithm):
@@ -144,24 +144,28 @@ def _public_key(content: bytes) -> bytes:
     return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
-def _from_file(key: str, file: str, base: Path, read: Callable[[bytes], _T]) -> _T:
-    path = base / file
-    content, _ = read_limited(key, path, MAX_FILE)
+def _from_file(key: str, file: str, shelf: Shelf, read: Callable[[bytes], _T]) -> _T:
+    content = shelf.read(key, file, MAX_FILE)
     try:
-        return read(content)
+        return read(content.octets)
     except (TrustError, UselessResponse) as problem:
-        raise SecretError(key, f"{path} {problem}") from None
+        raise SecretError(key, f"{content.place} {problem}") from None
 
 
-def _read_key(file: str, base: Path) -> tuple[_SigningKey, list[tuple[str, str]]]:
-    path = base / file
-    content, mode = read_limited("local_key", path, MAX_FILE)
+def _read_key(file: str, shelf: Shelf) -> tuple[SigningKey, list[tuple[str, str]]]:
+    content = shelf.read("local_key", file, MAX_FILE)
+    key = key_in(content.octets, "local_key", content.place)
+    return key, [("local_key", message) for message in content.warnings]
+
+
+def key_in(octets: bytes, setting: str, place: str) -> SigningKey:
+    """A private key in PEM, of a kind that we sign with; SecretError blames `setting`."""
     try:
-        key = load_pem_private_key(content, None)
+        key = load_pem_private_key(octets, None)
     except TypeError:
-        raise SecretError("local_key", f"{path} is encrypted; store the key without a passphrase, chmod 600") from None
+        raise SecretError(setting, f"{place} is encrypted; store the key without a passphrase, chmod 600") from None
     except (ValueError, UnsupportedAlgorithm):
-        raise SecretError("local_key", f"{path} holds no private key in PEM") from None
+        raise SecretError(setting, f"{place} holds no private key in PEM") from None
     match key:
         case rsa.RSAPrivateKey() if key.key_size >= SMALLEST_RSA:
             pass
@@ -171,5 +175,5 @@ def _read_key(file: str, base: Path) -> tuple[_SigningKey, list[tuple[str, str]]
             pass
         case _:
             kinds = f"RSA of {SMALLEST_RSA} bits or more, ECDSA on P-256, P-384 or P-521, Ed25519"
-            raise SecretError("local_key", f"{path} is of a kind that is not known here; known are {kinds}")
-    return key, [("local_key", message) for message in exposed(path, mode)]
+            raise SecretError(setting, f"{place} is of a kind that is not known here; known are {kinds}")
+    return key

@@ -3,7 +3,6 @@
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from mobike.auth.eap import ClientOrders, Orders, ServerOrders, TlsOrders
@@ -11,7 +10,8 @@ from mobike.auth.eap.mschapv2 import LONGEST_NAME
 from mobike.auth.eap.packet import MSCHAPV2, TLS
 from mobike.auth.radius import RadiusOrders, Server
 from mobike.config.models import ConnectionTable, RadiusTable
-from mobike.config.secrets import SecretError, Sources, exposed, read_limited, read_text
+from mobike.config.named import SecretError, Shelf
+from mobike.config.secrets import Sources, read_text
 
 NUMBERS: Final = {"mschapv2": MSCHAPV2, "tls": TLS}
 PROVES_BOTH: Final = frozenset({"tls"})
@@ -30,18 +30,18 @@ class ReadEap:
 
 
 def read_eap(
-    table: ConnectionTable, local_id: str, base: Path, environ: Mapping[str, str], shown: TlsOrders | None
+    table: ConnectionTable, local_id: str, shelf: Shelf, environ: Mapping[str, str], shown: TlsOrders | None
 ) -> ReadEap:
     """The table has passed `of_eap`; `shown` is what EAP-TLS needs."""
     if "radius" in table.eap:
-        servers = [_read_server(place, each, base, environ) for place, each in enumerate(table.radius)]
+        servers = [_read_server(place, each, shelf, environ) for place, each in enumerate(table.radius)]
         warnings = tuple(("radius", text) for _, texts in servers for text in texts)
         return ReadEap(RadiusOrders(local_id, tuple(server for server, _ in servers)), warnings)
     methods = tuple(NUMBERS[name] for name in table.eap)
     if table.role == "responder":
-        passwords, warnings = _read_users(table, base)
+        passwords, warnings = _read_users(table, shelf)
         return ReadEap(ServerOrders(local_id, methods, passwords, shown), warnings)
-    password, warnings = _read_password(table, base, environ)
+    password, warnings = _read_password(table, shelf, environ)
     identity = table.eap_identity or local_id
     return ReadEap(ClientOrders(identity, methods, password, shown), warnings)
 
@@ -92,42 +92,47 @@ def _of_radius(table: ConnectionTable, *, ours: bool) -> Iterator[tuple[str, str
 
 
 def _read_server(
-    place: int, table: RadiusTable, base: Path, environ: Mapping[str, str]
+    place: int, table: RadiusTable, shelf: Shelf, environ: Mapping[str, str]
 ) -> tuple[Server, tuple[str, ...]]:
     sources = Sources((table.secret, "radius"), (table.secret_file, "radius"), (table.secret_env, "radius"))
-    _, text, warnings = read_text(sources, base, environ)
+    _, text, warnings = read_text(sources, shelf, environ)
     if not text:
         raise SecretError("radius", f"the secret of server {place + 1} is empty")
     return Server(table.server, table.port, text.encode(), table.accounting_port), warnings
 
 
-def _read_users(table: ConnectionTable, base: Path) -> tuple[dict[str, str], tuple[tuple[str, str], ...]]:
+def _read_users(table: ConnectionTable, shelf: Shelf) -> tuple[dict[str, str], tuple[tuple[str, str], ...]]:
     """TOML: `"ann@example.net" = "her password"`, a line each."""
     if table.eap_users is None:
         return {}, ()
-    path = base / table.eap_users
-    content, mode = read_limited("eap_users", path, MAX_USERS)
+    content = shelf.read("eap_users", table.eap_users, MAX_USERS)
+    users = users_in(content.octets, "eap_users", content.place)
+    return users, tuple(("eap_users", message) for message in content.warnings)
+
+
+def users_in(octets: bytes, key: str, place: str) -> dict[str, str]:
+    """Names and passwords; SecretError blames `key`."""
     try:
-        users = tomllib.loads(content.decode())
+        users = tomllib.loads(octets.decode())
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
         # What the parser says may quote the file.
         where = getattr(problem, "lineno", None)
         at = f", line {where}" if where else ""
-        raise SecretError("eap_users", f'{path}{at} is not TOML with a line "user" = "password" each') from None
+        raise SecretError(key, f'{place}{at} is not TOML with a line "user" = "password" each') from None
     for name, password in users.items():
         if not 1 <= len(name.encode()) <= LONGEST_NAME:
-            raise SecretError("eap_users", f"{path}: a name has 1 to {LONGEST_NAME} octets")
+            raise SecretError(key, f"{place}: a name has 1 to {LONGEST_NAME} octets")
         if not isinstance(password, str) or not password:
-            raise SecretError("eap_users", f"{path}: the password of {name!r} is no text, or empty")
-    return users, tuple(("eap_users", message) for message in exposed(path, mode))
+            raise SecretError(key, f"{place}: the password of {name!r} is no text, or empty")
+    return users
 
 
 def _read_password(
-    table: ConnectionTable, base: Path, environ: Mapping[str, str]
+    table: ConnectionTable, shelf: Shelf, environ: Mapping[str, str]
 ) -> tuple[str, tuple[tuple[str, str], ...]]:
     if not any((table.eap_password, table.eap_password_file, table.eap_password_env)):
         return "", ()
     key = "eap_password"
     sources = Sources((table.eap_password, key), (table.eap_password_file, key), (table.eap_password_env, key))
-    _, text, warnings = read_text(sources, base, environ)
+    _, text, warnings = read_text(sources, shelf, environ)
     return text, tuple((key, message) for message in warnings)

@@ -1,7 +1,7 @@
 """The types of single values: text in, meaning out, and one line of reason where that fails."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
@@ -14,7 +14,9 @@ from mobike.commands import Pool
 from mobike.config.checks import Checks
 from mobike.config.durations import format_duration, parse_duration
 from mobike.config.lifetimes import MOST
+from mobike.config.named import KEYS_OF_STORED, STORED
 from mobike.config.octets import format_octets, parse_octets
+from mobike.config.problems import nearest
 from mobike.config.selectors import split_selector
 
 MAX_POOL: Final = 1 << 24
@@ -36,6 +38,8 @@ class Context:
     checks: Checks
     credentials: Path | None = None
     """Where systemd puts the credentials of the service."""
+    stored: Mapping[str, str] | None = None
+    """Credentials that the daemon keeps, and their kinds; None: the table is of a file, and names none of these."""
 
 
 def _text(read: Callable[[str], object], pattern: str | None = None) -> PlainValidator:
@@ -64,7 +68,9 @@ def _judged(check: Callable[[Checks, str], object]) -> PlainValidator:
 
 
 def _read_file_name(text: str, info: ValidationInfo) -> str:
-    """A path, or `credential:NAME` for one that systemd hands over."""
+    """A path, or `credential:NAME` for one that systemd hands over, or `stored:NAME` for one that the daemon keeps."""
+    if text.startswith(STORED):
+        return _stored(text, info)
     if not text.startswith(_CREDENTIAL):
         return text
     name = text.removeprefix(_CREDENTIAL)
@@ -75,6 +81,20 @@ def _read_file_name(text: str, info: ValidationInfo) -> str:
     if info.context.credentials is None:
         raise ValueError(f"there are no credentials: systemd sets {CREDENTIALS} for a service with LoadCredential=")
     return str(info.context.credentials / name)
+
+
+def _stored(text: str, info: ValidationInfo) -> str:
+    name, takes = text.removeprefix(STORED), KEYS_OF_STORED.get(info.field_name or "")
+    if not isinstance(info.context, Context):
+        raise TypeError("validated without a Context")
+    if info.context.stored is None or takes is None:
+        raise ValueError(f"{text} is for what connections made over the API prove themselves by; name a file here")
+    kind = info.context.stored.get(name)
+    if kind is None:
+        raise ValueError(f"there is no credential {name!r}{nearest(name, info.context.stored)}")
+    if kind not in takes:
+        raise ValueError(f"{text} is of the kind {kind}; this takes {' or '.join(sorted(takes))}")
+    return text
 
 
 def read_address(text: str) -> Ip:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from mobike.config.locate import Key, KeyLines, first_repetition
+from mobike.config.named import exposure
 from mobike.config.problems import ConfigError, Problem, dotted
-from mobike.config.secrets import exposure
 
 MAIN: Final = "mobike.toml"
 BESIDE: Final = "conf.d"

@@ -14,9 +14,11 @@ from mobike.config.build import ConnectionProblem, build_connection, build_setti
 from mobike.config.checks import Checks
 from mobike.config.fields import CREDENTIALS, Context
 from mobike.config.files import MAIN, Places, Source, put_together, read_files, with_stored
+from mobike.config.held import Held
 from mobike.config.locate import Key
 from mobike.config.messages import Complaint, complaints
 from mobike.config.models import SECTIONS, ConnectionTable, PoolTable, Table
+from mobike.config.named import Shelf
 from mobike.config.pools import pools_apart, with_orders, with_ranges
 from mobike.config.problems import ConfigError, Problem, dotted, unknown_key
 from mobike.config.settings import Connection, Settings
@@ -64,9 +66,10 @@ def assemble(
     *,
     base: Path,
     environ: Mapping[str, str] | None = None,
+    credentials: Mapping[str, Held] = MappingProxyType({}),
 ) -> Loaded:
-    """The same of files that were read before, with connections that are in no file."""
-    return _loaded(sources, checks, base, os.environ if environ is None else environ, stored)
+    """The same of files that were read before, with connections that are in no file, and what they may name."""
+    return _loaded(sources, checks, base, os.environ if environ is None else environ, stored, credentials=credentials)
 
 
 def _loaded(
@@ -75,11 +78,13 @@ def _loaded(
     base: Path,
     environ: Mapping[str, str],
     stored: Mapping[str, Any] = MappingProxyType({}),
+    *,
+    credentials: Mapping[str, Held] = MappingProxyType({}),
 ) -> Loaded:
     document = with_stored(put_together(sources), stored)
     folder = environ.get(CREDENTIALS)
     context = Context(checks, None if folder is None else Path(folder))
-    loaded = _Reader(document.places, context, base, environ).read(document.values)
+    loaded = _Reader(document.places, context, base, environ, credentials).read(document.values)
     exposed = {source.file: source.exposed_to for source in sources if source.exposed_to}
     return replace(loaded, warnings=(*loaded.warnings, *_exposed_keys(document.places, exposed)))
 
@@ -95,10 +100,19 @@ def _exposed_keys(places: Places, exposed: Mapping[str, str]) -> Iterator[Proble
 class _Reader:
     """Reads every table even where others are wrong, so that one run shows all problems."""
 
-    def __init__(self, places: Places, context: Context, base: Path, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        places: Places,
+        context: Context,
+        base: Path,
+        environ: Mapping[str, str],
+        credentials: Mapping[str, Held],
+    ) -> None:
         self._places = places
         self._context = context
+        self._of_stored = replace(context, stored={name: each.kind for name, each in credentials.items()})
         self._base = base
+        self._shelf = Shelf(base, {name: each.text for name, each in credentials.items()})
         self._environ = environ
         self._problems: list[Problem] = []
         self._warnings: list[Problem] = []
@@ -127,7 +141,7 @@ class _Reader:
     ) -> Iterator[Connection]:
         for name, table in tables.items():
             whole = with_ranges(name, table, pools, self._problem)
-            connection = build_connection(name, whole, self._base, self._environ)
+            connection = build_connection(name, whole, self._shelf, self._environ)
             for found in connection.problems:
                 self._connection_problem(("connections", name), found)
             if connection.built is not None:
@@ -155,7 +169,8 @@ class _Reader:
 
     def _table(self, key: Key, model: type[_T], values: object) -> _T | None:
         try:
-            return model.model_validate(values, context=self._context)
+            context = self._of_stored if self._places.is_stored(key) else self._context
+            return model.model_validate(values, context=context)
         except ValidationError as error:
             for found in complaints(error, model):
                 self._complaint(key, found)

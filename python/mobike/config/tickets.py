@@ -6,7 +6,7 @@ from typing import Final
 
 from mobike.config.locate import Key
 from mobike.config.models import ConnectionTable, TicketsTable
-from mobike.config.secrets import SecretError, exposed, read_limited
+from mobike.config.named import SecretError, Shelf
 
 MOST_KEYS: Final = 4
 KEY_LEN: Final = 32
@@ -31,13 +31,13 @@ def read_ticket_keys(table: TicketsTable, base: Path, problem: Callable[[Key, st
     if table.key_file is None:
         return ()
     try:
-        content, mode = read_limited("key_file", base / table.key_file, 4096)
+        content = Shelf(base).read("key_file", table.key_file, 4096)
     except SecretError as trouble:
         problem(("tickets", trouble.key), str(trouble))
         return ()
-    for warning in exposed(base / table.key_file, mode):
+    for warning in content.warnings:
         problem(("tickets", "key_file"), warning)
-    lines = content.decode("ascii", "replace").split()
+    lines = content.octets.decode("ascii", "replace").split()
     try:
         keys = tuple(bytes.fromhex(line) for line in lines)
     except ValueError:

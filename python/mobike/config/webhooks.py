@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 from mobike.config.locate import Key
 from mobike.config.models import WebhookTable
-from mobike.config.secrets import SecretError, Sources, read_text
+from mobike.config.named import SecretError, Shelf
+from mobike.config.secrets import Sources, read_text
 from mobike.config.settings import WebhookSettings
 
 SHORTEST: Final = 16
@@ -40,7 +41,7 @@ def _secret(table: WebhookTable, base: Path, environ: Mapping[str, str]) -> byte
     if sum(each is not None for each in (table.secret, table.secret_file, table.secret_env)) != 1:
         raise SecretError("", _ONE)
     sources = Sources((table.secret, "secret"), (table.secret_file, "secret_file"), (table.secret_env, "secret_env"))
-    key, text, _ = read_text(sources, base, environ)
+    key, text, _ = read_text(sources, Shelf(base), environ)
     octets = text.strip().encode()
     if len(octets) < SHORTEST:
         raise SecretError(key, f"has {len(octets)} octets; {SHORTEST} at least")

@@ -48,6 +48,8 @@ class PlanView:
     """Not obeyed before the daemon starts anew."""
     warnings: tuple[str, ...]
     """What is unwise."""
+    credentials: tuple["CredentialStepView", ...] = ()
+    """Those that come, go, or become others."""
     revision: int | None = None
     """That it made; None: nothing was applied."""
     confirm_by: float | None = None
@@ -64,9 +66,11 @@ class FlawView:
     place: str | None
     """File and line; None: it was sent."""
     connection: str | None = None
-    """If it was sent: which connection it is about."""
+    """If it was sent with one: which connection it is about."""
     within: tuple[str | int, ...] = ()
     """And where in its table."""
+    credential: str | None = None
+    """The same of a credential."""
 
     def __str__(self) -> str:
         return ": ".join(part for part in (self.place, self.key, self.detail) if part)
@@ -92,6 +96,39 @@ class Author:
 
 
 @dataclass(frozen=True, slots=True)
+class NewCredential:
+    """A credential as it is sent. It is never told again."""
+
+    kind: str
+    content: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialView:
+    """A credential that the daemon keeps, without what it says."""
+
+    name: str
+    kind: str
+    fingerprints: tuple[str, ...]
+    """`sha256:` of a public key or of each certificate; `hmac-sha256:` of a secret, under a key of this daemon."""
+    ends: float | None
+    """When the first of its certificates does."""
+    made: float
+    changed: float
+    used_by: tuple[str, ...]
+    """Connections that name it."""
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialStepView:
+    """What becomes of one credential."""
+
+    name: str
+    what: str
+    """`added`, `changed` or `removed`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Edit:
     """What is to be another."""
 
@@ -101,6 +138,8 @@ class Edit:
     """Of the store: whole tables by name; None: it goes."""
     patches: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """The same as merge patches (RFC 7396)."""
+    credentials: Mapping[str, NewCredential | None] = field(default_factory=dict)
+    """Of the store, by name; None: it goes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +201,10 @@ class Configurations(Protocol):
 
     def table(self, name: str) -> TableView:
         """One connection, or NotFound."""
+        ...
+
+    def credentials(self) -> Sequence[CredentialView]:
+        """Those of the store, by name."""
         ...
 
     async def plan(self, edit: Edit, *, keep: bool = False) -> PlanView:

@@ -1,4 +1,5 @@
-"""What a configuration is made of, as it is kept: texts of files, and connections that were made over the API.
+"""What a configuration is made of, as it is kept: texts of files, and the connections and credentials
+that were made over the API.
 
 A revision holds all of it, so that it can come back whatever the files say by then.
 """
@@ -6,13 +7,15 @@ A revision holds all of it, so that it can come back whatever the files say by t
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 from mobike.config.files import Source
+from mobike.config.held import Held
 from mobike.config.tables import SECRET_KEYS
 from mobike.facade import NotFound, Refused
 from mobike.facade.configuration import Edit, FlawView, Invalid
+from mobike.gateway.vault import still_named
 
 Table = Mapping[str, Any]
 
@@ -21,7 +24,7 @@ FILES_ONLY: Final = frozenset({"on_up", "on_down", "on_move", "on_away", "policy
 
 
 MOST_OCTETS: Final = 8 << 20
-"""Of all connections of the store. Each revision holds all of them."""
+"""Of all connections and credentials of the store. Each revision holds all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,7 @@ class Document:
 
     files: tuple[Source, ...]
     stored: Mapping[str, Table] = field(default_factory=dict, repr=False)
+    credentials: Mapping[str, Held] = field(default_factory=dict, repr=False)
 
     @property
     def digest(self) -> bytes:
@@ -40,16 +44,20 @@ class Document:
     def octets(self) -> bytes:
         """For the archive."""
         files = [[source.file, source.text, source.exposed_to] for source in self.files]
-        return json.dumps({"files": files, "stored": self.stored}).encode()
+        credentials = {name: asdict(each) for name, each in self.credentials.items()}
+        return json.dumps({"files": files, "stored": self.stored, "credentials": credentials}).encode()
 
     @classmethod
     def read(cls, octets: bytes) -> "Document":
         """What `octets` made."""
         read = json.loads(octets)
-        return cls(tuple(Source(*each) for each in read["files"]), read["stored"])
+        credentials = {name: _held(each) for name, each in read.get("credentials", {}).items()}
+        return cls(tuple(Source(*each) for each in read["files"]), read["stored"], credentials)
 
-    def edited(self, edit: Edit, owned: Mapping[str, str]) -> "Document":
-        """Its connections as an edit wants them. `owned`: those of files, and where they stand."""
+    def edited(self, edit: Edit, owned: Mapping[str, str], credentials: Mapping[str, Held] | None = None) -> "Document":
+        """Its connections as an edit wants them, beside `credentials` (None: those there are). `owned`: those of files,
+        and where they stand."""
+        credentials = self.credentials if credentials is None else credentials
         stored = dict(self.stored)
         for name, table in edit.connections.items():
             _may_be_stored(name, owned)
@@ -65,13 +73,18 @@ class Document:
                 raise NotFound(f"there is no connection {name!r}")
             _clean(name, patch)
             stored[name] = merge_patch(stored[name], patch)
-        size = len(json.dumps(stored).encode())
+        still_named(self.credentials, credentials, stored)
+        size = len(json.dumps(stored).encode()) + sum(len(each.text.encode()) for each in credentials.values())
         if size > MOST_OCTETS:
             raise Refused(
-                f"connections made over the API would take {size} octets; {MOST_OCTETS} is the most that is kept",
-                hint="put them into files of conf.d",
+                f"what is made over the API would take {size} octets; {MOST_OCTETS} is the most that is kept",
+                hint="put connections into files of conf.d",
             )
-        return replace(self, stored=stored)
+        return replace(self, stored=stored, credentials=credentials)
+
+
+def _held(read: Mapping[str, Any]) -> Held:
+    return Held(**{**read, "fingerprints": tuple(read["fingerprints"])})
 
 
 def merge_patch(target: Any, patch: Any) -> Any:  # noqa: ANN401 - any JSON

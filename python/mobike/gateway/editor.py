@@ -29,6 +29,8 @@ from mobike.facade import NotFound, Refused
 from mobike.facade.configuration import (
     Author,
     ChangeView,
+    CredentialStepView,
+    CredentialView,
     Edit,
     FlawView,
     Invalid,
@@ -39,6 +41,7 @@ from mobike.facade.configuration import (
     StepView,
     TableView,
 )
+from mobike.gateway import vault
 from mobike.gateway.documents import Document, without_secrets
 from mobike.gateway.steward import CannotApply, Steward
 from mobike.store import Archive, Revision, Standing, StoreError
@@ -121,6 +124,9 @@ class Editor:
         shown, hidden = without_secrets(written)
         return TableView(name, str(tables.places["connections", name]), stored, shown, hidden)
 
+    def credentials(self) -> tuple[CredentialView, ...]:
+        return vault.views(self._document.credentials, self._document.stored)
+
     def revisions(self, *, before: int | None = None, limit: int = 50) -> RevisionPage:
         archive = self._desktop.archive
         if archive is None:
@@ -133,8 +139,9 @@ class Editor:
 
     async def plan(self, edit: Edit, *, keep: bool = False) -> PlanView:
         async with self._one_at_a_time:
-            planned = await self._planned(await self._edited(edit), keep=keep)
-            return self._seen(planned)
+            document, steps = await self._edited(edit)
+            planned = await self._planned(document, keep=keep)
+            return replace(self._seen(planned), credentials=steps)
 
     async def apply(self, edit: Edit, by: Author, *, keep: bool = False, confirm_s: int | None = None) -> PlanView:
         if confirm_s is not None and not 1 <= confirm_s <= LONGEST_CONFIRM_S:
@@ -142,10 +149,10 @@ class Editor:
         if confirm_s is not None and self._desktop.archive is None:
             raise Refused("nothing is remembered here that could come back", hint=_NO_ARCHIVE)
         async with self._one_at_a_time:
-            document = await self._edited(edit)
+            document, steps = await self._edited(edit)
             planned = await self._planned(document, keep=keep)
             passed = None if edit.files else self._standing.passed
-            return self._done(document, planned, by, passed=passed, confirm_s=confirm_s)
+            return self._done(document, planned, by, passed=passed, steps=steps, confirm_s=confirm_s)
 
     async def confirm(self, by: Author) -> StateView:
         async with self._one_at_a_time:
@@ -175,9 +182,10 @@ class Editor:
 
     # --- how ---
 
-    async def _edited(self, edit: Edit) -> Document:
-        if (edit.connections or edit.patches) and self._desktop.archive is None:
-            raise Refused("there is nowhere to keep a connection that is in no file", hint=_NO_ARCHIVE)
+    async def _edited(self, edit: Edit) -> tuple[Document, tuple[CredentialStepView, ...]]:
+        archive = self._desktop.archive
+        if archive is None and (edit.connections or edit.patches or edit.credentials):
+            raise Refused("there is nowhere to keep what is in no file", hint=_NO_ARCHIVE)
         document = self._document
         if edit.files:
             try:
@@ -190,7 +198,11 @@ class Editor:
             for name in (*edit.connections, *edit.patches)
             if name in tables.connections and name not in document.stored
         }
-        return document.edited(edit, owned)
+        if archive is None or not edit.credentials:
+            return document.edited(edit, owned), ()
+        clerk = vault.Clerk(time.time(), lambda octets: f"hmac-sha256:{archive.mark(octets).hex()}")
+        credentials, steps = vault.edited(document.credentials, edit.credentials, clerk)
+        return document.edited(edit, owned, credentials), tuple(steps)
 
     async def _planned(self, document: Document, *, keep: bool) -> Plan:
         try:
@@ -229,6 +241,7 @@ class Editor:
         *,
         passed: bytes | None,
         what: str | None = None,
+        steps: tuple[CredentialStepView, ...] = (),
         confirm_s: int | None = None,
     ) -> PlanView:
         """Apply it and remember it. Both or neither: what cannot be written is not obeyed."""
@@ -238,7 +251,7 @@ class Editor:
         back_to = before.back_to if before.until is not None else (None if confirm_s is None else before.head)
         if what is not None:
             until = back_to = None
-        told = what or summary(planned)
+        told = what or summary(planned, steps)
         standing = Standing(before.head, until, back_to, passed)
         changes = bool(planned.steps or planned.rest or document.octets() != self._document.octets())
         revision = self._remembered(document, Revision(0, now, by.who, by.origin, told), standing) if changes else None
@@ -255,7 +268,7 @@ class Editor:
             self._stand(standing)
         self._watch_the_clock()
         self._desktop.tell("config-applied", f"{by.who}: {told}")
-        return replace(seen, revision=self._standing.head, confirm_by=self._standing.until)
+        return replace(seen, credentials=steps, revision=self._standing.head, confirm_by=self._standing.until)
 
     def _remembered(self, document: Document, revision: Revision, standing: Standing) -> Revision:
         archive = self._desktop.archive
@@ -331,12 +344,15 @@ class Editor:
         return FlawView(problem.message, problem.key, place)
 
 
-_NO_ARCHIVE: Final = "the log said at the start why: the daemon cannot write into its state_dir"
+_NO_ARCHIVE: Final = (
+    "let the daemon write into its state_dir ([daemon] state_dir) and start it anew; its log said at the start why not"
+)
 
 
-def summary(planned: Plan) -> str:
+def summary(planned: Plan, credentials: Iterable[CredentialStepView] = ()) -> str:
     """One line."""
-    told = [*_named(planned.steps), *(dotted(change.key) for change in planned.rest)]
+    of_credentials = (f"credential {each.name} {each.what}" for each in credentials)
+    told = [*of_credentials, *_named(planned.steps), *(dotted(change.key) for change in planned.rest)]
     if len(told) > MOST_TOLD:
         told = [*told[:MOST_TOLD], f"{len(told) - MOST_TOLD} more"]
     later = f"{len(planned.restart)} after a restart" if planned.restart else ""

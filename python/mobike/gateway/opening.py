@@ -52,7 +52,7 @@ def open_up(path: Path, loaded: Loaded, checks: Checks) -> Opening:
         return tuple(read_files(path)[0])
 
     def assembled(document: Document) -> Loaded:
-        return assemble(document.files, document.stored, checks, base=base)
+        return assemble(document.files, document.stored, checks, base=base, credentials=document.credentials)
 
     archive = _archive(loaded.settings)
     document = Document(read())
@@ -83,7 +83,7 @@ def _taken_up(archive: Archive, now: Document, at: float) -> tuple[Document, Sta
     before = _content(archive, standing.head)
     if standing.until is not None or now.digest in {before.digest, standing.passed}:
         return before, standing, None
-    return Document(now.files, before.stored), Standing(0), "what the files say by now"
+    return replace(before, files=now.files), Standing(0), "what the files say by now"
 
 
 def _content(archive: Archive, number: int) -> Document:

@@ -24,6 +24,7 @@ from mobike.config import Connection
 from mobike.config.build import build_connection
 from mobike.config.fields import Address, Context, Duration
 from mobike.config.models import ConnectionTable, Table
+from mobike.config.named import Shelf
 from mobike.sim.faults import Fault, read_weather
 from mobike.sim.host import PlaneName
 from mobike.sim.nat import Depends
@@ -159,7 +160,7 @@ def shipped() -> dict[str, str]:
 def connection(name: str, table: dict[str, Any]) -> Connection:
     """A connection as in the daemon's configuration; ValueError says what is wrong."""
     model = ConnectionTable.model_validate(table, context=Context(_core))
-    built = build_connection(name, model, Path(), {})
+    built = build_connection(name, model, Shelf(Path()), {})
     if built.built is None:
         raise ValueError("; ".join(f"{'.'.join(map(str, each.key))} {each.message}" for each in built.problems))
     return built.built

@@ -51,6 +51,9 @@ class Seal(Protocol):
     def open(self, sealed: bytes, about: bytes) -> bytes:
         """ValueError: under another key, or about something else."""
 
+    def mark(self, octets: bytes) -> bytes:
+        """Names them: the same ones always alike, and of no use to who has not the key."""
+
 
 class Revision(NamedTuple):
     """A configuration, without what it says."""
@@ -130,6 +133,10 @@ class Archive:
         with self._in_words("cannot be read"):
             found = self._base.execute(f"{wanted} ORDER BY number DESC LIMIT ?2", (before, limit))
             return [Revision(*row) for row in found]
+
+    def mark(self, octets: bytes) -> bytes:
+        """A name for a secret, which says nothing of it to who has not the key."""
+        return self._seal.mark(octets)
 
     def close(self) -> None:
         """Let it go."""

@@ -1,0 +1,200 @@
+"""Credentials that the daemon keeps: what each kind may hold, what is told of it, and which keys take it."""
+
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from mobike.config import ConfigError, Loaded
+from mobike.config.files import Source
+from mobike.config.held import LONGEST, Held, held
+from mobike.config.load import assemble
+from mobike.config.named import KEYS_OF_STORED, KINDS, SecretError
+from tests.auth.pki import Authority, new_key
+from tests.config.judge import Judge
+
+CA = Authority.new()
+GW = CA.sub("Middle").issue("gw.example.net")
+OTHER = new_key()
+CHAIN = b"".join(each.public_bytes(Encoding.PEM) for each in (GW.certificate, *GW.chain)).decode()
+KEY = GW.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+OTHER_KEY = OTHER.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+PUBLIC = GW.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+ANCHOR = CA.certificate.public_bytes(Encoding.PEM).decode()
+SECRET = "a horse nobody knows, nor its stable"
+
+
+def mark(octets: bytes) -> str:
+    return f"mark:{len(octets)}"
+
+
+def made(kind: str, text: str, before: Held | None = None, now: float = 1.0) -> Held:
+    return held(kind, text, now, before, mark)
+
+
+GOOD = {
+    "psk": SECRET,
+    "ppk": "0x" + "ab" * 32,
+    "password": SECRET,
+    "users": f'"ann@example.net" = "{SECRET}"',
+    "radius": SECRET,
+    "private-key": KEY,
+    "certificate": CHAIN,
+    "identity": KEY + CHAIN,
+    "authority": ANCHOR,
+    "public-key": PUBLIC,
+}
+BASE: dict[str, Any] = {
+    "role": "responder",
+    "local_id": "gw.example.net",
+    "remote_id": "*@example.net",
+    "local_ts": ["10.1.0.0/16"],
+    "remote_ts": ["10.2.0.0/16"],
+}
+EAP: dict[str, Any] = {"local_auth": "cert", "local_cert": "stored:identity", "local_key": "stored:identity"}
+CLIENT: dict[str, Any] = {
+    "role": "initiator",
+    "remote": ["192.0.2.1"],
+    "remote_id": "gw.example.net",
+    "remote_auth": "cert",
+    "remote_ca": ["stored:authority"],
+}
+TABLES: dict[str, dict[str, Any]] = {
+    "psk_file": {"psk_file": "stored:psk"},
+    "ppk_file": {"psk_file": "stored:psk", "ppk_id": "a", "ppk_file": "stored:ppk"},
+    "local_key": EAP
+    | {"local_key": "stored:private-key", "local_cert": "stored:certificate", "psk_file": "stored:psk"},
+    "local_cert": EAP | {"psk_file": "stored:psk"},
+    "remote_ca": EAP | {"remote_auth": "cert", "remote_ca": ["stored:authority"]},
+    "remote_keys": {"local_auth": "key", "local_key": "stored:private-key", "remote_auth": "key"}
+    | {"remote_keys": ["stored:public-key"]},
+    "eap_users": EAP | {"remote_auth": "eap", "eap_users": "stored:users"},
+    "secret_file": EAP
+    | {"remote_auth": "eap", "eap": ["radius"], "radius": [{"server": "192.0.2.9", "secret_file": "stored:radius"}]},
+    "eap_password_file": CLIENT | {"local_auth": "eap", "eap_password_file": "stored:password"},
+}
+
+
+def assembled(folder: Path, table: dict[str, Any], credentials: dict[str, Held] | None = None) -> Loaded:
+    known = {kind: made(kind, text) for kind, text in GOOD.items()} if credentials is None else credentials
+    return assemble([Source("mobike.toml", "")], {"annex": BASE | table}, Judge(), base=folder, credentials=known)
+
+
+def test_there_is_a_good_one_of_each_kind_and_a_table_of_each_key() -> None:
+    assert GOOD.keys() == KINDS.keys()
+    assert TABLES.keys() == KEYS_OF_STORED.keys()
+    assert frozenset().union(*KEYS_OF_STORED.values()) == KINDS.keys()
+
+
+@pytest.mark.parametrize("key", TABLES)
+def test_a_connection_of_the_store_names_it_where_one_of_a_file_names_a_path(tmp_path: Path, key: str) -> None:
+    (connection,) = assembled(tmp_path, TABLES[key]).settings.connections
+    profile = connection.profile
+    match key:
+        case "psk_file":
+            assert profile.psk == SECRET.encode()
+        case "ppk_file":
+            assert profile.ppk is not None
+            assert profile.ppk.key == b"\xab" * 32
+        case "local_key" | "local_cert":
+            assert profile.credential is not None
+            assert profile.credential.certificates == GW.der
+        case "remote_ca":
+            assert connection.trust is not None
+            assert connection.trust.anchors == (CA.certificate,)
+        case "remote_keys":
+            public = GW.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+            assert profile.remote_keys == (public,)
+        case _:
+            assert SECRET in str(_all_of(connection.eap))
+
+
+def _all_of(orders: object) -> list[object]:
+    """What is in EAP's orders, which show no secret by themselves."""
+    found = [getattr(orders, name, None) for name in ("password", "passwords")]
+    return found + [each.secret for each in getattr(orders, "servers", ())]
+
+
+@pytest.mark.parametrize("key", TABLES)
+def test_another_kind_than_the_key_takes_is_a_flaw_that_names_both(tmp_path: Path, key: str) -> None:
+    known = {kind: made(kind, text) for kind, text in GOOD.items()}
+    wrong = made("psk" if "psk" not in KEYS_OF_STORED[key] else "password", SECRET)
+    swapped = known | dict.fromkeys(KEYS_OF_STORED[key], wrong)
+    with pytest.raises(ConfigError) as caught:
+        assembled(tmp_path, TABLES[key], swapped)
+    flaws = [problem for problem in caught.value.problems if key in problem.at]
+    assert flaws, caught.value
+    assert all(f"is of the kind {wrong.kind}; this takes " in flaw.message for flaw in flaws)
+
+
+def test_one_that_is_not_there_is_a_flaw_that_names_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no credential 'psk1'; did you mean psk"):
+        assembled(tmp_path, {"psk_file": "stored:psk1"})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[connections.a]\nrole = "responder"\nremote_id = "*"\npsk_file = "stored:psk"\n',
+        '[api]\ntls_key = "stored:private-key"\ntls_certificate = "a.pem"\n',
+        '[api.webhooks.pager]\nurl = "https://a.example"\nsecret_file = "stored:radius"\n',
+    ],
+)
+def test_files_do_not_name_what_the_daemon_keeps(tmp_path: Path, text: str) -> None:
+    known = {kind: made(kind, text) for kind, text in GOOD.items()}
+    with pytest.raises(ConfigError, match="is for what connections made over the API prove themselves by"):
+        assemble([Source("mobike.toml", text)], {}, Judge(), base=tmp_path, credentials=known)
+
+
+def test_of_a_certificate_its_fingerprint_and_its_end_are_told() -> None:
+    one = made("certificate", CHAIN)
+    certificates = (GW.certificate, *GW.chain)
+    assert one.fingerprints == tuple(f"sha256:{each.fingerprint(hashes.SHA256()).hex()}" for each in certificates)
+    assert one.ends == min(each.not_valid_after_utc for each in certificates).timestamp()
+    assert made("identity", CHAIN + KEY).fingerprints == one.fingerprints
+
+
+def test_of_a_key_its_public_half_is_told() -> None:
+    public = GW.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    assert made("private-key", KEY).fingerprints == made("public-key", PUBLIC).fingerprints
+    assert made("private-key", KEY).fingerprints == (f"sha256:{sha256(public).hexdigest()}",)
+
+
+def test_of_a_secret_a_mark_is_told_and_the_same_octets_have_the_same_one() -> None:
+    assert made("psk", "0x" + "ab" * 20).fingerprints == ("mark:20",)
+    assert made("psk", SECRET).fingerprints == (f"mark:{len(SECRET)}",)
+
+
+def test_the_same_once_more_is_the_same_and_another_keeps_the_day_it_was_made() -> None:
+    first = made("psk", SECRET)
+    assert made("psk", SECRET, first, now=9.0) is first
+    second = made("psk", SECRET + "!", first, now=9.0)
+    assert (second.made, second.changed) == (1.0, 9.0)
+    assert SECRET not in repr(second)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "blamed", "words"),
+    [
+        ("pasword", SECRET, "kind", "did you mean password"),
+        ("psk", " \n", "content", "is empty"),
+        ("psk", "0xhorse", "content", "no hexadecimal or base64 follows"),
+        ("psk", "x" * (LONGEST + 1), "content", "at most"),
+        ("private-key", CHAIN, "content", "holds no private key in PEM"),
+        ("certificate", KEY, "content", "holds no certificate in PEM"),
+        ("identity", CHAIN, "content", "holds no private key in PEM"),
+        ("identity", CHAIN + OTHER_KEY, "content", "does not belong to its first certificate"),
+        ("authority", CHAIN, "content", "authority"),
+        ("public-key", KEY, "content", "holds no public key in PEM"),
+        ("users", SECRET, "content", "is not TOML"),
+        ("users", "ann = 7", "content", "the password of 'ann' is no text"),
+    ],
+)
+def test_what_is_of_no_use_is_refused_without_a_word_of_it(kind: str, text: str, blamed: str, words: str) -> None:
+    with pytest.raises(SecretError, match=words) as caught:
+        made(kind, text)
+    assert caught.value.key == blamed
+    assert not any(line in str(caught.value) for line in text.splitlines() if len(line) > 8)
