@@ -9,7 +9,7 @@
     recorder    every change goes into the record
     guard       what every request passes: security headers, a limit for bodies
     operations/ one order about many, at a pace, followed to its end
-    repeats     an order that is sent twice is carried out once
+    repeats     a change that is sent twice is made once
     metrics     numbers for Prometheus
     lists       filters, parts, pages and streams of IKE SAs
     conditional ETag: what has not changed is not sent again

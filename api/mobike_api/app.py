@@ -16,7 +16,9 @@ from mobike_api.guard import BodyLimit, SecurityHeaders, UpToDate, fault
 from mobike_api.limits import Limiter
 from mobike_api.metrics import Metrics
 from mobike_api.operations import Operations
-from mobike_api.recorder import Recorder
+from mobike_api.preconditions import PARAMETERS, RESOURCES, Preconditions
+from mobike_api.recorder import HARMLESS, Recorder
+from mobike_api.repeats import PARAMETER, WITHOUT, Repeats
 from mobike_api.routes import api, metrics, system
 from mobike_api.scopes import needed
 from mobike_api.sse import Streams
@@ -67,11 +69,22 @@ class MobikeApi(FastAPI):
                 for method, operation in operations.items():
                     if method == "get" and "application/json" in operation["responses"]["200"]["content"]:
                         operation["responses"] |= _UNCHANGED
+                    if method.upper() not in HARMLESS and not WITHOUT.fullmatch(path):
+                        operation.setdefault("parameters", []).append(PARAMETER)
+                        if path in RESOURCES:
+                            operation["parameters"] += PARAMETERS
+                            operation["responses"] |= _MEANT_FOR_ANOTHER
                     scope = needed(operation["operationId"])
                     operation["security"] = [] if path in OPEN else _either(scope)
         return self.openapi_schema or {}
 
 
+_MEANT_FOR_ANOTHER: Final = {
+    "412": {
+        "description": "`If-Match` or `If-None-Match` asked for something else than there is.",
+        "content": {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+}
 _UNCHANGED: Final = {"304": {"description": "`If-None-Match` named the `ETag` of what there is to tell."}}
 
 
@@ -98,7 +111,9 @@ def create_app(
         Middleware(Auth, token=token, access=books.access, calls=calls, failures=failures, clients=clients),
         Middleware(BodyLimit),
         Middleware(UpToDate, facade=facade),
+        Middleware(Repeats),
         Middleware(Recorder, record=books.record),
+        Middleware(Preconditions),
         Middleware(Conditional),
     ]
     app = described(version, passed)

@@ -16,7 +16,8 @@ WHOLE_TABLE: Final[dict[str, Any]] = {**TABLE_KEYS, "required": list(REQUIRED["c
 
 
 CREDENTIAL_NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
-LONGEST_CREDENTIAL: Final = 65_536
+LONGEST_CREDENTIAL: Final = 49_152
+"""Characters; with all around it, it fits into a body."""
 CredentialKind = Literal[
     "psk",
     "ppk",
@@ -186,7 +187,7 @@ class ConfigOrder(Order):
     """Connections of the store, each as a whole, with the keys of a file; null: it goes."""
     credentials: Annotated[
         dict[Annotated[str, Field(pattern=CREDENTIAL_NAME)], CredentialOrder | None],
-        Field(default_factory=dict),
+        Field(default_factory=dict, json_schema_extra={"additionalProperties": False}),
     ]
     """Credentials of the store; null: it goes. So a new one and the connections that name it are one edit."""
     keep: StrictBool = False

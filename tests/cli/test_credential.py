@@ -50,7 +50,7 @@ def test_who_uses_one_is_told_where_it_does_not_go(mobike: Run, daemon: Running,
 
 
 @pytest.mark.parametrize(
-    ("content", "words"), [(b"\xff\xfe", "is no text"), (b"x" * 65_537, "is too long"), (None, "No such file")]
+    ("content", "words"), [(b"\xff\xfe", "is no text"), (b"x" * 49_153, "is too long"), (None, "No such file")]
 )
 def test_a_file_of_no_use_is_the_callers_fault(
     mobike: Run, daemon: Running, tmp_path: Path, content: bytes | None, words: str

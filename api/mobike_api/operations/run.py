@@ -15,7 +15,6 @@ from mobike.facade import EventView, Facade, NotFound, Refused
 from mobike_api.operations import aims
 from mobike_api.operations.kinds import GOOD, Kind, Order
 from mobike_api.operations.progress import Operation, Phase, Target
-from mobike_api.repeats import Repeats
 
 MOST_RUNNING: Final = 4
 MOST_KEPT: Final = 100
@@ -43,7 +42,6 @@ class Operations:
         self._clock = clock
         self._patience_s = patience_s
         self._known: OrderedDict[str, Operation] = OrderedDict()
-        self.repeats = Repeats()
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def start(self, order: Order, by: str) -> Operation:

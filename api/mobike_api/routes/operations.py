@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Header, Path, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 
 from mobike.facade import Refused
 from mobike.facade.books import Scope
@@ -23,14 +23,6 @@ _MEMBERS: Final[dict[Kind, tuple[str, ...]]] = {
     Kind.DRAIN: ("to",),
 }
 """What belongs to an order beside whom it is about: one of these at least, and nothing else."""
-Key = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        pattern=r"^[A-Za-z0-9._:-]{1,64}$",
-        description="Sent again with the same key and body, an order is not carried out again: its operation is told.",
-    ),
-]
 
 
 @router.get("", summary="List operations")
@@ -43,19 +35,11 @@ async def list_operations(operations: OperationsDep) -> Operations:
 @router.post("", status_code=202, summary="Order something of many")
 @needs(Scope.OPERATE)
 async def start_operation(
-    request: Request,
-    response: Response,
-    operations: OperationsDep,
-    order: OperationOrder,
-    key: Key = None,
+    request: Request, response: Response, operations: OperationsDep, order: OperationOrder
 ) -> Operation:
     """The IKE SAs or connections that fit the selection now are ordered one after another, at a pace; a drain is one
     order for all. `Location` tells where to look for what came of it."""
-    caller, said = caller_of(request.scope).name, order.model_dump_json()
-    known = None if key is None else operations.repeats.answered(caller, key, said)
-    operation = operations.start(_read(order), caller) if known is None else operations.get(known)
-    if key is not None and known is None:
-        operations.repeats.remember(caller, key, said, operation.id)
+    operation = operations.start(_read(order), caller_of(request.scope).name)
     response.headers["Location"] = f"/api/v1/operations/{operation.id}"
     return _shown(operation)
 

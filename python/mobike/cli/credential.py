@@ -19,7 +19,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-_LONGEST = 1 << 16
+_LONGEST = 48 << 10
 """Octets of a credential."""
 
 

@@ -20,7 +20,7 @@ from mobike.config.named import KINDS, SecretError
 from mobike.config.problems import nearest
 from mobike.config.secrets import decoded
 
-LONGEST: Final = 64 * 1024
+LONGEST: Final = 48 * 1024
 """Octets of one."""
 
 
