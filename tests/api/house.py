@@ -47,6 +47,7 @@ from mobike.facade.keys import KEYS, REQUIRED
 from mobike.facade.lists import ChildRow, ChildRows, PathRow
 from mobike.facade.readings import Reading, Spread
 from mobike.gateway import vault
+from mobike.gateway.attention import Attention
 from tests.api.tapes import Tapes
 from tests.api.tries import tries_of
 
@@ -245,6 +246,7 @@ class House:
     seq: int = 0
     configurations: Chancery = field(default_factory=Chancery)
     captures: Tapes = field(default_factory=Tapes)
+    log_levels: Attention = field(default_factory=lambda: Attention(lambda _: None, lambda _kind, _text: None))
     bell: asyncio.Event = field(default_factory=asyncio.Event)
     open_streams: int = 0
 

@@ -6,6 +6,7 @@ from mobike.address import SaId
 from mobike.config import Settings, parse
 from mobike.events import OperatorEvent
 from mobike.exchange import Exchange
+from mobike.gateway.attention import Attention
 from mobike.gateway.desk import Desk
 from mobike.gateway.inventory import Stock
 from mobike.gateway.journal import Journal
@@ -45,6 +46,7 @@ class Office:
             readings=tuple,
             carried=lambda _: None,
             inventory=Stock(lambda: self.settings),
+            log_levels=Attention(self.host.fleet.row, lambda _kind, _text: None),
         )
 
     def _order(self, order: OperatorEvent) -> None:

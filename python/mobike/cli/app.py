@@ -6,7 +6,19 @@ from typing import Annotated, Final
 
 import typer
 
-from mobike.cli import bulk, capture, configuration, connection, credential, drill, importing, listing, order, tokens
+from mobike.cli import (
+    bulk,
+    capture,
+    configuration,
+    connection,
+    credential,
+    drill,
+    importing,
+    listing,
+    loudness,
+    order,
+    tokens,
+)
 from mobike.cli.api import Api, Target
 from mobike.cli.completion import complete_connection, complete_link, complete_local, complete_peer, complete_sa
 from mobike.cli.draw import draw_explanation, draw_sa, draw_snapshot
@@ -389,6 +401,7 @@ app.add_typer(connection.app, name="connection")
 app.add_typer(credential.app, name="credential")
 app.add_typer(importing.app, name="import")
 app.add_typer(tokens.app, name="token")
+app.add_typer(loudness.app, name="log")
 app.add_typer(listing.app, name="list")
 app.command("order")(bulk.order)
 app.command("drill")(drill.drill)

@@ -10,6 +10,7 @@ from mobike.facade.configuration import Configurations
 from mobike.facade.exchanges import ExchangeView
 from mobike.facade.inventory import Inventory
 from mobike.facade.lists import ChildRows, PathRow
+from mobike.facade.loudness import LogLevels
 from mobike.facade.readings import Reading
 
 
@@ -249,6 +250,11 @@ class Facade(Protocol):
 
     def list_paths(self, *, limit: int = 1000) -> tuple[PathRow, ...]:
         """What is known of pairs, the latest news first; at most `limit` (1 to 1000)."""
+        ...
+
+    @property
+    def log_levels(self) -> LogLevels:
+        """How much is logged of single peers."""
         ...
 
     @property

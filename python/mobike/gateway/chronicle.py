@@ -1,7 +1,7 @@
 """Writes what happened into the log and the journal: one line each, by its kind."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -14,8 +14,10 @@ from mobike.gateway.loudness import level_of
 class Chronicle:
     """Notes of the fleet, told to people and to programs."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, wanted: Callable[[Note], int | None] = lambda _: None) -> None:
+        """`wanted`: from which level on a note is logged; None: as all others."""
         self._journal = journal
+        self._wanted = wanted
         # Bound once: the module's logger looks itself up at every call.
         self._log = structlog.get_logger().bind()
 
@@ -25,8 +27,11 @@ class Chronicle:
         for note in notes:
             self._journal.append(now, note)
             level = level_of(note.kind)
-            if logs.is_loud(level):
+            least = self._wanted(note)
+            if logs.is_loud(level) if least is None else level >= least:
                 sa = None if note.sa is None else f"{note.sa:016x}"
                 path = note.data.get("path")
-                who = {} if path is None else {"path": path}
+                who: dict[str, object] = {} if path is None else {"path": path}
+                if least is not None:
+                    who[logs.WANTED] = True
                 self._log.log(level, note.kind, text=note.text, sa=sa, connection=note.connection, **who)

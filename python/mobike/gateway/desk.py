@@ -49,6 +49,7 @@ from mobike.facade.configuration import Configurations
 from mobike.facade.exchanges import ExchangeView
 from mobike.facade.inventory import Inventory
 from mobike.facade.lists import ChildRow, ChildRows, PathRow
+from mobike.facade.loudness import LogLevels
 from mobike.facade.readings import Reading
 from mobike.fleet import FactRow, Fleet, MoveRow, PairRow, SessionDetail, SessionRow
 from mobike.gateway.epoch import Epoch
@@ -94,6 +95,7 @@ class Desk:
         *,
         carried: Callable[[ChildId], Mapping[str, int] | None],
         captures: Captures | None = None,
+        log_levels: LogLevels | None = None,
         attempts: Callable[[str | None, int], tuple[AttemptView, ...]] = lambda _peer, _limit: (),
         hooks: Callable[[], dict[str, int]],
         readings: Callable[[], tuple[Reading, ...]],
@@ -110,6 +112,7 @@ class Desk:
         self._carried = carried
         self._attempts = attempts
         self._captures = captures
+        self._log_levels = log_levels
         self._hooks = hooks
         self._readings = readings
         self._order = order
@@ -141,6 +144,12 @@ class Desk:
 
     def readings(self) -> tuple[Reading, ...]:
         return self._readings()
+
+    @property
+    def log_levels(self) -> LogLevels:
+        if self._log_levels is None:
+            raise Refused("this daemon logs of all peers alike")
+        return self._log_levels
 
     @property
     def captures(self) -> Captures:

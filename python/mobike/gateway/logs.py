@@ -6,6 +6,7 @@ How much is said, and how it looks, may change while the daemon runs: each line 
 import logging
 import sys
 from dataclasses import dataclass, field
+from typing import Final
 
 import structlog
 from structlog.typing import EventDict, Processor, ProcessorReturnValue, WrappedLogger
@@ -40,7 +41,13 @@ class _InForce:
 _in_force = _InForce()
 
 
+WANTED: Final = "_wanted"
+"""A key of lines that somebody has asked for by themselves, however loud they are."""
+
+
 def _loud_enough(_: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    if event.pop(WANTED, False):
+        return event
     if logging.getLevelNamesMapping().get(method.upper(), logging.ERROR) < _in_force.level:
         raise structlog.DropEvent
     return event
@@ -53,6 +60,11 @@ def _render(logger: WrappedLogger, method: str, event: EventDict) -> ProcessorRe
 def is_loud(level: int) -> bool:
     """Is a line of this level written now?"""
     return level >= _in_force.level
+
+
+def level_in_force() -> str:
+    """From which level on lines are written."""
+    return logging.getLevelName(_in_force.level).lower()
 
 
 def set_up(level: str, format_: LogFormat) -> None:

@@ -24,6 +24,7 @@ from mobike.events import Event, IkeSaResumed, IkeSaUp, OperatorDown, Role
 from mobike.facade import Facade
 from mobike.fleet import Decided, Fleet, Note, Reconfiguration
 from mobike.gateway import logs, parts
+from mobike.gateway.attention import Attention
 from mobike.gateway.capturer import Capturer
 from mobike.gateway.chronicle import Chronicle
 from mobike.gateway.desk import Desk
@@ -105,7 +106,8 @@ class Daemon:
         self._keeper = self._make_keeper()
         self._keeping: asyncio.Task[None] | None = None
         self._journal = Journal()
-        self._chronicle = Chronicle(self._journal)
+        self._attention = Attention(self._fleet.row, self._journal_line)
+        self._chronicle = Chronicle(self._journal, self._attention.level)
         self._hooks = Hooks(parts.hooks(settings))
         self._meter = Meter(self._fleet)
         self._witness = Witness(self._fleet, self._profiles)
@@ -134,6 +136,7 @@ class Daemon:
             readings=self._meter.readings,
             attempts=self._witness.views,
             captures=self._capturer,
+            log_levels=self._attention,
             hooks=lambda: {**self._hooks.counters(), **self._accounts.counters()},
             order=self._shell.order,
             catch_up=self._shell.catch_up,
@@ -297,6 +300,7 @@ class Daemon:
         return XfrmPlane.open(always_encap=always_encap, ike_port=daemon.ike_port, natt_port=daemon.natt_port)
 
     def _watch(self, events: Sequence[Event], decided: Decided) -> None:
+        self._attention.see(events, decided.commands)
         self._chronicle.write(decided.notes)
         self._meter.see(events, decided.notes)
         self._witness.see(events, decided)
