@@ -37,6 +37,9 @@ _UCRED: Final = struct.Struct("3i")
 """pid, uid, gid: what SO_PEERCRED tells (unix(7))."""
 
 
+Listener = socket.socket
+
+
 class ApiStartError(Exception):
     """The API cannot listen; one line says why and where."""
 
@@ -54,8 +57,10 @@ class ApiServer:
         token_file: Path,
         tls: Tls | None = None,
         webhooks: Sequence[Webhook] = (),
+        handed: Sequence[Listener] = (),
         version: str = "1",
     ) -> None:
+        """`handed`: listeners of a service manager, in the place of those of our own of the same kind."""
         self._facade = facade
         self._books = books
         self._socket_path = socket
@@ -67,6 +72,7 @@ class ApiServer:
         self._streams = Streams()
         self._operations = Operations(facade)
         self._webhooks = Webhooks(facade, webhooks)
+        self._handed = tuple(handed)
         self._inode: int | None = None
         self.tcp_address: tuple[str, int] | None = None
         """Where it listens on TCP, once it has started: the port is a real one also if 0 was asked for."""
@@ -76,12 +82,20 @@ class ApiServer:
         with contextlib.ExitStack() as undo:
             listeners: list[tuple[socket.socket, ssl.SSLContext | None]] = []
             token = None
-            if self._tcp is not None:
+            ours, theirs = self._by_kind()
+            if theirs or self._tcp is not None:
                 context = None if self._tls is None else self._context(self._tls)
                 token = self._token()
-                listeners.append((undo.enter_context(_listen_tcp(*self._tcp, safe=context is not None)), context))
+                for each in theirs:
+                    _check_reach(each.getsockname()[0], safe=context is not None)
+                if not theirs and self._tcp is not None:
+                    _check_reach(self._tcp[0], safe=context is not None)
+                    theirs = [undo.enter_context(_listen_tcp(*self._tcp))]
+                listeners += ((each, context) for each in theirs)
                 self.tcp_address = listeners[-1][0].getsockname()[:2]
-            if self._socket_path is not None:
+            if ours:
+                listeners += ((each, None) for each in ours)
+            elif self._socket_path is not None:
                 listeners.append((undo.enter_context(_listen_unix(self._socket_path)), None))
                 self._inode = self._socket_path.stat().st_ino
             undo.pop_all()
@@ -142,11 +156,16 @@ class ApiServer:
         await self._operations.close()
         await self._webhooks.stop()
         self._books.close()
-        if self._socket_path is not None:
+        if self._inode is not None and self._socket_path is not None:
             # Another daemon may listen under this name by now: that socket is its own.
             with contextlib.suppress(FileNotFoundError):
                 if self._socket_path.stat().st_ino == self._inode:
                     self._socket_path.unlink()
+
+    def _by_kind(self) -> tuple[list[socket.socket], list[socket.socket]]:
+        """What was handed to us: for this host, and for TCP."""
+        local = [each for each in self._handed if each.family == socket.AF_UNIX]
+        return local, [each for each in self._handed if each.family != socket.AF_UNIX]
 
     def _context(self, tls: Tls) -> ssl.SSLContext:
         try:
@@ -161,7 +180,9 @@ class ApiServer:
             raise ApiStartError(str(problem)) from None
 
     def _places(self) -> Iterator[str]:
-        if self._socket_path is not None:
+        ours, _ = self._by_kind()
+        yield from (str(each.getsockname()) for each in ours)
+        if not ours and self._socket_path is not None:
             yield str(self._socket_path)
         if self.tcp_address is not None:
             host, port = self.tcp_address
@@ -210,10 +231,8 @@ def _peer_uid(transport: asyncio.Transport) -> int | None:
     return int(uid)
 
 
-def _listen_tcp(host: str, port: int, *, safe: bool) -> socket.socket:
+def _listen_tcp(host: str, port: int) -> socket.socket:
     address = ip_address(host)
-    if not address.is_loopback and not safe:
-        raise ApiStartError(f"the API will not listen on {host}: it has no TLS, and its tokens could be read there")
     listener = socket.socket(socket.AF_INET6 if address.version == 6 else socket.AF_INET)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -223,6 +242,11 @@ def _listen_tcp(host: str, port: int, *, safe: bool) -> socket.socket:
         listener.close()
         raise ApiStartError(f"the API cannot listen on {host} port {port}: {problem.strerror}") from None
     return listener
+
+
+def _check_reach(host: str, *, safe: bool) -> None:
+    if not ip_address(host).is_loopback and not safe:
+        raise ApiStartError(f"the API will not listen on {host}: it has no TLS, and its tokens could be read there")
 
 
 def _listen_unix(path: Path) -> socket.socket:

@@ -3,9 +3,12 @@
 import asyncio
 import os
 import sys
+from collections.abc import Sequence
+from functools import partial
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from socket import socket
 from typing import TYPE_CHECKING
 
 from mobike.cli.failure import ExitCode, Failure
@@ -78,8 +81,8 @@ def load(path: Path) -> "Opening":
         raise Failure(f"cannot start: {problem}") from None
 
 
-def api_server(facade: Facade, settings: Settings) -> "ApiServer":
-    """The management API as the settings want it."""
+def api_server(facade: Facade, settings: Settings, handed: "Sequence[socket]" = ()) -> "ApiServer":
+    """The management API as the settings want it, on sockets that a service manager holds where it does."""
     from mobike.facade.books import BooksError  # noqa: PLC0415
     from mobike.gateway.books import GatewayBooks  # noqa: PLC0415
     from mobike_api import ApiServer, Webhook  # noqa: PLC0415
@@ -97,6 +100,7 @@ def api_server(facade: Facade, settings: Settings) -> "ApiServer":
         token_file=api.token_file,
         tls=None if api.tls is None else _tls(api.tls),
         webhooks=tuple(Webhook(each.name, each.url, each.secret, each.events) for each in api.webhooks),
+        handed=handed,
         version=mobike_version(),
     )
 
@@ -115,9 +119,14 @@ def run(path: Path) -> None:
     from mobike.gateway.manager import Manager  # noqa: PLC0415
     from mobike.gateway.run import serve  # noqa: PLC0415
     from mobike.store import StoreError  # noqa: PLC0415
+    from mobike_api.handed import HandedError, take_handed  # noqa: PLC0415
 
     try:
-        asyncio.run(serve(opening, api_server, manager=Manager(os.environ)))
+        api = partial(api_server, handed=take_handed(os.environ))
+    except HandedError as problem:
+        raise Failure(f"the API cannot start: {problem}") from None
+    try:
+        asyncio.run(serve(opening, api, manager=Manager(os.environ)))
     except (OSError, StoreError) as problem:
         raise Failure(f"cannot start: {problem}") from None
 
