@@ -40,6 +40,29 @@ fn who_speaks_again_gets_what_it_has_not_answered_at_once() {
 }
 
 #[test]
+fn who_answers_one_request_gets_the_others_of_a_wide_window_at_once() {
+    let mut pair = Pair::new(1)
+        .client_profile(|profile| profile.window = 4)
+        .gateway_profile(|profile| profile.window = 4)
+        .established();
+    pair.allow_window(4);
+    pair.probe(GATEWAY, None);
+    pair.settle();
+    pair.net.unplug(WIFI);
+    for _ in 0..3 {
+        pair.probe(GATEWAY, None);
+        pair.run_for(secs(3));
+    }
+    pair.run_for(secs(60));
+    pair.net.plug(WIFI);
+    let begin = pair.now;
+    assert!(pair.run_until(secs(60), |world| world.host(GATEWAY).checked().len() == 2), "one has its turn");
+    assert!(pair.now > begin + secs(1), "after some time");
+    pair.run_for(ms(100));
+    assert_eq!((pair.gateway().checked().len(), pair.gateway().count("revived")), (4, 2), "and the others with it");
+}
+
+#[test]
 fn an_end_repeats_what_its_delete_waits_for() {
     // <-- INFORMATIONAL { }     unanswered
     // <-- the same again        the gateway is told to end

@@ -364,7 +364,12 @@ fn on_answer(
     if header.exchange == ExchangeType::CREATE_CHILD_SA && replaces_ike(&request.ask, &payloads) {
         return Some(DownReason::KeysLost);
     }
-    settle(sa, ctx, now, path, request, &payloads)
+    let ended = settle(sa, ctx, now, path, request, &payloads);
+    if ended.is_none() {
+        // Of a wider window: whoever answers this one has perhaps not heard the others.
+        sa.repeat_over(ctx, now, path);
+    }
+    ended
 }
 
 /// The answer to a request that a crash made us forget: the peer has another IKE SA with us, of which we know nothing.
