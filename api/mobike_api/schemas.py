@@ -212,7 +212,7 @@ class Connection(Answer):
     role: str
     """`initiator` or `responder`."""
     state: str
-    """`up`, `connecting`, `down` or `listening`."""
+    """`up`, `connecting`, `waiting-for-traffic`, `down` or `listening`."""
     ike_sas: int
     """How many IKE SAs it has."""
     last_error: str | None

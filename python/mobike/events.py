@@ -405,6 +405,19 @@ class SaMoved:
 
 
 @dataclass(frozen=True, slots=True)
+class TrafficWaits:
+    """A packet, and maybe others like it, found no Child SA that carries it, and was dropped. Told seldom: one word for
+    many packets."""
+
+    source: Ip
+    destination: Ip
+    protocol: int = 0
+    source_port: int = 0
+    """0: it does not show any."""
+    destination_port: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class PlaneRefused:
     """The data plane could not do what it was told."""
 
@@ -553,7 +566,7 @@ CoreEvent: TypeAlias = (
     | Notice
 )
 LinkEvent: TypeAlias = AddressAdded | AddressRemoved | RouteAnswer | RoutesChanged
-PlaneEvent: TypeAlias = SaMoved | PlaneRefused
+PlaneEvent: TypeAlias = SaMoved | PlaneRefused | TrafficWaits
 OperatorEvent: TypeAlias = (
     OperatorUp
     | OperatorDown

@@ -3,6 +3,7 @@
 import pytest
 
 from mobike.config import ConfigError, parse
+from mobike.policy.connection import Start
 from mobike.selector import Traffic
 from tests.config.judge import Judge
 from tests.config.office import OFFICE
@@ -61,3 +62,44 @@ def test_a_responder_that_leases_addresses_says_what_is_behind_its_peers_as_well
     with pytest.raises(ConfigError) as caught:
         _blocks(SITE + 'pool = ["10.99.0.0/24"]\nwhile_down = "block"\n')
     assert ":8: connections.site.while_down: needs remote_ts here" in str(caught.value)
+
+
+def test_who_waits_for_traffic_holds_it_back_and_knows_what_brings_it_up() -> None:
+    said = OFFICE + 'remote_ts = ["10.1.0.0/16"]\nstart = "traffic"\n'
+    (connection,) = parse(said, Judge(), environ={}).settings.connections
+    assert connection.blocks == connection.policy.wakes_on == (Traffic(ANY, ("10.1.0.0/16",)),)
+    assert connection.policy.start is Start.TRAFFIC
+    (always,) = parse(OFFICE + BLOCK, Judge(), environ={}).settings.connections
+    assert always.policy.wakes_on == (), "that one comes up by itself"
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ('while_down = "clear"\n', 'while_down: must be "block" with start = "traffic"'),
+        ('childless = "require"\nstart_child = "manual"\n', "start: has no traffic to wait for"),
+        ('\n[dataplane]\nkind = "null"\n', "dataplane.inner: brings no packet here, and office would wait for one"),
+        ('\n[dataplane]\ninner = "none"\n', "dataplane.inner: brings no packet here, and office would wait for one"),
+    ],
+)
+def test_what_cannot_wait_for_traffic_is_said(more: str, says: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        _blocks(OFFICE + 'start = "traffic"\n' + more)
+    assert says in str(caught.value)
+
+
+def test_a_responder_waits_for_nobodys_traffic() -> None:
+    with pytest.raises(ConfigError) as caught:
+        _blocks(SITE + 'remote_ts = ["10.2.0.0/16"]\nstart = "traffic"\n')
+    assert 'start: "traffic" is for who begins' in str(caught.value)
+
+
+def test_in_transport_mode_it_waits_for_packets_to_the_peer() -> None:
+    said = '[dataplane]\nkind = "kernel"\n' + OFFICE.replace('virtual_ip = ["ipv4"]\n', 'mode = "transport"\n')
+    ends = Traffic(("192.0.2.7/32",), ("203.0.113.1/32",))
+    assert _blocks(said + 'local_ts = ["192.0.2.7/32"]\nremote_ts = ["203.0.113.1/32"]\nstart = "traffic"\n') == (ends,)
+
+
+def test_a_kernel_waits_without_a_device() -> None:
+    said = OFFICE + 'start = "traffic"\n\n[dataplane]\nkind = "kernel"\ninner = "none"\n'
+    assert _blocks(said) == (Traffic(ANY, ANY),)

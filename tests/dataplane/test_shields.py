@@ -3,8 +3,8 @@
 from ipaddress import ip_address, ip_network
 
 from mobike.address import SaId
-from mobike.dataplane.inner_net import Change, InnerBlock, InnerNet, InnerRoute, OuterExemption
-from mobike.dataplane.shields import Raised, Shield, Shields
+from mobike.dataplane.inner_net import Change, InnerBlock, InnerFact, InnerNet, InnerRoute, OuterExemption
+from mobike.dataplane.shields import Raised, Shield, Shields, Traps
 from mobike.events import IkeSaDown, Role
 from mobike.selector import Traffic
 
@@ -79,3 +79,32 @@ def test_what_a_shield_covers_leaves_the_way_to_the_gateway_open() -> None:
         InnerBlock(ip_network("0.0.0.0/0")),
         OuterExemption(GATEWAY),
     ]
+
+
+def test_what_brings_a_tunnel_up_is_led_to_the_device_and_else_nowhere() -> None:
+    net = InnerNet([profile()])
+    waits = Shield("office", OFFICE.traffic[:1], (GATEWAY,), waits=True)
+    raised = net.shield(Raised(waits, up=True))
+    routes = [InnerRoute(NET), InnerRoute(ip_network("10.78.0.0/24"))]
+    blocks = [InnerBlock(route.network) for route in routes]
+    facts: list[InnerFact] = [*blocks, *routes]
+    assert raised == [Change(fact, wanted=True) for fact in facts]
+    changes = net.handle([ike_sa_up(1, Role.INITIATOR), child_up(1, 1, str(NET)), IkeSaDown(SaId(1), "gone")])
+    gone = changes.index(Change(InnerRoute(NET, ip_address("10.99.0.5")), wanted=False))
+    assert changes[gone + 1] == Change(routes[0], wanted=True), "the route of the tunnel gives its place back"
+    left = [change.fact for change in net.everything(but_shields=True)]
+    assert left == routes[::-1], "they go with the device; what leads nowhere stays"
+
+
+def test_a_trap_is_set_each_time_that_a_connection_begins_to_wait() -> None:
+    waits = Shield("office", OFFICE.traffic, waits=True)
+    traps = Traps([waits, Shield("site", OFFICE.traffic)])
+    waiting = {"site"}
+    assert traps.look(waiting.__contains__) == []
+    waiting.add("office")
+    assert traps.look(waiting.__contains__) == [waits]
+    assert traps.look(waiting.__contains__) == []
+    waiting.remove("office")
+    assert traps.look(waiting.__contains__) == []
+    waiting.add("office")
+    assert traps.look(waiting.__contains__) == [waits]

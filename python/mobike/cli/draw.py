@@ -18,6 +18,7 @@ _STATES: Final = {
     "established": "green",
     "listening": "cyan",
     "connecting": "yellow",
+    "waiting-for-traffic": "yellow",
     "moving": "yellow",
     "down": "red",
 }

@@ -65,7 +65,7 @@ _EVERYTHING: Final = {"ipv4": "0.0.0.0/0", "ipv6": "::/0"}
 _RESPONDER_FLOOR: Final = 300 * SECOND
 """RFC 4555 section 3.11: a responder is patient for five minutes at least."""
 
-_STARTS: Final = {"auto": Start.AUTO, "manual": Start.NONE}
+_STARTS: Final = {"auto": Start.AUTO, "traffic": Start.TRAFFIC, "manual": Start.NONE}
 
 _T = TypeVar("_T", bound=Table)
 
@@ -302,6 +302,7 @@ def _policy(name: str, table: ConnectionTable, plug: Policy) -> ConnectionPolicy
         ),
         transports=TRANSPORTS[table.transport],
         start=_STARTS[table.start],
+        wakes_on=blocks(table) if table.start == "traffic" else (),
         moves=MovePolicy(Switch(table.switch), OnRefusal(table.on_refusal), table.settle),
         reconnect=Reconnect(table.reconnect.initial, table.reconnect.max),
         search=SearchRule(

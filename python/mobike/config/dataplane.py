@@ -1,17 +1,18 @@
 """[dataplane]: who carries inner traffic, and what goes together."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 
 from mobike.config.locate import Key
 from mobike.config.models import DataplaneTable
 from mobike.config.modes import carried_by_kernels
 from mobike.config.settings import Connection, DataplaneSettings, Inner, PlaneKind
+from mobike.policy.connection import Start
 
 _INNER_OF_KERNEL = (Inner.TUN, Inner.NONE)
 
 
 def dataplane(
-    table: DataplaneTable, connections: Iterable[Connection], problem: Callable[[Key, str], None]
+    table: DataplaneTable, connections: Sequence[Connection], problem: Callable[[Key, str], None]
 ) -> DataplaneSettings:
     """Its settings; what contradicts is told to `problem`."""
     kind, inner = PlaneKind(table.kind), Inner(table.inner)
@@ -33,6 +34,13 @@ def dataplane(
             ("dataplane", "kind"),
             f'"{table.kind}" carries tunnels only, and {", ".join(apart)} has mode = "transport": '
             'that takes kind = "kernel"',
+        )
+    waiting = sorted(each.name for each in connections if each.policy.start is Start.TRAFFIC)
+    if waiting and (kind is PlaneKind.NULL or (kind is PlaneKind.USERSPACE and inner is Inner.NONE)):
+        problem(
+            ("dataplane", "inner"),
+            f'brings no packet here, and {", ".join(waiting)} would wait for one: set inner = "tun", '
+            "or another start there",
         )
     return DataplaneSettings(
         kind=kind,

@@ -333,7 +333,7 @@ class ConnectionTable(Table):
     away_at_most: Duration = 24 * 3600 * 1_000_000_000
     extensions: list[Literal["path-probes", "away"]] = ["path-probes", "away"]
     probe_interval: Duration = 1_000_000_000
-    start: Literal["auto", "manual"] = "auto"
+    start: Literal["auto", "traffic", "manual"] = "auto"
     while_down: Literal["block", "clear"] | None = None
     tickets: Duration = 0
     resume: bool = False

@@ -152,7 +152,8 @@ class InnerNet:
         """The changes that make a shield stand, in place of the one of its connection before it, or go."""
         remote = dict.fromkeys(network for traffic in raised.shield.traffic for network in _networks_of(traffic.remote))
         near = (OuterExemption(ip) for ip in raised.shield.outer if any(ip in network for network in remote))
-        facts: tuple[InnerFact, ...] = (*near, *(InnerBlock(network) for network in remote))
+        noticed = (InnerRoute(network) for network in remote if raised.shield.waits)
+        facts: tuple[InnerFact, ...] = (*near, *(InnerBlock(network) for network in remote), *noticed)
         before = self._shielded.pop(raised.shield.connection, ())
         if not raised.up:
             return self._replace(before, ())
@@ -165,7 +166,8 @@ class InnerNet:
 
     def everything(self, *, but_shields: bool = False) -> list[Change]:
         """What takes all of it away again, for the end of the process."""
-        stays = {fact for facts in self._shielded.values() for fact in facts} if but_shields else set()
+        shielded = (fact for facts in self._shielded.values() for fact in facts if not isinstance(fact, InnerRoute))
+        stays = set(shielded) if but_shields else set()
         return [Change(fact, wanted=False) for fact in reversed(list(self._wanted)) if fact not in stays]
 
     def _facts(self, tunnel: _Tunnel) -> Iterator[InnerFact]:

@@ -51,7 +51,12 @@ class DataPlane(Protocol):
         ...
 
     def unblock(self, owner: str) -> None:
-        """All that was blocked for this owner, and for nobody else, may leave as it likes."""
+        """All that was blocked for this owner, and for nobody else, may leave as it likes; nor does it wait."""
+        ...
+
+    def wait_for(self, owner: str, traffic: Sequence[Traffic]) -> None:
+        """Tell of the next packet of these selectors that nothing carries (`TrafficWaits`), until `unblock`. Said again
+        each time that one is waited for."""
         ...
 
     def remove_orphans(self) -> Sequence[str]:
@@ -108,6 +113,9 @@ class InCore:
 
     def unblock(self, owner: str) -> None:
         """The same."""
+
+    def wait_for(self, owner: str, traffic: Sequence[Traffic]) -> None:
+        """What comes into the core and finds no Child SA is told of always."""
 
     def remove_orphans(self) -> Sequence[str]:
         return ()

@@ -22,6 +22,8 @@ class Shield:
     """Where its peer may be, which stays within reach."""
     always: bool = False
     """The peer begins: whether it is wanted is not ours to know."""
+    waits: bool = False
+    """What it would throw away brings the tunnel up: so it is led to where it is noticed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +58,22 @@ class Shields:
         self._up = {name: shield for name, shield in wanted if shield.always or is_wanted(name)}
         changes = [Raised(shield, up=True) for name, shield in self._up.items() if before.get(name) != shield]
         return changes + [Raised(shield, up=False) for name, shield in before.items() if name not in self._up]
+
+
+class Traps:
+    """Which connections wait for a packet."""
+
+    def __init__(self, shields: Iterable[Shield]) -> None:
+        self._shields: dict[str, Shield] = {}
+        self._set: dict[str, Shield] = {}
+        self.obey(shields)
+
+    def obey(self, shields: Iterable[Shield]) -> None:
+        """These and no others, from the next look on."""
+        self._shields = {each.connection: each for each in shields if each.waits}
+
+    def look(self, waits: Callable[[str], bool]) -> list[Shield]:
+        """Those that have begun to wait since the last look, once more or for the first time, or for other packets."""
+        before, wanted = self._set, self._shields.items()
+        self._set = {name: shield for name, shield in wanted if waits(name)}
+        return [shield for name, shield in self._set.items() if before.get(name) != shield]

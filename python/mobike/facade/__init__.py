@@ -148,7 +148,7 @@ class ConnectionView:
     name: str
     role: str
     state: str
-    """`up`, `connecting`, `down`, or `listening`."""
+    """`up`, `connecting`, `waiting-for-traffic`, `down`, or `listening`."""
     ike_sas: int
     last_error: str | None
     children: tuple[str, ...] = ()

@@ -183,7 +183,7 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = {
         "away_at_most": "As responder: for how long a peer may be away by agreement; 0: not at all.",
         "extensions": "Extensions of ours that are offered to peers that know them.",
         "probe_interval": "How often path probes poll each pair; 0: never.",
-        "start": "Whether the connection comes up by itself, or by order.",
+        "start": "Whether the connection comes up by itself, with the first packet that is for it, or by order.",
         "while_down": "What becomes of its traffic while it is wanted and down: thrown away, or sent in the clear. "
         "Unless said: thrown away, but for a responder, and in transport mode.",
         "tickets": "As responder: give tickets (RFC 5723) that are good for so long; 0: none.",

@@ -54,12 +54,13 @@ from mobike.events import (
     RouteAnswer,
     RoutesChanged,
     SaMoved,
+    TrafficWaits,
     WentAway,
 )
 from mobike.fleet.addresses import UNKNOWN_LINK
+from mobike.fleet.demand import Demand
 from mobike.fleet.links import RouteQuestion
 from mobike.fleet.notes import NO_DATA, Datum, Note
-from mobike.fleet.reconfigure import Reconfigures
 from mobike.fleet.refusals import Refusals
 from mobike.fleet.remembered import read_notes, write_notes
 from mobike.fleet.turn import Turn
@@ -70,7 +71,7 @@ from mobike.mobility.folded import fold_child, fold_session, rekeyed, unfold_ses
 from mobike.mobility.machine import NoSuchTransition, step
 from mobike.mobility.session import Session
 from mobike.mobility.states import Away, Updating
-from mobike.policy.connection import ConnectionPolicy
+from mobike.policy.connection import ConnectionPolicy, Start
 from mobike.policy.knowledge import Reach
 
 LOOKS_PER_TURN = 4_096
@@ -116,7 +117,7 @@ class Decided:
     questions: Sequence[RouteQuestion]
 
 
-class Fleet(Reconfigures):
+class Fleet(Demand):
     """All sessions and all connections of this host."""
 
     def __init__(
@@ -351,7 +352,7 @@ class Fleet(Reconfigures):
             return
         upkeep.last_error = why
         if lived >= upkeep.policy.reconnect.initial:
-            self._upkeeps.want(upkeep, turn.now)
+            self._upkeeps.come_back(upkeep, turn.now)
         else:
             self._upkeeps.retry(upkeep, turn.now)
 
@@ -470,6 +471,8 @@ class Fleet(Reconfigures):
             decision = upkeep.policy.policy.choose(situation)
             if upkeep.go_home() and not self._sessions.count(upkeep.policy.name):
                 self._upkeeps.want(upkeep, turn.now)
+            elif upkeep.policy.start is Start.TRAFFIC:
+                self._upkeeps.retry(upkeep, turn.now)  # when something changes, there may be no packet any more
             upkeep.last_error = decision.why
             turn.notes.append(Note("connect-failed", "Cannot connect: {}", (decision.why,), None, upkeep.policy.name))
 
@@ -484,7 +487,8 @@ class Fleet(Reconfigures):
         upkeep.go_home()
         again = ""
         if upkeep.wanted and not self._sessions.count(upkeep.policy.name):
-            again = f"; trying again in {self._upkeeps.retry(upkeep, turn.now) / 1e9:.1f} s"
+            wait = self._upkeeps.retry(upkeep, turn.now) / 1e9
+            again = f"; {'waiting for traffic' if upkeep.rests else 'trying again'} in {wait:.1f} s"
         text = f"Cannot connect: {event.why}{again}"
         turn.notes.append(Note("connect-failed", text, (), None, upkeep.policy.name, {"tried": len(event.tried)}))
 
@@ -528,6 +532,7 @@ _HANDLERS: Final[Mapping[type[Event], Callable[[Fleet, Any, Turn], None]]] = {
     PeerAway: Fleet._concerns,
     Notice: Fleet._notice,
     SaMoved: Fleet._plane_moved,
+    TrafficWaits: Fleet._traffic_waits,
     PlaneRefused: Fleet._plane_refused,
     OperatorUp: Fleet._operator_up,
     OperatorDown: Fleet._operator_down,

@@ -162,8 +162,7 @@ class Reconfigures(Redirects, ABC):
     def _add(self, policy: ConnectionPolicy, turn: Turn) -> None:
         self._removed.pop(policy.name, None)
         upkeep = self._upkeeps.add(policy)
-        if policy.initiates and policy.start is Start.AUTO:
-            self._upkeeps.want(upkeep, turn.now)
+        self._upkeeps.begin(upkeep, turn.now)
 
     def _edit(self, edited: Edited) -> _Edit:
         name = edited.policy.name
@@ -173,7 +172,10 @@ class Reconfigures(Redirects, ABC):
         upkeep.rehome(edited.policy)
         if not edited.policy.initiates:
             self._upkeeps.drop(upkeep)
-        elif edited.policy.start is Start.AUTO and not (was.initiates and was.start is Start.AUTO):
+        elif edited.policy.start is Start.NONE:
+            if upkeep.waiting or upkeep.rests:
+                self._upkeeps.drop(upkeep)  # nobody asked for it but its old start
+        elif not (was.initiates and was.start is edited.policy.start):
             upkeep.wanted = True
         return _Edit(was, upkeep.home, upkeep.policy, edited.renewal)
 
@@ -182,7 +184,7 @@ class Reconfigures(Redirects, ABC):
         upkeep = self._upkeeps.get(name)
         if upkeep is not None and upkeep.wanted and upkeep.token is None and not self._sessions.count(name):
             upkeep.tries = 0
-            self._upkeeps.want(upkeep, turn.now)
+            self._upkeeps.come_back(upkeep, turn.now)
 
     # --- sessions ---
 

@@ -36,6 +36,10 @@ class Upkeep:
     """Attempts since it was last up."""
     retry_at: Nanos | None = None
     """When to try again; None: not before something changes."""
+    waiting: bool = False
+    """Down until a packet wants it."""
+    rests: bool = False
+    """At `retry_at` it does not try again, but waits for a packet."""
     last_error: str | None = None
     peer_listed: dict[Ip, None] = field(default_factory=dict)
     """Addresses that peers of this connection listed: routes to them are worth knowing."""
@@ -80,8 +84,7 @@ class Upkeeps:
         """Wanted, and nothing is under way: usually none."""
         self._last_token = 0
         for upkeep in self:
-            if upkeep.policy.initiates and upkeep.policy.start is Start.AUTO:
-                self.want(upkeep, Nanos(0))
+            self.begin(upkeep, Nanos(0))
 
     def __iter__(self) -> Iterator[Upkeep]:
         return iter(self._by_name.values())
@@ -100,14 +103,41 @@ class Upkeeps:
             self.drop(upkeep)
         return upkeep
 
+    def begin(self, upkeep: Upkeep, now: Nanos) -> None:
+        """As its configuration says."""
+        if upkeep.policy.initiates and upkeep.policy.start is Start.AUTO:
+            self.want(upkeep, now)
+        elif upkeep.policy.initiates and upkeep.policy.start is Start.TRAFFIC:
+            self.wait(upkeep)
+
     def want(self, upkeep: Upkeep, at: Nanos) -> None:
         """Bring it up at this time."""
         upkeep.wanted = True
+        upkeep.waiting = upkeep.rests = False
         upkeep.retry_at = at
         self._idle[upkeep.policy.name] = upkeep
 
+    def wait(self, upkeep: Upkeep) -> None:
+        """Bring it up when a packet wants it."""
+        upkeep.wanted = upkeep.waiting = True
+        upkeep.rests = False
+        upkeep.retry_at = None
+        self._idle.pop(upkeep.policy.name, None)
+
+    def waiting(self) -> Iterator[Upkeep]:
+        """Those that a packet would bring up."""
+        return (each for each in self if each.waiting)
+
+    def come_back(self, upkeep: Upkeep, now: Nanos) -> None:
+        """It went down after it had been of use: up again, at once or with the next packet."""
+        if upkeep.home.start is Start.TRAFFIC:
+            self.wait(upkeep)
+        else:
+            self.want(upkeep, now)
+
     def settle(self, upkeep: Upkeep) -> None:
         """It is up."""
+        upkeep.waiting = upkeep.rests = False
         upkeep.tries = 0
         upkeep.retry_at = None
         upkeep.last_error = None
@@ -115,7 +145,7 @@ class Upkeeps:
 
     def drop(self, upkeep: Upkeep) -> None:
         """Nobody wants it up any more."""
-        upkeep.wanted = False
+        upkeep.wanted = upkeep.waiting = upkeep.rests = False
         upkeep.retry_at = None
         self._idle.pop(upkeep.policy.name, None)
 
@@ -125,6 +155,7 @@ class Upkeeps:
         wait = min(rule.initial << min(upkeep.tries, _MOST_DOUBLINGS), rule.max)
         upkeep.tries += 1
         self.want(upkeep, Nanos(now + wait))
+        upkeep.rests = upkeep.home.start is Start.TRAFFIC
         return Nanos(wait)
 
     def something_changed(self, now: Nanos) -> None:
@@ -134,7 +165,12 @@ class Upkeeps:
                 upkeep.retry_at = now
 
     def due(self, now: Nanos) -> list[Upkeep]:
-        return [each for each in self._idle.values() if each.retry_at is not None and each.retry_at <= now]
+        """Those to be tried now. Those that have rested wait for packets again."""
+        due = [each for each in self._idle.values() if each.retry_at is not None and each.retry_at <= now]
+        for each in due:
+            if each.rests:
+                self.wait(each)
+        return [each for each in due if not each.waiting]
 
     def next_retry(self) -> Nanos | None:
         return min((each.retry_at for each in self._idle.values() if each.retry_at is not None), default=None)

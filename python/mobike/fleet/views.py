@@ -103,7 +103,7 @@ class ConnectionRow:
     name: str
     role: Role
     state: str
-    """`up`, `connecting`, `down` or `listening`."""
+    """`up`, `connecting`, `waiting-for-traffic`, `down` or `listening`."""
     sas: int
     last_error: str | None
     children: tuple[str, ...] = ()

@@ -199,6 +199,8 @@ class Window:
         policy, sas = upkeep.policy, self._sessions.count(upkeep.policy.name)
         if sas:
             state = "up"
+        elif upkeep.waiting:
+            state = "waiting-for-traffic"
         elif policy.initiates:
             state = "connecting" if upkeep.wanted or upkeep.token is not None else "down"
         else:

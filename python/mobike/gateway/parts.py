@@ -8,6 +8,7 @@ from mobike.auth.radius import RadiusOrders
 from mobike.auth.trust import Trust
 from mobike.config.settings import AuthoriserSettings, Connection, HookSettings, Settings
 from mobike.dataplane.shields import Shield
+from mobike.policy.connection import Start
 
 
 def public(settings: Settings) -> tuple[Ip, ...]:
@@ -56,7 +57,13 @@ def redirects(settings: Settings) -> Mapping[str, Callable[[str], tuple[Ip, ...]
 
 def shields(settings: Settings) -> tuple[Shield, ...]:
     return tuple(
-        Shield(each.name, each.blocks, each.policy.remotes, always=not each.policy.initiates)
+        Shield(
+            each.name,
+            each.blocks,
+            each.policy.remotes,
+            always=not each.policy.initiates,
+            waits=each.policy.start is Start.TRAFFIC and each.policy.initiates,
+        )
         for each in settings.connections
     )
 

@@ -19,7 +19,7 @@ from mobike.commands import Profile, RemoveProfile, SetProfile
 from mobike.config import Inner, LinkSource, PlaneKind, Settings
 from mobike.dataplane.inner_net import InnerNet
 from mobike.dataplane.planes import DataPlane, NullPlane, UserspacePlane
-from mobike.dataplane.shields import Shields
+from mobike.dataplane.shields import Shields, Traps
 from mobike.events import Event, IkeSaResumed, IkeSaUp, OperatorDown, Role
 from mobike.facade import Facade
 from mobike.fleet import Decided, Fleet, Note, Reconfiguration
@@ -91,7 +91,7 @@ class Daemon:
             seed=secrets.randbits(64),
             turn_away=settings.redirect,
         )
-        self._shields = Shields(parts.shields(settings))
+        self._shields, self._traps = Shields(parts.shields(settings)), Traps(parts.shields(settings))
         self._inner_net = InnerNet(
             (connection.profile for connection in settings.connections),
             parts.remotes(settings),
@@ -251,6 +251,7 @@ class Daemon:
 
         def shields(settings: Settings) -> None:
             self._shields.obey(parts.shields(settings))
+            self._traps.obey(parts.shields(settings))
             self._raise_shields()
 
         def tickets(settings: Settings) -> None:
@@ -327,6 +328,9 @@ class Daemon:
                 self._plane.unblock(shield.connection)
             if self._tun is not None:
                 self._tun.apply(self._inner_net.shield(change))
+        for waiting in self._traps.look(self._fleet.waits_for_traffic):
+            log.info("traffic.wanted", connection=waiting.connection)
+            self._plane.wait_for(waiting.connection, waiting.traffic)
 
     def _take_inner(self) -> None:
         packets = self._core.inner_take(INNER_PER_WAKE)

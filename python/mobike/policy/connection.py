@@ -9,6 +9,7 @@ from mobike.policy.links import LinkRule
 from mobike.policy.pairs import ANY_PAIR, PairRules
 from mobike.policy.redirects import NOWHERE, FollowRule
 from mobike.policy.schedule import MILLISECOND, RETEST, SEARCH, RetestRule, SearchRule
+from mobike.selector import Traffic
 
 
 class Start(Enum):
@@ -18,6 +19,8 @@ class Start(Enum):
     """We do, at start and after every loss."""
     NONE = "none"
     """An operator does (`mobike up`)."""
+    TRAFFIC = "traffic"
+    """The first packet that is for it does; after every loss the next one."""
 
 
 class Switch(Enum):
@@ -84,6 +87,8 @@ class ConnectionPolicy:
     transports: tuple[Transport, ...] = (Transport.UDP,)
     """What may go between the two ends."""
     start: Start = Start.AUTO
+    wakes_on: tuple[Traffic, ...] = ()
+    """Packets that bring it up, where it waits for them."""
     moves: MovePolicy = MovePolicy()
     reconnect: Reconnect = Reconnect()
     search: SearchRule = SEARCH

@@ -61,6 +61,9 @@ class SimPlane:
     def unblock(self, owner: str) -> None:
         """The same."""
 
+    def wait_for(self, owner: str, traffic: Sequence[Traffic]) -> None:
+        """Nor traffic that nobody asked for."""
+
     def remove_orphans(self) -> Sequence[str]:
         return ()
 

@@ -86,10 +86,18 @@ def _further(name: str, inner: Table, first: Table, taker: Taker) -> Table:
         own["esp"] = list(DEFAULT_ESP)
     for theirs, ours in {**_TIMES, **_OCTETS, **_PACKETS}.items():
         if inner.get(ours) != first.get(ours):
-            full = f"{taker.path}.{theirs}"
-            taker.findings[:] = [each for each in taker.findings if each.key != full]
-            taker.changed(theirs, ours, "lifetimes are those of the first Child SA")
+            _say_instead(taker, theirs, ours, "lifetimes are those of the first Child SA")
+    if own.get("start") == "traffic":
+        own["start"] = "auto"
+        _say_instead(taker, "start_action", "start", "it comes with the IKE SA, which its traffic brings up, too")
     return {"name": name, **own}
+
+
+def _say_instead(taker: Taker, theirs: str, ours: str, why: str) -> None:
+    """What was found about a key does not hold any more."""
+    full = f"{taker.path}.{theirs}"
+    taker.findings[:] = [each for each in taker.findings if each.key != full]
+    taker.changed(theirs, ours, why)
 
 
 def _selectors(child: Taker, key: str, found: Table, left_out: str) -> None:
@@ -144,8 +152,8 @@ def _octets(child: Taker, key: str, ours: str, octets: int, found: Table) -> Non
 def _actions(child: Taker, found: Table, *, initiates: bool) -> None:
     start = child.peek("start_action") or "none"
     if initiates:
-        found["start"] = "manual" if start == "none" else "auto"
-        if start in {"none", "start"}:
+        found["start"] = {"none": "manual", "trap": "traffic"}.get(start, "auto")
+        if start in {"none", "start", "trap"}:
             child.mapped("start_action", "start")
         else:
             child.changed("start_action", "start", "it is set up now and kept up, whether or not there is traffic")
@@ -154,11 +162,14 @@ def _actions(child: Taker, found: Table, *, initiates: bool) -> None:
     else:
         child.changed("start_action", "role", "there is nobody to call: this end waits")
     dpd = child.peek("dpd_action") or "clear"
-    if (dpd == "clear") == (found.get("start") != "auto") or dpd == "restart":
+    as_here = dpd == "restart" or (dpd == "trap" and found.get("start") == "traffic")
+    if as_here or (dpd == "clear") == (found.get("start") != "auto"):
         if child.peek("dpd_action"):
             child.mapped("dpd_action", "start" if initiates else "")
     elif child.peek("dpd_action"):
         child.changed("dpd_action", "start", 'with start = "auto" it is set up again, else not')
     close = child.peek("close_action")
-    if close in {"start", "trap"}:
+    if close == "trap" and found.get("start") == "traffic":
+        child.mapped("close_action", "start")
+    elif close in {"start", "trap"}:
         child.changed("close_action", "start", 'with start = "auto" a Child SA that went is opened again, else not')

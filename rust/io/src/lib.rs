@@ -55,6 +55,7 @@ mod sys;
 mod tape;
 mod too_big;
 pub mod tun;
+mod wants;
 mod width;
 mod words;
 

@@ -36,6 +36,7 @@ use crate::streams::Streams;
 use crate::sys;
 use crate::tape::Tape;
 use crate::too_big::Teller;
+use crate::wants::Wants;
 use crate::width::Widths;
 use crate::words::{Event, Operation, Order};
 
@@ -73,6 +74,7 @@ struct Outside {
     plugs: Plugs,
     widths: Widths,
     teller: Teller,
+    wants: Wants,
     natt_port: u16,
     counters: IoCounters,
 }
@@ -104,6 +106,7 @@ impl Shard {
             plugs: Plugs::default(),
             widths: Widths::default(),
             teller: Teller::default(),
+            wants: Wants::default(),
             natt_port: config.natt_port,
             counters: IoCounters::default(),
         };

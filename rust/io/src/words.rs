@@ -119,6 +119,17 @@ pub enum Event {
         /// What the control plane wrote down with it.
         notes: Box<[u8]>,
     },
+    /// An inner packet, and others like it, found no Child SA that carries it.
+    TrafficWaits {
+        /// Whose it is.
+        source: std::net::IpAddr,
+        /// Who it is for.
+        destination: std::net::IpAddr,
+        /// Its upper protocol.
+        protocol: u8,
+        /// Source and destination port, where the packet shows them.
+        ports: Option<(u16, u16)>,
+    },
     /// The data plane sends the Child SAs of `sa` over `path`.
     SaMoved {
         /// The IKE SA.

@@ -98,6 +98,7 @@ classes! {
         notice: "Notice",
         comparison: "Comparison",
         row: "Row",
+        traffic_waits: "TrafficWaits",
         sa_moved: "SaMoved",
         plane_refused: "PlaneRefused",
     }

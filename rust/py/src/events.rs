@@ -88,6 +88,11 @@ impl<'py> Writer<'py, '_> {
                 let up = self.ike_sa_up(*up)?;
                 classes.ike_sa_resumed.bind(py).call1((up, agreed, sure, PyBytes::new(py, &notes)))
             }
+            Event::TrafficWaits { source, destination, protocol, ports } => {
+                let ends = (self.address(source)?, self.address(destination)?);
+                let (from, to) = ports.unwrap_or_default();
+                classes.traffic_waits.bind(py).call1((ends.0, ends.1, protocol, from, to))
+            }
             Event::SaMoved { sa, path } => classes.sa_moved.bind(py).call1((sa.0, self.path(path)?)),
             Event::PlaneRefused { sa, why } => classes.plane_refused.bind(py).call1((sa.0, why)),
             Event::Notice { kind, text } => {

@@ -9,7 +9,17 @@ from mobike.dataplane.operations import InstallChild
 from mobike.dataplane.xfrm.mend import Strand
 from mobike.dataplane.xfrm.plan import Holding
 from mobike.dataplane.xfrm.selectors import Selector
-from mobike.dataplane.xfrm.state import OUR_PRIORITIES, Policy, PolicyKey, PolicySeen, Sa, SaKey, SaName, SaSeen
+from mobike.dataplane.xfrm.state import (
+    OUR_PRIORITIES,
+    TRAP_REQIDS,
+    Policy,
+    PolicyKey,
+    PolicySeen,
+    Sa,
+    SaKey,
+    SaName,
+    SaSeen,
+)
 from mobike.dataplane.xfrm.steps import DropPolicy, DropSa, Step
 from mobike.dataplane.xfrm.uapi import Dir
 
@@ -51,6 +61,12 @@ class Left:
     def put_back(self, seen: Iterable[SaSeen]) -> None:
         """They are nobody's still."""
         self.sas.update({each.sa.key: each for each in seen})
+
+    def reqids(self) -> Iterator[int]:
+        """Of what is ours; those of policies without SAs are not used for anything else."""
+        yield from (seen.sa.reqid for seen in self.sas.values())
+        templates = (policy.template for policy in self.policies.values())
+        yield from (each.reqid for each in templates if each is not None and each.reqid in TRAP_REQIDS)
 
     def foreign_before_ours(self) -> list[Selector]:
         return [seen.policy.key.selector for seen in self.foreign if seen.policy.priority < OUR_PRIORITIES.stop]

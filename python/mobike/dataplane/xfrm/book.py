@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
+from ipaddress import ip_address
 from typing import Final, TypeAlias
 
 from mobike.address import ChildId, Path, SaId, Transport
@@ -17,6 +18,7 @@ from mobike.dataplane.xfrm.selectors import Selector, outbound_selectors
 from mobike.dataplane.xfrm.spared import spared
 from mobike.dataplane.xfrm.state import (
     OUR_REQIDS,
+    TRAP_REQIDS,
     Action,
     Encap,
     Policy,
@@ -34,6 +36,9 @@ NO_PATH_IN_TCP: Final = "a kernel does not carry ESP in TCP: use the userspace p
 
 _Kind: TypeAlias = tuple[tuple[Selector, ...], bool]
 """What Child SAs have in common that share a reqid: selectors, and whether they are in transport mode."""
+
+NOBODY_THERE: Final = ip_address("192.0.0.8")
+"""Both ends of the SA that a kernel asks for when traffic is waited for: it asks whatever routes there are."""
 
 
 class BookError(ValueError):
@@ -89,11 +94,14 @@ class Book:
         self._ways: dict[SaId, Way] = {}
         self._claims: dict[Selector, dict[ChildId, None]] = {}
         self._blocked: dict[Selector, set[str]] = {}
+        self._traps: dict[Selector, dict[str, int]] = {}
         self._reqids: dict[_Kind, int] = {}
         self._users: Counter[int] = Counter()
         self._later: dict[ChildId, None] = {}
         self._free: list[int] = []
         self._next = OUR_REQIDS.start
+        traps = [reqid for reqid in self._reserved if reqid in TRAP_REQIDS]
+        self._next_trap = max(traps, default=TRAP_REQIDS.start - 1) + 1
 
     def __len__(self) -> int:
         return len(self._children)
@@ -198,10 +206,22 @@ class Book:
 
     def block(self, owner: str, selectors: Collection[Selector]) -> tuple[Selector, ...]:
         """What has these selectors and is not protected is thrown away, until `unblock`. Those that the owner blocked
-        before, and nobody does any more."""
+        before, and nobody does any more. It waits for none of them, until `trap`."""
         for selector in selectors:
             self._blocked.setdefault(selector, set()).add(owner)
         return self._freed(owner, selectors)
+
+    def trap(self, owner: str, selectors: Iterable[Selector]) -> None:
+        """The next packet of these selectors that nothing protects is asked about, until `unblock`."""
+        if self._next_trap not in TRAP_REQIDS:
+            self._next_trap = TRAP_REQIDS.start
+        for selector in selectors:
+            self._traps.setdefault(selector, {})[owner] = self._next_trap
+        self._next_trap += 1
+
+    def is_trap(self, reqid: int) -> bool:
+        """Is it the one by which traffic is waited for now?"""
+        return any(reqid in traps.values() for traps in self._traps.values())
 
     def unblock(self, owner: str) -> tuple[Selector, ...]:
         """The selectors that nobody blocks any more."""
@@ -209,17 +229,22 @@ class Book:
 
     def _freed(self, owner: str, but: Collection[Selector]) -> tuple[Selector, ...]:
         freed = []
+        for selector, traps in list(self._traps.items()):
+            if traps.pop(owner, None) is not None:
+                freed.append(selector)
+            if not traps:
+                del self._traps[selector]
         for selector, owners in list(self._blocked.items()):
             if selector not in but:
                 owners.discard(owner)
             if not owners:
                 del self._blocked[selector]
                 freed.append(selector)
-        return tuple(freed)
+        return tuple(dict.fromkeys(freed))
 
     def blocked(self) -> tuple[Selector, ...]:
         """What is thrown away while nothing protects it."""
-        return tuple(self._blocked)
+        return tuple(dict.fromkeys((*self._blocked, *self._traps)))
 
     def goal(self, sa: SaId, selectors: Iterable[Selector] = ()) -> Holding:
         """What should be in the kernel for an IKE SA: its SAs, and the policies of its selectors and of these."""
@@ -247,7 +272,7 @@ class Book:
         back = Template(child.reqid)
         for selector in child.selectors:
             is_wide = not (selector.source.prefixlen or selector.destination.prefixlen)
-            if is_wide or selector in self._blocked or len(self._claims[selector]) > 1:
+            if is_wide or selector in self._blocked or selector in self._traps or len(self._claims[selector]) > 1:
                 return None
             priority = priority_of(selector, Action.PROTECT)
             for key, template in zip(_keys(selector), (there, back, back), strict=True):
@@ -256,11 +281,10 @@ class Book:
 
     def _policies(self, selector: Selector) -> Iterator[Policy]:
         claims = [self._children[child] for child in self._claims.get(selector, ())]
-        if claims or selector in self._blocked:
+        if claims or selector in self._blocked or selector in self._traps:
             yield from spared(selector)
         if not claims:
-            if selector in self._blocked:
-                yield from (_blocking(key) for key in _keys(selector))
+            yield from self._while_down(selector)
             return
         newest = claims[-1]
         sends = [child for child in claims if child.sending is Sending.YES and not child.lost]
@@ -277,6 +301,18 @@ class Book:
         # In transport mode nothing is for those behind us.
         yield from (_protecting(key, template) for key in inward if key.direction is Dir.IN or not transport_mode)
 
+    def _while_down(self, selector: Selector) -> Iterator[Policy]:
+        """What becomes of packets that no Child SA is for."""
+        out, *inward = _keys(selector)
+        traps = self._traps.get(selector)
+        blocked = selector in self._blocked
+        if traps:
+            yield _protecting(out, Template(max(traps.values()), NOBODY_THERE, NOBODY_THERE))
+        elif blocked:
+            yield _blocking(out)
+        if blocked:
+            yield from (_blocking(key) for key in inward)
+
     def _unused(self) -> int:
         """One that neither a Child SA has nor what an earlier process left: two sets of selectors never share one."""
         while self._next in self._users or self._next in self._reserved:
@@ -290,7 +326,7 @@ class Book:
         reqid = known
         if reqid is None:
             reqid = self._free.pop() if self._free else self._unused()
-        if reqid not in OUR_REQIDS:
+        if reqid not in OUR_REQIDS or reqid in TRAP_REQIDS:
             raise BookError("no reqid is left")
         self._reqids[kind] = reqid
         return reqid

@@ -23,7 +23,7 @@ from mobike.dataplane.xfrm.monitor import Monitor
 from mobike.dataplane.xfrm.plan import Holding, Means
 from mobike.dataplane.xfrm.probe import probe
 from mobike.dataplane.xfrm.read import Acquire, Expired, MappingChanged, News
-from mobike.dataplane.xfrm.selectors import Selector, outbound_selectors
+from mobike.dataplane.xfrm.selectors import Selector, outbound_selectors, wanted_by
 from mobike.dataplane.xfrm.spared import spared
 from mobike.dataplane.xfrm.state import Policy, PolicyKey, Sa, SaKey, SaName, SaSeen
 from mobike.dataplane.xfrm.steps import Step
@@ -92,7 +92,7 @@ class XfrmPlane:
         self._orphans_due: Nanos | None = None
         self._left = adopt.Left.of(kernel.sas(), kernel.policies())
         self._policies.update(self._left.policies)
-        self._book = Book(seen.sa.reqid for seen in self._left.sas.values())
+        self._book = Book(self._left.reqids())
         self.acquired = 0
         """Packets that found a policy and no SA."""
 
@@ -254,6 +254,12 @@ class XfrmPlane:
         selectors = dict.fromkeys(each for local, remote in traffic for each in outbound_selectors(local, remote))
         freed = self._book.block(owner, selectors)
         self._settle({NOBODY: Touched(changed=True, selectors=dict.fromkeys((*selectors, *freed)))})
+
+    def wait_for(self, owner: str, traffic: Sequence[Traffic]) -> None:
+        """Packets that only a tunnel of this owner would take make the kernel ask for an SA."""
+        selectors = dict.fromkeys(each for local, remote in traffic for each in outbound_selectors(local, remote))
+        self._book.trap(owner, selectors)
+        self._settle({NOBODY: Touched(changed=True, selectors=selectors)})
 
     def unblock(self, owner: str) -> None:
         self._settle({NOBODY: Touched(changed=True, selectors=dict.fromkeys(self._book.unblock(owner)))})
@@ -567,8 +573,10 @@ class XfrmPlane:
 
     def _hear(self, news: News) -> None:
         match news:
-            case Acquire():
+            case Acquire(reqid, wanted):
                 self.acquired += 1
+                if self._book.is_trap(reqid):
+                    self._events.append(wanted_by(wanted))
             case Expired(key, _, hard):
                 name = self._names.get(key)
                 if hard:

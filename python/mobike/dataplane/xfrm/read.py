@@ -187,8 +187,8 @@ def _sa_seen(info: tuple[Any, ...], attributes: Mapping[int, memoryview]) -> SaS
     to, spi, proto, from_ = info[12:16]
     octets, packets, _, used_at = info[24:28]
     reqid, net, mode, _, flags = info[32:37]
-    if proto != uapi.IPPROTO_ESP or mode not in (uapi.XFRM_MODE_TUNNEL, uapi.XFRM_MODE_TRANSPORT):
-        return None
+    if proto != uapi.IPPROTO_ESP or mode not in (uapi.XFRM_MODE_TUNNEL, uapi.XFRM_MODE_TRANSPORT) or not spi:
+        return None  # without an SPI: asked for, and nobody made it
     window, counters = _counters_of(attributes)
     direction = attributes.get(Attr.SA_DIR)
     suite, hidden = _suite_of(attributes, esn=bool(flags & uapi.SaFlag.ESN))

@@ -10,6 +10,7 @@ from functools import lru_cache
 from itertools import product
 from typing import Final
 
+from mobike.events import TrafficWaits
 from mobike.selector import PROTOCOLS, SELECTOR, WITH_PORTS, Network, networks
 
 MOST_SELECTORS: Final = 256
@@ -90,6 +91,13 @@ def outbound_selectors(local: Sequence[str], remote: Sequence[str]) -> tuple[Sel
     if not found:
         raise UnfitSelectorsError(f"no packet fits {', '.join(local)} and {', '.join(remote)}")
     return tuple(found)
+
+
+def wanted_by(selector: Selector) -> TrafficWaits:
+    """A selector that is about one packet, as the fleet is told of it."""
+    source, destination = selector.source.network_address, selector.destination.network_address
+    ports = (selector.source_ports.value, selector.destination_ports.value)
+    return TrafficWaits(source, destination, selector.protocol, *ports)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,10 @@ OUR_PRIORITIES: Final = range(45_550, 45_550 + 2 * (_MOST_SPECIFIC + 1))
 SPARED_PRIORITY: Final = OUR_PRIORITIES.start - 1
 """Of policies that let pass what a host needs to reach anything: before all others of ours."""
 
+TRAP_REQIDS: Final = range(OUR_REQIDS.stop - 0x1_0000, OUR_REQIDS.stop)
+"""Of these, one each time that traffic is waited for. A kernel that has asked for an SA does not ask again for half a
+minute (`net.core.xfrm_acq_expires`), unless it is for another reqid."""
+
 ANCHOR_PRIORITY: Final = 1
 """Of the policies that XFRM_MSG_MIGRATE wants to see, and that no packet matches."""
 

@@ -52,7 +52,11 @@ impl Outside {
                 return;
             }
             // Counted by the table.
-            Err(Stays::Refused(_)) => return,
+            Err(Stays::Refused(why)) => {
+                let told = matches!(why, SealError::NoRoute).then(|| self.wants.tell(now, packet)).flatten();
+                inside.join.held.extend(told);
+                return;
+            }
             Err(Stays::NoPlane) => {
                 self.counters.esp_without_plane += 1;
                 return;
