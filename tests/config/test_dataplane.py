@@ -23,7 +23,9 @@ def test_esp_is_always_in_udp_unless_the_kernel_sends_it(kind: str, always: bool
 def test_the_kernel_takes_inner_packets_from_the_network_alone() -> None:
     assert read("[dataplane]\nkind = 'kernel'\ninner = 'none'\n").inner is Inner.NONE
     for inner in ("port", "echo"):
-        with pytest.raises(ConfigError, match=r'dataplane\.inner: must be "tun" or "none" with kind = "kernel"'):
+        with pytest.raises(
+            ConfigError, match=r'dataplane\.inner: must be "tun", "xfrm" or "none" with kind = "kernel"'
+        ):
             read(f"[dataplane]\nkind = 'kernel'\ninner = '{inner}'\n")
 
 

@@ -65,6 +65,7 @@ def test_an_empty_file_is_a_configuration() -> None:
 LEFT_OUT = {
     "api": {"tls_certificate", "tls_key", "client_ca", "clients", "webhooks"},
     "daemon": {"config_key_env"},
+    "dataplane": {"if_id"},
     "links": {"manual"},
     "store": {"key_env"},
 }
@@ -79,9 +80,8 @@ def test_the_example_shows_every_key_and_can_be_used(tmp_path: Path) -> None:
     assert {key for pool in document["pools"].values() for key in pool} == set(PoolTable.model_fields)
     connections = document["connections"].values()
     shown = {key for table in connections for key in table}
-    assert shown | {"psk", "eap_password", "eap_password_env", "ppk", "ppk_env", "authorise"} == set(
-        ConnectionTable.model_fields
-    )
+    in_comments = {"psk", "eap_password", "eap_password_env", "ppk", "ppk_env", "authorise", "mark", "output_mark"}
+    assert shown | in_comments == set(ConnectionTable.model_fields)
     (tmp_path / "roadwarriors.psk").write_text(KEY + "\n")
     (tmp_path / "roadwarriors.psk").chmod(0o600)
     authority = Authority.new()

@@ -96,6 +96,17 @@ def test_what_brings_a_tunnel_up_is_led_to_the_device_and_else_nowhere() -> None
     assert left == routes[::-1], "they go with the device; what leads nowhere stays"
 
 
+def test_with_other_marks_it_is_another_shield_in_the_place_of_the_first() -> None:
+    red, blue = (Shield("office", OFFICE.traffic, waits=True, marks=each) for each in ("red", "blue"))
+    shields, traps = Shields([red]), Traps([red])
+    assert shields.look({"office"}.__contains__) == [Raised(red, up=True)]
+    assert traps.look({"office"}.__contains__) == [red]
+    shields.obey([blue])
+    traps.obey([blue])
+    assert shields.look({"office"}.__contains__) == [Raised(blue, up=True)]
+    assert traps.look({"office"}.__contains__) == [blue]
+
+
 def test_a_trap_is_set_each_time_that_a_connection_begins_to_wait() -> None:
     waits = Shield("office", OFFICE.traffic, waits=True)
     traps = Traps([waits, Shield("site", OFFICE.traffic)])

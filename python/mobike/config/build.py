@@ -51,6 +51,8 @@ from mobike.config.settings import (
     LinkSource,
     LogFormat,
     ManualAddress,
+    Marks,
+    PacketMark,
     Settings,
 )
 from mobike.config.tickets import of_tickets, read_ticket_keys
@@ -106,8 +108,13 @@ def build_connection(name: str, table: ConnectionTable, shelf: Shelf, environ: M
         hooks=HookSettings(table.on_up, table.on_down, table.on_move, table.on_away, table.hook_timeout),
         authoriser=plugs.authoriser,
         blocks=blocks(table),
+        marks=Marks(table.if_id, _mark(table.mark), _mark(table.output_mark)),
     )
     return BuiltConnection(connection, tuple(problems))
+
+
+def _mark(said: tuple[int, int] | None) -> PacketMark | None:
+    return None if said is None else PacketMark(*said)
 
 
 @dataclass(frozen=True, slots=True)

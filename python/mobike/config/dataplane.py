@@ -3,12 +3,13 @@
 from collections.abc import Callable, Sequence
 
 from mobike.config.locate import Key
+from mobike.config.marks import of_marks
 from mobike.config.models import DataplaneTable
 from mobike.config.modes import carried_by_kernels
 from mobike.config.settings import Connection, DataplaneSettings, Inner, PlaneKind
 from mobike.policy.connection import Start
 
-_INNER_OF_KERNEL = (Inner.TUN, Inner.NONE)
+_INNER_OF_KERNEL = (Inner.TUN, Inner.XFRM, Inner.NONE)
 
 
 def dataplane(
@@ -20,7 +21,7 @@ def dataplane(
         if inner not in _INNER_OF_KERNEL:
             problem(
                 ("dataplane", "inner"),
-                'must be "tun" or "none" with kind = "kernel": inner packets never come to this process',
+                'must be "tun", "xfrm" or "none" with kind = "kernel": inner packets never come to this process',
             )
         streams = sorted(each.name for each in connections if each.profile.tcp)
         if streams:
@@ -35,6 +36,13 @@ def dataplane(
             f'"{table.kind}" carries tunnels only, and {", ".join(apart)} has mode = "transport": '
             'that takes kind = "kernel"',
         )
+    if kind is not PlaneKind.KERNEL and inner is Inner.XFRM:
+        problem(
+            ("dataplane", "inner"), '"xfrm" needs kind = "kernel": it is the kernel that such an interface belongs to'
+        )
+    if inner is not Inner.XFRM and "if_id" in table.model_fields_set:
+        problem(("dataplane", "if_id"), 'is of the interface that inner = "xfrm" makes; connections have an if_id, too')
+    of_marks(connections, kind, inner, problem)
     waiting = sorted(each.name for each in connections if each.policy.start is Start.TRAFFIC)
     if waiting and (kind is PlaneKind.NULL or (kind is PlaneKind.USERSPACE and inner is Inner.NONE)):
         problem(
@@ -47,5 +55,6 @@ def dataplane(
         inner=inner,
         tun=table.tun,
         mtu=table.mtu,
+        if_id=table.if_id,
         always_encap=kind is not PlaneKind.KERNEL if table.always_encap is None else table.always_encap,
     )

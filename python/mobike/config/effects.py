@@ -50,7 +50,7 @@ EFFECTS: Final[dict[type[Table], dict[str, Effect]]] = {
     },
     models.ApiTable: _all(Effect.RESTART, "socket tcp token_file tls_certificate tls_key client_ca clients webhooks"),
     models.WebhookTable: _all(Effect.RESTART, "url secret secret_file secret_env events"),
-    models.DataplaneTable: _all(Effect.RESTART, "kind inner tun mtu always_encap"),
+    models.DataplaneTable: _all(Effect.RESTART, "kind inner tun mtu if_id always_encap"),
     models.LinksTable: {**_all(Effect.RESTART, "source source_routing manual"), **_all(Effect.NOTHING, "rule")},
     models.LinkRuleTable: _all(Effect.NOTHING, "match rank cost allow"),
     models.ManualTable: _all(Effect.RESTART, "ip link up"),
@@ -84,7 +84,7 @@ EFFECTS: Final[dict[type[Table], dict[str, Effect]]] = {
         **_all(Effect.IKE, "ike virtual_ip mobike mode nat_traversal authorise"),
         # What a Child SA may carry was agreed upon, and a rekey does not change it (RFC 7296 section 2.9.2).
         **_all(Effect.IKE, "local_ts remote_ts child"),
-        **_all(Effect.CHILD, "esp"),
+        **_all(Effect.CHILD, "esp if_id mark output_mark"),
         **_all(Effect.NEXT, "remote_ike_port remote_natt_port local_cert local_key local_ocsp radius authorise_within"),
         **_all(Effect.NEXT, "pool pool_from dns networks dns_domains dns_anchors ask dns_anchors_for"),
         **_all(Effect.NEXT, "initial_contact unique window extensions redirect follow_redirects redirect_names"),

@@ -14,6 +14,7 @@ from mobike.commands import Pool
 from mobike.config.checks import Checks
 from mobike.config.durations import format_duration, parse_duration
 from mobike.config.lifetimes import MOST
+from mobike.config.marks import MARK_PATTERN, format_mark, parse_mark
 from mobike.config.named import KEYS_OF_STORED, STORED
 from mobike.config.octets import format_octets, parse_octets
 from mobike.config.problems import nearest
@@ -226,6 +227,7 @@ Duration: TypeAlias = Annotated[int, _text(parse_duration, _DURATION), _as(forma
 Octets: TypeAlias = Annotated[int, _text(parse_octets, _OCTETS), _as(format_octets)]
 Packets: TypeAlias = Annotated[int, Field(ge=0, le=MOST)]
 TcpAddress: TypeAlias = Annotated[tuple[str, int] | None, _text(_read_tcp), _as(_write_tcp)]
+MarkText: TypeAlias = Annotated[tuple[int, int] | None, _text(parse_mark, MARK_PATTERN), _as(format_mark)]
 IkeProposal: TypeAlias = Annotated[str, _judged(lambda checks, text: checks.check_ike_proposal(text))]
 EspProposal: TypeAlias = Annotated[str, _judged(lambda checks, text: checks.check_esp_proposal(text))]
 IdentityText: TypeAlias = Annotated[str, _judged(lambda checks, text: checks.check_identity(text))]

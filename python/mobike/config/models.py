@@ -15,6 +15,7 @@ from mobike.config.fields import (
     HookCommand,
     IdentityText,
     IkeProposal,
+    MarkText,
     Network,
     Octets,
     Packets,
@@ -93,9 +94,10 @@ class DataplaneTable(Table):
     """[dataplane]"""
 
     kind: Literal["userspace", "kernel", "null"] = "userspace"
-    inner: Literal["tun", "port", "echo", "none"] = "tun"
+    inner: Literal["tun", "xfrm", "port", "echo", "none"] = "tun"
     tun: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,15}$")] = _DATAPLANE.tun
     mtu: Annotated[int, Field(ge=576, le=65_000)] = _DATAPLANE.mtu
+    if_id: Annotated[int, Field(ge=1, le=0xFFFF_FFFF)] = _DATAPLANE.if_id
     always_encap: bool | None = None
     """None: as the kind wants it."""
 
@@ -335,6 +337,9 @@ class ConnectionTable(Table):
     probe_interval: Duration = 1_000_000_000
     start: Literal["auto", "traffic", "manual"] = "auto"
     while_down: Literal["block", "clear"] | None = None
+    if_id: Annotated[int, Field(ge=0, le=0xFFFF_FFFF)] = 0
+    mark: MarkText = None
+    output_mark: MarkText = None
     tickets: Duration = 0
     resume: bool = False
     redirect: Annotated[list[Gateway], Field(max_length=8)] = []

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from mobike.address import Ip
 from mobike.auth.eap import Orders
@@ -42,6 +42,8 @@ class Inner(Enum):
     """The in-process port of the core."""
     ECHO = "echo"
     """Each inner packet is answered in process: pings work without root."""
+    XFRM = "xfrm"
+    """An XFRM interface, as a TUN device would be."""
     NONE = "none"
 
 
@@ -120,6 +122,8 @@ class DataplaneSettings:
     inner: Inner = Inner.TUN
     tun: str = "mobike0"
     mtu: int = 1400
+    if_id: int = 4555
+    """Of the XFRM interface, where inner packets go by one."""
     always_encap: bool = True
     """Wrap ESP in UDP also where no NAT was seen: a userspace plane has no raw sockets, and firewalls may drop ESP."""
 
@@ -235,6 +239,31 @@ class StoreSettings:
     """Nanoseconds; SAs written longer ago are let go at start."""
 
 
+class PacketMark(NamedTuple):
+    """Bits of a packet's mark: `value` in those of `mask`."""
+
+    value: int
+    mask: int
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What a kernel tells SAs and policies of one connection by, beside their selectors."""
+
+    interface: int = 0
+    """`if_id` of an XFRM interface; 0: none."""
+    mark: PacketMark | None = None
+    """Packets that leave have it; those that come in get it."""
+    output_mark: PacketMark | None = None
+    """ESP that leaves gets it, for rules that route it."""
+
+    def __bool__(self) -> bool:
+        return self != NO_MARKS
+
+
+NO_MARKS: Final = Marks()
+
+
 @dataclass(frozen=True, slots=True)
 class Connection:
     """One connection: standing orders for the core, and what the control plane keeps to."""
@@ -251,6 +280,7 @@ class Connection:
     authoriser: AuthoriserSettings | None = None
     blocks: tuple[Traffic, ...] = ()
     """What leaves protected or not at all: while we want it up, or always where the peer begins."""
+    marks: Marks = NO_MARKS
 
     @property
     def name(self) -> str:

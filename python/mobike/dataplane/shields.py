@@ -5,7 +5,7 @@ before the first attempt to connect, stays while the tunnel comes, goes, moves o
 crashes or hands over to another one. It goes when nobody wants the tunnel any more.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 
 from mobike.address import Ip
@@ -24,6 +24,8 @@ class Shield:
     """The peer begins: whether it is wanted is not ours to know."""
     waits: bool = False
     """What it would throw away brings the tunnel up: so it is led to where it is noticed."""
+    marks: Hashable = None
+    """What its packets are told by beside their selectors: with others it is another shield."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,9 +40,11 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "dataplane": {
         "kind": "Who does ESP: userspace; kernel (XFRM); null carries nothing.",
-        "inner": "Where plain packets come from and go to: tun, port (in process), echo (answers pings), none.",
-        "tun": "Name of the TUN device.",
-        "mtu": "MTU of the TUN device.",
+        "inner": "Where plain packets come from and go to: tun, xfrm (an XFRM interface), port (in process), echo "
+        "(answers pings), none.",
+        "tun": "Name of the TUN device, or of the XFRM interface.",
+        "mtu": "MTU of that device.",
+        "if_id": 'Of the XFRM interface that inner = "xfrm" makes, and so of all SAs.',
         "always_encap": "ESP in UDP also where there is no NAT.",
     },
     "links": {
@@ -186,6 +188,9 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = {
         "start": "Whether the connection comes up by itself, with the first packet that is for it, or by order.",
         "while_down": "What becomes of its traffic while it is wanted and down: thrown away, or sent in the clear. "
         "Unless said: thrown away, but for a responder, and in transport mode.",
+        "if_id": "In the kernel: SAs and policies are those of XFRM interfaces with this number; 0: of none.",
+        "mark": "In the kernel: only packets with this mark leave by it, and those that come get it.",
+        "output_mark": "In the kernel: set on ESP that leaves, for rules that choose its way.",
         "tickets": "As responder: give tickets (RFC 5723) that are good for so long; 0: none.",
         "resume": "As initiator: take the IKE SA up again by a ticket if the gateway fell silent.",
         "redirect": "Gateways to which each peer is sent on when it has proved who it is.",

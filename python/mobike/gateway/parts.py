@@ -63,6 +63,7 @@ def shields(settings: Settings) -> tuple[Shield, ...]:
             each.policy.remotes,
             always=not each.policy.initiates,
             waits=each.policy.start is Start.TRAFFIC and each.policy.initiates,
+            marks=each.marks,
         )
         for each in settings.connections
     )

@@ -16,7 +16,7 @@ from mobike.address import Ip
 from mobike.auth import Doorkeeper
 from mobike.auth.eap import Talks
 from mobike.commands import Profile, RemoveProfile, SetProfile
-from mobike.config import Inner, LinkSource, PlaneKind, Settings
+from mobike.config import DataplaneSettings, Inner, LinkSource, PlaneKind, Settings
 from mobike.dataplane.inner_net import InnerNet
 from mobike.dataplane.planes import DataPlane, NullPlane, UserspacePlane
 from mobike.dataplane.shields import Shields, Traps
@@ -48,6 +48,7 @@ from mobike.store import Store, store_key
 
 if TYPE_CHECKING:
     from mobike.dataplane.tun import TunNetwork
+    from mobike.dataplane.xfrm_device import XfrmDevice
 
 log = structlog.get_logger()
 
@@ -97,7 +98,10 @@ class Daemon:
             parts.remotes(settings),
             parts.redirects(settings),
         )
-        self._tun = None if (name := self._core.tun_name()) is None else _tun_network(name)
+        self._device = _xfrm_device(settings.dataplane)
+        self._tun_name = settings.dataplane.tun if self._device is not None else self._core.tun_name()
+        self._tun = None if self._tun_name is None else _tun_network(self._tun_name)
+        self._obey_scopes: Callable[[Settings], None] = lambda _: None
         self._plane = self._make_plane()
         door = self._make_door()
         self._accounts = door.servers.accounts
@@ -154,6 +158,9 @@ class Daemon:
         self._core.submit([self.settings.redirect])
         self._tickets.start()
         self._stack.callback(self._tickets.close)
+        if self._device is not None:
+            await self._device.make()
+            self._stack.push_async_callback(self._device.remove)
         if self._tun is not None:
             await self._tun.start()
         self._raise_shields()
@@ -209,7 +216,7 @@ class Daemon:
                 from mobike.link.monitor import NetlinkMonitor  # noqa: PLC0415
 
                 # The TUN device exists by now; its addresses are inside tunnels, not under them.
-                name = self._core.tun_name()
+                name = self._tun_name
                 return NetlinkMonitor(
                     self._wake,
                     () if name is None else (name,),
@@ -250,6 +257,7 @@ class Daemon:
             self._inner_net.obey(profiles, parts.remotes(settings), parts.redirects(settings))
 
         def shields(settings: Settings) -> None:
+            self._obey_scopes(settings)
             self._shields.obey(parts.shields(settings))
             self._traps.obey(parts.shields(settings))
             self._raise_shields()
@@ -295,10 +303,19 @@ class Daemon:
     def _kernel_plane(self) -> DataPlane:
         # Netlink, which nobody else needs.
         from mobike.dataplane.xfrm.plane import XfrmPlane  # noqa: PLC0415
+        from mobike.gateway.scopes import scopes_of  # noqa: PLC0415
 
         daemon = self.settings.daemon
         always_encap = self.settings.dataplane.always_encap
-        return XfrmPlane.open(always_encap=always_encap, ike_port=daemon.ike_port, natt_port=daemon.natt_port)
+        interface = 0 if self._device is None else self.settings.dataplane.if_id
+        plane = XfrmPlane.open(
+            always_encap=always_encap,
+            ike_port=daemon.ike_port,
+            natt_port=daemon.natt_port,
+            scopes=scopes_of(self.settings.connections, interface),
+        )
+        self._obey_scopes = lambda settings: plane.obey(scopes_of(settings.connections, interface))
+        return plane
 
     def _watch(self, events: Sequence[Event], decided: Decided) -> None:
         self._attention.see(events, decided.commands)
@@ -420,6 +437,14 @@ def _tun_network(name: str) -> "TunNetwork":
     return TunNetwork(name)
 
 
+def _xfrm_device(settings: DataplaneSettings) -> "XfrmDevice | None":
+    if settings.inner is not Inner.XFRM:
+        return None
+    from mobike.dataplane.xfrm_device import XfrmDevice  # noqa: PLC0415 - pyroute2, as above
+
+    return XfrmDevice.open(settings.tun, settings.if_id, settings.mtu)
+
+
 def _read_store_key(settings: Settings, store: Store | None) -> bytes | None:
     if store is None or settings.store is None:
         return None
@@ -427,7 +452,7 @@ def _read_store_key(settings: Settings, store: Store | None) -> bytes | None:
 
 
 def _start_core(settings: Settings, key: bytes | None) -> _core.Core:
-    inner = {Inner.TUN: "tun", Inner.PORT: "port", Inner.ECHO: "port", Inner.NONE: "none"}[settings.dataplane.inner]
+    inner = {Inner.TUN: "tun", Inner.PORT: "port", Inner.ECHO: "port"}.get(settings.dataplane.inner, "none")
     return _core.Core(
         listen=[str(ip) for ip in settings.daemon.listen],
         ike_port=settings.daemon.ike_port,

@@ -29,13 +29,12 @@ from mobike.dataplane.xfrm.read import (
     policy_of,
     sa_of,
 )
-from mobike.dataplane.xfrm.selectors import Ports, Selector, outbound_selectors
+from mobike.dataplane.xfrm.selectors import Lane, Mark, Ports, Selector, outbound_selectors
 from mobike.dataplane.xfrm.state import (
     OUR_REQIDS,
     Action,
     Counters,
     Encap,
-    Mark,
     Policy,
     PolicyKey,
     Sa,
@@ -88,7 +87,8 @@ def batch() -> Batch:
 
 WEB = Selector(ip_network("10.1.0.0/16"), ip_network("10.2.0.0/16"), 6, Ports(), Ports(443, 0xFFFF))
 SIX = PolicyKey(
-    Dir.FWD, Selector(ip_network("2001:db8:1::/48"), ip_network("2001:db8:2::/64")), interface=7, mark=Mark(3, 255)
+    Dir.FWD,
+    Selector(ip_network("2001:db8:1::/48"), ip_network("2001:db8:2::/64"), lane=Lane(7, Mark(3, 255))),
 )
 
 

@@ -5,7 +5,7 @@ takes over (reauthentication) is let in before the old one is gone. Of those tha
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from ipaddress import ip_address
@@ -25,6 +25,7 @@ from mobike.dataplane.xfrm.state import (
     PolicyKey,
     Sa,
     SaName,
+    Scope,
     Template,
     priority_of,
 )
@@ -39,6 +40,9 @@ _Kind: TypeAlias = tuple[tuple[Selector, ...], bool]
 
 NOBODY_THERE: Final = ip_address("192.0.0.8")
 """Both ends of the SA that a kernel asks for when traffic is waited for: it asks whatever routes there are."""
+
+
+NO_SCOPE: Final = Scope()
 
 
 class BookError(ValueError):
@@ -68,6 +72,7 @@ class Child:
     reqid: int
     selectors: tuple[Selector, ...]
     sending: Sending
+    scope: Scope = NO_SCOPE
     lost: bool = False
     """The kernel does not have its SAs any more: its policies stay until the engine has ended it, and block."""
     leaving: bool = False
@@ -86,8 +91,10 @@ class Way:
 class Book:
     """Everything that is to be carried."""
 
-    def __init__(self, reserved: Iterable[int] = ()) -> None:
-        """`reserved`: reqids of what an earlier process left, which may still be adopted under them."""
+    def __init__(self, reserved: Iterable[int] = (), scopes: Mapping[str, Scope] | None = None) -> None:
+        """`reserved`: reqids of what an earlier process left, which may still be adopted under them. `scopes`: by name
+        of a Child SA, and of a connection, for those that have one."""
+        self._scopes = scopes or {}
         self._reserved = frozenset(reserved)
         self._children: dict[ChildId, Child] = {}
         self._of: dict[SaId, dict[ChildId, None]] = {}
@@ -109,6 +116,14 @@ class Book:
     def __contains__(self, child: ChildId) -> bool:
         return child in self._children
 
+    def scope(self, name: str) -> Scope:
+        """Of a connection, or of a Child SA."""
+        return self._scopes.get(name, NO_SCOPE)
+
+    def obey(self, scopes: Mapping[str, Scope]) -> None:
+        """These and no others, for what comes from now on."""
+        self._scopes = scopes
+
     def child(self, child: ChildId) -> Child | None:
         return self._children.get(child)
 
@@ -123,7 +138,8 @@ class Book:
         if order.path.transport is Transport.TCP:
             raise BookError(NO_PATH_IN_TCP)
         try:
-            selectors = outbound_selectors(order.local_ts, order.remote_ts)
+            scope = self.scope(order.name)
+            selectors = outbound_selectors(order.local_ts, order.remote_ts, scope.lane)
             suite = suite_of(order.suite)
         except ValueError as error:
             raise BookError(str(error)) from error
@@ -134,7 +150,7 @@ class Book:
             # What it was to replace is gone already.
             sending = Sending.YES
         reqid = self._reqid_of((selectors, order.transport_mode), reqid)
-        child = Child(order.sa, order.child, order.name, order, suite, reqid, selectors, sending)
+        child = Child(order.sa, order.child, order.name, order, suite, reqid, selectors, sending, scope)
         self._children[order.child] = child
         self._users[child.reqid] += 1
         if sending is Sending.LATER:
@@ -351,6 +367,7 @@ def _sas(child: Child, way: Way) -> Iterator[tuple[SaName, Sa]]:
     inbound = Encap(remote.port, local.port) if way.encap else None
     outbound = Encap(local.port, remote.port) if way.encap else None
     volumes, transport_mode = child.order.volumes, child.order.transport_mode
+    scope, lane = child.scope, child.scope.lane
     yield (
         SaName(child.child, inbound=True),
         Sa(
@@ -362,6 +379,8 @@ def _sas(child: Child, way: Way) -> Iterator[tuple[SaName, Sa]]:
             child.suite,
             inbound,
             volumes,
+            interface=lane.interface,
+            output_mark=lane.mark,
             transport_mode=transport_mode,
         ),
     )
@@ -377,6 +396,9 @@ def _sas(child: Child, way: Way) -> Iterator[tuple[SaName, Sa]]:
                 child.suite,
                 outbound,
                 volumes,
+                interface=lane.interface,
+                mark=lane.mark,
+                output_mark=scope.output_mark,
                 transport_mode=transport_mode,
             ),
         )

@@ -25,7 +25,7 @@ from mobike.dataplane.xfrm.probe import probe
 from mobike.dataplane.xfrm.read import Acquire, Expired, MappingChanged, News
 from mobike.dataplane.xfrm.selectors import Selector, outbound_selectors, wanted_by
 from mobike.dataplane.xfrm.spared import spared
-from mobike.dataplane.xfrm.state import Policy, PolicyKey, Sa, SaKey, SaName, SaSeen
+from mobike.dataplane.xfrm.state import Policy, PolicyKey, Sa, SaKey, SaName, SaSeen, Scope
 from mobike.dataplane.xfrm.steps import Step
 from mobike.dataplane.xfrm.tasks import Ports, Task, Touched
 from mobike.dataplane.xfrm.uapi import Dir
@@ -70,8 +70,15 @@ class TellsNews(Protocol):
 class XfrmPlane:
     """Carries Child SAs in the kernel."""
 
-    def __init__(self, kernel: Carries, news: TellsNews, means: Means, ports: Ports) -> None:
-        """`kernel` is looked at once: what is ours in it is there to be adopted."""
+    def __init__(
+        self,
+        kernel: Carries,
+        news: TellsNews,
+        means: Means,
+        ports: Ports,
+        scopes: Mapping[str, Scope] | None = None,
+    ) -> None:
+        """`kernel` is looked at once: what is ours in it is there to be adopted. `scopes`: as in `Book`."""
         self._kernel = kernel
         self._news = news
         self._means = means
@@ -92,12 +99,14 @@ class XfrmPlane:
         self._orphans_due: Nanos | None = None
         self._left = adopt.Left.of(kernel.sas(), kernel.policies())
         self._policies.update(self._left.policies)
-        self._book = Book(self._left.reqids())
+        self._book = Book(self._left.reqids(), scopes)
         self.acquired = 0
         """Packets that found a policy and no SA."""
 
     @classmethod
-    def open(cls, *, always_encap: bool, ike_port: int, natt_port: int) -> Self:
+    def open(
+        cls, *, always_encap: bool, ike_port: int, natt_port: int, scopes: Mapping[str, Scope] | None = None
+    ) -> Self:
         """OSError says why there is no kernel plane here, and what to do about it."""
         kernel = Kernel()
         can = probe(kernel)
@@ -107,7 +116,7 @@ class XfrmPlane:
         kernel.knows_direction = can.knows_direction
         for line in can.lines():
             log.info("kernel.can", line=line)
-        return cls(kernel, Monitor(), can.means, Ports(ike_port, natt_port, always_encap))
+        return cls(kernel, Monitor(), can.means, Ports(ike_port, natt_port, always_encap), scopes)
 
     def fds(self) -> tuple[int, ...]:
         """Readable while the kernel has news."""
@@ -251,15 +260,23 @@ class XfrmPlane:
 
     def block(self, owner: str, traffic: Sequence[Traffic]) -> None:
         """Packets of these selectors, and no others of the owner's, leave protected or not at all, until `unblock`."""
-        selectors = dict.fromkeys(each for local, remote in traffic for each in outbound_selectors(local, remote))
+        selectors = self._selectors(owner, traffic)
         freed = self._book.block(owner, selectors)
         self._settle({NOBODY: Touched(changed=True, selectors=dict.fromkeys((*selectors, *freed)))})
 
     def wait_for(self, owner: str, traffic: Sequence[Traffic]) -> None:
         """Packets that only a tunnel of this owner would take make the kernel ask for an SA."""
-        selectors = dict.fromkeys(each for local, remote in traffic for each in outbound_selectors(local, remote))
+        selectors = self._selectors(owner, traffic)
         self._book.trap(owner, selectors)
         self._settle({NOBODY: Touched(changed=True, selectors=selectors)})
+
+    def _selectors(self, owner: str, traffic: Sequence[Traffic]) -> dict[Selector, None]:
+        lane = self._book.scope(owner).lane
+        return dict.fromkeys(each for local, remote in traffic for each in outbound_selectors(local, remote, lane))
+
+    def obey(self, scopes: Mapping[str, Scope]) -> None:
+        """Child SAs that come from now on, and what is blocked or waited for from now on, keep to these."""
+        self._book.obey(scopes)
 
     def unblock(self, owner: str) -> None:
         self._settle({NOBODY: Touched(changed=True, selectors=dict.fromkeys(self._book.unblock(owner)))})

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, TypeAlias
 from mobike.dataplane.operations import SealedKeys
 from mobike.dataplane.xfrm import uapi
 from mobike.dataplane.xfrm.plan import Holding, plan_fresh
-from mobike.dataplane.xfrm.selectors import Selector
+from mobike.dataplane.xfrm.selectors import ANY_LANE, Selector
 from mobike.dataplane.xfrm.state import Action, Encap, Policy, PolicyKey, Sa, SaName, Template
 from mobike.dataplane.xfrm.steps import AddSa, PutPolicy
 from mobike.dataplane.xfrm.suites import Suite
@@ -56,7 +56,7 @@ def plain_child(want: Holding) -> Plain | None:
         return None
     outward, inward, _ = want.policies.values()
     (name, sa_in), (_, sa_out) = want.sas.items()
-    if sa_in[8:] != _USUAL or outward.key[2:] != (0, None):
+    if sa_in[8:] != _USUAL or sa_out[8:] != _USUAL or outward.key.selector.lane != ANY_LANE:
         return None
     return Plain(name.child, inward, outward, sa_in, sa_out)
 

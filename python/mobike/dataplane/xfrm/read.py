@@ -1,7 +1,7 @@
 """Octets from the kernel to facts. Pure. What is too short or of an unknown kind gives nothing, never an error."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address, ip_network
 from struct import Struct
 from typing import Any, Final, TypeAlias
@@ -9,12 +9,11 @@ from typing import Any, Final, TypeAlias
 from mobike.address import Ip
 from mobike.dataplane.operations import Volumes
 from mobike.dataplane.xfrm import uapi
-from mobike.dataplane.xfrm.selectors import Ports, Selector
+from mobike.dataplane.xfrm.selectors import ANY_LANE, Lane, Mark, Ports, Selector
 from mobike.dataplane.xfrm.state import (
     Action,
     Counters,
     Encap,
-    Mark,
     Policy,
     PolicyKey,
     PolicySeen,
@@ -121,7 +120,8 @@ def policy_of(body: memoryview) -> PolicySeen | None:
         return None
     attributes = _attributes(body[uapi.USERPOLICY_INFO.size :])
     template = _template_of(attributes.get(Attr.TMPL))
-    key = PolicyKey(Dir(direction), selector, _number(attributes, Attr.IF_ID), _mark_of(attributes.get(Attr.MARK)))
+    lane = Lane(_number(attributes, Attr.IF_ID), _mark_of(attributes.get(Attr.MARK)))
+    key = PolicyKey(Dir(direction), replace(selector, lane=lane) if lane != ANY_LANE else selector)
     what = Action.BLOCK if action == uapi.POLICY_BLOCK else Action.PASS if template is None else Action.PROTECT
     return PolicySeen(Policy(key, what, priority, template), index)
 

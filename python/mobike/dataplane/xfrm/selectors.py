@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import product
-from typing import Final
+from typing import Final, NamedTuple
 
 from mobike.events import TrafficWaits
 from mobike.selector import PROTOCOLS, SELECTOR, WITH_PORTS, Network, networks
@@ -35,6 +35,25 @@ ANY_PORT: Final = Ports()
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """Bits of a packet's mark."""
+
+    value: int
+    mask: int
+
+
+class Lane(NamedTuple):
+    """Which packets a policy sees at all: those of an XFRM interface, and those with a mark."""
+
+    interface: int = 0
+    """`if_id`: of the interface; 0: those of none."""
+    mark: Mark | None = None
+
+
+ANY_LANE: Final = Lane()
+
+
+@dataclass(frozen=True, slots=True)
 class Selector:
     """What a policy is about, seen along its packets."""
 
@@ -43,25 +62,30 @@ class Selector:
     protocol: int = 0
     source_ports: Ports = ANY_PORT
     destination_ports: Ports = ANY_PORT
+    lane: Lane = ANY_LANE
     _hash: int = field(init=False, compare=False, repr=False)
     """Made once: that of an address is slow, and selectors are keys of everything here."""
 
     def __post_init__(self) -> None:
         ends = (int(self.source.network_address), int(self.destination.network_address))
         bits = (self.source.prefixlen, self.destination.prefixlen, self.protocol)
-        object.__setattr__(self, "_hash", hash((ends, bits, self.source_ports, self.destination_ports)))
+        rest = (self.source_ports, self.destination_ports, self.lane)
+        object.__setattr__(self, "_hash", hash((ends, bits, rest)))
 
     def __hash__(self) -> int:
         return self._hash
 
     def reversed(self) -> "Selector":
         """The same of packets that go the other way."""
-        return Selector(self.destination, self.source, self.protocol, self.destination_ports, self.source_ports)
+        return Selector(
+            self.destination, self.source, self.protocol, self.destination_ports, self.source_ports, self.lane
+        )
 
     def overlaps(self, other: "Selector") -> bool:
         """Is there a packet that both are about?"""
         return (
-            self.source.version == other.source.version
+            self.lane == other.lane
+            and self.source.version == other.source.version
             and self.source.overlaps(other.source)
             and self.destination.overlaps(other.destination)
             and (not self.protocol or not other.protocol or self.protocol == other.protocol)
@@ -71,12 +95,14 @@ class Selector:
 
     def __str__(self) -> str:
         upper = f" proto {self.protocol}" if self.protocol else ""
+        upper += f" if_id {self.lane.interface:#x}" if self.lane.interface else ""
+        upper += f" mark {self.lane.mark.value:#x}/{self.lane.mark.mask:#x}" if self.lane.mark else ""
         for name, ports in (("sport", self.source_ports), ("dport", self.destination_ports)):
             upper += f" {name} {ports.value}/{ports.mask:#x}" if ports.mask else ""
         return f"{self.source} -> {self.destination}{upper}"
 
 
-def outbound_selectors(local: Sequence[str], remote: Sequence[str]) -> tuple[Selector, ...]:
+def outbound_selectors(local: Sequence[str], remote: Sequence[str], lane: Lane = ANY_LANE) -> tuple[Selector, ...]:
     """Selectors of what leaves through a Child SA with these traffic selectors; UnfitSelectorsError says why none."""
     found: dict[Selector, None] = {}
     for ours, theirs in product(_sides(local), _sides(remote)):
@@ -85,7 +111,7 @@ def outbound_selectors(local: Sequence[str], remote: Sequence[str]) -> tuple[Sel
         protocol = _common(ours.protocol, theirs.protocol)
         if protocol is None:
             continue
-        found[Selector(ours.network, theirs.network, protocol, ours.ports, theirs.ports)] = None
+        found[Selector(ours.network, theirs.network, protocol, ours.ports, theirs.ports, lane)] = None
         if len(found) > MOST_SELECTORS:
             raise UnfitSelectorsError(f"more than {MOST_SELECTORS} pairs of prefixes: {local} and {remote}")
     if not found:

@@ -28,11 +28,12 @@ def spared(selector: Selector) -> Iterator[Policy]:
         return
     everywhere = selector.source
     client, server = (Ports(port, _EXACT) for port in _LEASES[everywhere.version])
-    lease = Selector(everywhere, everywhere, _UDP, client, server)
+    lane = selector.lane
+    lease = Selector(everywhere, everywhere, _UDP, client, server, lane)
     yield from (_passing(PolicyKey(Dir.OUT, lease)), _passing(PolicyKey(Dir.IN, lease.reversed())))
     if everywhere.version == 6:
-        here = Selector(_LOOPBACK, _LOOPBACK)
-        found = [Selector(everywhere, everywhere, _ICMPV6, Ports(kind, _EXACT), ANY_PORT) for kind in _NEIGHBOURS]
+        here = Selector(_LOOPBACK, _LOOPBACK, lane=lane)
+        found = [Selector(everywhere, everywhere, _ICMPV6, Ports(kind, _EXACT), ANY_PORT, lane) for kind in _NEIGHBOURS]
         yield from (_passing(PolicyKey(way, each)) for each in (here, *found) for way in (Dir.OUT, Dir.IN))
 
 

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from mobike.address import Ip
 from mobike.dataplane.operations import Volumes
-from mobike.dataplane.xfrm.selectors import Selector
+from mobike.dataplane.xfrm.selectors import ANY_LANE, Lane, Mark, Selector
 from mobike.dataplane.xfrm.suites import Suite
 from mobike.dataplane.xfrm.uapi import Dir
 
@@ -67,14 +67,6 @@ class Encap(NamedTuple):
     destination_port: int
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """Bits of a packet's mark."""
-
-    value: int
-    mask: int
-
-
 class SaKey(NamedTuple):
     """How the kernel finds an SA."""
 
@@ -116,6 +108,15 @@ class Sa(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Scope:
+    """What SAs and policies of a connection have beside what was agreed with its peer."""
+
+    lane: Lane = ANY_LANE
+    output_mark: Mark | None = None
+    """Set on what has been encapsulated."""
+
+
+@dataclass(frozen=True, slots=True)
 class Counters:
     """Of sequence numbers: what was sent, what was received, and which of the last ones were."""
 
@@ -149,8 +150,16 @@ class PolicyKey(NamedTuple):
 
     direction: Dir
     selector: Selector
-    interface: int = 0
-    mark: Mark | None = None
+    """With its lane."""
+
+    @property
+    def interface(self) -> int:
+        """`if_id`; 0: none."""
+        return self.selector.lane.interface
+
+    @property
+    def mark(self) -> Mark | None:
+        return self.selector.lane.mark
 
 
 class Policy(NamedTuple):

@@ -11,13 +11,12 @@ from typing import Final, Protocol, TypeAlias
 
 from mobike.address import Ip
 from mobike.dataplane.xfrm import uapi
-from mobike.dataplane.xfrm.selectors import Selector
+from mobike.dataplane.xfrm.selectors import ANY_LANE, Mark, Selector
 from mobike.dataplane.xfrm.state import (
     REPLAY_WINDOW,
     Action,
     Counters,
     Encap,
-    Mark,
     Policy,
     PolicyKey,
     Sa,
@@ -139,7 +138,7 @@ class Batch:
     def put_policy(self, policy: Policy, *, fresh: bool) -> None:
         """XFRM_MSG_NEWPOLICY, which refuses where one of that key is, or XFRM_MSG_UPDPOLICY, which replaces it."""
         key, template, what = policy.key, policy.template, Msg.NEWPOLICY if fresh else Msg.UPDPOLICY
-        scope = b"" if key.interface == 0 and key.mark is None else _policy_scope(key)
+        scope = b"" if key.selector.lane is ANY_LANE else _policy_scope(key)
         selector = selector_octets(key.selector)
         action = uapi.POLICY_BLOCK if policy.action is Action.BLOCK else uapi.POLICY_ALLOW
         if template is None:
