@@ -123,3 +123,18 @@ def test_transport_mode_needs_no_route_for_packets_go_to_the_peer_itself() -> No
     hosts = replace(child_up(1, 1, "203.0.113.1/32"), transport_mode=True)
     assert net.handle([ike_sa_up(1, Role.INITIATOR, ()), hosts]) == []
     assert net.handle([ChildDown(SaId(1), ChildId(1), "closed")]) == []
+
+
+def test_routes_that_are_still_wanted_are_put_back_when_the_device_loses_its_last_address() -> None:
+    """With that the kernel takes all routes over the device away, whatever their source is."""
+    net, other = InnerNet([profile()]), ip_address("10.99.0.6")
+    net.handle([ike_sa_up(1, Role.INITIATOR, ()), child_up(1, 1, "10.80.0.0/16", "fd80::/32")])
+    net.handle([ike_sa_up(2, Role.INITIATOR), child_up(2, 2, "10.77.0.0/24")])
+    net.handle([ike_sa_up(3, Role.INITIATOR, (other,)), child_up(3, 3, "10.78.0.0/24")])
+    left = Change(InnerRoute(ip_network("10.80.0.0/16")), wanted=True)
+    assert left not in net.handle([IkeSaDown(SaId(2), "closed")])
+    assert net.handle([IkeSaDown(SaId(3), "closed")]) == [
+        Change(InnerRoute(ip_network("10.78.0.0/24"), other), wanted=False),
+        Change(InnerAddress(other), wanted=False),
+        left,
+    ]

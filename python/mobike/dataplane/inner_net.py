@@ -211,10 +211,17 @@ class InnerNet:
         return changes
 
     def _still_routed(self, gone: InnerFact) -> Iterator[Change]:
-        """A host has one route to a prefix. Another tunnel may want it from another source: its turn comes now."""
+        """What goes with it, and is still wanted."""
+        routes = (fact for fact in self._wanted if isinstance(fact, InnerRoute))
         if isinstance(gone, InnerRoute):
-            others = (fact for fact in self._wanted if isinstance(fact, InnerRoute) and fact.network == gone.network)
-            yield from (Change(other, wanted=True) for other in others)
+            # A host has one route to a prefix. Another tunnel may want it from another source: its turn comes now.
+            yield from (Change(other, wanted=True) for other in routes if other.network == gone.network)
+        elif isinstance(gone, InnerAddress) and not self._has_address(gone.ip.version):
+            # A device that has no address any more has lost all routes of that family.
+            yield from (Change(other, wanted=True) for other in routes if other.network.version == gone.ip.version)
+
+    def _has_address(self, version: int) -> bool:
+        return any(isinstance(fact, InnerAddress) and fact.ip.version == version for fact in self._wanted)
 
 
 def _routes(profiles: Iterable[Profile]) -> tuple[InnerRoute, ...]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import sys
 import tracemalloc
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from ipaddress import ip_address
+from itertools import product
 
 import pytest
 from hypothesis import given
@@ -19,6 +21,8 @@ from mobike.dataplane.xfrm.book import Book
 from mobike.dataplane.xfrm.kernel import Kernel
 from mobike.dataplane.xfrm.plan import NOTHING, Means, plan, plan_fresh
 from mobike.dataplane.xfrm.plane import Ports, XfrmPlane
+from mobike.dataplane.xfrm.selectors import Lane, Mark
+from mobike.dataplane.xfrm.state import Scope
 from mobike.dataplane.xfrm.suites import EVERY_AEAD, EVERY_PAIR, suite_of
 
 from .lab import SameKeys
@@ -27,6 +31,14 @@ from .test_plane import Rig, Rumours, order
 
 SUITES = (*EVERY_AEAD, *EVERY_PAIR, "aes256gcm16-esn")
 ANY = ("0.0.0.0/0",)
+SCOPES = {
+    "interface": Scope(Lane(7)),
+    "mark": Scope(Lane(0, Mark(1, 3))),
+    "output": Scope(output_mark=Mark(2, 3)),
+    "all": Scope(Lane(7, Mark(1, 3)), Mark(2, 3)),
+}
+PORT = 0x1234_5678
+"""By what the kernel names our socket."""
 MOST = 40
 MOST_OCTETS = 2_500
 """Of Python for each SA, with its share of policies, names and watching; without the orders of the core."""
@@ -45,7 +57,7 @@ def child(number: int, suite: str = "aes128gcm16", *, remote: str = "192.0.2.9",
 
 @st.composite
 def orders(draw: st.DrawFn) -> list[InstallChild]:
-    """Most are fresh and plain; some have several selectors, meet others, or share a way or an SPI."""
+    """Most are fresh and plain; some have several selectors or marks, meet others, or share a way or an SPI."""
     found = []
     for number in range(draw(st.integers(1, MOST))):
         changes: dict[str, object] = {"encap": draw(st.booleans())}
@@ -56,6 +68,7 @@ def orders(draw: st.DrawFn) -> list[InstallChild]:
                         {"remote_ts": ("10.8.0.0-10.8.0.6",)}, {"remote_ts": ANY, "local_ts": ANY}, {"spi_out": 77},
                         {"sa": SaId(0)}, {"remote_ts": ("2001:db8:1::/64",), "local_ts": ("::/0",)},
                         {"volumes": Volumes(1, 2, 3, 4)}, {"remote_ts": ("10.7.0.0/16",)},
+                        *({"name": name} for name in SCOPES), {"name": "all", "remote_ts": ANY, "local_ts": ANY},
                     ]
                 )
             )  # fmt: skip
@@ -96,6 +109,7 @@ class Recorder:
 
 def sent(wanted: Sequence[InstallChild], monkey: pytest.MonkeyPatch, *, short: bool, direction: bool) -> list[bytes]:
     kernel, recorder = Kernel(knows_direction=direction), Recorder()
+    kernel.port = PORT
     kernel._socket.close()
     kernel._socket = recorder  # type: ignore[assignment]
     with monkey.context() as patch:
@@ -103,7 +117,7 @@ def sent(wanted: Sequence[InstallChild], monkey: pytest.MonkeyPatch, *, short: b
         patch.setattr(kernel, "policies", list)
         if not short:
             patch.setattr(Book, "fresh", lambda *_: None)
-        plane = XfrmPlane(kernel, Rumours(), Means.TAKE, Ports())
+        plane = XfrmPlane(kernel, Rumours(), Means.TAKE, Ports(), SCOPES)
         plane.wake(Nanos(0))
         plane.carry(wanted)
         assert all(isinstance(word, ChildInstalled) for word in plane.words())
@@ -113,20 +127,33 @@ def sent(wanted: Sequence[InstallChild], monkey: pytest.MonkeyPatch, *, short: b
 @pytest.mark.parametrize("direction", [False, True])
 @pytest.mark.parametrize("encap", [False, True])
 @pytest.mark.parametrize("remote", ["192.0.2.9", "2001:db8::9"])
+@pytest.mark.parametrize("name", ["plain", *SCOPES])
 def test_the_short_way_sends_the_very_octets_of_the_usual_one(
-    monkeypatch: pytest.MonkeyPatch, remote: str, encap: bool, direction: bool
+    monkeypatch: pytest.MonkeyPatch, name: str, remote: str, encap: bool, direction: bool
 ) -> None:
+    """Also where it is not taken, since marks are said; and one that says some takes nothing from those beside it."""
     many = [
-        child(number, suite, remote=remote, encap=encap, volumes=Volumes(hard_packets=number))
-        for number, suite in enumerate(SUITES)
+        child(number, suite, remote=remote, encap=encap, volumes=Volumes(hard_packets=number), name=each)
+        for number, (suite, each) in enumerate(product(SUITES, ("plain", name)))
     ]
     usual, short = (sent(many, monkeypatch, short=short, direction=direction) for short in (False, True))
     assert short == usual
+    ports = {int.from_bytes(octets[12:16], sys.byteorder) for datagram in short for octets in split(datagram)}
+    assert ports == {PORT}, "by that the kernel tells our work from that of others"
+
+
+def split(datagram: bytes) -> Iterator[bytes]:
+    """Messages of netlink."""
+    at = 0
+    while at < len(datagram):
+        size = int.from_bytes(datagram[at : at + 4], sys.byteorder)
+        yield datagram[at : at + size]
+        at += size + -size % 4
 
 
 @given(wanted=orders())
 def test_what_is_fresh_is_planned_as_usual(wanted: list[InstallChild]) -> None:
-    book = Book()
+    book = Book(scopes=SCOPES)
     for each in wanted:
         book.install(each)
     for each in wanted:
@@ -148,6 +175,7 @@ def test_both_ways_come_to_the_same(wanted: list[InstallChild], refuse: dict[int
             if not short:
                 patch.setattr(Book, "fresh", lambda *_: None)
             rig = Rig(kernel=ModelKernel(refuse=dict(refuse)))
+            rig.plane.obey(SCOPES)
             rig.plane.carry(wanted)
             words = rig.plane.words()
             held = (dict(rig.kernel.policies_by_key), {k: v.sa for k, v in rig.kernel.sas_by_key.items()})

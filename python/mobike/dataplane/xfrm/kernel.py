@@ -4,10 +4,12 @@ The kernel works while it is sent to: when `send` returns, everything is done an
 longer than that. Octets that keys were in are overwritten at once.
 """
 
+import ctypes
 import errno
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
+from struct import Struct
 from typing import Final
 
 from mobike.dataplane.operations import SealedKeys, Volumes
@@ -71,6 +73,8 @@ class Kernel:
         self.knows_direction = knows_direction
         self._socket = open_socket(ANSWER_BUFFER)
         self._socket.settimeout(_PATIENCE_S)
+        self.port = int(self._socket.getsockname()[0])
+        """What the kernel says did a thing that this socket did."""
         self._number = 1
         self._buffer = bytearray(_LONGEST)
         self._taken: dict[SaName, _Taken] = {}
@@ -146,7 +150,7 @@ class Kernel:
         return [seen for message in self._dump(Msg.GETPOLICY) if (seen := policy_of(message.body)) is not None]
 
     def _batch(self) -> Batch:
-        return Batch(first=self._number, knows_direction=self.knows_direction)
+        return Batch(first=self._number, knows_direction=self.knows_direction, port=self.port)
 
     def _write(self, batch: Batch, step: Step, keys: Mapping[int, SealedKeys], done: Done) -> None:
         match step:
@@ -343,8 +347,11 @@ class _Taken:
             key[:] = bytes(len(key))
 
 
-def open_socket(room: int, groups: Sequence[uapi.Group] = ()) -> socket.socket:
-    """A socket of NETLINK_XFRM with this much room for what comes in. KernelUnusableError says why there is none."""
+def open_socket(room: int, groups: Sequence[uapi.Group] = (), program: bytes = b"") -> socket.socket:
+    """A socket of NETLINK_XFRM with this much room for what comes in, and a filter (`earplugs`).
+
+    KernelUnusableError says why there is none.
+    """
     try:
         made = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, uapi.NETLINK_XFRM)
     except OSError as error:
@@ -354,6 +361,8 @@ def open_socket(room: int, groups: Sequence[uapi.Group] = ()) -> socket.socket:
         _make_room(made, room)
         for option in (uapi.NETLINK_CAP_ACK, uapi.NETLINK_EXT_ACK):
             made.setsockopt(uapi.SOL_NETLINK, option, 1)
+        if program:
+            _attach(made, program)
         for group in groups:
             made.setsockopt(uapi.SOL_NETLINK, uapi.NETLINK_ADD_MEMBERSHIP, group)
     except OSError as error:
@@ -370,6 +379,18 @@ def _make_room(made: socket.socket, room: int) -> None:
         made.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, room)
     except PermissionError:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
+
+
+_SO_ATTACH_FILTER: Final = 26
+_SOCK_FPROG: Final = Struct("@HP")
+_OCTETS_OF_INSTRUCTION: Final = 8
+
+
+def _attach(made: socket.socket, program: bytes) -> None:
+    kept = ctypes.create_string_buffer(program, len(program))
+    place = ctypes.addressof(kept)
+    count = len(program) // _OCTETS_OF_INSTRUCTION
+    made.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, _SOCK_FPROG.pack(count, place))
 
 
 def _writer(keys: SealedKeys, *, inbound: bool) -> Keys:

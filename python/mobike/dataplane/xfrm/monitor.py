@@ -1,7 +1,9 @@
-"""What the kernel tells unasked: a packet that wants an SA, SAs that are worn, and NATs that changed their mind."""
+"""What the kernel tells unasked: a packet that wants an SA, SAs that are worn, NATs that changed their mind, and what
+somebody else took away."""
 
 from typing import Final
 
+from mobike.dataplane.xfrm.earplugs import hear_others_alone
 from mobike.dataplane.xfrm.kernel import open_socket
 from mobike.dataplane.xfrm.read import News, messages, news_of
 from mobike.dataplane.xfrm.uapi import Group
@@ -10,13 +12,15 @@ ROOM: Final = 1 << 20
 """Octets of news that may wait: some thousand."""
 MOST_AT_ONCE: Final = 1024
 _LONGEST: Final = 1 << 16
+_GROUPS: Final = (Group.ACQUIRE, Group.EXPIRE, Group.MAPPING, Group.SA, Group.POLICY)
 
 
 class Monitor:
     """A socket that nobody waits for: `fileno` is readable while news waits."""
 
-    def __init__(self) -> None:
-        self._socket = open_socket(ROOM, (Group.ACQUIRE, Group.EXPIRE, Group.MAPPING))
+    def __init__(self, ours: int = 0, *, room: int = ROOM) -> None:
+        """`ours`: the port of the socket by which we change things, which is no news."""
+        self._socket = open_socket(room, _GROUPS, hear_others_alone(ours))
         self._socket.setblocking(False)
         self._buffer = bytearray(_LONGEST)
 
@@ -27,7 +31,7 @@ class Monitor:
         self._socket.close()
 
     def take(self) -> tuple[list[News], bool]:
-        """News, and whether some was lost: then counters and SAs must be looked at."""
+        """News, and whether some was lost: then counters, SAs and policies must be looked at."""
         news: list[News] = []
         lost = False
         for _ in range(MOST_AT_ONCE):
@@ -42,6 +46,6 @@ class Monitor:
                 each = news_of(message)
                 if each is not None:
                     news.append(each)
-            # Expiry notices carry the SA, though not its keys; other messages are not for us, and may.
+            # News of SAs may carry their keys; other messages are not for us, and may.
             self._buffer[:size] = bytes(size)
         return news, lost

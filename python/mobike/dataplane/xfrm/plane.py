@@ -18,11 +18,12 @@ from mobike.dataplane.xfrm.book import NO_PATH_IN_TCP, Book, BookError, Sending,
 from mobike.dataplane.xfrm.clash import clashes, newcomers
 from mobike.dataplane.xfrm.fresh import Fresh, put_in, strands_of
 from mobike.dataplane.xfrm.kernel import Kernel
+from mobike.dataplane.xfrm.meddling import MEDDLED, Meddling
 from mobike.dataplane.xfrm.mend import Ended, Strand
 from mobike.dataplane.xfrm.monitor import Monitor
 from mobike.dataplane.xfrm.plan import Holding, Means
 from mobike.dataplane.xfrm.probe import probe
-from mobike.dataplane.xfrm.read import Acquire, Expired, MappingChanged, News
+from mobike.dataplane.xfrm.read import Acquire, Expired, MappingChanged, News, Removed
 from mobike.dataplane.xfrm.selectors import Selector, outbound_selectors, wanted_by
 from mobike.dataplane.xfrm.spared import spared
 from mobike.dataplane.xfrm.state import Policy, PolicyKey, Sa, SaKey, SaName, SaSeen, Scope
@@ -116,7 +117,7 @@ class XfrmPlane:
         kernel.knows_direction = can.knows_direction
         for line in can.lines():
             log.info("kernel.can", line=line)
-        return cls(kernel, Monitor(), can.means, Ports(ike_port, natt_port, always_encap), scopes)
+        return cls(kernel, Monitor(kernel.port), can.means, Ports(ike_port, natt_port, always_encap), scopes)
 
     def fds(self) -> tuple[int, ...]:
         """Readable while the kernel has news."""
@@ -150,9 +151,13 @@ class XfrmPlane:
         news, lost = self._news.take()
         for each in news:
             self._hear(each)
+        gone = Meddling.of(news, lost=lost)
+        if gone.policies:
+            self._restore_policies()
         due = dict.fromkeys(self._watch.due(now))
-        if lost:
+        if gone.any_sa:
             due.update(dict.fromkeys(child for sa in self._sas for child in self._children_of(sa)))
+        due.update(dict.fromkeys(ChildId(self._names[key].child) for key in gone.sas if key in self._names))
         if due:
             self._look(list(due))
 
@@ -602,12 +607,30 @@ class XfrmPlane:
                     self._gone(name)
                 elif name is not None:
                     self._wear(ChildId(name.child))
+            case Removed():
+                pass  # of all of them together, see `wake`
             case MappingChanged(key, _, source, port):
                 name = self._names.get(key)
                 known = None if name is None else self._book.child(ChildId(name.child))
                 way = None if known is None else self._book.way(known.sa)
                 if known is not None and way is not None:
                     self._words.append(PeerMapped(known.sa, Path(way.path.local, Endpoint(source, port))))
+
+    def _restore_policies(self) -> None:
+        """Some of ours may not be there any more: what they protect or block must not leave in the clear."""
+        try:
+            there = {seen.policy.key for seen in self._kernel.policies() if seen.ours}
+        except (AnswersLostError, KernelUnusableError) as error:
+            log.warning("kernel.unanswered", why=str(error))
+            return
+        missing = self._policies.keys() - there
+        if not missing:
+            return
+        for key in missing:
+            log.warning("kernel.meddled", policy=f"{key.direction.name.lower()} {key.selector}", why=MEDDLED)
+            del self._policies[key]
+        touched = {sa: Touched(changed=True) for sa in self._sas if self._book.goal(sa).policies.keys() & missing}
+        self._settle({**touched, NOBODY: Touched(changed=True, selectors=dict.fromkeys(self._book.blocked()))})
 
     def _wear(self, child: ChildId) -> None:
         """Both directions come near their limit one after the other; once is enough."""

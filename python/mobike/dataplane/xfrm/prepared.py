@@ -20,8 +20,8 @@ from mobike.dataplane.xfrm.suites import Suite
 from mobike.dataplane.xfrm.uapi import Dir, be16, be32
 from mobike.dataplane.xfrm.wire import INFINITE, Batch, no_keys, packed, sa_form, selector_octets
 
-_Kind: TypeAlias = tuple[Suite, bool, int, bool]
-"""Suite, encapsulated, IP version outside, direction said: Child SAs of one kind have messages of one form."""
+_Kind: TypeAlias = tuple[Suite, bool, int, bool, int]
+"""Suite, encapsulated, IP version outside, direction said, port: Child SAs of one kind have messages of one form."""
 _Place: TypeAlias = tuple[int, str]
 
 _BODY: Final = uapi.NLMSGHDR.size
@@ -65,7 +65,7 @@ def write_first(batch: Batch, child: Plain, keys: SealedKeys) -> None:
     """Policies in and fwd, and both SAs."""
     inward, sa_in, sa_out = child.inward, child.sa_in, child.sa_out
     here, there, encap, volumes = packed(sa_in.destination), packed(sa_in.source), sa_in.encap, sa_in.volumes
-    form = _forms((sa_in.suite, encap is not None, sa_in.source.version, batch.knows_direction))
+    form = _forms((sa_in.suite, encap is not None, sa_in.source.version, batch.knows_direction, batch.port))
     number, reqid = batch.number, sa_in.reqid
     policy = (selector_octets(inward.key.selector), inward.priority, reqid)
     limits = (
@@ -89,7 +89,7 @@ def write_first(batch: Batch, child: Plain, keys: SealedKeys) -> None:
 def write_second(batch: Batch, child: Plain) -> None:
     """The policy out."""
     outward, sa = child.outward, child.sa_out
-    form = _forms((sa.suite, sa.encap is not None, sa.source.version, batch.knows_direction)).second
+    form = _forms((sa.suite, sa.encap is not None, sa.source.version, batch.knows_direction, batch.port)).second
     octets = form.struct.pack(*form.between(
         batch.number, selector_octets(outward.key.selector), outward.priority, packed(sa.destination),
         packed(sa.source), sa.reqid,
@@ -132,8 +132,8 @@ class _Forms(NamedTuple):
 
 @lru_cache(maxsize=256)
 def _forms(kind: _Kind) -> _Forms:
-    suite, encapsulated, version, knows_direction = kind
-    batch = Batch(knows_direction=knows_direction)
+    suite, encapsulated, version, knows_direction, port = kind
+    batch = Batch(knows_direction=knows_direction, port=port)
     starts: list[int] = []
     first: list[_Place] = []
     keys: list[tuple[bool, int, int | None]] = []
@@ -154,7 +154,7 @@ def _forms(kind: _Kind) -> _Forms:
             case _:
                 raise AssertionError(step)
         first += [(start + at, kind) for at, kind in places]
-    last = Batch(knows_direction=knows_direction)
+    last = Batch(knows_direction=knows_direction, port=port)
     (step,) = waves[1]
     assert isinstance(step, PutPolicy)  # noqa: S101 - it is ours
     last.put_policy(step.policy, fresh=step.fresh)

@@ -75,7 +75,15 @@ class MappingChanged:
     port: int
 
 
-News: TypeAlias = Acquire | Expired | MappingChanged
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """Somebody else took SAs or policies out of the kernel: this SA, or whichever."""
+
+    key: SaKey | None = None
+    policies: bool = False
+
+
+News: TypeAlias = Acquire | Expired | MappingChanged | Removed
 
 
 def messages(octets: bytes | memoryview) -> Iterator[Message]:
@@ -141,6 +149,20 @@ def news_of(message: Message) -> News | None:
             destination, spi, net, _, reqid, _, source, _, port = fields
             key = SaKey(ip_of(destination, net), be32(spi))
             return MappingChanged(key, reqid, ip_of(source, net), be16(port))
+        case _:
+            return _removed_of(message)
+
+
+def _removed_of(message: Message) -> Removed | None:
+    body = message.body
+    match message.kind:
+        case Msg.DELSA if len(body) >= uapi.USERSA_ID.size:
+            destination, spi, net, _ = uapi.USERSA_ID.unpack_from(body)
+            return Removed(SaKey(ip_of(destination, net), be32(spi)))
+        case Msg.FLUSHSA:
+            return Removed()
+        case Msg.DELPOLICY | Msg.FLUSHPOLICY:
+            return Removed(policies=True)
         case _:
             return None
 

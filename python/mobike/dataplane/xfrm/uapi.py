@@ -55,6 +55,7 @@ class Msg(IntEnum):
     UPDPOLICY = 0x19
     UPDSA = 0x1A
     FLUSHSA = 0x1C
+    FLUSHPOLICY = 0x1D
     NEWAE = 0x1E
     GETAE = 0x1F
     MIGRATE = 0x21
@@ -95,6 +96,8 @@ class Group(IntEnum):
 
     ACQUIRE = 1
     EXPIRE = 2
+    SA = 3
+    POLICY = 4
     MAPPING = 8
 
 

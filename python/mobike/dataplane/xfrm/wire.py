@@ -55,8 +55,9 @@ def no_keys(buffer: bytearray, encryption_at: int, integrity_at: int | None, /) 
 class Batch:
     """Messages for one send. `wipe` it afterwards."""
 
-    def __init__(self, *, first: int = 1, knows_direction: bool) -> None:
-        """`first`: number of the first message. `knows_direction`: SAs say which way they go (since Linux 6.10)."""
+    def __init__(self, *, first: int = 1, knows_direction: bool, port: int = 0) -> None:
+        """`first`: number of the first message. `knows_direction`: SAs say which way they go (since Linux 6.10).
+        `port`: by what the kernel names us when it tells others what we did."""
         self.buffer = bytearray()
         self.first = first
         self.owner = 0
@@ -64,6 +65,7 @@ class Batch:
         self.owners: list[int] = []
         """Of each message."""
         self.knows_direction = knows_direction
+        self.port = port
         self._last = 0
 
     def wipe(self) -> None:
@@ -147,7 +149,7 @@ class Batch:
         buffer = self.buffer
         self._last = len(buffer)
         buffer += _PROTECTING.pack(
-            _PROTECTING.size + len(scope), what, _REQUEST, self._next(), 0, selector, _NEVER, policy.priority,
+            _PROTECTING.size + len(scope), what, _REQUEST, self._next(), self.port, selector, _NEVER, policy.priority,
             key.direction, action, *_template(template, key.selector.source.version),
         )  # fmt: skip
         buffer += scope
@@ -189,7 +191,7 @@ class Batch:
         self._last = len(self.buffer)
         # Bodies end on four octets, where attributes begin; of the sizes in `uapi` all do.
         size = uapi.NLMSGHDR.size + len(body) + len(attributes)
-        self.buffer += uapi.NLMSGHDR.pack(size, what, flags | _REQUEST, self._next(), 0)
+        self.buffer += uapi.NLMSGHDR.pack(size, what, flags | _REQUEST, self._next(), self.port)
         self.buffer += body
         self.buffer += attributes
 
@@ -198,7 +200,7 @@ class Batch:
         selector, priority, direction, action = about
         size = _POLICY.size + len(attributes)
         self.buffer += _POLICY.pack(
-            size, what, _REQUEST, self._next(), 0, selector, _NEVER, priority, direction, action
+            size, what, _REQUEST, self._next(), self.port, selector, _NEVER, priority, direction, action
         )
         self.buffer += attributes
 
@@ -216,9 +218,10 @@ class Batch:
         buffer = self.buffer
         start = self._last = len(buffer)
         buffer += _SA.pack(
-            form.size, what, _REQUEST, self._next(), 0, packed(to), be32(sa.spi), uapi.IPPROTO_ESP, packed(sa.source),
-            volumes.soft_bytes or INFINITE, volumes.hard_bytes or INFINITE, volumes.soft_packets or INFINITE,
-            volumes.hard_packets or INFINITE, sa.reqid, family(to), form.mode, 0, form.flags,
+            form.size, what, _REQUEST, self._next(), self.port, packed(to), be32(sa.spi), uapi.IPPROTO_ESP,
+            packed(sa.source), volumes.soft_bytes or INFINITE, volumes.hard_bytes or INFINITE,
+            volumes.soft_packets or INFINITE, volumes.hard_packets or INFINITE, sa.reqid, family(to), form.mode, 0,
+            form.flags,
         )  # fmt: skip
         buffer += form.attributes
         if encap is not None:
