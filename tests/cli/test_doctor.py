@@ -14,9 +14,10 @@ from mobike import _core
 from mobike.address import Ip
 from mobike.auth.trust import Trust
 from mobike.cli import checkup
-from mobike.cli.checkup import Checked, Grade
+from mobike.cli.checkup import Checked
 from mobike.cli.this_host import ThisHost
 from mobike.config import Settings, load
+from mobike.dataplane.xfrm.health import Grade
 from tests.auth.pki import Authority
 from tests.cli.conftest import Run, Running
 from tests.ports import free_ports

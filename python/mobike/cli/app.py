@@ -114,8 +114,8 @@ def doctor(
     """
     from mobike.cli import doctor as doctors  # noqa: PLC0415 - netlink and certificates are for this command alone
     from mobike.cli import start  # noqa: PLC0415
-    from mobike.cli.checkup import Grade  # noqa: PLC0415
     from mobike.cli.this_host import ThisHost  # noqa: PLC0415
+    from mobike.dataplane.xfrm.health import Grade  # noqa: PLC0415
 
     settings = None if config is None else start.check(config).settings
     found = list(doctors.checked(settings, context.ensure_object(Target), ThisHost()))

@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import Enum
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -16,20 +15,13 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from mobike.address import Ip
 from mobike.config import Inner, LinkSource, Settings
+from mobike.dataplane.xfrm.health import Grade
 
 EXPIRES_SOON: Final = timedelta(days=21)
 FEW_FILES: Final = 4096
 """Open files: each TCP stream and each caller of the API is one."""
 FOR_OTHERS: Final = 0o077
 """Permissions that a file for its owner alone does not give."""
-
-
-class Grade(Enum):
-    """How much a finding stands in the way."""
-
-    PASS = "pass"  # noqa: S105 - no secret
-    WARN = "warn"
-    FAIL = "fail"
 
 
 @dataclass(frozen=True, slots=True)

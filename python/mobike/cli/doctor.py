@@ -9,12 +9,12 @@ from rich.table import Table
 from rich.text import Text
 
 from mobike.cli.api import Api, Json, Target
-from mobike.cli.checkup import Checked, Grade, Host, clock, look
+from mobike.cli.checkup import Checked, Host, clock, look
 from mobike.cli.draw import text
 from mobike.cli.failure import Failure
 from mobike.config import PlaneKind, Settings
 from mobike.dataplane.xfrm.answers import KernelUnusableError
-from mobike.dataplane.xfrm.health import Finding, findings
+from mobike.dataplane.xfrm.health import Finding, Grade, findings
 from mobike.dataplane.xfrm.kernel import Kernel
 from mobike.dataplane.xfrm.probe import probe
 
@@ -32,7 +32,8 @@ def checked(settings: Settings | None, target: Target, host: Host) -> Iterator[C
     # ESP in the daemon needs nothing of the kernel.
     needed = settings is not None and settings.dataplane.kind is PlaneKind.KERNEL
     for each in examine():
-        yield Checked(Grade.PASS if each.good else Grade.FAIL if needed else Grade.WARN, each.text, each.fix)
+        grade = Grade.WARN if each.grade is Grade.FAIL and not needed else each.grade
+        yield Checked(grade, each.text, each.fix)
 
 
 def daemon(target: Target) -> Checked:
@@ -52,7 +53,7 @@ def examine() -> list[Finding]:
     try:
         kernel = Kernel()
     except KernelUnusableError as error:
-        return [Finding(False, str(error.strerror))]
+        return [Finding(Grade.FAIL, str(error.strerror))]
     try:
         return list(findings(probe(kernel), _sysctl))
     finally:

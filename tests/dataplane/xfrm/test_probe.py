@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from mobike.dataplane.xfrm.health import findings
+from mobike.dataplane.xfrm.health import Grade, findings
 from mobike.dataplane.xfrm.kernel import Kernel
 from mobike.dataplane.xfrm.plan import Means
 from mobike.dataplane.xfrm.probe import USUAL_SUITES, KernelCan, best_of, probe
@@ -109,6 +109,18 @@ def test_settings_that_stand_in_the_way_are_told_with_the_fix_and_not_changed() 
         "sysctl -w net.ipv4.ip_forward=1",
     ]
     assert "nothing is encrypted" in bad[0].text
+    assert [each.grade for each in bad] == [Grade.FAIL, Grade.WARN]
+
+
+def test_every_setting_passes_with_its_own_fix_and_none_is_asked_for_that_is_not_there() -> None:
+    bad = dict.fromkeys(("net.ipv4.conf.all.disable_policy", "net.ipv4.conf.all.rp_filter"), "1")
+    bad |= {"net.core.xfrm_larval_drop": "0", "net.core.xfrm_acq_expires": "3600", "net.ipv4.tcp_mtu_probing": "0"}
+    told = [each for each in findings(GOOD, bad.get) if each.fix]
+    fixed = dict(each.fix.removeprefix("sysctl -w ").split("=") for each in told)
+    assert fixed.keys() == bad.keys()
+    assert fixed["net.ipv4.conf.all.rp_filter"] == "2", "loose, not off"
+    assert all(each.good for each in findings(GOOD, fixed.get))
+    assert all(each.good for each in findings(GOOD, {"net.ipv4.ip_forward": "?"}.get))
 
 
 def test_the_doctor_speaks() -> None:
