@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
 
+from tests.interop.path_mtu import NARROW, passes, told_limit
 from tests.interop.rig import (
     GW1,
     INNER,
     UP1,
     UP2,
     Mobike,
-    Namespace,
     Rig,
-    long_ping,
     mobike_client,
     mobike_gateway,
     requires_rig,
@@ -24,24 +22,6 @@ from tests.interop.rig import (
 from tests.interop.tunnels import UPLINK_1_FIRST, host
 
 pytestmark = [pytest.mark.interop, requires_rig]
-
-NARROW = 1300
-"""Bytes that uplink 2 takes."""
-
-
-def ping(rig: Rig, ns: Namespace, to: str, length: int) -> str:
-    """What became of one ping of so many bytes that must not be cut."""
-    return rig.run(ns, ["python3", long_ping.__file__, to, str(length)]).stdout.strip()
-
-
-def passes(rig: Rig, ns: Namespace, to: str, length: int) -> bool:
-    return ping(rig, ns, to, length) == "passed"
-
-
-def told_limit(rig: Rig, ns: Namespace, to: str, length: int) -> int | None:
-    """What the sender of a packet of this length hears of the path."""
-    found = re.fullmatch(r"too long for a path of (\d+)", ping(rig, ns, to, length))
-    return None if found is None else int(found[1])
 
 
 @pytest.mark.req("A4-1")

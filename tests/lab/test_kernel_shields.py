@@ -10,7 +10,13 @@ from tests.interop.rig import Rig, requires_rig, requires_strongswan, until
 from tests.interop.shielded import KNOCKS, knock, nothing_leaves_in_the_clear, watched, works
 from tests.lab.ends import in_kernel, policies, states, with_strongswan
 
-pytestmark = [pytest.mark.interop, pytest.mark.kernel_ipsec, pytest.mark.thorough, requires_rig]
+pytestmark = [
+    pytest.mark.interop,
+    pytest.mark.kernel_ipsec,
+    pytest.mark.thorough,
+    pytest.mark.timeout(600),
+    requires_rig,
+]
 
 
 @pytest.mark.parametrize("store", [False, True], ids=["forgets", "keeps"])

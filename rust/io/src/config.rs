@@ -157,6 +157,8 @@ impl CoreConfig {
     }
 }
 
+const NOT_PERMITTED: &str = "it needs CAP_NET_ADMIN: run as root, or give the capability";
+
 /// Why a core did not start.
 #[derive(Debug)]
 pub enum StartError {
@@ -179,11 +181,19 @@ impl fmt::Display for StartError {
         match self {
             StartError::Config(why) => f.write_str(why),
             StartError::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
-            StartError::Tun(name, error) => write!(f, "cannot open TUN device {name:?}: {error}"),
+            StartError::Tun(name, error) => {
+                write!(f, "cannot open TUN device {name:?}: {error}")?;
+                match error.raw_os_error() {
+                    Some(libc::EPERM | libc::EACCES) => write!(f, "; {NOT_PERMITTED}"),
+                    Some(libc::ENOENT | libc::ENODEV) => f.write_str("; load the module tun"),
+                    Some(libc::EBUSY) => f.write_str("; another process has it: give another name as tun"),
+                    _ => Ok(()),
+                }
+            }
             StartError::Pin(cpu, error) => write!(f, "cannot pin a shard to processor {cpu}: {error}"),
             StartError::Kernel(address, error) => {
                 let fix = match error.raw_os_error() {
-                    Some(libc::EPERM | libc::EACCES) => "it needs CAP_NET_ADMIN: run as root, or give the capability",
+                    Some(libc::EPERM | libc::EACCES) => NOT_PERMITTED,
                     Some(libc::ENOPROTOOPT) => "it is built without IPsec (CONFIG_XFRM): use the userspace plane",
                     _ => "use the userspace plane",
                 };
