@@ -7,12 +7,22 @@ import pytest
 
 from mobike.address import ChildId, SaId
 from mobike.commands import Close, Command, Reauth, RekeyChild, TurnAway
-from mobike.events import AddressAdded, ConnectFailed, IkeSaDown, OperatorDown, OperatorDrain, Redirected, Role
+from mobike.events import (
+    AddressAdded,
+    ConnectFailed,
+    IkeSaDown,
+    OperatorDown,
+    OperatorDrain,
+    Redirected,
+    Role,
+    TrafficWaits,
+)
 from mobike.fleet import Edited, Reconfiguration, Renewal
 from mobike.fleet.reconfigure import RENEW_INTERVAL, RENEWED_PER_TURN
 from mobike.policy.connection import ConnectionPolicy, Start
 from mobike.policy.links import LinkRule
 from mobike.policy.redirects import FollowRule
+from mobike.selector import Traffic
 from tests.fleet.host import GATEWAY, MS, PHONE, SECOND, Host, child_up, gateway, path, phone, up
 from tests.policy.words import CELLULAR, OFFICE, OFFICE_B, WIFI
 
@@ -170,6 +180,36 @@ def test_one_that_is_to_start_by_itself_from_now_on_does() -> None:
     assert host.connects() == []
     take(host, edit(PHONE))
     assert len(host.connects()) == 1
+
+
+def test_one_that_is_to_wait_for_traffic_from_now_on_does_once_it_is_down() -> None:
+    waits = replace(PHONE, start=Start.TRAFFIC, wakes_on=(Traffic(("0.0.0.0/0",), ("10.1.0.0/16",)),))
+    packet = TrafficWaits(WIFI, ip_address("10.1.2.3"))
+    host = phone()
+    take(host, edit(waits))
+    assert host.fleet.is_wanted("office")
+    assert not host.fleet.waits_for_traffic("office"), "it is up"
+    host.hears(IkeSaDown(SaId(1), "the peer deleted it"), after=600 * SECOND)
+    host.passes(600 * SECOND)
+    assert host.fleet.waits_for_traffic("office")
+    tried = len(host.connects())
+    take(host, edit(replace(waits, wakes_on=(Traffic(("0.0.0.0/0",), ("10.2.0.0/16",)),)), generation=2))
+    host.hears(packet)
+    assert len(host.connects()) == tried, "that packet is not for it any more"
+    take(host, edit(waits, generation=3))
+    host.hears(packet)
+    assert len(host.connects()) == tried + 1
+
+
+@pytest.mark.parametrize(("start", "tries"), [(Start.AUTO, 1), (Start.NONE, 0)])
+def test_one_that_waits_for_traffic_obeys_another_start_at_once(start: Start, tries: int) -> None:
+    host = Host((replace(PHONE, start=Start.TRAFFIC, wakes_on=(Traffic(("0.0.0.0/0",), ("10.1.0.0/16",)),)),))
+    host.joins(WIFI, "wlan0")
+    assert host.connects() == []
+    take(host, edit(replace(PHONE, start=start)))
+    assert len(host.connects()) == tries
+    assert host.fleet.is_wanted("office") is (start is Start.AUTO)
+    assert not host.fleet.waits_for_traffic("office")
 
 
 # --- paths ---
