@@ -155,7 +155,7 @@ def test_a_value_is_said_in_our_words(folder: Path, over: Settings, key: str, va
         ({"children": {"net": {"mode": "beet"}}}, "is neither tunnel nor transport"),
         ({"children": {"net": {"mode": "transport"}}}, "there are no inner addresses between two hosts"),
         ({"children": {"net": {"ah_proposals": "sha256"}}}, "there is no AH"),
-        ({"children": {"net": {"mark_in": "42"}}}, "marks and interface ids of the kernel's IPsec are not set here"),
+        ({"children": {"net": {"mark_in": "42"}}}, "marks and interface ids are not taken over: write if_id, mark"),
         ({"if_id_out": "7"}, "connections.gw.if_id_out: marks and interface ids"),
         ({"remote_addrs": "peer.example.net"}, "holds a name or a range"),
         ({"pools": "radius"}, "there is no pool radius in the file"),

@@ -7,7 +7,7 @@ _YES: Final = frozenset({"", "yes", "1", "true", "on"})
 _ZERO: Final = frozenset({"", "0", "0s", "0/0x00000000", "0x00000000"})
 _NONE: Final = frozenset({"", "none"})
 _ANYTHING_V1: Final = frozenset({"", "no", "yes", "0", "0s", "0m", "30s", "1m", "60s", "90s", "120s", "150s", "180s"})
-_KERNEL: Final = "marks and interface ids of the kernel's IPsec are not set here"
+_KERNEL: Final = "marks and interface ids are not taken over: write if_id, mark and output_mark yourself"
 _HEADER: Final = "the outer header is not touched this way"
 
 Keys = dict[str, tuple[frozenset[str], str]]
