@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -42,7 +42,10 @@ def without_chacha() -> Iterator[None]:
 
 
 def test_a_kernel_without_an_algorithm_refuses_who_needs_it_and_says_so() -> None:
-    with two_ends() as (a, _), without_chacha():
+    with ExitStack() as stack:
+        a, _ = stack.enter_context(two_ends())
+        assert CHACHA in probe(a.host.kernel).suites, "and whatever else it has is loaded from now on"
+        stack.enter_context(without_chacha())
         assert probe(a.host.kernel).suites.isdisjoint({CHACHA})
         keys = SameKeys(suite_of(CHACHA).lengths)
         a.plane.carry([a.order(1), a.order(2, sa=SaId(2), suite=CHACHA, keys=keys, local_ts=("10.66.0.0/16",))])
