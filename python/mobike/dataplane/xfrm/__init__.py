@@ -5,6 +5,7 @@
                                           wire      operations -> octets;  facts: octets -> facts              pure
                                           kernel    the one socket: batches out, answers in
                                           mend      what a refusal means: another way, back, or new keys       pure
+                                          hands     what is there, and the work of bringing it to the goal
                                           plane     turns all of it, and answers the core and the fleet
                                           tasks     what orders changed, and who waits                        pure
                                           clash     two Child SAs with one address and SPI                    pure

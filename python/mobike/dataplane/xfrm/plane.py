@@ -1,43 +1,36 @@
 """The kernel as a data plane: orders in, the kernel brought to where it should be, words out.
 
-What is decided is decided in `book`, `plan`, `mend` and `watch`; this joins them to a kernel, which answers at once.
+What is decided is decided in `book`, `plan`, `mend` and `watch`; `hands` joins them to a kernel, which answers at once.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, Protocol, Self
 
 import structlog
 
 from mobike.address import ChildId, Endpoint, Ip, Nanos, Path, SaId, Transport
 from mobike.commands import ChildInstalled, ChildRefused, ChildSpent, ChildWorn, Move, PeerMapped, PlaneWord
-from mobike.dataplane.operations import ChildOrder, InstallChild, MoveSa, Operation, Park, RemoveChild, SealedKeys
+from mobike.dataplane.operations import ChildOrder, InstallChild, MoveSa, Operation, Park, RemoveChild
 from mobike.dataplane.xfrm import adopt
 from mobike.dataplane.xfrm.ahead import Seconds, copies_of
 from mobike.dataplane.xfrm.answers import AnswersLostError, Carries, KernelUnusableError
 from mobike.dataplane.xfrm.book import NO_PATH_IN_TCP, Book, BookError, Sending, Way, overlapping
-from mobike.dataplane.xfrm.clash import clashes, newcomers
-from mobike.dataplane.xfrm.fresh import Fresh, put_in, strands_of
+from mobike.dataplane.xfrm.hands import Hands, fault_of_ours
 from mobike.dataplane.xfrm.kernel import Kernel
 from mobike.dataplane.xfrm.meddling import MEDDLED, Meddling
-from mobike.dataplane.xfrm.mend import Ended, Strand
+from mobike.dataplane.xfrm.mend import Ended
 from mobike.dataplane.xfrm.monitor import Monitor
-from mobike.dataplane.xfrm.plan import Holding, Means
+from mobike.dataplane.xfrm.plan import Means
 from mobike.dataplane.xfrm.probe import probe
 from mobike.dataplane.xfrm.read import Acquire, Expired, MappingChanged, News, Removed
 from mobike.dataplane.xfrm.selectors import Selector, outbound_selectors, wanted_by
-from mobike.dataplane.xfrm.spared import spared
-from mobike.dataplane.xfrm.state import Policy, PolicyKey, Sa, SaKey, SaName, SaSeen, Scope
-from mobike.dataplane.xfrm.steps import Step
+from mobike.dataplane.xfrm.state import Sa, SaName, SaSeen, Scope
 from mobike.dataplane.xfrm.tasks import Ports, Task, Touched
-from mobike.dataplane.xfrm.uapi import Dir
 from mobike.dataplane.xfrm.watch import CALM, EAGER, SOON, Watch
 from mobike.events import PlaneEvent, PlaneRefused, Role, SaMoved
 from mobike.selector import Traffic
 
 log = structlog.get_logger()
-
-STRANDS_AT_ONCE: Final = 16
-"""IKE SAs that are moved together: more would be blocked for longer, fewer would send more often."""
 
 ORPHANS_AFTER: Final = 30_000_000_000
 """Nanoseconds after which what an earlier process left behind and nobody adopted is removed."""
@@ -45,17 +38,8 @@ ORPHANS_AFTER: Final = 30_000_000_000
 LINGER: Final = 2_000_000_000
 """Nanoseconds that a replaced Child SA still receives: longer than packets are on their way."""
 
-MOST_RESYNCS: Final = 3
-"""Times that lost answers are made good by looking, before whoever waits is told that it did not come about."""
-
-STUCK_FOR: Final = 1_000_000_000
-"""Nanoseconds until an IKE SA that the kernel did not bring where it should be is tried again."""
-
 NOBODY: Final = SaId(-1)
 """The IKE SA of policies that block what no tunnel carries."""
-
-
-_UNANSWERED: Final = (AnswersLostError, KernelUnusableError)
 
 
 class TellsNews(Protocol):
@@ -87,20 +71,14 @@ class XfrmPlane:
         self._watch = Watch()
         self._seconds = Seconds(kernel)
         self._leaving: dict[ChildId, Nanos] = {}
-        self._stuck: dict[SaId, tuple[Nanos, dict[Selector, None]]] = {}
         self._worn: set[ChildId] = set()
-        self._keys: dict[int, SealedKeys] = {}
-        self._sas: dict[SaId, dict[SaName, Sa]] = {}
-        self._doubtful: set[SaName] = set()
-        self._policies: dict[PolicyKey, Policy] = {}
-        self._names: dict[SaKey, SaName] = {}
         self._words: list[PlaneWord] = []
         self._events: list[PlaneEvent] = []
         self._now = Nanos(0)
         self._orphans_due: Nanos | None = None
-        self._left = adopt.Left.of(kernel.sas(), kernel.policies())
-        self._policies.update(self._left.policies)
-        self._book = Book(self._left.reqids(), scopes)
+        left = adopt.Left.of(kernel.sas(), kernel.policies())
+        self._book = Book(left.reqids(), scopes)
+        self._hands = Hands(kernel, means, self._book, left, self)
         self.acquired = 0
         """Packets that found a policy and no SA."""
 
@@ -126,11 +104,8 @@ class XfrmPlane:
     def close(self, *, keep: bool) -> None:
         """Let go of the kernel. `keep`: what is in it stays, for a process that comes after."""
         if not keep:
-            steps = adopt.removals(
-                {name: sa for sas in self._sas.values() for name, sa in sas.items()}, self._left, self._policies
-            )
-            self._kernel.run(self._seconds.removals() + steps, {})
-        self._keys.clear()
+            self._kernel.run(self._seconds.removals() + self._hands.removals(), {})
+        self._hands.keys.clear()
         self._news.close()
         if isinstance(self._kernel, Kernel):
             self._kernel.close()
@@ -145,9 +120,8 @@ class XfrmPlane:
         elif now >= self._orphans_due:
             self.remove_orphans()
         self._seconds.wake(now)
+        self._hands.wake(now)
         self._let_go([child for child, at in self._leaving.items() if at <= now])
-        again = {sa: Touched(changed=True, selectors=each) for sa, (at, each) in self._stuck.items() if at <= now}
-        self._settle(again)
         news, lost = self._news.take()
         for each in news:
             self._hear(each)
@@ -156,15 +130,15 @@ class XfrmPlane:
             self._restore_policies()
         due = dict.fromkeys(self._watch.due(now))
         if gone.any_sa:
-            due.update(dict.fromkeys(child for sa in self._sas for child in self._children_of(sa)))
-        due.update(dict.fromkeys(ChildId(self._names[key].child) for key in gone.sas if key in self._names))
+            due.update(dict.fromkeys(child for sa in self._hands.sas for child in self._children_of(sa)))
+        due.update(dict.fromkeys(ChildId(self._hands.names[key].child) for key in gone.sas if key in self._hands.names))
         if due:
             self._look(list(due))
 
     def poll_deadline(self) -> Nanos | None:
         waits = [self._watch.next_due(), self._seconds.next_due(), min(self._leaving.values(), default=None)]
-        waits += [at for at, _ in self._stuck.values()]
-        if self._left and self._orphans_due is not None:
+        waits.append(self._hands.poll_deadline())
+        if self._hands.left and self._orphans_due is not None:
             waits.append(self._orphans_due)
         return min((at for at in waits if at is not None), default=None)
 
@@ -179,8 +153,8 @@ class XfrmPlane:
             try:
                 self._install(order, each)
             except Exception as fault:
-                self._words.append(ChildRefused(order.child, _fault_of_ours(fault)))
-        self._settle({sa: each for sa, each in touched.items() if each.changed})
+                self._words.append(ChildRefused(order.child, fault_of_ours(fault)))
+        self._hands.settle({sa: each for sa, each in touched.items() if each.changed})
 
     def foresee(self, moves: Sequence[Move]) -> None:
         """What peers send to the new address finds an SA there before they hear of it."""
@@ -190,7 +164,7 @@ class XfrmPlane:
             if way is None or way.parked or Means.TAKE not in self._means or move.path.transport is Transport.TCP:
                 continue
             if move.path.local.ip != way.path.local.ip:
-                held = self._sas.get(move.sa, {})
+                held = self._hands.sas.get(move.sa, {})
                 wanted[move.sa] = copies_of(held, self._ports.way(move.path, way.encap))
         self._seconds.prepare(wanted, self._now)
 
@@ -211,12 +185,14 @@ class XfrmPlane:
                 way = self._ports.way(operation.path, operation.encap)
                 if way.path.local.ip != old.path.local.ip and self._answers(operation.sa):
                     # Who asked for this sends to the old address until our answer is there.
-                    self._seconds.prepare({operation.sa: copies_of(self._sas.get(operation.sa, {}), way)}, self._now)
+                    self._seconds.prepare(
+                        {operation.sa: copies_of(self._hands.sas.get(operation.sa, {}), way)}, self._now
+                    )
                 self._book.move(operation.sa, way)
                 self._arrive(operation.sa, way.path.local.ip)
                 each = touched.setdefault(operation.sa, Touched())
                 each.changed, each.move, each.old_way = True, operation, each.old_way or old
-        self._settle(touched)
+        self._hands.settle(touched)
 
     def _answers(self, sa: SaId) -> bool:
         """Did the peer set up this IKE SA? Then it decides where it goes."""
@@ -225,11 +201,7 @@ class XfrmPlane:
 
     def _arrive(self, sa: SaId, here: Ip) -> None:
         """SAs that are there already are those in use from now on."""
-        held = self._sas.get(sa, {})
-        for name, there in self._seconds.arrive(sa, here, held, self._now).items():
-            self._names.pop(held[name].key, None)
-            held[name] = there
-            self._names[there.key] = name
+        self._hands.replace(sa, self._seconds.arrive(sa, here, self._hands.sas.get(sa, {}), self._now))
 
     def words(self) -> list[PlaneWord]:
         words, self._words = self._words, []
@@ -267,13 +239,13 @@ class XfrmPlane:
         """Packets of these selectors, and no others of the owner's, leave protected or not at all, until `unblock`."""
         selectors = self._selectors(owner, traffic)
         freed = self._book.block(owner, selectors)
-        self._settle({NOBODY: Touched(changed=True, selectors=dict.fromkeys((*selectors, *freed)))})
+        self._hands.settle({NOBODY: Touched(changed=True, selectors=dict.fromkeys((*selectors, *freed)))})
 
     def wait_for(self, owner: str, traffic: Sequence[Traffic]) -> None:
         """Packets that only a tunnel of this owner would take make the kernel ask for an SA."""
         selectors = self._selectors(owner, traffic)
         self._book.trap(owner, selectors)
-        self._settle({NOBODY: Touched(changed=True, selectors=selectors)})
+        self._hands.settle({NOBODY: Touched(changed=True, selectors=selectors)})
 
     def _selectors(self, owner: str, traffic: Sequence[Traffic]) -> dict[Selector, None]:
         lane = self._book.scope(owner).lane
@@ -284,22 +256,17 @@ class XfrmPlane:
         self._book.obey(scopes)
 
     def unblock(self, owner: str) -> None:
-        self._settle({NOBODY: Touched(changed=True, selectors=dict.fromkeys(self._book.unblock(owner)))})
+        self._hands.settle({NOBODY: Touched(changed=True, selectors=dict.fromkeys(self._book.unblock(owner)))})
 
     # --- what was there before us ---
 
     def remove_orphans(self) -> tuple[str, ...]:
         """What is ours and nobody adopted goes; one line for each."""
-        wanted = {key for sa in self._sas for key in self._book.goal(sa).policies}
+        wanted = {key for sa in self._hands.sas for key in self._book.goal(sa).policies}
         wanted |= self._book.goal(NOBODY, self._book.blocked()).policies.keys()
-        orphans = {key: policy for key, policy in self._left.policies.items() if key not in wanted}
-        lines = tuple(self._left.lines(orphans))
+        lines = self._hands.remove_orphans(wanted)
         for line in lines:
             log.warning("kernel.orphan", what=line)
-        self._kernel.run(adopt.removals({}, self._left, orphans), {})
-        for key in orphans:
-            self._policies.pop(key, None)
-        self._left = adopt.Left({}, {}, self._left.foreign)
         return lines
 
     # --- Child SAs ---
@@ -307,25 +274,22 @@ class XfrmPlane:
     def _install(self, order: InstallChild, touched: Touched) -> None:
         found: Mapping[SaName, SaSeen] = {}
         if order.keys is None:
-            found = self._left.take(order)
+            found = self._hands.left.take(order)
             if not found:
                 self._words.append(ChildRefused(order.child, "the kernel does not have it any more"))
                 return
         try:
             child = self._book.install(order, reqid=adopt.reqid_of(found))
         except BookError as error:
-            self._left.put_back(found.values())
+            self._hands.left.put_back(found.values())
             self._words.append(ChildRefused(order.child, str(error)))
             return
-        for name, seen in found.items():
-            self._sas.setdefault(order.sa, {})[name] = seen.sa
-        if found:
-            self._doubtful |= adopt.doubtful_of({name: seen.sa for name, seen in found.items()}, self._policies)
+        self._hands.adopt(order.sa, found)
         if order.keys is not None:
-            self._keys[order.child] = order.keys
+            self._hands.keys[order.child] = order.keys
         elif child.sending is Sending.LATER:
             self._book.send(order.child)
-        for other in overlapping(child.selectors, self._left.foreign_before_ours()):
+        for other in overlapping(child.selectors, self._hands.left.foreign_before_ours()):
             log.warning(
                 "kernel.foreign_policy", selector=str(other), why="it is asked before ours and may take packets"
             )
@@ -345,7 +309,7 @@ class XfrmPlane:
         if child in touched.installs:
             touched.installs.remove(child)
         touched.changed = True
-        there = SaName(child, True) in self._sas.get(known.sa, {})
+        there = SaName(child, True) in self._hands.sas.get(known.sa, {})
         if there and self._book.is_replaced(child) and not known.lost:
             self._book.retire(child)
             self._leaving[child] = Nanos(self._now + LINGER)
@@ -371,7 +335,7 @@ class XfrmPlane:
             known = self._book.child(child)
             if known is not None:
                 self._forget(child, touched.setdefault(known.sa, Touched()))
-        self._settle(touched)
+        self._hands.settle(touched)
 
     def _watch_child(self, child: ChildId) -> None:
         known = self._book.child(child)
@@ -379,158 +343,23 @@ class XfrmPlane:
             eager = EAGER if known.order.role is Role.INITIATOR else CALM
             self._watch.add(child, known.sa, SOON if known.sending is Sending.LATER else eager, self._now)
 
-    # --- bringing the kernel there ---
+    # --- who waits is told ---
 
-    def _settle(self, touched: Mapping[SaId, Touched]) -> None:
-        """Bring these IKE SAs to where they should be."""
-        fresh = self._fresh(touched)
-        for first in range(0, len(fresh), STRANDS_AT_ONCE):
-            self._put_in(fresh[first : first + STRANDS_AT_ONCE])
-        begun = {each.sa for each in fresh}
-        chunk: list[Task] = []
-        busy: set[PolicyKey | SaKey] = set()
-        for sa, each in touched.items():
-            if sa in begun:
-                continue
-            task = self._task(sa, each)
-            if len(chunk) == STRANDS_AT_ONCE or task.keys & busy:
-                self._run(chunk)
-                chunk, busy = [], set()
-                task = self._task(sa, each)  # what it begins from may have changed
-            chunk.append(task)
-            busy |= task.keys
-        self._run(chunk)
+    def came(self, child: ChildId) -> None:
+        """It is there."""
+        self._words.append(ChildInstalled(child))
+        self._watch_child(child)
+        self._forget_keys(child)
 
-    def _fresh(self, touched: Mapping[SaId, Touched]) -> list[Fresh]:
-        """Those that nothing is there for, and that have to do with no others."""
-        found: list[Fresh] = []
-        freed = {selector for each in touched.values() for selector in each.selectors}
-        keys: set[SaKey] = set()
-        for sa, each in touched.items():
-            if len(each.installs) != 1 or each.move is not None or sa in self._sas or sa in self._stuck:
-                continue
-            want = self._book.fresh(sa)
-            if want is None or not self._policies.keys().isdisjoint(want.policies):
-                continue
-            if freed and any(key.selector in freed for key in want.policies):
-                continue
-            come = [held.key for held in want.sas.values()]
-            if come[0] == come[1] or any(k in keys or k in self._names or k in self._left.sas for k in come):
-                continue
-            keys.update(come)
-            found.append(Fresh(sa, each.installs[0], want))
-        return found
-
-    def _put_in(self, fresh: Sequence[Fresh]) -> None:
-        try:
-            strands = put_in(self._kernel, fresh, self._means, self._keys)
-        except Exception as fault:
-            why = str(fault) if isinstance(fault, _UNANSWERED) else _fault_of_ours(fault)
-            tasks = [
-                Task(each.sa, strand, installs=[each.child])
-                for each, strand in zip(fresh, strands_of(fresh, self._means), strict=True)
-            ]
-            self._resync(tasks, why)
-        else:
-            if strands is None:
-                self._all_there(fresh)
-                return
-            tasks = [Task(each.sa, strand, installs=[each.child]) for each, strand in zip(fresh, strands, strict=True)]
-            self._run(tasks)
-            return
-        for task in tasks:
-            self._finish(task)
-
-    def _all_there(self, fresh: Sequence[Fresh]) -> None:
-        """What `_finish` does where all went well and nothing was there before."""
-        for sa, child, want in fresh:
-            self._policies.update(want.policies)
-            self._sas[sa] = dict(want.sas)
-            for name, held in want.sas.items():
-                self._names[held.key] = name
-            self._words.append(ChildInstalled(child))
-            self._watch_child(child)
-            self._forget_keys(child)
-
-    def _task(self, sa: SaId, touched: Touched) -> Task:
-        selectors = tuple(touched.selectors)
-        want = self._book.goal(sa, selectors)
-        have = self._have(sa, want, selectors)
-        strand = Strand.begin(have, want, self._means, clashes(have, want, self._is_taken))
-        return Task(
-            sa, strand, touched.move, touched.old_way, list(touched.installs), touched.selectors, newcomers(have, want)
-        )
-
-    def _is_taken(self, key: SaKey, name: SaName) -> bool:
-        """By another Child SA, or by one that an earlier process left and that may still be adopted."""
-        return self._names.get(key, name) != name or key in self._left.sas
-
-    def _have(self, sa: SaId, want: Holding, selectors: Iterable[Selector]) -> Holding:
-        keys = set(want.policies)
-        for selector in selectors:
-            back = selector.reversed()
-            keys |= {PolicyKey(Dir.OUT, selector), PolicyKey(Dir.IN, back), PolicyKey(Dir.FWD, back)}
-            keys |= {policy.key for policy in spared(selector)}
-        held = {key: self._policies[key] for key in keys if key in self._policies}
-        sas = dict(self._sas.get(sa, {}))
-        return Holding(sas, held, frozenset(self._doubtful & sas.keys()))
-
-    def _run(self, tasks: Sequence[Task]) -> None:
-        try:
-            self._waves(tasks)
-        except (AnswersLostError, KernelUnusableError) as error:
-            log.error("kernel.unanswered", why=str(error))
-            self._resync(tasks, str(error))
-        except Exception as fault:
-            why = _fault_of_ours(fault)
-            for task in tasks:
-                self._resync([task], why)  # without the others: one of them met it
-        for task in tasks:
-            self._finish(task)
-
-    def _waves(self, tasks: Sequence[Task]) -> None:
-        while moving := [task for task in tasks if task.strand.next_wave()]:
-            steps: list[Step] = []
-            places = []
-            for task in moving:
-                wave = task.strand.next_wave()
-                places.append((task.strand, range(len(steps), len(steps) + len(wave))))
-                steps += wave
-            done = self._kernel.run(steps, self._keys)
-            for strand, span in places:
-                refused = {place - span.start: done.refusals[place] for place in span if place in done.refusals}
-                strand.answered(refused)
-
-    def _finish(self, task: Task) -> None:
-        """Write down what the kernel holds now, and tell who waits."""
-        strand = task.strand
-        gone = strand.before.policies.keys() - strand.have.policies.keys()
-        if strand.have is not strand.want:
-            gone |= strand.want.policies.keys() - strand.have.policies.keys()
-        for key in gone:
-            self._policies.pop(key, None)
-        self._policies.update(strand.have.policies)
-        for sa in self._sas.pop(task.sa, {}).values():
-            self._names.pop(sa.key, None)
-        if self._doubtful or strand.have.doubtful:
-            self._doubtful -= strand.before.sas.keys() | strand.have.sas.keys()
-            self._doubtful |= strand.have.doubtful
-        if strand.have.sas:
-            self._sas[task.sa] = dict(strand.have.sas)
-            self._names.update({sa.key: name for name, sa in strand.have.sas.items()})
-        for child, why in strand.lost.items():
+    def ended(self, task: Task) -> None:
+        """An IKE SA is where it should be, or as near as the kernel let it come."""
+        for child, why in task.strand.lost.items():
             self._lose(ChildId(child), why, refused=child in task.installs)
         for child in task.installs:
-            if child not in strand.lost:
-                self._words.append(ChildInstalled(child))
-                self._watch_child(child)
-                self._forget_keys(child)
+            if child not in task.strand.lost:
+                self.came(child)
         if task.move is not None:
             self._tell_move(task, task.move)
-        earlier = self._stuck.pop(task.sa, None)
-        if strand.ended is not Ended.DONE:
-            selectors = task.selectors | (earlier[1] if earlier else {})
-            self._stuck[task.sa] = (Nanos(self._now + STUCK_FOR), selectors)
 
     def _tell_move(self, task: Task, move: MoveSa) -> None:
         if task.strand.ended is Ended.DONE:
@@ -559,37 +388,9 @@ class XfrmPlane:
     def _forget_keys(self, child: ChildId, *, at_once: bool = False) -> None:
         known = self._book.child(child)
         if at_once or known is None or known.sending is not Sending.LATER:
-            keys = self._keys.pop(child, None)
+            keys = self._hands.keys.pop(child, None)
             if keys is not None:
                 keys.wipe()
-
-    def _resync(self, tasks: Sequence[Task], why: str) -> None:
-        """Answers were lost, or we failed: see what is there, and begin anew from that."""
-        for _ in range(MOST_RESYNCS):
-            if not self._see(tasks):
-                break
-            try:
-                self._waves(tasks)
-            except (AnswersLostError, KernelUnusableError) as error:
-                why = str(error)
-            except Exception as fault:
-                why = _fault_of_ours(fault)
-            else:
-                return
-        self._see(tasks)
-        for task in tasks:
-            task.strand.stop(why)
-
-    def _see(self, tasks: Sequence[Task]) -> bool:
-        """Let them begin from what the kernel shows; False: it shows nothing."""
-        try:
-            sas = {seen.sa.key: seen.sa for seen in self._kernel.sas() if seen.ours}
-            policies = {seen.policy.key: seen.policy for seen in self._kernel.policies() if seen.ours}
-        except (AnswersLostError, KernelUnusableError):
-            return False
-        for task in tasks:
-            task.strand.begin_again(adopt.what_is_there(task.strand, sas, policies, self._names))
-        return True
 
     # --- what the kernel tells ---
 
@@ -600,9 +401,9 @@ class XfrmPlane:
                 if self._book.is_trap(reqid):
                     self._events.append(wanted_by(wanted))
             case Expired(key, _, hard):
-                name = self._names.get(key)
+                name = self._hands.names.get(key)
                 if hard:
-                    self._left.sas.pop(key, None)
+                    self._hands.left.sas.pop(key, None)
                 if name is not None and hard:
                     self._gone(name)
                 elif name is not None:
@@ -610,7 +411,7 @@ class XfrmPlane:
             case Removed():
                 pass  # of all of them together, see `wake`
             case MappingChanged(key, _, source, port):
-                name = self._names.get(key)
+                name = self._hands.names.get(key)
                 known = None if name is None else self._book.child(ChildId(name.child))
                 way = None if known is None else self._book.way(known.sa)
                 if known is not None and way is not None:
@@ -623,14 +424,14 @@ class XfrmPlane:
         except (AnswersLostError, KernelUnusableError) as error:
             log.warning("kernel.unanswered", why=str(error))
             return
-        missing = self._policies.keys() - there
+        missing = self._hands.policies.keys() - there
         if not missing:
             return
         for key in missing:
             log.warning("kernel.meddled", policy=f"{key.direction.name.lower()} {key.selector}", why=MEDDLED)
-            del self._policies[key]
-        touched = {sa: Touched(changed=True) for sa in self._sas if self._book.goal(sa).policies.keys() & missing}
-        self._settle({**touched, NOBODY: Touched(changed=True, selectors=dict.fromkeys(self._book.blocked()))})
+            del self._hands.policies[key]
+        touched = {sa: Touched(changed=True) for sa in self._hands.sas if self._book.goal(sa).policies.keys() & missing}
+        self._hands.settle({**touched, NOBODY: Touched(changed=True, selectors=dict.fromkeys(self._book.blocked()))})
 
     def _wear(self, child: ChildId) -> None:
         """Both directions come near their limit one after the other; once is enough."""
@@ -644,14 +445,12 @@ class XfrmPlane:
         child = self._book.child(ChildId(name.child))
         if child is None:
             return
-        held = self._sas.get(child.sa, {})
-        if (sa := held.pop(name, None)) is not None:
-            self._names.pop(sa.key, None)
+        self._hands.lost(child.sa, name)
         if child.leaving:
             self._let_go([child.child])
             return
         self._lose(child.child, "the kernel does not have its SA any more", refused=False)
-        self._settle({child.sa: Touched(changed=True)})
+        self._hands.settle({child.sa: Touched(changed=True)})
 
     def _look(self, children: Sequence[ChildId]) -> None:
         wanted = [pair for child in children for pair in self._names_of(child)]
@@ -677,23 +476,17 @@ class XfrmPlane:
         known = self._book.child(child)
         if known is not None and known.sending is Sending.LATER and packets:
             self._book.send(child)
-            self._settle({known.sa: Touched(changed=True)})
+            self._hands.settle({known.sa: Touched(changed=True)})
             self._watch_child(child)
             self._forget_keys(child)
 
     def _names_of(self, child: ChildId) -> list[tuple[SaName, Sa]]:
         known = self._book.child(child)
-        held = {} if known is None else self._sas.get(known.sa, {})
+        held = {} if known is None else self._hands.sas.get(known.sa, {})
         return [(name, held[name]) for name in (SaName(child, True), SaName(child, False)) if name in held]
 
     def _children_of(self, sa: SaId) -> list[ChildId]:
         return [child.child for child in self._book.children(sa)]
-
-
-def _fault_of_ours(fault: Exception) -> str:
-    """What whoever it concerns is told. Nobody else may suffer from it."""
-    log.exception("kernel.fault", text=repr(fault))
-    return f"a fault of the data plane: {fault!r}"
 
 
 __all__ = ["Ports", "XfrmPlane"]
