@@ -11,6 +11,7 @@ import pytest
 
 from mobike.address import ChildId, SaId
 from mobike.commands import ChildInstalled, ChildRefused, ChildSpent
+from mobike.dataplane.operations import RemoveChild
 from mobike.dataplane.xfrm.monitor import Monitor
 from mobike.dataplane.xfrm.plan import Means
 from mobike.dataplane.xfrm.plane import Ports, XfrmPlane
@@ -18,7 +19,7 @@ from mobike.dataplane.xfrm.probe import probe
 from mobike.dataplane.xfrm.suites import suite_of
 
 from .lab import INNER_A, INNER_B, SameKeys
-from .test_plane_in_lab import End, two_ends
+from .test_plane_in_lab import SA, End, two_ends
 
 pytestmark = [pytest.mark.kernel_ipsec, pytest.mark.interop, pytest.mark.timeout(120)]
 
@@ -54,6 +55,8 @@ def test_a_kernel_without_an_algorithm_refuses_who_needs_it_and_says_so() -> Non
         (refused,) = [word for word in words if isinstance(word, ChildRefused)]
         assert refused.child == ChildId(2)
         assert "lacks the algorithm" in refused.why
+        assert a.lines() == 2 + 3 + 3, "who wanted it is blocked, until the core has heard"
+        a.plane.carry([RemoveChild(SaId(2), ChildId(2))])
         assert a.lines() == 2 + 3, "nothing is left of it"
 
 
@@ -65,7 +68,8 @@ def test_a_policy_of_somebody_else_in_the_way_is_named_and_stays() -> None:
         (refused,) = a.plane.words()
         assert isinstance(refused, ChildRefused)
         assert "there is one already, and it is not ours" in refused.why
-        assert a.lines() == 1
+        a.plane.carry([RemoveChild(SA, ChildId(1))])
+        assert a.lines() == 1, "theirs alone"
         a.host.run(f"ip xfrm policy delete {words}")
         a.install(2)
         assert a.lines() == 2 + 3
