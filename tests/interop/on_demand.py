@@ -23,6 +23,7 @@ def traffic_brings_it_up(rig: Rig, folder: Path, plane: Plane) -> None:
         mobike_client(
             GW1.address,
             start="traffic",
+            while_down=None,
             reconnect={"initial": "200ms", "max": "500ms"},
             retransmit={"give_up_initiator": "5s"},
         )

@@ -21,11 +21,10 @@ def of_blocks(table: ConnectionTable) -> Iterator[tuple[str, str]]:
         yield "while_down", "needs remote_ts here: addresses of a pool are never reached in the clear anyway"
     if table.start == "traffic" and table.role == "responder":
         yield "start", '"traffic" is for who begins: a responder takes whoever comes'
-    elif table.start == "traffic":
-        if table.while_down == "clear":
-            yield "while_down", 'must be "block" with start = "traffic": a packet that is waited for does not leave'
-        if not blocks(table):
-            yield "start", 'has no traffic to wait for: all Child SAs come by order (start_child, start = "manual")'
+    elif table.start == "traffic" and table.while_down == "clear":
+        yield "while_down", 'must be "block" with start = "traffic": a packet that is waited for does not leave'
+    elif table.start == "traffic" and not blocks(table):
+        yield "start", 'has no traffic to wait for: all Child SAs come by order (start_child, start = "manual")'
 
 
 def blocks(table: ConnectionTable) -> tuple[Traffic, ...]:

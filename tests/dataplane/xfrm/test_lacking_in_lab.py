@@ -67,7 +67,7 @@ def test_a_policy_of_somebody_else_in_the_way_is_named_and_stays() -> None:
         a.plane.carry([a.order(1)])
         (refused,) = a.plane.words()
         assert isinstance(refused, ChildRefused)
-        assert "there is one already, and it is not ours" in refused.why
+        assert refused.why == f"a policy that is not ours is in the way: {INNER_A}/32 -> {INNER_B}/32"
         a.plane.carry([RemoveChild(SA, ChildId(1))])
         assert a.lines() == 1, "theirs alone"
         a.host.run(f"ip xfrm policy delete {words}")

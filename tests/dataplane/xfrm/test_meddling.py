@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
 
 import pytest
+from structlog.testing import capture_logs
 
 from mobike.address import ChildId, Nanos
 from mobike.commands import ChildSpent
@@ -50,7 +51,9 @@ def test_one_policy_of_three_is_put_back() -> None:
     del rig.kernel.policies_by_key[PolicyKey(Dir.FWD, SELECTOR.reversed())]
     steps = rig.kernel.steps_done
     rig.news.lost = True
-    rig.plane.wake(Nanos(1))
+    with capture_logs() as said:
+        rig.plane.wake(Nanos(1))
+    assert [each["event"] for each in said] == ["kernel.overflow", "kernel.meddled"]
     assert rig.kernel.policies_by_key == before
     assert rig.kernel.steps_done == steps + 1, "and nothing else is touched"
 

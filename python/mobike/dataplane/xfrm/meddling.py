@@ -11,6 +11,11 @@ MEDDLED: Final = (
     "somebody else removed it, and it is put back: flush IPsec by hand no more, and let no other IKE daemon do so"
 )
 
+OVERFLOWN: Final = (
+    "the kernel had more news than there was room for, so all SAs and policies are looked at now; where this comes "
+    "again and again, the daemon gets too little of the processor"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Meddling:

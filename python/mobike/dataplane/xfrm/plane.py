@@ -17,7 +17,7 @@ from mobike.dataplane.xfrm.answers import AnswersLostError, Carries, KernelUnusa
 from mobike.dataplane.xfrm.book import NO_PATH_IN_TCP, Book, BookError, Sending, Way, overlapping
 from mobike.dataplane.xfrm.hands import Hands, fault_of_ours
 from mobike.dataplane.xfrm.kernel import Kernel
-from mobike.dataplane.xfrm.meddling import MEDDLED, Meddling
+from mobike.dataplane.xfrm.meddling import MEDDLED, OVERFLOWN, Meddling
 from mobike.dataplane.xfrm.mend import Ended
 from mobike.dataplane.xfrm.monitor import Monitor
 from mobike.dataplane.xfrm.plan import Means
@@ -125,6 +125,8 @@ class XfrmPlane:
         news, lost = self._news.take()
         for each in news:
             self._hear(each)
+        if lost:
+            log.warning("kernel.overflow", why=OVERFLOWN)
         gone = Meddling.of(news, lost=lost)
         if gone.policies:
             self._restore_policies()
