@@ -10,7 +10,13 @@ from tests.interop.on_demand import traffic_brings_it_up
 from tests.interop.rig import Rig, requires_rig
 from tests.lab.ends import in_kernel, policies, states
 
-pytestmark = [pytest.mark.interop, pytest.mark.kernel_ipsec, requires_rig]
+pytestmark = [
+    pytest.mark.interop,
+    pytest.mark.kernel_ipsec,
+    pytest.mark.thorough,
+    pytest.mark.timeout(600),
+    requires_rig,
+]
 
 
 def test_traffic_brings_a_tunnel_up(tmp_path: Path) -> None:

@@ -11,7 +11,13 @@ from tests.interop.rig import INNER, UP1, UP2, Rig, requires_rig, until
 from tests.interop.two_defaults import outlives_its_better_uplink
 from tests.lab.ends import in_kernel, policies, states, tunnel, wait_at
 
-pytestmark = [pytest.mark.interop, pytest.mark.kernel_ipsec, requires_rig]
+pytestmark = [
+    pytest.mark.interop,
+    pytest.mark.kernel_ipsec,
+    pytest.mark.thorough,
+    pytest.mark.timeout(600),
+    requires_rig,
+]
 
 
 def test_a_tunnel_outlives_its_better_uplink_without_rules_of_anybodys(tmp_path: Path) -> None:
