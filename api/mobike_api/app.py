@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from operator import attrgetter
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
@@ -22,7 +22,11 @@ from mobike_api.repeats import PARAMETER, WITHOUT, Repeats
 from mobike_api.routes import api, metrics, system
 from mobike_api.scopes import needed
 from mobike_api.sse import Streams
+from mobike_api.tracing import Traced
 from mobike_api.webhooks import Webhooks
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
 
 OPENAPI_PATH: Final = "/api/v1/openapi.json"
 
@@ -104,11 +108,13 @@ def create_app(
     failures: Limiter | None = None,
     clients: Mapping[str, Scope] | None = None,
     version: str = "1",
+    tracer: "Tracer | None" = None,
 ) -> FastAPI:
     """The API over `facade`. `token` may do everything; None: there is no such token."""
     passed = [
         Middleware(SecurityHeaders),
         Middleware(Auth, token=token, access=books.access, calls=calls, failures=failures, clients=clients),
+        *([] if tracer is None else [Middleware(Traced, tracer=tracer)]),
         Middleware(BodyLimit),
         Middleware(UpToDate, facade=facade),
         Middleware(Repeats),

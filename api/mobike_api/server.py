@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -26,6 +26,9 @@ from mobike_api.sse import Streams
 from mobike_api.tls import PEER_NAMES, Tls, TlsError, context_of, names_of
 from mobike_api.token import TokenError, load_or_make
 from mobike_api.webhooks import Webhook, Webhooks
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +62,7 @@ class ApiServer:
         webhooks: Sequence[Webhook] = (),
         handed: Sequence[Listener] = (),
         version: str = "1",
+        tracer: "Tracer | None" = None,
     ) -> None:
         """`handed`: listeners of a service manager, in the place of those of our own of the same kind."""
         self._facade = facade
@@ -67,6 +71,7 @@ class ApiServer:
         self._tcp = tcp
         self._token_file = token_file
         self._version = version
+        self._tracer = tracer
         self._tls = tls
         self._running: list[tuple[_Server, asyncio.Task[None]]] = []
         self._streams = Streams()
@@ -109,6 +114,7 @@ class ApiServer:
             webhooks=self._webhooks,
             clients=clients,
             version=self._version,
+            tracer=self._tracer,
         )
         for listener, context in listeners:
             await self._serve(app, listener, context)

@@ -18,6 +18,8 @@ from mobike.config.settings import TlsSettings
 from mobike.facade import Facade
 
 if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
+
     from mobike.gateway.opening import Opening
     from mobike.swanctl.mapping import Imported
     from mobike_api import ApiServer, Tls
@@ -81,7 +83,9 @@ def load(path: Path) -> "Opening":
         raise Failure(f"cannot start: {problem}") from None
 
 
-def api_server(facade: Facade, settings: Settings, handed: "Sequence[socket]" = ()) -> "ApiServer":
+def api_server(
+    facade: Facade, settings: Settings, handed: "Sequence[socket]" = (), tracer: "Tracer | None" = None
+) -> "ApiServer":
     """The management API as the settings want it, on sockets that a service manager holds where it does."""
     from mobike.facade.books import BooksError  # noqa: PLC0415
     from mobike.gateway.books import GatewayBooks  # noqa: PLC0415
@@ -102,6 +106,7 @@ def api_server(facade: Facade, settings: Settings, handed: "Sequence[socket]" = 
         webhooks=tuple(Webhook(each.name, each.url, each.secret, each.events) for each in api.webhooks),
         handed=handed,
         version=mobike_version(),
+        tracer=tracer,
     )
 
 
@@ -118,15 +123,18 @@ def run(path: Path) -> None:
     opening = load(path)
     from mobike.gateway.manager import Manager  # noqa: PLC0415
     from mobike.gateway.run import serve  # noqa: PLC0415
+    from mobike.gateway.tracing import tracer  # noqa: PLC0415
     from mobike.store import StoreError  # noqa: PLC0415
     from mobike_api.handed import HandedError, take_handed  # noqa: PLC0415
 
     try:
-        api = partial(api_server, handed=take_handed(os.environ))
+        handed = take_handed(os.environ)
     except HandedError as problem:
         raise Failure(f"the API cannot start: {problem}") from None
     try:
-        asyncio.run(serve(opening, api, manager=Manager(os.environ)))
+        spans = tracer(os.environ, mobike_version())
+        api = partial(api_server, handed=handed, tracer=spans)
+        asyncio.run(serve(opening, api, manager=Manager(os.environ), tracer=spans))
     except (OSError, StoreError) as problem:
         raise Failure(f"cannot start: {problem}") from None
 

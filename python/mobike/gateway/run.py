@@ -40,6 +40,7 @@ from mobike.gateway.opening import Opening
 from mobike.gateway.shell import Shell
 from mobike.gateway.steward import Staff, Steward
 from mobike.gateway.tickets import TicketKeys
+from mobike.gateway.tracing import Spans
 from mobike.gateway.witness import Witness
 from mobike.inner import echo
 from mobike.link import Links
@@ -47,6 +48,8 @@ from mobike.link.manual import ManualLinks
 from mobike.store import Store, store_key
 
 if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
+
     from mobike.dataplane.tun import TunNetwork
     from mobike.dataplane.xfrm_device import XfrmDevice
 
@@ -77,7 +80,7 @@ class Serves(Protocol):
 class Daemon:
     """A running gateway or client. `async with` starts and ends it."""
 
-    def __init__(self, opening: Opening) -> None:
+    def __init__(self, opening: Opening, tracer: "Tracer | None" = None) -> None:
         self.settings = settings = opening.loaded.settings
         """Of the start. What may change since is the steward's."""
         self.stopping = asyncio.Event()
@@ -112,6 +115,7 @@ class Daemon:
         self._journal = Journal()
         self._attention = Attention(self._fleet.row, self._journal_line)
         self._chronicle = Chronicle(self._journal, self._attention.level)
+        self._spans = None if tracer is None else Spans(tracer, self._fleet.row)
         self._hooks = Hooks(parts.hooks(settings))
         self._meter = Meter(self._fleet)
         self._witness = Witness(self._fleet, self._profiles)
@@ -321,6 +325,8 @@ class Daemon:
         self._attention.see(events, decided.commands)
         self._chronicle.write(decided.notes)
         self._meter.see(events, decided.notes)
+        if self._spans is not None:
+            self._spans.see(events, decided.commands)
         self._witness.see(events, decided)
         if self._keeper is not None:
             self._keeper.see(events)
@@ -505,6 +511,7 @@ async def serve(
     api: Callable[[Facade, Settings], Serves] | None,
     *,
     manager: Manager | None = None,
+    tracer: "Tracer | None" = None,
     also: Callable[[Daemon], Coroutine[None, None, None]] | None = None,
 ) -> None:
     """Run a daemon with its API until SIGTERM or SIGINT; SIGHUP makes it read its files again. `manager` is told when
@@ -513,7 +520,7 @@ async def serve(
     loop = asyncio.get_running_loop()
     _calm_the_collector()
     async with AsyncExitStack() as stack:
-        daemon = await stack.enter_async_context(Daemon(opening))
+        daemon = await stack.enter_async_context(Daemon(opening, tracer))
         stack.enter_context(_reload_on_signal(daemon.editor))
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, daemon.stopping.set)

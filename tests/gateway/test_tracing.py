@@ -1,0 +1,163 @@
+"""Spans of set-ups, rekeys, moves and requests, as OpenTelemetry's own exporter in memory gets them; off by default."""
+
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address
+
+import httpx
+import pytest
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import StatusCode, Tracer
+
+from mobike.address import Endpoint, Generation, Nanos, Path, SaId, Token
+from mobike.commands import Command, Connect, Rekey
+from mobike.events import ConnectFailed, Event, IkeSaRekeyed, IkeSaUp, Moved, MoveRefused, Nat, PeerMoved, Role
+from mobike.fleet.views import SessionRow
+from mobike.gateway.tracing import MOST_BEGUN, Spans, tracer
+from mobike_api import create_app
+from tests.api.books import some_books
+from tests.api.house import a_house
+
+TOKEN = "correct-horse-battery-staple-0123456789"
+PATH = Path(Endpoint(IPv4Address("192.0.2.10"), 4500), Endpoint(IPv4Address("198.51.100.7"), 4500))
+SA = SaId(0x1F)
+ROW = SessionRow(
+    sa=SA,
+    connection="office",
+    role=Role.INITIATOR,
+    state="established",
+    path=PATH,
+    nat=Nat.NONE,
+    peer_id="gw.example.net",
+    mobike=True,
+    suite="suite",
+    spi_i=1,
+    spi_r=2,
+    virtual_ips=(),
+    since=Nanos(0),
+    moves=0,
+)
+CONNECT = Connect(Token(7), "office", (PATH,), 4500)
+
+
+@dataclass
+class Collected:
+    """A collector in memory."""
+
+    exporter: InMemorySpanExporter = field(default_factory=InMemorySpanExporter)
+    now: int = 1_000
+
+    def __post_init__(self) -> None:
+        provider = TracerProvider()
+        provider.add_span_processor(SimpleSpanProcessor(self.exporter))
+        self.tracer: Tracer = provider.get_tracer("test")
+        self.spans = Spans(self.tracer, {SA: ROW}.get, clock=lambda: self.now)
+
+    def after(self, *events: Event, at: int, commands: tuple[Command, ...] = ()) -> list[ReadableSpan]:
+        """The spans that this turn has ended."""
+        self.exporter.clear()
+        self.now = at
+        self.spans.see(events, commands)
+        return list(self.exporter.get_finished_spans())
+
+
+def up(token: int | None = 7, role: Role = Role.INITIATOR) -> IkeSaUp:
+    of = None if token is None else Token(token)
+    return IkeSaUp(SA, of, "office", role, PATH, Nat.NONE, "gw.example.net", True, (), (), 1, 2, "suite")
+
+
+def test_setting_up_takes_from_the_order_to_the_ike_sa() -> None:
+    here = Collected()
+    assert here.after(at=1_000, commands=(CONNECT,)) == []
+    (span,) = here.after(up(), at=5_000)
+    assert (span.name, span.start_time, span.end_time) == ("ike.setup", 1_000, 5_000)
+    assert dict(span.attributes or {}) == {
+        "mobike.connection": "office",
+        "mobike.peers": "198.51.100.7",
+        "mobike.ike_sa": "000000000000001f",
+        "mobike.peer_id": "gw.example.net",
+        "mobike.role": "initiator",
+        "mobike.suite": "suite",
+        "mobike.mobike": True,
+    }
+
+
+def test_one_that_fails_says_why() -> None:
+    here = Collected()
+    here.after(at=1_000, commands=(CONNECT,))
+    (span,) = here.after(ConnectFailed(Token(7), "nobody answers", (PATH,)), at=9_000)
+    assert (span.start_time, span.end_time) == (1_000, 9_000)
+    assert (span.status.status_code, span.status.description) == (StatusCode.ERROR, "nobody answers")
+
+
+def test_what_a_peer_begins_is_a_moment() -> None:
+    (span,) = Collected().after(up(None, Role.RESPONDER), at=5_000)
+    assert (span.name, span.start_time, span.end_time) == ("ike.setup", 5_000, 5_000)
+
+
+def test_a_rekey_takes_from_the_order_to_the_new_keys() -> None:
+    here = Collected()
+    here.after(at=1_000, commands=(Rekey(SA),))
+    (span,) = here.after(IkeSaRekeyed(SA, 3, 4, "suite", True), at=3_000)
+    assert (span.name, span.start_time, span.end_time) == ("ike.rekey", 1_000, 3_000)
+    (again,) = here.after(IkeSaRekeyed(SA, 5, 6, "suite", False), at=8_000)
+    assert (again.start_time, again.end_time) == (8_000, 8_000)
+
+
+def test_a_move_takes_its_round_trip() -> None:
+    here = Collected()
+    (span,) = here.after(Moved(SA, PATH, Generation(1), Nat.NONE, Nanos(400)), at=9_000)
+    assert (span.name, span.start_time, span.end_time) == ("ike.move", 8_600, 9_000)
+    assert (span.attributes or {})["mobike.path"] == str(PATH)
+    (refused,) = here.after(MoveRefused(SA, PATH, Generation(1)), at=9_500)
+    assert refused.status.status_code is StatusCode.ERROR
+    (theirs,) = here.after(PeerMoved(SA, PATH, Nat.NONE, True), at=9_900)
+    assert theirs.name == "ike.peer-move"
+
+
+def test_beginnings_that_never_end_are_forgotten() -> None:
+    here = Collected()
+    many = tuple(Connect(Token(number), "office", (PATH,), 4500) for number in range(MOST_BEGUN + 1))
+    here.after(at=1_000, commands=many)
+    (span,) = here.after(up(0), at=5_000)
+    assert span.start_time == 5_000
+    (span,) = here.after(up(1), at=5_000)
+    assert span.start_time == 1_000
+
+
+async def test_each_request_has_one_without_what_was_said() -> None:
+    here = Collected()
+    app = create_app(a_house(), some_books(), token=TOKEN, tracer=here.tracer)
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://mobike") as api:
+        await api.get("/api/v1/connections")
+        assert here.exporter.get_finished_spans() == (), "strangers make no spans"
+        secret = {"kind": "psk", "content": "a horse nobody knows"}
+        await api.put("/api/v1/credentials/annex", json=secret, headers=headers)
+        await api.get("/api/v1/connections/nobody", headers=headers)
+    put, get = here.exporter.get_finished_spans()
+    assert (put.name, get.name) == ("api put_credential", "api show_connection")
+    assert [(each.attributes or {})["http.response.status_code"] for each in (put, get)] == [200, 404]
+    assert "horse" not in put.to_json()
+    assert TOKEN not in put.to_json()
+
+
+def test_nothing_is_sent_and_nothing_imported_unless_somebody_asks() -> None:
+    assert tracer({}, "1") is None
+    assert tracer({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318", "OTEL_SDK_DISABLED": "true"}, "1") is None
+    code = """
+import sys, mobike_api
+from mobike.gateway import run, tracing
+tracing.tracer({}, "1")
+print([name for name in sys.modules if name.startswith("opentelemetry.sdk")])
+"""
+    told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert told.stdout.strip() == "[]"
+
+
+def test_one_who_asks_gets_a_tracer(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = tracer({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}, "1")
+    assert made is not None
