@@ -1,9 +1,14 @@
 """Spans of set-ups, rekeys, moves and requests, as OpenTelemetry's own exporter in memory gets them; off by default."""
 
+import gzip
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import IPv4Address
+from pathlib import Path as FilePath
+from typing import ClassVar
 
 import httpx
 import pytest
@@ -20,6 +25,7 @@ from mobike.gateway.tracing import MOST_BEGUN, Spans, tracer
 from mobike_api import create_app
 from tests.api.books import some_books
 from tests.api.house import a_house
+from tests.cli.ends import until
 
 TOKEN = "correct-horse-battery-staple-0123456789"
 PATH = Path(Endpoint(IPv4Address("192.0.2.10"), 4500), Endpoint(IPv4Address("198.51.100.7"), 4500))
@@ -161,3 +167,43 @@ print([name for name in sys.modules if name.startswith("opentelemetry.sdk")])
 def test_one_who_asks_gets_a_tracer(monkeypatch: pytest.MonkeyPatch) -> None:
     made = tracer({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}, "1")
     assert made is not None
+
+
+class Sink(BaseHTTPRequestHandler):
+    """A collector on a real socket."""
+
+    got: ClassVar[list[tuple[str, bytes]]] = []
+
+    def do_POST(self) -> None:
+        octets = self.rfile.read(int(self.headers["Content-Length"]))
+        body = gzip.decompress(octets) if self.headers.get("Content-Encoding") == "gzip" else octets
+        self.got.append((self.path, body))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the base
+        """Not to standard error."""
+
+
+def test_a_running_gateway_sends_them_to_a_collector(tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("mobike._core", reason="needs the core: this is a real daemon")
+    from tests.gateway.rig import GATEWAY_IP, client, gateway  # noqa: PLC0415
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Sink) as sink:
+        thread = threading.Thread(target=sink.serve_forever)
+        thread.start()
+        try:
+            monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{sink.server_address[1]}")
+            monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "200")
+            with gateway(tmp_path) as house, client("127.0.26.1") as one:
+                one.connect(GATEWAY_IP, (house.ike, house.natt))
+                house.get("config")
+
+                def told() -> bytes:
+                    return b"".join(body for path, body in Sink.got if path == "/v1/traces")
+
+                until(lambda: b"api show_config" in told() and b"ike.setup" in told(), "the collector has them")
+                assert b"honest@example.net" in told()
+        finally:
+            sink.shutdown()
+            thread.join()
