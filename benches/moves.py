@@ -19,7 +19,7 @@ from typing import Final
 
 from tests.interop.rig import Charon, Mobike
 from tests.lab.journeys import ROUTES, Kind, Route, journey
-from tests.lab.uml import INSIDE, boot
+from tests.lab.uml import INSIDE, Done, LabError, boot
 
 RESULTS: Final = Path(__file__).parent / "results" / "moves.md"
 PAGE: Final = Path(__file__).parents[1] / "docs" / "kernel.md"
@@ -31,7 +31,11 @@ PAIRS: Final[tuple[tuple[str, Kind, Kind], ...]] = (
     ("strongSwan, our gateway", Charon, Mobike),
     ("strongSwan with strongSwan", Charon, Charon),
 )
-HOURS: Final = 3600.0
+LONGEST_S: Final = 3600.0
+STAYS: Final = "stays"
+WRONG: Final = "ends wrong"
+NOT_UP: Final = "does not come up"
+UNTRIED: Final = "not tried"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,8 @@ class Cost:
     pair: str
     lost: tuple[int, int] | None
     """From the client, and to it; None: it did not move."""
+    why: str = ""
+    """Then: a word for the table."""
     rows: int = 0
     """Rows of lost numbers, of the direction that had more."""
 
@@ -57,19 +63,26 @@ def measure(runs: int, only: str) -> Iterator[Cost]:
 
 def travel(route: Route, pair: str, client: Kind, gateway: Kind) -> Iterator[Cost]:
     """One tunnel, as far as it comes."""
-    reached = 0
+    left = list(route.moves)
+    why = NOT_UP
     try:
         with TemporaryDirectory(prefix="mbk-moves-") as folder, journey(Path(folder), route, client, gateway) as trip:
+            why = STAYS
             for move in route.moves:
                 if move.silent and not trip.seeks_the_best:
                     break  # it tests its peer, and no other path
                 leg = trip.make(move)
-                yield Cost(move.name, pair, (len(leg.out.lost), len(leg.back.lost)), max(leg.out.gaps, leg.back.gaps))
-                reached += 1
-    except (TimeoutError, AssertionError) as problem:
+                lost = len(leg.out.lost), len(leg.back.lost)
+                yield Cost(move.name, pair, lost, rows=max(leg.out.gaps, leg.back.gaps))
+                left.remove(move)
+    except TimeoutError as problem:
         print(f"{pair}, {route.name}: {problem}", file=sys.stderr)
-    for move in route.moves[reached:]:
-        yield Cost(move.name, pair, None)
+    except (AssertionError, RuntimeError) as problem:
+        why = WRONG
+        print(f"{pair}, {route.name}: {problem!r}", file=sys.stderr)
+    for move in left:
+        yield Cost(move.name, pair, None, why)
+        why = why if why == NOT_UP else UNTRIED
 
 
 def table(costs: Sequence[Cost]) -> str:
@@ -88,7 +101,7 @@ def cell(costs: Sequence[Cost]) -> str:
     """The median of what was lost each way."""
     moved = [each for each in costs if each.lost is not None]
     if not moved:
-        return "stays"
+        return next((each.why for each in costs if each.why), UNTRIED)
     out, back = (median(each.lost[way] for each in moved if each.lost is not None) for way in (0, 1))
     return f"{out:.0f} + {back:.0f}"
 
@@ -97,7 +110,7 @@ def inside(runs: int, only: str, results: Path) -> None:
     """Each as soon as it is known: a boot that ends early has measured something, too."""
     with results.open("w") as file:
         for each in measure(runs, only):
-            file.write(json.dumps([each.move, each.pair, each.lost, each.rows]) + "\n")
+            file.write(json.dumps([each.move, each.pair, each.lost, each.why, each.rows]) + "\n")
             file.flush()
 
 
@@ -105,10 +118,14 @@ def outside(runs: int, only: str, *, page: bool) -> int:
     with TemporaryDirectory(prefix="mbk-moves-") as folder:
         results = Path(folder) / "costs"
         argv = [sys.executable, "-m", "benches.moves", "--runs", str(runs), "--only", only, "--inside", str(results)]
-        done = boot(argv, Path(folder) / "lab", timeout=HOURS)
+        results.touch()
+        try:
+            done = boot(argv, Path(folder) / "lab", timeout=LONGEST_S)
+        except LabError as problem:
+            done = Done(1, str(problem))  # what it measured until then stands
         print(done.log, file=sys.stderr)
         lines = [json.loads(line) for line in results.read_text().splitlines()]
-    costs = [Cost(move, pair, None if lost is None else tuple(lost), rows) for move, pair, lost, rows in lines]
+    costs = [Cost(move, pair, None if lost is None else (lost[0], lost[1]), *rest) for move, pair, lost, *rest in lines]
     text = table(costs)
     print(text)
     RESULTS.parent.mkdir(exist_ok=True)

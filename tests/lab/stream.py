@@ -71,8 +71,8 @@ class Stream:
         return Account(end - begin, tuple(begin + n for n, at in enumerate(times) if not at), silence / 1e9)
 
     def arrived(self) -> int:
-        """So many, in all."""
-        return sum(1 for at in self._received[1 : self.now() + 1] if at)
+        """So many, in all; also those that their sender was stopped right before noting."""
+        return sum(1 for at in self._received[1 : self.now() + 1 + numbers.BURST] if at)
 
     @property
     def duplicates(self) -> int:

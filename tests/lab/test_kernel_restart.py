@@ -57,11 +57,10 @@ def test_a_gateway_that_was_killed_goes_on_with_the_very_sas_that_its_kernel_has
                 both.wait_flow()
                 for each in both.account(begin, both.now()):
                     assert not each.lost, "the kernel carries on, whoever is away"
-                now = sas(rig.gateway)
-                assert {(sa.spi, sa.source, sa.destination) for sa in now} == {
-                    (sa.spi, sa.source, sa.destination) for sa in held
-                }
-                assert all(after.sent >= before.sent for before, after in zip(held, now, strict=True))
+                now = {(sa.spi, sa.source, sa.destination): sa.sent for sa in sas(rig.gateway)}
+                before = {(sa.spi, sa.source, sa.destination): sa.sent for sa in held}
+                assert now.keys() == before.keys()
+                assert all(now[each] >= before[each] for each in before)
                 assert sorted(policy.direction for policy in shown_policies(rig.gateway)) == ["fwd", "in", "out"]
             assert client.counters()["ike_sas_down"] == 0
             assert "gone" not in "".join(line for line in gateway.log().splitlines() if "kernel." in line)

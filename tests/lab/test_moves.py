@@ -86,9 +86,11 @@ def _tell(leg: Leg) -> Leg:
 
 
 def _judge(leg: Leg, *, ours: bool) -> None:
-    for way, each in (("from", leg.out), ("to", leg.back)):
-        told = f"{leg.move.name}: {len(each.lost)} of {each.sent} lost {way} the client, silence {each.silence:.3f} s"
-        print(told)
-        assert each.gaps <= 1, f"{told}: {each.lost}"
+    _tell(leg)
+    for way, each, broken in (("from", leg.out, leg.broken[0]), ("to", leg.back, leg.broken[1])):
+        told = f"{leg.move.name}, {way} the client: {each.lost}"
+        assert each.gaps <= 1, told
+        if leg.move.breaks_first:
+            assert not each.lost or each.lost[0] >= broken, f"{told}: before the way that was used went"
         if ours and leg.move.made_first:
             assert not each.lost, told

@@ -241,6 +241,19 @@ class Rig:
             """,
         )
 
+    def drop_between(self, ns: Namespace, one: str, other: str) -> None:
+        """A black hole in `ns` for both ways between two addresses, at one moment."""
+        ways = ((one, other), (other, one))
+        if os.environ.get(INSIDE):
+            restore = "iptables-legacy-restore" if ip_address(one).version == 4 else "ip6tables-legacy-restore"
+            rules = [f"-A PREROUTING -s {src} -d {dst} -j DROP" for src, dst in ways]
+            run(["ip", "netns", "exec", ns, restore, "-n"], stdin="\n".join(["*raw", *rules, "COMMIT", ""]))
+            return
+        family = _family(one)
+        rules = [f"add rule inet hole in {family} saddr {src} {family} daddr {dst} drop" for src, dst in ways]
+        chain = "add chain inet hole in { type filter hook prerouting priority raw; }"
+        _nft(ns, "\n".join(["add table inet hole", chain, *rules]))
+
     def drop_udp(self, ns: Namespace) -> None:
         """A firewall in `ns` that lets no UDP pass and tells nobody; `heal` takes it away."""
         _nft(
