@@ -44,14 +44,17 @@ def in_kernel(config: Mapping[str, Toml]) -> dict[str, Toml]:
 def tunnel(rig: Rig, folder: Path, *, store: bool = False) -> Iterator[tuple[Mobike, Mobike]]:
     """Our client with a tunnel to our gateway, up over uplink 1. `store`: the gateway's SAs survive it."""
     client = in_kernel(mobike_client(GW1.address, links=UPLINK_1_FIRST))
-    gateway = in_kernel(mobike_gateway()) | ({"store": {"file": "sas.db", "every": "200ms"}} if store else {})
     with (
-        Mobike(rig, rig.gateway, folder / "gateway", gateway) as answers,
+        Mobike(rig, rig.gateway, folder / "gateway", _gateway(store)) as answers,
         Mobike(rig, rig.client, folder / "client", client) as calls,
     ):
         answers.wait_up()
         assert host(calls.wait_up().sa.local) == UP1.address
         yield calls, answers
+
+
+def _gateway(store: bool) -> dict[str, Toml]:
+    return in_kernel(mobike_gateway()) | ({"store": {"file": "sas.db", "every": "200ms"}} if store else {})
 
 
 def states(rig: Rig, ns: Namespace) -> list[str]:
@@ -78,8 +81,8 @@ def nothing_lost(result: PingResult) -> None:
 
 
 @contextmanager
-def with_strongswan(rig: Rig, folder: Path, role: str) -> Iterator[tuple[Mobike, Charon]]:
-    """Ours in this role, and strongSwan in the other."""
+def with_strongswan(rig: Rig, folder: Path, role: str, *, store: bool = False) -> Iterator[tuple[Mobike, Charon]]:
+    """Ours in this role, and strongSwan in the other. `store`: SAs of our gateway survive it."""
     if role == "client":
         theirs = Charon(rig.gateway, folder / "gateway", responder(), secrets=psk(), plugins=PLUGINS)
         config = in_kernel(mobike_client(GW1.address, links=UPLINK_1_FIRST))
@@ -89,7 +92,7 @@ def with_strongswan(rig: Rig, folder: Path, role: str) -> Iterator[tuple[Mobike,
         return
     client: Settings = initiator(GW1.address)
     theirs = Charon(rig.client, folder / "client", client, secrets=psk(), plugins=PLUGINS)
-    with Mobike(rig, rig.gateway, folder / "gateway", in_kernel(mobike_gateway())) as ours, theirs:
+    with Mobike(rig, rig.gateway, folder / "gateway", _gateway(store)) as ours, theirs:
         theirs.initiate()
         ours.wait_up()
         yield ours, theirs

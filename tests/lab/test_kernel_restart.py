@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.rig import INNER, Rig, requires_rig, until
-from tests.lab.ends import INTERVAL_S, nothing_lost, policies, states, tunnel, wait_states
+from tests.interop.rig import INNER, Rig, requires_rig, requires_strongswan, until
+from tests.lab.ends import INTERVAL_S, nothing_lost, policies, states, tunnel, wait_states, with_strongswan
 from tests.lab.esp_capture import captured, never_went_back
 from tests.lab.kernel_state import policies as shown_policies
 from tests.lab.kernel_state import sas
@@ -66,6 +66,26 @@ def test_a_gateway_that_was_killed_goes_on_with_the_very_sas_that_its_kernel_has
             assert "gone" not in "".join(line for line in gateway.log().splitlines() if "kernel." in line)
         assert never_went_back(pcap)
         assert (states(rig, rig.client), policies(rig, rig.client)) == ([], [])
+
+
+@pytest.mark.thorough
+@requires_strongswan
+def test_a_strongswan_client_does_not_notice_that_our_gateway_was_killed(tmp_path: Path) -> None:
+    with Rig() as rig, with_strongswan(rig, tmp_path, "gateway", store=True) as (gateway, theirs):
+        until(lambda: rig.ping(rig.client, INNER, count=1).lost == 0, "the first ping is answered")
+        spis = {sa.spi for sa in sas(rig.client)}
+        time.sleep(BEAT_S)
+        with captured(rig, tmp_path / "esp.pcap") as pcap, rig.pinger(rig.client, INNER, interval=INTERVAL_S) as pinger:
+            pinger.wait_replies(20)
+            gateway.restart(signal.SIGKILL)
+            gateway.wait_up()
+            pinger.wait_replies(20)
+            nothing_lost(pinger.stop())
+        assert never_went_back(pcap)
+        for ns in (rig.client, rig.gateway):
+            assert {sa.spi for sa in sas(ns)} == spis
+        theirs.rekey_child()
+        until(lambda: spis.isdisjoint(sa.spi for sa in sas(rig.gateway)), "both speak of the same IKE SA still")
 
 
 def test_what_the_kernel_lost_meanwhile_is_made_anew(tmp_path: Path) -> None:
