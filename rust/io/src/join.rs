@@ -68,6 +68,15 @@ impl Join {
         self.engine.handle_command(now, command);
     }
 
+    /// A message of IKE came. A Child SA that it makes is there at once: the peer may send on it as soon as it has answered (RFC
+    /// 7296 section 2.8), so the next datagram of the same batch may be its first packet.
+    pub(crate) fn hear_ike(&mut self, now: Nanos, path: Path, bytes: &mut [u8]) {
+        self.engine.handle_datagram(now, path, bytes);
+        while let Some(event) = self.engine.poll_event() {
+            self.act_on(now, event);
+        }
+    }
+
     pub(crate) fn operate(&mut self, operation: &Operation) {
         match *operation {
             Operation::MoveSa { sa, path, encap } => {

@@ -13,6 +13,8 @@ mod hearsay;
 mod links;
 mod outside;
 mod streams;
+#[cfg(test)]
+mod together;
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -374,7 +376,7 @@ impl Inside {
             Kind::Keepalive => counters.keepalives_in += 1,
             Kind::Runt => counters.runts += 1,
             Kind::Ike { .. } if behind => counters.ike_held_off += 1,
-            Kind::Ike { .. } => self.join.engine.handle_datagram(now, path, bytes),
+            Kind::Ike { .. } => self.join.hear_ike(now, path, bytes),
             Kind::Esp { .. } => self.open(now, path, bytes, counters),
         }
     }
