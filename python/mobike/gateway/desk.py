@@ -29,18 +29,14 @@ from mobike.events import (
 from mobike.exchange import Exchange
 from mobike.facade import (
     AddressView,
-    ChildView,
     ConnectionView,
     EventPage,
     EventView,
     ExplanationView,
     Health,
     IkeSaDetail,
-    IkeSaView,
-    MoveView,
     NotFound,
     Page,
-    PairView,
     Refused,
 )
 from mobike.facade.attempts import AttemptView
@@ -48,14 +44,13 @@ from mobike.facade.captures import Captures
 from mobike.facade.configuration import Configurations
 from mobike.facade.exchanges import ExchangeView
 from mobike.facade.inventory import Inventory
-from mobike.facade.lists import ChildRow, ChildRows, PathRow
+from mobike.facade.lists import ChildRows, PathRow
 from mobike.facade.loudness import LogLevels
 from mobike.facade.readings import Reading
-from mobike.fleet import FactRow, Fleet, MoveRow, PairRow, SessionDetail, SessionRow
-from mobike.gateway.epoch import Epoch
+from mobike.fleet import Fleet, SessionDetail
+from mobike.gateway import rows
 from mobike.gateway.exchanges import shown
 from mobike.gateway.journal import Journal
-from mobike.mobility.folded import ChildFacts
 
 LONGEST_AWAY_S = 365 * 86_400
 """Far beyond any policy of a peer; its answer says what it grants."""
@@ -65,9 +60,6 @@ MOST_GATEWAYS = 8
 
 MOST_ROWS = 1000
 """Rows of one page: a few milliseconds of the gateway's loop."""
-
-
-_EPOCH = Epoch()
 
 
 class CoreCounts(Protocol):
@@ -167,30 +159,30 @@ class Desk:
         if not 1 <= limit <= MOST_ROWS:
             raise Refused(f"limit is {limit}", field="limit", hint=f"give 1 to {MOST_ROWS}")
         page = self._fleet.page(None if after is None else _sa_of_cursor(after), limit, connection)
-        following = None if page.after is None else _id(page.after)
-        return Page(tuple(map(_ike_sa, page.items)), following, page.total)
+        following = None if page.after is None else rows.id_of(page.after)
+        return Page(tuple(map(rows.ike_sa, page.items)), following, page.total)
 
     def list_child_sas(self, *, after: str | None = None, limit: int = 100, connection: str | None = None) -> ChildRows:
         if not 1 <= limit <= MOST_ROWS:
             raise Refused(f"limit is {limit}", field="limit", hint=f"give 1 to {MOST_ROWS}")
         found, more = self._fleet.children(None if after is None else _sa_of_cursor(after), limit, connection)
-        rows = (_child_row(sa, name, child) for sa, name, children in found for child in children)
-        return ChildRows(tuple(rows), None if more is None else _id(more))
+        listed = (rows.child_row(sa, name, child) for sa, name, children in found for child in children)
+        return ChildRows(tuple(listed), None if more is None else rows.id_of(more))
 
     def list_paths(self, *, limit: int = MOST_ROWS) -> tuple[PathRow, ...]:
         if not 1 <= limit <= MOST_ROWS:
             raise Refused(f"limit is {limit}", field="limit", hint=f"give 1 to {MOST_ROWS}")
-        return tuple(map(_path_row, self._fleet.facts(limit)))
+        return tuple(map(rows.path_row, self._fleet.facts(limit)))
 
     def ike_sa(self, sa: str) -> IkeSaDetail:
         detail = self._detail(sa)
         return IkeSaDetail(
-            sa=_ike_sa(detail.row),
+            sa=rows.ike_sa(detail.row),
             why=detail.why,
-            pairs=tuple(map(_pair, detail.pairs)),
+            pairs=tuple(map(rows.pair, detail.pairs)),
             peer_addresses=tuple(map(str, detail.peer_addresses)),
-            children=tuple(self._children(detail)),
-            last_move=None if detail.last_move is None else _move(detail.last_move),
+            children=tuple(rows.children(detail, self._carried)),
+            last_move=None if detail.last_move is None else rows.move(detail.last_move),
             pin=detail.pin,
             dns=tuple(map(str, detail.handout.dns)),
             networks=detail.handout.networks,
@@ -199,7 +191,7 @@ class Desk:
 
     def exchanges(self, sa: str) -> tuple[ExchangeView, ...]:
         kept = self._core.exchanges(self._known(sa))
-        return () if kept is None else tuple(shown(each, _EPOCH) for each in kept)
+        return () if kept is None else tuple(shown(each, rows.EPOCH) for each in kept)
 
     def explain(self, sa: str, *, without: str | None = None) -> ExplanationView:
         if without is not None and not self._fleet.is_ours(without):
@@ -217,7 +209,7 @@ class Desk:
             local=None if pair is None else str(pair.local),
             remote=None if pair is None else str(pair.remote),
             why=supposed.why,
-            pairs=tuple(map(_pair, supposed.pairs)),
+            pairs=tuple(map(rows.pair, supposed.pairs)),
         )
 
     def attempts(self, *, peer: str | None = None, limit: int = 20) -> tuple[AttemptView, ...]:
@@ -325,7 +317,7 @@ class Desk:
     def close_child(self, sa: str, child: str) -> None:
         known = self._known(sa)
         for each in self._detail(sa).children:
-            if _id(each.child) == child:
+            if rows.id_of(each.child) == child:
                 return self._order(OperatorCloseChild(known, each.child))
         raise NotFound(f"IKE SA {sa} has no Child SA {child!r}")
 
@@ -384,106 +376,6 @@ class Desk:
             if each.name == name:
                 return each
         raise NotFound(f"there is no connection {name!r}")
-
-    def _children(self, detail: SessionDetail) -> list[ChildView]:
-        views = []
-        for each in detail.children:
-            counts = self._carried(each.child) or {}
-            views.append(
-                ChildView(
-                    id=_id(each.child),
-                    name=each.name,
-                    spi_in=f"{each.spi_in:08x}",
-                    spi_out=f"{each.spi_out:08x}",
-                    suite=each.suite,
-                    local_ts=each.local_ts,
-                    remote_ts=each.remote_ts,
-                    encap=each.encap,
-                    mode="transport" if each.transport_mode else "tunnel",
-                    packets_in=counts.get("packets_in", 0),
-                    packets_out=counts.get("packets_out", 0),
-                    bytes_in=counts.get("bytes_in", 0),
-                    bytes_out=counts.get("bytes_out", 0),
-                )
-            )
-        return views
-
-
-def _path_row(row: FactRow) -> PathRow:
-    forward, backward, rtt_ms, loss = _measured(row)
-    return PathRow(
-        local=str(row.pair.local),
-        remote=str(row.pair.remote),
-        transport=row.pair.transport.value,
-        link=row.link,
-        state=row.reach.name.lower().replace("_", "-"),
-        nat=row.nat.name.lower(),
-        at=_EPOCH.of(row.at),
-        lapses=row.lapses,
-        forward=forward,
-        backward=backward,
-        rtt_ms=rtt_ms,
-        loss=loss,
-    )
-
-
-def _measured(row: PairRow | FactRow) -> tuple[bool | None, bool | None, float | None, float | None]:
-    seen = row.measured
-    if seen is None:
-        return None, None, None, None
-    rtt = None if seen.rtt is None else seen.rtt / 1e6
-    return seen.forward, seen.backward, rtt, seen.loss_permille / 1000
-
-
-def _ike_sa(row: SessionRow) -> IkeSaView:
-    return IkeSaView(
-        id=_id(row.sa),
-        connection=row.connection,
-        role=row.role.value,
-        state=row.state,
-        local=str(row.path.local),
-        remote=str(row.path.remote),
-        peer_id=row.peer_id,
-        mobike=row.mobike,
-        nat=row.nat.value,
-        suite=row.suite,
-        spi_i=f"{row.spi_i:016x}",
-        spi_r=f"{row.spi_r:016x}",
-        virtual_ips=tuple(map(str, row.virtual_ips)),
-        since=_EPOCH.of(row.since),
-        moves=row.moves,
-        transport=row.path.transport.value,
-    )
-
-
-def _child_row(sa: SaId, connection: str, child: ChildFacts) -> ChildRow:
-    return ChildRow(
-        id=_id(child.child),
-        ike_sa=_id(sa),
-        connection=connection,
-        name=child.name,
-        spi_in=f"{child.spi_in:08x}",
-        spi_out=f"{child.spi_out:08x}",
-        suite=child.suite,
-        local_ts=child.local_ts,
-        remote_ts=child.remote_ts,
-        encap=child.encap,
-    )
-
-
-def _pair(row: PairRow) -> PairView:
-    local, remote, transport = str(row.pair.local), str(row.pair.remote), row.pair.transport.value
-    place = (row.rank, local, remote, row.link, row.current, row.usable, row.score, row.why)
-    return PairView(*place, *_measured(row), transport)
-
-
-def _move(row: MoveRow) -> MoveView:
-    duration = None if row.duration is None else row.duration / 1e6
-    return MoveView(_EPOCH.of(row.at), str(row.from_path), str(row.to_path), row.why, duration)
-
-
-def _id(number: int) -> str:
-    return f"{number:016x}"
 
 
 def _number(sa: str) -> SaId | None:
