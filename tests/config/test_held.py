@@ -12,7 +12,8 @@ from mobike.config import ConfigError, Loaded
 from mobike.config.files import Source
 from mobike.config.held import LONGEST, Held, held
 from mobike.config.load import assemble
-from mobike.config.named import KEYS_OF_STORED, KINDS, SecretError
+from mobike.config.named import KEYS_OF_STORED, SecretError
+from mobike.kinds import KINDS
 from tests.auth.pki import Authority, new_key
 from tests.config.judge import Judge
 

@@ -20,6 +20,13 @@
 Exit codes: 0 done, 1 refused or failed, 2 wrong usage or configuration, 3 the daemon cannot be reached.
 """
 
-from mobike.cli.app import main
+import sys
 
-__all__ = ["main"]
+
+def main() -> None:
+    """What `mobike` runs. Ctrl-C ends it quietly, also while it is still being read."""
+    try:
+        from mobike.cli.app import main as run  # noqa: PLC0415
+    except KeyboardInterrupt:
+        sys.exit(130)
+    run()

@@ -1,6 +1,6 @@
 """`python -m mobike.cli` is `mobike`."""
 
-from mobike.cli.app import main
+from mobike.cli import main
 
 if __name__ == "__main__":
     main()

@@ -12,7 +12,7 @@ from mobike.cli.api import Api, Target
 from mobike.cli.configuration import Keep, Output, print_told
 from mobike.cli.connection import Out
 from mobike.cli.failure import ExitCode, Failure
-from mobike.config.named import KINDS
+from mobike.kinds import KINDS
 
 app = typer.Typer(
     help="Give the daemon secrets, keys and certificates to keep; it seals them, and never shows them.",

@@ -12,7 +12,6 @@ from mobike.cli.api import Api, Json, Target
 from mobike.cli.completion import complete_peer
 from mobike.cli.failure import ExitCode, Failure
 from mobike.cli.plain import plain
-from mobike.config.durations import parse_duration
 
 app = typer.Typer(help="Log more of one peer, or less, for a while.", no_args_is_help=True)
 
@@ -65,6 +64,8 @@ def reset(context: typer.Context, peer: Peer) -> None:
 
 
 def _seconds(span: str) -> int:
+    from mobike.config.durations import parse_duration  # noqa: PLC0415 - config takes longer to import than this to do
+
     try:
         return max(1, parse_duration(span) // 1_000_000_000)
     except ValueError as problem:

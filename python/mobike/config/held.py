@@ -16,9 +16,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from mobike.auth.trust import TrustError, key_info, read_authorities, read_certificates
 from mobike.config.credentials import MOST_CERTIFICATES, key_in, public_key_in
 from mobike.config.eap import users_in
-from mobike.config.named import KINDS, SecretError
+from mobike.config.named import SecretError
 from mobike.config.problems import nearest
 from mobike.config.secrets import decoded
+from mobike.kinds import KINDS
 
 LONGEST: Final = 48 * 1024
 """Octets of one."""
