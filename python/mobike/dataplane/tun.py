@@ -24,6 +24,8 @@ LAST_RESORT = 0x7FFF_FFFF
 """The metric of routes that lead nowhere: any other of the same prefix comes before."""
 IFA_F_NODAD = 0x02
 """Of linux/if_addr.h."""
+HEADERS = {4: 40, 6: 60}
+"""Octets of IP and TCP around a segment, without options."""
 ALREADY_SO = frozenset({17, 2, 3, 99})
 """EEXIST when something is added; ENOENT, ESRCH and EADDRNOTAVAIL when it is taken away: it is as we want it."""
 
@@ -31,8 +33,10 @@ ALREADY_SO = frozenset({17, 2, 3, 99})
 class TunNetwork:
     """Addresses, routes and rules of one TUN device, changed in order, one batch after another."""
 
-    def __init__(self, device: str) -> None:
+    def __init__(self, device: str, told_mtu: int | None = None) -> None:
+        """`told_mtu`: what peers of our TCP may send at once, where the kernel would go by the link outside."""
         self._device = device
+        self._told_mtu = told_mtu
         self._ipr = AsyncIPRoute()
         self._index = 0
         self._queue: asyncio.Queue[Sequence[Change]] = asyncio.Queue()
@@ -97,7 +101,10 @@ class TunNetwork:
                 preferred = {} if source is None else {"prefsrc": str(source)}
                 # Of two tunnels to one prefix the newer has the route; that of the older differs in its source.
                 do = "replace" if change.wanted else "del"
-                await self._quietly("route", do, dst=str(network), oif=self._index, table=TUNNEL_TABLE, **preferred)
+                sizes = self._sizes(network.version) if change.wanted else {}
+                await self._quietly(
+                    "route", do, dst=str(network), oif=self._index, table=TUNNEL_TABLE, **preferred, **sizes
+                )
             case InnerBlock(network):
                 nowhere: dict[str, str | int] = {"type": "unreachable", "priority": LAST_RESORT, "table": TUNNEL_TABLE}
                 await self._quietly("route", do, dst=str(network), **nowhere)
@@ -108,7 +115,10 @@ class TunNetwork:
                     family=family,
                 )  # fmt: skip
 
-    async def _quietly(self, what: str, do: str, **parameters: str | int) -> None:
+    def _sizes(self, version: int) -> dict[str, dict[str, int]]:
+        return {} if self._told_mtu is None else {"metrics": {"advmss": self._told_mtu - HEADERS[version]}}
+
+    async def _quietly(self, what: str, do: str, **parameters: str | int | dict[str, int]) -> None:
         try:
             await getattr(self._ipr, what)(do, **parameters)
         except NetlinkError as error:

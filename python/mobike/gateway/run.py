@@ -103,7 +103,7 @@ class Daemon:
         )
         self._device = _xfrm_device(settings.dataplane)
         self._tun_name = settings.dataplane.tun if self._device is not None else self._core.tun_name()
-        self._tun = None if self._tun_name is None else _tun_network(self._tun_name)
+        self._tun = None if self._tun_name is None else _tun_network(self._tun_name, settings.dataplane)
         self._obey_scopes: Callable[[Settings], None] = lambda _: None
         self._plane = self._make_plane()
         door = self._make_door()
@@ -437,10 +437,10 @@ class Daemon:
             await tun.close(last, keep_rules=keep and self._shields.any_up)
 
 
-def _tun_network(name: str) -> "TunNetwork":
+def _tun_network(name: str, settings: DataplaneSettings) -> "TunNetwork":
     from mobike.dataplane.tun import TunNetwork  # noqa: PLC0415 - pyroute2, as above
 
-    return TunNetwork(name)
+    return TunNetwork(name, settings.mtu if settings.kind is PlaneKind.KERNEL else None)
 
 
 def _xfrm_device(settings: DataplaneSettings) -> "XfrmDevice | None":
