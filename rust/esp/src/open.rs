@@ -29,10 +29,20 @@ impl EspTable {
     /// When the packet is to be dropped, with the reason; it is counted. After [`OpenError::Icv`] the datagram's bytes
     /// are undefined.
     pub fn open(&mut self, now: Nanos, from: &OuterPath, datagram: &mut [u8]) -> Result<Opened, OpenError> {
-        self.open_uncounted(now, from, datagram).inspect_err(|why| self.totals.not_opened(*why))
+        self.open_uncounted(now, from, datagram).inspect_err(|why| self.count_refusal(*why))
     }
 
-    fn open_uncounted(&mut self, now: Nanos, from: &OuterPath, datagram: &mut [u8]) -> Result<Opened, OpenError> {
+    /// A packet was dropped for this reason.
+    pub fn count_refusal(&mut self, why: OpenError) {
+        self.totals.not_opened(why);
+    }
+
+    /// As [`EspTable::open`], for who may keep what nothing here knows: nothing is counted. What is dropped after all goes
+    /// to [`EspTable::count_refusal`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_uncounted(&mut self, now: Nanos, from: &OuterPath, datagram: &mut [u8]) -> Result<Opened, OpenError> {
         let (spi, sequence) = packet::read_head(datagram).ok_or(OpenError::Length)?;
         let slot = self.spi_slot(spi).ok_or(OpenError::UnknownSpi(spi))?;
         let pair = self.pair_mut(slot).ok_or(OpenError::UnknownSpi(spi))?;

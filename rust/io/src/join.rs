@@ -5,12 +5,13 @@ mod outside;
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use mobike_esp::{Encap, OuterPath, SaPairId, SealError, Suite};
+use mobike_esp::{Encap, OpenError, OuterPath, SaPairId, SealError, Suite};
 use mobike_ike::event::DownReason;
 use mobike_ike::{Command, Engine, Nanos, Path, Quoted, SaId, Transmit};
 
 use crate::classify::Kind;
 use crate::config::{CoreConfig, PlaneConfig};
+use crate::early::Early;
 use crate::plane::{self, Plane, Warning};
 use crate::recent::Recent;
 use crate::seen::Seen;
@@ -29,6 +30,7 @@ pub(crate) struct Join {
     /// What ESP did since the engine was last told.
     seen: Seen,
     recent: Recent,
+    early: Early,
     /// An operator has one IKE SA taken down.
     pub(crate) tape: Option<Tape>,
 }
@@ -60,6 +62,7 @@ impl Join {
             held: VecDeque::new(),
             seen: Seen::default(),
             recent: Recent::default(),
+            early: Early::default(),
             tape: None,
         }
     }
@@ -102,6 +105,9 @@ impl Join {
         }
         if let Some(esp) = &mut self.plane.esp {
             esp.handle_timeout(mobike_esp::Nanos(now.0));
+            while let Some(spi) = self.early.expire(now) {
+                esp.count_refusal(OpenError::UnknownSpi(spi));
+            }
         }
         self.give_up_waiting(now);
     }
@@ -168,11 +174,22 @@ impl Join {
     }
 
     /// An ESP packet: where in `bytes` the inner one is, if it is good. What is refused is counted by the table, with its
-    /// reason. `Err`: there is no userspace plane.
+    /// reason; what is ahead of its Child SA is kept, and comes out of `poll_early`. `Err`: there is no userspace plane.
     pub(crate) fn open(&mut self, now: Nanos, path: Path, bytes: &mut [u8]) -> Result<Option<Range<usize>>, Stays> {
         let Some(esp) = &mut self.plane.esp else { return Err(Stays::NoPlane) };
         let from = plane::outer_from(path);
-        let Ok(opened) = esp.open(mobike_esp::Nanos(now.0), &from, bytes) else { return Ok(None) };
+        let opened = match esp.open_uncounted(mobike_esp::Nanos(now.0), &from, bytes) {
+            Ok(opened) => opened,
+            Err(OpenError::UnknownSpi(spi))
+                if self.engine.expects_esp(spi) && self.early.keep(now, spi, path, bytes) =>
+            {
+                return Ok(None);
+            }
+            Err(why) => {
+                esp.count_refusal(why);
+                return Ok(None);
+            }
+        };
         if opened.path_matches {
             self.seen.heard(opened.group);
         } else {
@@ -180,6 +197,11 @@ impl Join {
         }
         self.plane.heard_on(opened.id);
         Ok(Some(opened.inner))
+    }
+
+    /// An ESP packet whose Child SA has come: to be opened now. To be asked for after whatever may bring one.
+    pub(crate) fn poll_early(&mut self) -> Option<(Path, Box<[u8]>)> {
+        self.early.poll()
     }
 
     /// Somebody says that a datagram of ours cannot be delivered, and quotes its beginning. `false`: ESP of somebody else.

@@ -33,6 +33,7 @@ pub mod clock;
 mod config;
 mod core;
 mod counters;
+mod early;
 pub mod entropy;
 mod grumbles;
 mod hold;

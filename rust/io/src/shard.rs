@@ -342,8 +342,9 @@ impl Shard {
 
     /// Events, then transmits.
     fn settle(&mut self, now: Nanos) {
+        self.inside.join.settle(now);
+        self.inside.open_early(now, &mut self.outside.counters);
         let join = &mut self.inside.join;
-        join.settle(now);
         self.links.ring.put(&mut join.held);
         self.behind = !join.held.is_empty();
         while let Some(transmit) = join.poll_transmit() {
@@ -376,8 +377,17 @@ impl Inside {
             Kind::Keepalive => counters.keepalives_in += 1,
             Kind::Runt => counters.runts += 1,
             Kind::Ike { .. } if behind => counters.ike_held_off += 1,
-            Kind::Ike { .. } => self.join.hear_ike(now, path, bytes),
+            Kind::Ike { .. } => {
+                self.join.hear_ike(now, path, bytes);
+                self.open_early(now, counters);
+            }
             Kind::Esp { .. } => self.open(now, path, bytes, counters),
+        }
+    }
+
+    fn open_early(&mut self, now: Nanos, counters: &mut IoCounters) {
+        while let Some((path, mut bytes)) = self.join.poll_early() {
+            self.open(now, path, &mut bytes, counters);
         }
     }
 

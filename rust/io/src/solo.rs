@@ -144,6 +144,9 @@ impl Solo {
 
     fn settle(&mut self, now: Nanos) {
         self.join.settle(now);
+        while let Some((path, mut bytes)) = self.join.poll_early() {
+            self.open(now, path, &mut bytes);
+        }
         while let Some(transmit) = self.join.poll_transmit() {
             let path = transmit.path;
             if path.is_stream() {

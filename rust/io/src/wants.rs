@@ -21,9 +21,14 @@ pub(crate) struct Wants {
 }
 
 impl Wants {
-    /// No Child SA carries `packet`. What to tell of it; `None` if that was told a moment ago, or too much was.
+    /// No Child SA carries `packet`. What to tell of it; `None` if that was told a moment ago, or too much was, or if it goes
+    /// no further than its link: the kernel looks for routers at every new device, hosts look for printers, and neither
+    /// wants a tunnel.
     pub(crate) fn tell(&mut self, now: Nanos, packet: &[u8]) -> Option<Event> {
         let Flow { source, destination, protocol, ports, .. } = Flow::parse(packet).ok()?;
+        if stays_on_link(source) || stays_on_link(destination) {
+            return None;
+        }
         if now >= self.until {
             self.until = now + PERIOD;
             self.told.clear();
@@ -37,9 +42,31 @@ impl Wants {
     }
 }
 
+/// Of the link alone (RFC 3927, RFC 4291 sections 2.5.6 and 2.7, RFC 5771 section 4)?
+fn stays_on_link(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_link_local() || ip.is_broadcast() || ip.octets()[..3] == [224, 0, 0],
+        IpAddr::V6(ip) => ip.is_unicast_link_local() || ip.is_multicast() && ip.octets()[1] & 0x0f <= 2,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_goes_no_further_than_its_link_wants_no_tunnel() {
+        for ip in ["169.254.3.4", "255.255.255.255", "224.0.0.251", "fe80::1", "ff01::1", "ff02::2", "ff12::fb"] {
+            assert!(stays_on_link(ip.parse().unwrap()), "{ip}");
+        }
+        for ip in ["10.1.2.3", "239.1.2.3", "224.0.1.1", "2001:db8::1", "fd00::1", "ff05::2", "ff0e::1"] {
+            assert!(!stays_on_link(ip.parse().unwrap()), "{ip}");
+        }
+        let solicitation = [&[0x60, 0, 0, 0, 0, 8, 58, 255, 0xfe, 0x80], &[0; 13][..], &[1, 0xff, 2], &[0; 13], &[2]];
+        let packet = [&solicitation.concat()[..], &[133, 0, 0, 0, 0, 0, 0, 0]].concat();
+        assert!(Flow::parse(&packet).is_ok());
+        assert!(Wants::default().tell(Nanos::default(), &packet).is_none());
+    }
 
     /// UDP from 10.0.0.1, port 7, to port 9 of 10.1.`net`.`host`.
     fn packet(net: u8, host: u8) -> Vec<u8> {

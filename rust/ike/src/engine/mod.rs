@@ -177,6 +177,12 @@ impl Engine {
         self.ctx.closing
     }
 
+    /// Has it given out this SPI of ESP? Its Child SA is agreed, or about to be.
+    #[must_use]
+    pub fn expects_esp(&self, spi: u32) -> bool {
+        self.ctx.children.has_given_out(spi)
+    }
+
     /// Totals since the start.
     #[must_use]
     pub fn counters(&self) -> &Counters {

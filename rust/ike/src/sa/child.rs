@@ -83,6 +83,12 @@ impl Children {
         Some(Reserved { id: ChildId::new(shard, place, self.places.generation(place)?), spi_in: child.spi_in })
     }
 
+    /// Is this SPI given out? What comes for it is expected, agreed or not.
+    #[must_use]
+    pub fn has_given_out(&self, spi_in: u32) -> bool {
+        self.spis.is_used(spi_in)
+    }
+
     /// May a pair come back to where it sat, with its SPI?
     #[must_use]
     pub fn has_room_for(&self, id: ChildId, spi_in: u32) -> bool {

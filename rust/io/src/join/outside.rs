@@ -37,7 +37,9 @@ impl Join {
     }
 
     fn install(&mut self, now: Nanos, sa: SaId, child: ChildId, name: Arc<str>, install: ChildInstall) {
+        let spi_in = install.spi_in;
         let (up, refusal) = self.plane.install(sa, child, name, install);
+        self.early.admit(spi_in);
         self.held.push_back(Event::ChildUp(Box::new(up)));
         if let Some(refusal) = refusal {
             self.engine.handle_command(now, Command::CloseChild { child });
