@@ -6,6 +6,7 @@
 //! shard       one thread's loop: wait, mail, sockets, inner packets, deadlines, settle
 //! join        engine and data plane together, without sockets         solo      one such shard alone: for simulations
 //! hold        what waits until a data plane outside of the core carries a Child SA      card    what stays here of it
+//! early       ESP that is here before its Child SA                 wants           packets that want a tunnel to come up
 //! classify    IKE, ESP or keepalive, and whose                      plane           Child SAs into mobike_esp
 //! socket      UDP sockets     batch   recvmmsg, sendmmsg            sockaddr        what the kernel writes
 //! streams     TCP streams (RFC 9329)
