@@ -127,9 +127,9 @@ def _try_operation(operation: Any, mode: schemathesis.GenerationMode, headers: d
         # Wrong tokens are soon answered with 429 (tests/api/test_access.py tries them on every operation), and what was
         # wrong with a header is mended by ours.
         excluded = [ignored_auth, negative_data_rejection]
-        if operation.path.startswith(("/api/v1/config/", "/api/v1/connections/")):
-            # Which keys there are and which there must be, the description says; the forms of values and what
-            # contradicts what it does not: 422 with a pointer into the body.
+        if operation.path.startswith(("/api/v1/config/", "/api/v1/connections/", "/api/v1/credentials/")):
+            # Which keys there are and which there must be, the description says; the forms of values (a certificate is
+            # PEM) and what contradicts what it does not: 422 with a pointer into the body.
             excluded.append(positive_data_acceptance)
         case.call_and_validate(headers=headers, excluded_checks=excluded)
 
