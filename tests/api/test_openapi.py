@@ -1,7 +1,5 @@
 """The API against its own description: schemathesis tries what the OpenAPI document allows, and what it does not."""
 
-import itertools
-import re
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +13,14 @@ from mobike.facade import Facade
 from mobike_api import create_app
 from mobike_api.document import document
 from mobike_api.limits import Limiter, Rate
-from mobike_api.repeats import FORM, HEADER
 from tests.api.books import some_books
+from tests.api.cases import sent_once
 from tests.api.house import a_house
 from tests.gateway.office import Office
 
 COMMITTED = Path(__file__).parents[2] / "docs/openapi.json"
 MANY = Rate(1e6, 10**9)
 TOKEN = "correct-horse-battery-staple-0123456789"
-NUMBERS = itertools.count()
 AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
 
 
@@ -32,16 +29,6 @@ def described(facade: Facade) -> BaseSchema:
     schema = schemathesis.openapi.from_asgi("/api/v1/openapi.json", app, headers=AUTHORIZED)
     # Streams do not end; tests/api/test_server.py follows them.
     return schema.exclude(path="/api/v1/events")
-
-
-def sent_once(case: schemathesis.Case[Any]) -> None:
-    """A key of its own: chance takes the same one again, for something else. And without a tag of things as nobody has
-    seen them. Tests of their own are about both (test_repeats, test_preconditions)."""
-    key = case.headers.get(HEADER)
-    if key is not None and re.fullmatch(FORM, str(key)):
-        case.headers[HEADER] = f"case-{next(NUMBERS)}"
-    for name in ("If-Match", "If-None-Match"):
-        case.headers.pop(name, None)
 
 
 house = described(a_house())

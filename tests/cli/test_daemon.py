@@ -15,6 +15,7 @@ from hypothesis.errors import Unsatisfiable
 from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import ignored_auth, negative_data_rejection, positive_data_acceptance
 
+from tests.api.cases import sent_once
 from tests.cli.conftest import Run
 from tests.cli.ends import two_ends, until
 
@@ -131,6 +132,7 @@ def _try_operation(operation: Any, mode: schemathesis.GenerationMode, headers: d
             # Which keys there are and which there must be, the description says; the forms of values (a certificate is
             # PEM) and what contradicts what it does not: 422 with a pointer into the body.
             excluded.append(positive_data_acceptance)
+        sent_once(case)
         case.call_and_validate(headers=headers, excluded_checks=excluded)
 
     with suppress(Unsatisfiable):  # an operation without parameters cannot be asked wrongly
