@@ -163,12 +163,13 @@ class Pluto:
     ) -> list[PlutoState]:
         """Wait until its SAs meet the condition."""
 
-        def look() -> list[PlutoState] | None:
+        def look() -> tuple[list[PlutoState]] | None:
             states = self.states()
-            return states if condition(states) else None
+            return (states,) if condition(states) else None
 
         try:
-            return until(look, what, timeout)
+            # None at all may be what is hoped for, and `until` takes an empty list for a no.
+            return until(look, what, timeout)[0]
         except TimeoutError as late:
             raise TimeoutError(f"{late}\n{self._whack('--showstates')}\n{self.log()[-TAIL:]}") from None
 
