@@ -74,7 +74,7 @@ test-rust:  ## the Rust tests
 .PHONY: test-python
 test-python: $(STAMP)  ## the Python tests, interop with strongSwan among them
 	@echo '==> python tests'
-	@$(PYTEST) $(ARGS)
+	@$(PYTEST) --durations=25 --durations-min=5 $(ARGS)
 
 .PHONY: interop
 interop: system-packages $(STAMP)  ## every test with strongSwan, those that `make test` leaves out too

@@ -33,7 +33,7 @@ def described(facade: Facade) -> BaseSchema:
 
 house = described(a_house())
 office = described(Office().desk)
-asked = settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+asked = settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 
 @house.parametrize()
