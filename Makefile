@@ -129,8 +129,9 @@ bench-moves: system-packages $(STAMP)  ## packets lost in each kind of move in t
 	@$(BIN)/python -m benches.moves $(ARGS)
 
 .PHONY: lab
-lab: system-packages $(STAMP)  ## every test in a kernel with IPsec, those that `make test` leaves out too
-	@$(BIN)/pytest tests/lab tests/dataplane/xfrm -m kernel_ipsec $(ARGS)
+lab: system-packages $(STAMP)  ## every test in a kernel with IPsec, those that `make test` leaves out too; KERNEL=newer, no-migrate: another
+	@$(if $(KERNEL),kernel=$$(.ci/lab-kernel $(KERNEL)); export MOBIKE_LAB_KERNEL=$$kernel;) \
+	$(BIN)/pytest tests/lab tests/dataplane/xfrm -m kernel_ipsec $(ARGS)
 
 .PHONY: bench-recovery
 bench-recovery: $(STAMP)  ## time to recover and packets sent in the shipped scenarios; writes benches/results/recovery.md

@@ -14,6 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+KERNEL = os.environ.get("MOBIKE_LAB_KERNEL") or "linux.uml"
+"""Debian's, or a file: `make lab KERNEL=newer` builds one."""
 MODULES = Path("/usr/lib/uml/modules")
 MEMORY = "2G"
 """Taken from the machine as it is used, not before."""
@@ -41,9 +43,11 @@ mount -t tmpfs shm /dev/shm && mkdir /dev/shm/tmp
 [ -e /dev/net/tun ] || mknod /dev/net/tun c 10 200
 kernel=$(uname -r)
 mount -t tmpfs modules /lib/modules
-mkdir -p /lib/modules/$kernel
-mount --bind {modules}/$kernel /lib/modules/$kernel
-for module in {needed}; do modprobe -q $module; done
+if [ -d {modules}/$kernel ]; then
+    mkdir -p /lib/modules/$kernel
+    mount --bind {modules}/$kernel /lib/modules/$kernel
+    for module in {needed}; do modprobe -q $module; done
+fi
 ip link set lo up
 cd {cwd}
 {command} >{log} 2>&1 </dev/null
@@ -69,7 +73,7 @@ def missing_for_lab() -> str | None:
     """Why no kernel can be booted here, or None."""
     if os.geteuid() != 0:
         return "a kernel of user-mode Linux needs root, for what runs in it"
-    absent = [name for name in ("linux.uml", "modprobe") if shutil.which(name) is None]
+    absent = [name for name in (KERNEL, "modprobe") if shutil.which(name) is None]
     return f"not installed: {', '.join(absent)} (see .ci/system-packages.txt)" if absent else None
 
 
@@ -118,11 +122,11 @@ class Boot:
         )
         init.chmod(0o755)
         Path("/lib/modules").mkdir(exist_ok=True)
-        kernel = f"linux.uml mem={memory} rootfstype=hostfs rootflags=/ rw init={init} con=null con0=null,fd:1 quiet"
+        kernel = f"mem={memory} rootfstype=hostfs rootflags=/ rw init={init} con=null con0=null,fd:1 quiet"
         with self._kernel_log.open("wb") as said:
             # A group of its own: the kernel is a family of processes, and all of them go when time is over.
             self._process = subprocess.Popen(
-                kernel.split(), stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True
+                [KERNEL, *kernel.split()], stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True
             )
 
     def wait(self, timeout: float) -> Done:
