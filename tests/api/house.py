@@ -467,9 +467,9 @@ class House:
         more = len(fits) > limit
         return EventPage(tuple(fits[:limit]), fits[limit - 1].seq if more else None)
 
-    def tell(self, kind: str, text: str, *, sa: str | None = None) -> None:
+    def tell(self, kind: str, text: str, *, sa: str | None = None, data: dict[str, Any] | None = None) -> None:
         self.seq += 1
-        self.ring.append(EventView(self.seq, BORN + self.seq, kind, sa, "office", text, {"n": self.seq}))
+        self.ring.append(EventView(self.seq, BORN + self.seq, kind, sa, "office", text, data or {"n": self.seq}))
         self.bell.set()
 
     def _sa(self, sa: str) -> IkeSaView:

@@ -13,7 +13,7 @@ from tests.cli.conftest import Run, Running
 
 KINDS = (
     "ike-sas", "child-sas", "leases", "paths", "pools", "certificates", "policies", "connections", "addresses",
-    "operations",
+    "operations", "events", "audit", "counters",
 )  # fmt: skip
 
 
@@ -32,6 +32,8 @@ def some(daemon: Running) -> None:
             virtual_ips=("10.99.0.3", "fd00::3"),
         ),
     }
+    daemon.house.tell("moving", "It goes from 192.0.2.10 to 198.51.100.20: the link wlan0 is gone", sa="1")
+    daemon.house.tell("moved", "198.51.100.20:4500 -> 203.0.113.1:4500 after 12.5 ms", sa="1")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -58,6 +60,28 @@ def test_programs_get_the_same_rows_in_every_format(mobike: Run, daemon: Running
     as_lines = mobike("--socket", daemon.socket, "list", kind, "-o", "ndjson").out.splitlines()
     as_yaml = yaml.safe_load(mobike("--socket", daemon.socket, "list", kind, "-o", "yaml").out)
     assert [json.loads(line) for line in as_lines] == as_json == as_yaml
+
+
+def test_the_record_says_who_changed_what(mobike: Run, daemon: Running) -> None:
+    some(daemon)
+    assert mobike("--socket", daemon.socket, "move", "1", "--local", "198.51.100.20", "--wait", "0").code == 0
+    assert mobike("--socket", daemon.socket, "down", "9").code == 1
+    told = mobike("--socket", daemon.socket, "list", "audit", "-o", "wide").out.splitlines()
+    assert [each.split()[:1] for each in told[:1]] == [["seq"]]
+    assert "POST /api/v1/ike-sas/1/move" in told[-1]
+    assert '"198.51.100.20"' in told[-1]
+    (only,) = json.loads(
+        mobike("--socket", daemon.socket, "list", "audit", "-n", "1", "--action", "move_ike_sa", "-o", "json").out
+    )
+    assert (only["action"], only["status"]) == ("move_ike_sa", 202)
+
+
+def test_pages_that_go_back_are_followed_to_their_end(mobike: Run, daemon: Running) -> None:
+    for number in range(1, 1001):
+        daemon.house.tell("moved", f"{number}", sa="1")
+    everything = mobike("--socket", daemon.socket, "list", "events", "-o", "ndjson").out.splitlines()
+    assert [json.loads(line)["text"] for line in everything] == [f"{number}" for number in range(1000, 0, -1)]
+    assert len(mobike("--socket", daemon.socket, "list", "events", "-n", "30").out.splitlines()) == 32
 
 
 @pytest.mark.parametrize(

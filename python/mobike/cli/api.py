@@ -93,7 +93,7 @@ class Api:
     def post(self, path: str, body: Json | None = None, *, headers: Mapping[str, str] | None = None) -> Json:
         return self._ask("POST", path, body=body, headers=headers)
 
-    def put(self, path: str, body: Json) -> Json:
+    def put(self, path: str, body: Json | None = None) -> Json:
         return self._ask("PUT", path, body=body)
 
     def delete(self, path: str) -> Json:
@@ -137,10 +137,11 @@ class Api:
                 elif line.startswith(":"):
                     yield None
 
-    def await_event(self, fits: Callable[[Json], bool], wait_s: float) -> Json | None:
-        """The first event that fits, of those that are kept and those that come; None if there is none in time."""
+    def await_event(self, fits: Callable[[Json], bool], wait_s: float, *, after: int = 0) -> Json | None:
+        """The first event that fits, of those that are kept and those that come, behind one; None if there is none in
+        time."""
         end = time.monotonic() + wait_s
-        query = {"after": 0}
+        query = {"after": after}
         try:
             with self._reached(), self._client.stream("GET", "/api/v1/events", params=query, timeout=wait_s) as answer:
                 for line in answer.iter_lines():

@@ -17,6 +17,7 @@ from mobike.cli import (
     listing,
     loudness,
     order,
+    single,
     tokens,
 )
 from mobike.cli.api import Api, Target
@@ -403,6 +404,11 @@ app.add_typer(importing.app, name="import")
 app.add_typer(tokens.app, name="token")
 app.add_typer(loudness.app, name="log")
 app.add_typer(listing.app, name="list")
+app.command("probe")(single.probe)
+app.command("pin")(single.pin)
+app.command("redirect")(single.redirect)
+app.command("address")(single.address)
+app.command("caller")(single.caller)
 app.command("order")(bulk.order)
 app.command("drill")(drill.drill)
 app.command("capture")(capture.capture)

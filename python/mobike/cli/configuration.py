@@ -9,7 +9,10 @@ import typer
 
 from mobike.cli import edits
 from mobike.cli.api import Api, Json, Target
+from mobike.cli.draw import text
 from mobike.cli.failure import ExitCode, Failure
+from mobike.cli.output import Format
+from mobike.cli.output import show as show_one
 from mobike.cli.plain import plain as cleaned
 
 if TYPE_CHECKING:
@@ -137,6 +140,17 @@ def confirm(context: typer.Context) -> None:
     """Keep what was applied with --confirm-in."""
     with Api(context.ensure_object(Target)) as api:
         print(edits.confirm(api))
+
+
+@app.command()
+def state(
+    context: typer.Context,
+    output: Annotated[Format, typer.Option("--output", "-o", help="For people, or for programs.")] = Format.TABLE,
+) -> None:
+    """Say which configuration is in force, until when, and what of the files waits for a restart."""
+    with Api(context.ensure_object(Target)) as api:
+        told = edits.state(api)
+    show_one(told, lambda _wide: text("\n".join(edits.drawn_state(told))), output)
 
 
 @app.command()

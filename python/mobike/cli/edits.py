@@ -28,6 +28,11 @@ def confirm(api: Api) -> str:
     return f"Revision {api.post('config/confirm')['revision']} stays."
 
 
+def state(api: Api) -> Json:
+    """Which one is in force."""
+    return api.get("config")
+
+
 def revisions(api: Api, limit: int) -> Json:
     """Newest first."""
     return api.get("config/revisions", {"limit": limit})
@@ -78,6 +83,20 @@ def drawn_credentials(told: Json) -> list[str]:
 def drawn(told: Json) -> list[str]:
     """A plan, or what was done by one."""
     return [*_lines(told)] or ["Nothing changes: what is in force says the same."]
+
+
+def drawn_state(told: Json) -> list[str]:
+    """Which one, until when, and what it waits for."""
+    lines = [f"revision {told['revision']}, in force since {_when(told['since'])}"]
+    if told["pinned"]:
+        lines.append("it is an earlier one: what the files say now is not obeyed ('mobike config plan' shows it)")
+    if told["stored"]:
+        lines.append(f"made over the API: {', '.join(told['stored'])}")
+    if told["restart"]:
+        lines += ["obeyed when the daemon starts anew", *map(_of_change, told["restart"])]
+    if told["confirm_by"] is not None:
+        lines.append(f"it is taken back at {_when(told['confirm_by'])} unless 'mobike config confirm' comes first")
+    return lines
 
 
 def drawn_revisions(told: Json) -> list[str]:

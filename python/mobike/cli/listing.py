@@ -1,8 +1,7 @@
 """`mobike list`: everything the daemon can list, by filters, for people and for programs."""
 
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated, Final
 
 import typer
@@ -10,8 +9,24 @@ import typer
 from mobike.cli.api import Api, Json, Target
 from mobike.cli.completion import complete_connection, complete_link
 from mobike.cli.draw import ago
-from mobike.cli.draw import state as state_of
-from mobike.cli.output import Column, Format, emit
+from mobike.cli.lists import (
+    ADDRESSES,
+    AUDIT,
+    CERTIFICATES,
+    CHILD_SAS,
+    CONNECTIONS,
+    COUNTERS,
+    EVENTS,
+    IKE_SAS,
+    LEASES,
+    OPERATIONS,
+    PATHS,
+    POLICIES,
+    POOLS,
+    Kind,
+    Reading,
+)
+from mobike.cli.output import Format, emit
 
 app = typer.Typer(
     help="List what there is: IKE SAs, Child SAs, leases, paths, pools, certificates, and more.",
@@ -26,162 +41,6 @@ Limit = Annotated[int, typer.Option("--limit", "-n", min=0, help="So many rows; 
 ByConnection = Annotated[
     str | None, typer.Option("--connection", "-C", help="Of this connection.", autocompletion=complete_connection)
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """One list of the API."""
-
-    path: str
-    columns: tuple[Column, ...]
-    empty: str
-    streams: bool = True
-    """The API tells it as lines, whatever its length."""
-
-
-IKE_SAS: Final = Kind(
-    "ike-sas",
-    (
-        Column("id", wide=True),
-        Column("connection", style="bold"),
-        Column("peer_id", "peer", gives=True),
-        Column("state", paint=state_of),
-        Column("local", spare=1, gives=True),
-        Column("remote", gives=True),
-        Column("virtual_ips", "inner", spare=3, gives=True),
-        Column("role", wide=True),
-        Column("transport", wide=True),
-        Column("nat", wide=True),
-        Column("mobike", wide=True),
-        Column("suite", wide=True),
-        Column("moves", ">moves", spare=4),
-        Column("up", ">up", spare=2),
-    ),
-    "There is no such IKE SA.",
-)
-CHILD_SAS: Final = Kind(
-    "child-sas",
-    (
-        Column("id", wide=True),
-        Column("connection", style="bold"),
-        Column("name"),
-        Column("local_ts", "here", gives=True),
-        Column("remote_ts", "there", gives=True),
-        Column("suite", spare=1),
-        Column("encap", "in UDP", wide=True),
-        Column("spi_in", wide=True),
-        Column("spi_out", wide=True),
-        Column("ike_sa", "IKE SA", wide=True),
-    ),
-    "There is no such Child SA.",
-)
-LEASES: Final = Kind(
-    "leases",
-    (
-        Column("ip", style="bold"),
-        Column("connection"),
-        Column("peer_id", "peer", gives=True),
-        Column("up", ">for"),
-        Column("ike_sa", "IKE SA", wide=True),
-    ),
-    "No peer has an inner address.",
-)
-PATHS: Final = Kind(
-    "paths",
-    (
-        Column("local"),
-        Column("remote"),
-        Column("transport", wide=True),
-        Column("link"),
-        Column("state", style="bold"),
-        Column("nat", spare=4),
-        Column("rtt_ms", ">RTT ms", spare=1),
-        Column("loss", ">loss", spare=2),
-        Column("lapses", ">lapses", wide=True),
-        Column("seen", ">seen", spare=3),
-    ),
-    "Nothing is known of any path.",
-    streams=False,
-)
-POOLS: Final = Kind(
-    "pools",
-    (
-        Column("name", style="bold"),
-        Column("connections", gives=True),
-        Column("rows", "addresses", gives=True),
-        Column("leased", ">leased"),
-        Column("size", ">of"),
-        Column("sticky_s", ">sticky s", wide=True),
-    ),
-    "There is no pool.",
-    streams=False,
-)
-CERTIFICATES: Final = Kind(
-    "certificates",
-    (
-        Column("subject", style="bold", gives=True),
-        Column("use"),
-        Column("connections", gives=True, spare=1),
-        Column("ends"),
-        Column("key", spare=2),
-        Column("issuer", wide=True),
-        Column("names", wide=True),
-        Column("serial", wide=True),
-        Column("fingerprint", wide=True),
-    ),
-    "No connection uses a certificate.",
-    streams=False,
-)
-POLICIES: Final = Kind(
-    "policies",
-    (
-        Column("connection", style="bold"),
-        Column("role", spare=2),
-        Column("kind", "policy", gives=True),
-        Column("rows", "links", gives=True),
-        Column("transports", spare=1),
-        Column("local_ts", "here", wide=True),
-        Column("remote_ts", "there", wide=True),
-        Column("blocks", wide=True),
-    ),
-    "There is no connection.",
-    streams=False,
-)
-CONNECTIONS: Final = Kind(
-    "connections",
-    (
-        Column("name", "connection", style="bold"),
-        Column("role", spare=1),
-        Column("state", paint=state_of),
-        Column("ike_sas", ">IKE SAs"),
-        Column("children", wide=True),
-        Column("last_error", "last error", style="red", gives=True),
-    ),
-    "There is no connection.",
-    streams=False,
-)
-ADDRESSES: Final = Kind(
-    "addresses",
-    (Column("ip", style="bold"), Column("link"), Column("available"), Column("standing")),
-    "This host has no address that could be used.",
-    streams=False,
-)
-OPERATIONS: Final = Kind(
-    "operations",
-    (
-        Column("id", style="bold"),
-        Column("order"),
-        Column("phase"),
-        Column("done", ">done"),
-        Column("failed", ">failed"),
-        Column("waiting", ">waiting", spare=1),
-        Column("total", ">of"),
-        Column("by", spare=2),
-        Column("began_ago", ">began"),
-    ),
-    "There was no operation since the daemon began.",
-    streams=False,
-)
 
 
 @app.command("ike-sas")
@@ -284,6 +143,39 @@ def list_operations(context: typer.Context, output: Out = Format.TABLE, limit: L
     _list(context, OPERATIONS, {}, output, limit)
 
 
+@app.command("events")
+def list_events(  # noqa: PLR0917
+    context: typer.Context,
+    connection: ByConnection = None,
+    sa: Annotated[str | None, typer.Option("--sa", metavar="ID", help="Of this IKE SA.")] = None,
+    kind: Annotated[
+        str | None, typer.Option(metavar="KIND,..", help="moved, sa-down, ..: as `watch` names them.")
+    ] = None,
+    output: Out = Format.TABLE,
+    limit: Limit = SHOWN,
+) -> None:
+    """What happened, newest first, as far as the daemon remembers; `watch` shows what happens."""
+    _list(context, EVENTS, {"connection": connection, "sa": sa, "kind": kind}, output, limit)
+
+
+@app.command("audit")
+def list_audit(
+    context: typer.Context,
+    caller: Annotated[str | None, typer.Option(help="By this caller, as `mobike caller` says it.")] = None,
+    action: Annotated[str | None, typer.Option(help="Of this operation of the API, like move_ike_sa.")] = None,
+    output: Out = Format.TABLE,
+    limit: Limit = SHOWN,
+) -> None:
+    """Who changed what over the API, or tried to, newest first."""
+    _list(context, AUDIT, {"caller": caller, "action": action}, output, limit)
+
+
+@app.command("counters")
+def list_counters(context: typer.Context, output: Out = Format.TABLE, limit: Limit = 0) -> None:
+    """Everything that the daemon counts; every drop has its reason."""
+    _list(context, COUNTERS, {}, output, limit)
+
+
 def _list(context: typer.Context, kind: Kind, query: dict[str, str | None], output: Format, limit: int) -> None:
     said: dict[str, str | int] = {name: value for name, value in query.items() if value is not None}
     for_people = output in {Format.TABLE, Format.WIDE}
@@ -299,11 +191,31 @@ def _list(context: typer.Context, kind: Kind, query: dict[str, str | None], outp
 
 
 def _rows(api: Api, kind: Kind, query: dict[str, str | int], most: int) -> Iterable[Json]:
-    if kind.streams:
-        # More than a page holds comes as all there is.
-        return api.lines(kind.path, query | ({"limit": most} if 0 < most <= _PAGE else {}))
-    items: list[Json] = api.get(kind.path, query)["items"]
-    return items
+    match kind.reading:
+        case Reading.STREAM:
+            # More than a page holds comes as all there is.
+            return api.lines(kind.path, query | ({"limit": most} if 0 < most <= _PAGE else {}))
+        case Reading.WHOLE:
+            items: list[Json] = api.get(kind.path, query)["items"]
+            return items
+        case Reading.BACK:
+            return _back(api, kind.path, query, most)
+        case Reading.COUNTS:
+            counts = api.get(kind.path, query)[kind.path]
+            return [{"name": name, "count": count} for name, count in sorted(counts.items())]
+
+
+def _back(api: Api, path: str, query: dict[str, str | int], most: int) -> Iterator[Json]:
+    """Page after page, as far as they are wanted."""
+    left = most or None
+    before: int | None = None
+    while left is None or left > 0:
+        asked = query | {"limit": min(left or _PAGE, _PAGE)} | ({} if before is None else {"before": before})
+        page = api.get(path, asked)
+        yield from page["items"]
+        if (before := page["before"]) is None:
+            return
+        left = None if left is None else left - len(page["items"])
 
 
 _PAGE: Final = 1000
@@ -319,6 +231,8 @@ def _told(row: Json) -> Json:
     }
     now = time.time()
     row = row | _in_words(row)
+    if "seq" in row:
+        row["when"] = f"{ago(now - row.pop('at'))} ago"
     return row | {name: say(now - row[key]) for key, (name, say) in spans.items() if key in row}
 
 
