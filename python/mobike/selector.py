@@ -4,7 +4,6 @@ What an operator may write, what the engine says of a Child SA, and what a data 
 """
 
 import re
-from collections.abc import Iterator
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network, summarize_address_range
 from typing import Final, NamedTuple, TypeAlias
 
@@ -26,26 +25,26 @@ class Traffic(NamedTuple):
     remote: tuple[str, ...]
 
 
-def networks(addresses: str) -> Iterator[Network]:
+def networks(addresses: str) -> tuple[Network, ...]:
     """The prefixes that `10.0.0.0/8` or `10.0.0.1-10.0.0.9` covers; ValueError if it is neither."""
     first, dash, last = addresses.partition("-")
     if dash:
-        yield from summarize_address_range(ip_address(first), ip_address(last))
-    else:
-        yield _usual(addresses) or ip_network(addresses)
+        return tuple(summarize_address_range(ip_address(first), ip_address(last)))
+    return (_usual(addresses) or ip_network(addresses),)
 
 
 def _usual(prefix: str) -> IPv4Network | None:
     """Of IPv4 as it is usually written, in a fraction of the time; None: it is not, or is none."""
     first, _, bits = prefix.partition("/")
+    if bits not in _LENGTHS:
+        return None
     try:
-        one, two, three, four = map(int, first.split("."))
-        length = int(bits)
+        octets = bytes(map(int, first.split(".")))
     except ValueError:
         return None
-    if f"{one}.{two}.{three}.{four}/{length}" != prefix or not 0 <= length <= 32:
+    if len(octets) != 4 or ".".join(map(str, octets)) != first:
         return None
-    octets = (one, two, three, four)
-    if min(octets) < 0 or max(octets) > 0xFF:
-        return None
-    return IPv4Network((bytes(octets), length))
+    return IPv4Network((octets, _LENGTHS[bits]))
+
+
+_LENGTHS: Final = {str(bits): bits for bits in range(33)}

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from mobike.address import Ip
 from mobike.dataplane.operations import SealedKeys
 from mobike.dataplane.xfrm.answers import AnswersLostError, Done, Refusal
-from mobike.dataplane.xfrm.plan import Holding, plan_fresh
+from mobike.dataplane.xfrm.fresh import step_by_step
+from mobike.dataplane.xfrm.plan import Holding
 from mobike.dataplane.xfrm.selectors import Selector
 from mobike.dataplane.xfrm.state import (
     BOUNDED,
@@ -112,8 +113,8 @@ class ModelKernel:
         sure = isinstance(step, Advance) and step.name in copied
         return 0 if sure else self.refuse.get(self.steps_done, 0)
 
-    def run_fresh(self, wanted: Sequence[Holding], turn: int, keys: Mapping[int, SealedKeys], /) -> Done:
-        return self.run([step for want in wanted for step in plan_fresh(want)[turn]], keys)
+    def run_fresh(self, wanted: Sequence[Holding], keys: Mapping[int, SealedKeys], /) -> tuple[int, Done]:
+        return step_by_step(self.run, wanted, keys)
 
     def look(self, wanted: Sequence[tuple[SaName, Sa]]) -> dict[SaName, SaSeen]:
         there = {seen.sa.key: seen for seen in self.sas()}

@@ -204,7 +204,7 @@ def test_what_is_refused_concerns_nobody_else() -> None:
 
 def test_an_sa_costs_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     rig = Rig()
-    monkeypatch.setattr(rig.kernel, "run_fresh", lambda *_: Done())  # what a model keeps is not ours
+    monkeypatch.setattr(rig.kernel, "run_fresh", lambda *_: (1, Done()))  # what a model keeps is not ours
     nets = [f"10.9.{number >> 8}.{number & 255}/32" for number in range(1_000)]
     wanted = [child(number, remote_ts=(net,)) for number, net in enumerate(nets)]
     tracemalloc.start()

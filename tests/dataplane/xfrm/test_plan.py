@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
 import pytest
@@ -100,7 +99,7 @@ def test_whatever_a_crash_leaves_behind_leads_to_the_goal_as_well(
     kernel.run(steps[: data.draw(st.integers(0, len(steps)))], KEYS)
     kernel.watched = SELECTORS
     left = kernel.now_holding()
-    left = replace(left, doubtful=doubtful_of(left.sas, left.policies))
+    left = left._replace(doubtful=doubtful_of(left.sas, left.policies))
     for wave in plan(left, want, means):
         assert not kernel.run(wave, KEYS).refusals
     assert kernel.now_holding() == want

@@ -46,7 +46,9 @@ class Carries(Protocol):
 
     def run(self, steps: Sequence[Step], keys: Mapping[int, SealedKeys], /) -> Done: ...
 
-    def run_fresh(self, wanted: Sequence[Holding], turn: int, keys: Mapping[int, SealedKeys], /) -> Done: ...
+    def run_fresh(self, wanted: Sequence[Holding], keys: Mapping[int, SealedKeys], /) -> tuple[int, Done]:
+        """All steps of `plan_fresh` for each of these, up to the end of the first wave of which something is refused:
+        which, and what became of its steps."""
 
     def look(self, wanted: Sequence[tuple[SaName, Sa]], /) -> dict[SaName, SaSeen]: ...
 

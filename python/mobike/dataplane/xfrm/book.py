@@ -6,10 +6,9 @@ takes over (reauthentication) is let in before the old one is gone. Of those tha
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from enum import Enum, auto
 from ipaddress import ip_address
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from mobike.address import ChildId, Path, SaId, Transport
 from mobike.dataplane.operations import InstallChild, Sends
@@ -60,8 +59,7 @@ class Sending(Enum):
 _SENDING: Final = {Sends.AT_ONCE: Sending.YES, Sends.WHEN_USED: Sending.LATER, Sends.NEVER: Sending.NEVER}
 
 
-@dataclass(frozen=True, slots=True)
-class Child:
+class Child(NamedTuple):
     """A Child SA that is to be carried."""
 
     sa: SaId
@@ -79,8 +77,7 @@ class Child:
     """Another one took its place: what is still on its way is taken for a little while."""
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
+class Way(NamedTuple):
     """Where the Child SAs of an IKE SA go."""
 
     path: Path
@@ -195,7 +192,7 @@ class Book:
     def retire(self, child: ChildId) -> None:
         """Another one took its place: it only receives from now on."""
         self._later.pop(child, None)
-        self._children[child] = replace(self._children[child], sending=Sending.NEVER, leaving=True)
+        self._children[child] = self._children[child]._replace(sending=Sending.NEVER, leaving=True)
 
     def waiting_for(self, child: ChildId) -> list[ChildId]:
         """Those that send once this one is gone."""
@@ -205,16 +202,17 @@ class Book:
         """Those that send once the peer has used them."""
         return [self._children[child] for child in self._later]
 
-    def send(self, child: ChildId) -> None:
+    def send(self, child: ChildId) -> Child:
         """The peer has used it, or has no other any more."""
         self._later.pop(child, None)
-        self._children[child] = replace(self._children[child], sending=Sending.YES)
+        sends = self._children[child] = self._children[child]._replace(sending=Sending.YES)
+        return sends
 
     def lose(self, child: ChildId) -> None:
         """The kernel has its SAs no more, or should not."""
         self._later.pop(child, None)
         if child in self._children:
-            self._children[child] = replace(self._children[child], lost=True)
+            self._children[child] = self._children[child]._replace(lost=True)
 
     def move(self, sa: SaId, way: Way) -> None:
         if sa in self._ways:
@@ -266,11 +264,10 @@ class Book:
         """What should be in the kernel for an IKE SA: its SAs, and the policies of its selectors and of these."""
         way = self._ways.get(sa)
         children = self.children(sa)
-        held = (
-            {}
-            if way is None
-            else {name: each for child in children for name, each in _sas(child, way) if not child.lost}
-        )
+        held: dict[SaName, Sa] = {}
+        for child in children:
+            if way is not None and not child.lost:
+                held.update(_sas(child, way))
         every = dict.fromkeys((*(selector for child in children for selector in child.selectors), *selectors))
         return Holding(held, {policy.key: policy for selector in every for policy in self._policies(selector)})
 
@@ -280,7 +277,7 @@ class Book:
         siblings, way = self._of.get(sa, {}), self._ways.get(sa)
         if len(siblings) != 1 or way is None or way.parked:
             return None
-        (child,) = (self._children[each] for each in siblings)
+        child = self._children[next(iter(siblings))]
         if child.sending is not Sending.YES or child.lost or child.order.transport_mode:
             return None
         policies: dict[PolicyKey, Policy] = {}
@@ -291,9 +288,11 @@ class Book:
             if is_wide or selector in self._blocked or selector in self._traps or len(self._claims[selector]) > 1:
                 return None
             priority = priority_of(selector, Action.PROTECT)
-            for key, template in zip(_keys(selector), (there, back, back), strict=True):
-                policies[key] = Policy(key, Action.PROTECT, priority, template)
-        return Holding(dict(_sas(child, way)), policies)
+            out, inward, forward = _keys(selector)
+            policies[out] = Policy(out, Action.PROTECT, priority, there)
+            policies[inward] = Policy(inward, Action.PROTECT, priority, back)
+            policies[forward] = Policy(forward, Action.PROTECT, priority, back)
+        return Holding(_sas(child, way), policies)
 
     def _policies(self, selector: Selector) -> Iterator[Policy]:
         claims = [self._children[child] for child in self._claims.get(selector, ())]
@@ -362,46 +361,24 @@ def _protecting(key: PolicyKey, template: Template) -> Policy:
     return Policy(key, Action.PROTECT, priority_of(key.selector, Action.PROTECT), template)
 
 
-def _sas(child: Child, way: Way) -> Iterator[tuple[SaName, Sa]]:
-    local, remote = way.path.local, way.path.remote
-    inbound = Encap(remote.port, local.port) if way.encap else None
-    outbound = Encap(local.port, remote.port) if way.encap else None
-    volumes, transport_mode = child.order.volumes, child.order.transport_mode
-    scope, lane = child.scope, child.scope.lane
-    yield (
-        SaName(child.child, inbound=True),
-        Sa(
-            True,
-            child.order.spi_in,
-            remote.ip,
-            local.ip,
-            child.reqid,
-            child.suite,
-            inbound,
-            volumes,
-            interface=lane.interface,
-            output_mark=lane.mark,
-            transport_mode=transport_mode,
-        ),
-    )
-    if child.sending is Sending.YES:
-        yield (
-            SaName(child.child, inbound=False),
-            Sa(
-                False,
-                child.order.spi_out,
-                local.ip,
-                remote.ip,
-                child.reqid,
-                child.suite,
-                outbound,
-                volumes,
-                interface=lane.interface,
-                mark=lane.mark,
-                output_mark=scope.output_mark,
-                transport_mode=transport_mode,
-            ),
+def _sas(child: Child, way: Way) -> dict[SaName, Sa]:
+    order, scope, (path, encap, _) = child.order, child.scope, way
+    here, there, lane = path.local, path.remote, scope.lane
+    # The values in order, and not by name: this is done for each SA of thousands.
+    held = {
+        SaName(child.child, True): Sa(
+            True, order.spi_in, there.ip, here.ip, child.reqid, child.suite,
+            Encap(there.port, here.port) if encap else None, order.volumes,
+            lane.interface, None, lane.mark, order.transport_mode,
         )
+    }  # fmt: skip
+    if child.sending is Sending.YES:
+        held[SaName(child.child, False)] = Sa(
+            False, order.spi_out, here.ip, there.ip, child.reqid, child.suite,
+            Encap(here.port, there.port) if encap else None, order.volumes,
+            lane.interface, lane.mark, scope.output_mark, order.transport_mode,
+        )  # fmt: skip
+    return held
 
 
 def _is_between(selector: Selector, path: Path) -> bool:

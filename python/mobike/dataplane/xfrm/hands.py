@@ -136,7 +136,7 @@ class Hands:
         """Those that nothing is there for, and that have to do with no others."""
         found: list[Fresh] = []
         freed = {selector for each in touched.values() for selector in each.selectors}
-        keys: set[SaKey] = set()
+        taken: set[SaKey] = set()
         for sa, each in touched.items():
             if len(each.installs) != 1 or each.move is not None or sa in self.sas or sa in self._stuck:
                 continue
@@ -145,12 +145,16 @@ class Hands:
                 continue
             if freed and any(key.selector in freed for key in want.policies):
                 continue
-            come = [held.key for held in want.sas.values()]
-            if come[0] == come[1] or any(k in keys or k in self.names or k in self.left.sas for k in come):
+            receives, sends = want.sas.values()
+            one, other = come = receives.key, sends.key
+            if one == other or not (taken.isdisjoint(come) and self._nobodys(one) and self._nobodys(other)):
                 continue
-            keys.update(come)
-            found.append(Fresh(sa, each.installs[0], want))
+            taken.update(come)
+            found.append(Fresh(sa, each.installs[0], want, come))
         return found
+
+    def _nobodys(self, key: SaKey) -> bool:
+        return key not in self.names and key not in self.left.sas
 
     def _put_in(self, fresh: Sequence[Fresh]) -> None:
         try:
@@ -174,11 +178,10 @@ class Hands:
 
     def _all_there(self, fresh: Sequence[Fresh]) -> None:
         """What `_finish` does where all went well and nothing was there before."""
-        for sa, child, want in fresh:
+        for sa, child, want, keys in fresh:
             self.policies.update(want.policies)
             self.sas[sa] = dict(want.sas)
-            for name, held in want.sas.items():
-                self.names[held.key] = name
+            self.names.update(zip(keys, want.sas, strict=True))
             self._waits.came(child)
 
     def _task(self, sa: SaId, touched: Touched) -> Task:

@@ -15,7 +15,8 @@ from typing import Final
 from mobike.dataplane.operations import SealedKeys, Volumes
 from mobike.dataplane.xfrm import uapi
 from mobike.dataplane.xfrm.answers import AnswersLostError, Done, KernelUnusableError, Refusal, plain
-from mobike.dataplane.xfrm.plan import Holding, plan_fresh
+from mobike.dataplane.xfrm.fresh import step_by_step
+from mobike.dataplane.xfrm.plan import Holding
 from mobike.dataplane.xfrm.prepared import plain_child, write_first, write_second
 from mobike.dataplane.xfrm.read import Answer, Message, answer_of, keys_of, messages, policy_of, sa_of
 from mobike.dataplane.xfrm.state import (
@@ -99,21 +100,24 @@ class Kernel:
                 self._exchange(batch, steps, done)
         return done
 
-    def run_fresh(self, wanted: Sequence[Holding], turn: int, keys: Mapping[int, SealedKeys], /) -> Done:
-        """The same as the steps of this wave of `plan_fresh` for each of these."""
-        children = [child for want in wanted if (child := plain_child(want)) is not None and child.name in keys]
-        if len(children) < len(wanted) or FRESH_STEPS * len(wanted) > STEPS_PER_SEND:
-            return self.run([step for want in wanted for step in plan_fresh(want)[turn]], keys)
-        done, batch = Done(), self._batch()
-        for place, child in enumerate(children):
-            if turn:
-                batch.owner = place
-                write_second(batch, child)
-            else:
-                batch.owner = FRESH_STEPS * place
-                write_first(batch, child, keys[child.name])
+    def run_fresh(self, wanted: Sequence[Holding], keys: Mapping[int, SealedKeys], /) -> tuple[int, Done]:
+        """As `Carries` has it; what is like most is filled in."""
+        names = [plain_child(want) for want in wanted]
+        if FRESH_STEPS * len(wanted) > STEPS_PER_SEND or not keys.keys() >= set(names):
+            return step_by_step(self.run, wanted, keys)
+        done, batch, rest = Done(), self._batch(), []
+        for place, (name, want) in enumerate(zip(names, wanted, strict=True)):
+            batch.owner = FRESH_STEPS * place
+            rest.append(write_first(batch, want, keys[name]))
         self._exchange(batch, (), done)
-        return done
+        if done.refusals:
+            return 0, done
+        batch = self._batch()
+        for place, second in enumerate(rest):
+            batch.owner = place
+            write_second(batch, second)
+        self._exchange(batch, (), done)
+        return 1, done
 
     def look(self, wanted: Sequence[tuple[SaName, Sa]], /) -> dict[SaName, SaSeen]:
         """These SAs as they are now; those that are gone are left out."""

@@ -6,7 +6,7 @@ policies stay and block, and the engine is told to make another.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from errno import EBUSY, EEXIST, ENOENT, ESRCH
 from typing import Final
@@ -232,7 +232,7 @@ def _without_children(holding: Holding, children: Collection[int]) -> Holding:
     if not children:
         return holding
     left = {name: sa for name, sa in holding.sas.items() if name.child not in children}
-    return replace(holding, sas=left)
+    return holding._replace(sas=left)
 
 
 def _take_effect(step: Step, sas: dict[SaName, Sa], policies: dict[PolicyKey, Policy], doubtful: set[SaName]) -> None:

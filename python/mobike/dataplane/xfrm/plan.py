@@ -13,7 +13,7 @@ How an SA moves is the best that the kernel can do (`Means`). Ports alone need n
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Flag, auto
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from mobike.address import Ip
 from mobike.dataplane.xfrm.state import BOUNDED, Action, Policy, PolicyKey, Sa, SaName, priority_of
@@ -50,8 +50,7 @@ class Means(Flag):
     """Read, removed and made again: the kernel shows keys."""
 
 
-@dataclass(frozen=True, slots=True)
-class Holding:
+class Holding(NamedTuple):
     """What is, or should be, in the kernel for one IKE SA."""
 
     sas: Mapping[SaName, Sa]

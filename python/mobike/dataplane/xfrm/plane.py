@@ -14,7 +14,7 @@ from mobike.dataplane.operations import ChildOrder, InstallChild, MoveSa, Operat
 from mobike.dataplane.xfrm import adopt
 from mobike.dataplane.xfrm.ahead import Seconds, copies_of
 from mobike.dataplane.xfrm.answers import AnswersLostError, Carries, KernelUnusableError
-from mobike.dataplane.xfrm.book import NO_PATH_IN_TCP, Book, BookError, Sending, Way, overlapping
+from mobike.dataplane.xfrm.book import NO_PATH_IN_TCP, Book, BookError, Child, Sending, Way, overlapping
 from mobike.dataplane.xfrm.hands import Hands, fault_of_ours
 from mobike.dataplane.xfrm.kernel import Kernel
 from mobike.dataplane.xfrm.meddling import MEDDLED, OVERFLOWN, Meddling
@@ -303,11 +303,10 @@ class XfrmPlane:
         if known is None or known.leaving:
             return
         for waiting in self._book.waiting_for(child):
-            self._book.send(waiting)
-            self._watch_child(waiting)
+            self._watch_child(self._book.send(waiting))
         self._watch.remove(child)
         self._worn.discard(child)
-        self._forget_keys(child, at_once=True)
+        self._forget_keys(known, at_once=True)
         if child in touched.installs:
             touched.installs.remove(child)
         touched.changed = True
@@ -339,19 +338,19 @@ class XfrmPlane:
                 self._forget(child, touched.setdefault(known.sa, Touched()))
         self._hands.settle(touched)
 
-    def _watch_child(self, child: ChildId) -> None:
-        known = self._book.child(child)
-        if known is not None:
-            eager = EAGER if known.order.role is Role.INITIATOR else CALM
-            self._watch.add(child, known.sa, SOON if known.sending is Sending.LATER else eager, self._now)
+    def _watch_child(self, known: Child) -> None:
+        eager = EAGER if known.order.role is Role.INITIATOR else CALM
+        self._watch.add(known.child, known.sa, SOON if known.sending is Sending.LATER else eager, self._now)
 
     # --- who waits is told ---
 
     def came(self, child: ChildId) -> None:
         """It is there."""
         self._words.append(ChildInstalled(child))
-        self._watch_child(child)
-        self._forget_keys(child)
+        known = self._book.child(child)
+        if known is not None:
+            self._watch_child(known)
+            self._forget_keys(known)
 
     def ended(self, task: Task) -> None:
         """An IKE SA is where it should be, or as near as the kernel let it come."""
@@ -381,16 +380,16 @@ class XfrmPlane:
         log.warning("kernel.lost", child=child, why=why)
         self._watch.remove(child)
         self._book.lose(child)
-        self._forget_keys(child, at_once=True)
+        self._forget_keys(known, at_once=True)
         if known.leaving:
             self._leaving[child] = self._now  # the core has forgotten it already
         else:
             self._words.append(ChildRefused(child, why) if refused else ChildSpent(child))
 
-    def _forget_keys(self, child: ChildId, *, at_once: bool = False) -> None:
-        known = self._book.child(child)
-        if at_once or known is None or known.sending is not Sending.LATER:
-            keys = self._hands.keys.pop(child, None)
+    def _forget_keys(self, known: Child, *, at_once: bool = False) -> None:
+        """Those of an SA that is still to be put in stay."""
+        if at_once or known.sending is not Sending.LATER:
+            keys = self._hands.keys.pop(known.child, None)
             if keys is not None:
                 keys.wipe()
 
@@ -477,10 +476,10 @@ class XfrmPlane:
         """The peer sends on a new pair: so do we."""
         known = self._book.child(child)
         if known is not None and known.sending is Sending.LATER and packets:
-            self._book.send(child)
+            known = self._book.send(child)
             self._hands.settle({known.sa: Touched(changed=True)})
-            self._watch_child(child)
-            self._forget_keys(child)
+            self._watch_child(known)
+            self._forget_keys(known)
 
     def _names_of(self, child: ChildId) -> list[tuple[SaName, Sa]]:
         known = self._book.child(child)

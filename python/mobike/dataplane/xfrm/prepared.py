@@ -17,11 +17,12 @@ from mobike.dataplane.xfrm.selectors import ANY_LANE, Selector
 from mobike.dataplane.xfrm.state import Action, Encap, Policy, PolicyKey, Sa, SaName, Template
 from mobike.dataplane.xfrm.steps import AddSa, PutPolicy
 from mobike.dataplane.xfrm.suites import Suite
-from mobike.dataplane.xfrm.uapi import Dir, be16, be32
-from mobike.dataplane.xfrm.wire import INFINITE, Batch, no_keys, packed, sa_form, selector_octets
+from mobike.dataplane.xfrm.uapi import Dir
+from mobike.dataplane.xfrm.wire import INFINITE, Batch, no_keys, sa_form, selector_octets
 
 _Kind: TypeAlias = tuple[Suite, bool, int, bool, int]
-"""Suite, encapsulated, IP version outside, direction said, port: Child SAs of one kind have messages of one form."""
+"""Suite, encapsulated, octets of an address outside, direction said, port: Child SAs of one kind have messages of one
+form."""
 _Place: TypeAlias = tuple[int, str]
 
 _BODY: Final = uapi.NLMSGHDR.size
@@ -32,7 +33,7 @@ _POLICY: Final = (_SEQUENCE, (_BODY, "56s"), (_BODY + 152, "I"))
 _ADDRESSES: Final = ((_TEMPLATE, "16s"), (_TEMPLATE + 28, "16s"))
 _REQID: Final = (_TEMPLATE + 44, "I")
 _SA: Final = (
-    _SEQUENCE, (_BODY + 56, "16s"), (_BODY + 72, "I"), (_BODY + 80, "16s"),
+    _SEQUENCE, (_BODY + 56, "16s"), (_BODY + 72, "4s"), (_BODY + 80, "16s"),
     *((_BODY + 96 + 8 * limit, "Q") for limit in range(4)), (_BODY + 208, "I"),
 )  # fmt: skip
 """Destination, SPI, source, four limits, reqid; behind them the ports, in their attribute."""
@@ -40,32 +41,35 @@ _USUAL: Final = (0, None, None, False)
 """No interface, no marks, tunnel mode: the end of an `Sa`."""
 
 
-class Plain(NamedTuple):
-    """What is wanted for a Child SA with one selector of which nothing is said that is said of few."""
+class Second(NamedTuple):
+    """What the message is filled with that follows when the first ones came through."""
 
-    name: int
-    inward: Policy
-    outward: Policy
-    sa_in: Sa
-    sa_out: Sa
+    form: "_Form"
+    values: tuple[bytes, int, bytes, bytes, int]
+    """Selector, priority, destination, source, reqid."""
 
 
-def plain_child(want: Holding) -> Plain | None:
-    """None: it is not like most, and written message by message."""
+NOT_PLAIN: Final = -1
+"""No Child SA has this name."""
+
+
+def plain_child(want: Holding) -> int:
+    """The name of a Child SA with one selector of which nothing is said that is said of few; NOT_PLAIN: it is not like
+    most, and written message by message."""
     if len(want.policies) != 3 or len(want.sas) != 2:
-        return None
-    outward, inward, _ = want.policies.values()
+        return NOT_PLAIN
     (name, sa_in), (_, sa_out) = want.sas.items()
-    if sa_in[8:] != _USUAL or sa_out[8:] != _USUAL or outward.key.selector.lane != ANY_LANE:
-        return None
-    return Plain(name.child, inward, outward, sa_in, sa_out)
+    if sa_in[8:] != _USUAL or sa_out[8:] != _USUAL or next(iter(want.policies)).selector.lane != ANY_LANE:
+        return NOT_PLAIN
+    return name.child
 
 
-def write_first(batch: Batch, child: Plain, keys: SealedKeys) -> None:
-    """Policies in and fwd, and both SAs."""
-    inward, sa_in, sa_out = child.inward, child.sa_in, child.sa_out
-    here, there, encap, volumes = packed(sa_in.destination), packed(sa_in.source), sa_in.encap, sa_in.volumes
-    form = _forms((sa_in.suite, encap is not None, sa_in.source.version, batch.knows_direction, batch.port))
+def write_first(batch: Batch, want: Holding, keys: SealedKeys) -> Second:
+    """Policies in and fwd, and both SAs. What is left for `write_second`."""
+    outward, inward, _ = want.policies.values()
+    sa_in, sa_out = want.sas.values()
+    here, there, encap, volumes = sa_in.destination.packed, sa_in.source.packed, sa_in.encap, sa_in.volumes
+    form = _forms((sa_in.suite, encap is not None, len(here), batch.knows_direction, batch.port))
     number, reqid = batch.number, sa_in.reqid
     policy = (selector_octets(inward.key.selector), inward.priority, reqid)
     limits = (
@@ -76,29 +80,28 @@ def write_first(batch: Batch, child: Plain, keys: SealedKeys) -> None:
     start = batch.append(
         form.first.struct.pack(*form.first.between(
             number, *policy, number + 1, *policy,
-            number + 2, here, be32(sa_in.spi), there, *limits, *ports_in,
-            number + 3, there, be32(sa_out.spi), here, *limits, *ports_out,
+            number + 2, here, sa_in.spi.to_bytes(4), there, *limits, *ports_in,
+            number + 3, there, sa_out.spi.to_bytes(4), here, *limits, *ports_out,
         )),
         form.starts,
     )  # fmt: skip
     for inbound, encryption_at, integrity_at in form.keys:
         at = None if integrity_at is None else start + integrity_at
         keys.write(batch.buffer, inbound=inbound, encryption_at=start + encryption_at, integrity_at=at)
+    return Second(form.second, (selector_octets(outward.key.selector), outward.priority, there, here, reqid))
 
 
-def write_second(batch: Batch, child: Plain) -> None:
+def write_second(batch: Batch, second: Second) -> None:
     """The policy out."""
-    outward, sa = child.outward, child.sa_out
-    form = _forms((sa.suite, sa.encap is not None, sa.source.version, batch.knows_direction, batch.port)).second
-    octets = form.struct.pack(*form.between(
-        batch.number, selector_octets(outward.key.selector), outward.priority, packed(sa.destination),
-        packed(sa.source), sa.reqid,
-    ))  # fmt: skip
-    batch.append(octets, (0,))
+    form = second.form
+    batch.append(form.struct.pack(*form.between(batch.number, *second.values)), (0,))
 
 
-def _ports(encap: Encap | None) -> tuple[int, ...]:
-    return () if encap is None else (be16(encap.source_port), be16(encap.destination_port))
+def _ports(encap: Encap | None) -> tuple[bytes, ...]:
+    return () if encap is None else (_PORTS.pack(*encap),)
+
+
+_PORTS: Final = Struct(">HH")
 
 
 class _Form:
@@ -132,12 +135,12 @@ class _Forms(NamedTuple):
 
 @lru_cache(maxsize=256)
 def _forms(kind: _Kind) -> _Forms:
-    suite, encapsulated, version, knows_direction, port = kind
+    suite, encapsulated, width, knows_direction, port = kind
     batch = Batch(knows_direction=knows_direction, port=port)
     starts: list[int] = []
     first: list[_Place] = []
     keys: list[tuple[bool, int, int | None]] = []
-    waves = plan_fresh(_example(suite, encapsulated, version))
+    waves = plan_fresh(_example(suite, encapsulated, width))
     for step in waves[0]:
         start = len(batch.buffer)
         starts.append(start)
@@ -148,7 +151,7 @@ def _forms(kind: _Kind) -> _Forms:
             case AddSa(name, sa):
                 batch.new_sa(sa, no_keys)
                 form = sa_form(sa, knows_direction=knows_direction)
-                places = (*_SA, (form.encap_at, "H"), (form.encap_at + 2, "H")) if encapsulated else _SA
+                places = (*_SA, (form.encap_at, "4s")) if encapsulated else _SA
                 integrity_at = None if form.integrity_at is None else start + form.integrity_at
                 keys.append((name.inbound, start + form.encryption_at, integrity_at))
             case _:
@@ -162,10 +165,10 @@ def _forms(kind: _Kind) -> _Forms:
     return _Forms(_Form(bytes(batch.buffer), first), second, tuple(starts), tuple(keys))
 
 
-def _example(suite: Suite, encapsulated: bool, version: int) -> Holding:
+def _example(suite: Suite, encapsulated: bool, width: int) -> Holding:
     """Of that kind; whatever differs between them is overwritten."""
     ip, net = (ip_address(text) for text in ("192.0.0.8", "100::1")), ip_network("10.0.0.0/8")
-    outer = next(each for each in ip if each.version == version)
+    outer = next(each for each in ip if len(each.packed) == width)
     selector = Selector(net, net)
     policies = {
         (key := PolicyKey(way, selector)): Policy(key, Action.PROTECT, 1, template)

@@ -11,7 +11,7 @@ from typing import Final, Protocol, TypeAlias
 
 from mobike.address import Ip
 from mobike.dataplane.xfrm import uapi
-from mobike.dataplane.xfrm.selectors import ANY_LANE, Mark, Selector
+from mobike.dataplane.xfrm.selectors import ANY_LANE, ANY_PORT, Mark, Ports, Selector
 from mobike.dataplane.xfrm.state import (
     REPLAY_WINDOW,
     Action,
@@ -281,6 +281,11 @@ _PORTS: Final = Struct("=HH")
 _INDEX: Final = Struct("=IB3x")
 """index and direction of `userpolicy_id`, behind its selector"""
 _ANY: Final = (uapi.NO_ALGORITHM_LIMIT,) * 3
+_SELECTOR: Final = Struct("=16s16s4s4sHBBB3x4x4x")
+"""`xfrm_selector`: destination, source, their ports with masks, family, lengths of the prefixes, protocol; the rest is
+zero."""
+_VALUE_MASK: Final = Struct(">HH")
+_NO_PORTS: Final = bytes(_VALUE_MASK.size)
 _NO_SELECTOR: Final = (NOWHERE, NOWHERE, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 _ANCHOR_SELECTOR: Final = uapi.SELECTOR.pack(
     ANCHOR + _TWELVE, ANCHOR + _TWELVE, 0, 0, 0, 0, uapi.AF_INET, 32, 32, 0, 0, 0
@@ -292,6 +297,7 @@ for _struct, _size in (
     (_SA, uapi.NLMSGHDR.size + uapi.USERSA_INFO.size),
     (_POLICY, uapi.NLMSGHDR.size + uapi.USERPOLICY_INFO.size),
     (_TEMPLATE, uapi.NLATTR.size + uapi.USER_TMPL.size),
+    (_SELECTOR, uapi.SELECTOR.size),
 ):
     if _struct.size != _size:
         raise AssertionError(f"{_struct.format} has {_struct.size} octets, and the kernel's has {_size}")
@@ -372,12 +378,16 @@ def _replay(inbound: bool, counters: Counters, knows_direction: bool) -> bytes:
 def selector_octets(selector: Selector) -> bytes:
     """As `xfrm_selector`."""
     source, destination = selector.source, selector.destination
-    to, from_ = selector.destination_ports, selector.source_ports
-    return uapi.SELECTOR.pack(
-        packed(destination.network_address), packed(source.network_address), be16(to.value), be16(to.mask),
-        be16(from_.value), be16(from_.mask), family(source.network_address), destination.prefixlen,
-        source.prefixlen, selector.protocol, 0, 0,
+    octets = source.network_address.packed
+    return _SELECTOR.pack(
+        destination.network_address.packed, octets, _ports(selector.destination_ports), _ports(selector.source_ports),
+        uapi.AF_INET if len(octets) == 4 else uapi.AF_INET6, destination.prefixlen, source.prefixlen,
+        selector.protocol,
     )  # fmt: skip
+
+
+def _ports(ports: Ports) -> bytes:
+    return _NO_PORTS if ports is ANY_PORT else _VALUE_MASK.pack(ports.value, ports.mask)
 
 
 def _policy_id(selector: bytes, direction: Dir) -> bytes:
