@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from mobike.config.held import Held
 from mobike.facade import (
     AddressView,
     ConnectionView,
@@ -19,8 +20,10 @@ from mobike.facade import (
     PairView,
     Refused,
 )
+from mobike.facade.attempts import AttemptView
 from mobike.facade.exchanges import ExchangeView
 from tests.api.house import House, a_child, a_sa
+from tests.api.tries import tries_of
 
 MANY: Final = 100_000
 FEW: Final = 40
@@ -112,6 +115,11 @@ class Crowd(House):
             dns=("10.1.0.53",), networks=("10.1.0.0/16",), domains=("example.net",),
         )  # fmt: skip
 
+    def attempts(self, *, peer: str | None = None, limit: int = 20) -> tuple[AttemptView, ...]:
+        late = max((each.at for each in tries_of(None)), default=0.0) - time.time() + 25
+        found = [replace(each, at=each.at - late, since=each.since - late) for each in tries_of(peer)]
+        return tuple(replace(each, peer_id=EVIL) if each.peer_id == "carol@example.org" else each for each in found)
+
     def explain(self, sa: str, *, without: str | None = None) -> ExplanationView:
         told = super().explain(sa, without=without)
         return replace(told, why=f"{told.remote} answers there") if told.decision == "move" else told
@@ -174,6 +182,7 @@ def a_crowd(count: int = MANY, evil: str = EVIL) -> Crowd:
     crowd = Crowd()
     crowd.fill(count, evil)
     _past(crowd)
+    _kept(crowd)
     crowd.said[PICKED] = [*_said()]
     crowd.in_order()
     return crowd
@@ -205,6 +214,22 @@ def _past(crowd: Crowd) -> None:
     tell("sa-rekeyed", "IKE SA has new keys; we asked", PICKED, office, 35)
     tell("path-silent", f"No answer on {LTE} -> {GATEWAY}", PICKED, office, 28)
     tell("sa-up", "IKE SA with " + crowd.sas[HOSTILE].peer_id + " is up", HOSTILE, "branch", 12)
+
+
+def _kept(crowd: Crowd) -> None:
+    """Credentials, and who names them."""
+    now, chancery = time.time(), crowd.configurations
+    chancery.held = {
+        "annex": Held("psk", "secret-of-annex", ("hmac-sha256:" + "5e" * 32,), None, now - 86_400, now - 7200),
+        "gateway-2026": Held(
+            "identity", "", ("sha256:" + "a1" * 32, "sha256:" + "b2" * 32), now + 12 * 86_400, now, now
+        ),
+        "old-partner-authority": Held("authority", "", ("sha256:" + "c3" * 32,), now - 3 * 86_400, now, now - 400_000),
+    }
+    chancery.stored = {
+        "branch": {"psk_file": "stored:annex"},
+        "roadwarriors": {"local_cert": "stored:gateway-2026", "local_key": "stored:gateway-2026"},
+    }
 
 
 def _said() -> Iterable[ExchangeView]:

@@ -2,6 +2,7 @@
 content security policy, or a request to anywhere else fails its test (conftest)."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from playwright.async_api import Browser, Page, expect
@@ -16,10 +17,14 @@ VIEWS = {
     "/sas": "IKE SAs",
     f"/sas/{PICKED}": "gw.example.net",
     f"/sas/{HOSTILE}": "img src",
+    "/failures": "Failures",
     "/moves": "Moves",
     "/links": "Uplinks",
     "/events": "Events",
     "/config": "Configuration",
+    "/credentials": "Credentials",
+    "/log-levels": "Log levels",
+    "/access": "Access",
     "/nowhere": "There is nothing here",
 }
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
@@ -30,7 +35,7 @@ async def drawn(page: Page, at: str) -> None:
     await expect(page.get_by_role("heading", level=1)).to_contain_text(VIEWS[at])
     await page.wait_for_load_state("domcontentloaded")
     if at != "/nowhere":
-        await page.locator(".room :is(table, .events, .link, .ladder, .chart svg, .empty)").first.wait_for()
+        await page.locator(".room :is(table, .events, .link, .ladder, .chart svg, .empty, .attempt)").first.wait_for()
     wide, seen = await page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
     assert wide <= seen, at
 
@@ -80,7 +85,7 @@ async def test_what_peers_say_stays_text(look: Look) -> None:
         await expect(link).to_be_visible()
         await link.click()
         await heading_is(page, EVIL.replace("\u202e", "\ufffd"))
-        for at in ("/", "/events"):
+        for at in ("/", "/events", "/failures"):
             await page.evaluate("at => { location.hash = at }", at)
             await expect(page.get_by_text("<script>document.title").first).to_be_visible()
         assert await page.locator(".room img, .room script").count() == 0
@@ -252,6 +257,103 @@ async def test_the_configuration_shows_a_difference_before_it_is_applied(look: L
         await page.get_by_role("button", name=f"Bring revision {before} back").click()
         await page.get_by_role("dialog").get_by_role("button", name="Bring it back").click()
         await expect(page.locator(".lead")).to_contain_text(f"Revision {before + 2}")
+
+
+async def test_a_failure_tells_where_both_ends_part_and_the_fix_and_can_be_logged_in_full(
+    look: Look, stand: Stand
+) -> None:
+    async with look() as page:
+        await page.get_by_role("link", name="no answer from 203.0.113.9").click()
+        await heading_is(page, "Failures")
+        failed = page.locator(".attempt")
+        await expect(failed).to_have_count(1)
+        await expect(failed).to_contain_text("do UDP 500 and 4500 pass on the way")
+        await page.get_by_role("button", name="All").click()
+        differs = page.locator(".attempt", has_text="198.51.100.7").locator("tr.differs")
+        await expect(differs).to_have_count(3)
+        await expect(differs.first).to_contain_text("aes256gcm16")
+        await page.get_by_role("button", name="Log everything of 203.0.113.9").click()
+        await expect(page.get_by_role("status")).to_contain_text("203.0.113.9 is logged in full")
+        (rule,) = stand.crowd.log_levels.rules()
+        assert (rule.peer, rule.level) == ("203.0.113.9", "debug")
+        stand.crowd.log_levels.end_rule(rule.id)
+
+
+async def test_a_level_of_the_log_is_set_for_a_while_and_taken_back(look: Look, stand: Stand) -> None:
+    async with look("/log-levels") as page:
+        await expect(page.locator(".lead")).to_contain_text("info")
+        await page.get_by_label("Peer").fill("phone-000003@example.net")
+        await page.get_by_label("For", exact=True).select_option("1 h")
+        await page.get_by_label("For", exact=True).press("Tab")
+        await page.keyboard.press("Enter")
+        row = page.locator("tbody tr")
+        await expect(row).to_contain_text("phone-000003@example.net")
+        await expect(row).to_contain_text("59 min")
+        assert [each.level for each in stand.crowd.log_levels.rules()] == ["debug"]
+        await row.get_by_role("button", name="as all others again").click()
+        await expect(page.get_by_text("All peers are logged alike")).to_be_visible()
+        assert stand.crowd.log_levels.rules() == ()
+
+
+async def test_a_credential_goes_in_is_never_shown_and_goes_when_nobody_names_it(look: Look, stand: Stand) -> None:
+    async with look("/credentials") as page:
+        held = stand.crowd.configurations
+        annex = page.locator("tr", has_text="annex")
+        await expect(annex).to_contain_text("branch")
+        await expect(annex.get_by_role("button", name="Delete")).to_be_disabled()
+        await annex.get_by_role("button", name="Replace").click()
+        await expect(page.get_by_label("Name")).to_have_value("annex")
+        content = page.get_by_label("Content")
+        await content.fill("another secret of the annex")
+        assert await content.evaluate("each => getComputedStyle(each).webkitTextSecurity") == "disc"
+        await page.get_by_role("button", name="Set it").click()
+        dialog = page.get_by_role("dialog")
+        await expect(dialog).to_contain_text("are reauthenticated (1 IKE SA)")
+        await dialog.get_by_role("button", name="Cancel").click()
+        assert held.held["annex"].text == "secret-of-annex"
+        await page.get_by_role("button", name="Set it").click()
+        await dialog.get_by_role("button", name="Replace it").click()
+        await expect(page.get_by_role("status")).to_contain_text("annex is replaced")
+        assert held.held["annex"].text == "another secret of the annex"
+        await expect(content).to_have_value("")
+        assert "another secret" not in await page.content()
+        await page.get_by_role("button", name="Delete old-partner-authority").click()
+        await dialog.get_by_role("button", name="Delete it").click()
+        await expect(page.locator("tr", has_text="old-partner-authority")).to_have_count(0)
+        assert "old-partner-authority" not in held.held
+
+
+async def test_a_credential_that_somebody_else_changed_meanwhile_is_not_overwritten(look: Look, stand: Stand) -> None:
+    async with look("/credentials", forgiven=("412",)) as page:
+        held = stand.crowd.configurations.held
+        await page.get_by_label("Name").fill("fresh")
+        await page.get_by_label("Content").fill("mine, and long enough")
+        await page.get_by_role("button", name="Set it").click()
+        dialog = page.get_by_role("dialog")
+        await expect(dialog).to_contain_text("There is none of this name yet")
+        held["fresh"] = replace(held["annex"], text="theirs")
+        await dialog.get_by_role("button", name="Make it").click()
+        await expect(page.get_by_role("alert")).to_contain_text("this was meant for something else")
+        assert held["fresh"].text == "theirs"
+        await expect(page.get_by_label("Content")).to_have_value("mine, and long enough")
+        del held["fresh"]
+
+
+async def test_a_token_is_told_once_opens_the_page_and_is_revoked(browser: Browser, look: Look, stand: Stand) -> None:
+    async with look("/access") as page:
+        await page.get_by_label("Name").fill("night-shift")
+        await page.get_by_role("button", name="Make it").click()
+        text = await page.get_by_label("The new token").inner_text()
+        await expect(page.locator("tr", has_text="night-shift")).to_contain_text("read")
+        reader = Stand(stand.crowd, stand.url, text)
+        async with looking(browser, reader, "/access") as other:
+            await expect(other.get_by_text("Only for admin")).to_be_visible()
+        await page.get_by_role("button", name="Done").click()
+        assert text not in await page.content()
+        await page.get_by_role("button", name="Revoke night-shift").click()
+        await page.get_by_role("dialog").get_by_role("button", name="Revoke it").click()
+        await expect(page.locator("tr", has_text="night-shift")).to_have_count(0)
+        await expect(page.locator("tbody tr", has_text="revoke token").first).to_contain_text("200")
 
 
 async def test_events_can_be_held_and_told_by_kind(look: Look, stand: Stand) -> None:

@@ -49,9 +49,15 @@ export async function get(path) {
   return body;
 }
 
+/** The tag of what is there now, so that an order counts for that alone (`If-Match`). */
+export async function tagOf(path) {
+  await get(path);
+  return kept.get(path)?.tag ?? null;
+}
+
 /** An order. */
-export async function order(method, path, body) {
-  return (await ask(method, path, body)).json();
+export async function order(method, path, body, headers = {}) {
+  return (await ask(method, path, body, headers)).json();
 }
 
 async function ask(method, path, body, headers = {}, signal = undefined) {

@@ -4,9 +4,13 @@
 import { get, keepToken, Problem, token, tokenOfLink } from "/page/api.js";
 import { button, h, put, say } from "/page/dom.js";
 import { Live } from "/page/live.js";
+import { openAccess } from "/page/access.js";
 import { openConfig } from "/page/config.js";
+import { openCredentials } from "/page/credentials.js";
 import { openEvents } from "/page/events.js";
+import { openFailures } from "/page/failures.js";
 import { openLinks } from "/page/links.js";
+import { openLogLevels } from "/page/loglevels.js";
 import { openMoves } from "/page/moves.js";
 import { openOverview } from "/page/overview.js";
 import { openSa } from "/page/sa.js";
@@ -15,10 +19,18 @@ import { openSas } from "/page/sas.js";
 const VIEWS = [
   { path: "/", name: "Overview", open: openOverview },
   { path: "/sas", name: "IKE SAs", open: openSas },
+  { path: "/failures", name: "Failures", open: openFailures },
   { path: "/moves", name: "Moves", open: openMoves },
   { path: "/links", name: "Uplinks", open: openLinks },
   { path: "/events", name: "Events", open: openEvents },
   { path: "/config", name: "Configuration", open: openConfig },
+];
+/** What stands beside the configuration, under its own row of links. */
+const BESIDE = [
+  { path: "/config", name: "In force", open: openConfig },
+  { path: "/credentials", name: "Credentials", open: openCredentials },
+  { path: "/log-levels", name: "Log levels", open: openLogLevels },
+  { path: "/access", name: "Access", open: openAccess },
 ];
 const LADDER = ["metrics", "read", "operate", "configure", "admin"];
 const THEME = "mobike.theme";
@@ -128,15 +140,18 @@ async function route() {
   leave();
   const [path, query] = (location.hash.slice(1) || "/").split("?");
   const [, first, ...rest] = path.split("/");
-  const view = VIEWS.find((each) => each.path === `/${first ?? ""}`);
+  const here = `/${first ?? ""}`;
+  const beside = BESIDE.some((each) => each.path === here);
+  const view = VIEWS.find((each) => each.path === here) ?? BESIDE.find((each) => each.path === here);
   for (const link of bar.querySelectorAll("nav a")) {
-    if (link.getAttribute("href") === `#${view?.path}`) {
-      link.setAttribute("aria-current", "page");
-      link.scrollIntoView({ block: "nearest", inline: "nearest" });
+    if (link.getAttribute("href") === (beside ? "#/config" : `#${here}`)) {
+      link.setAttribute("aria-current", here === "/config" || !beside ? "page" : "true");
+      link.scrollIntoView({ block: "nearest", inline: "center" });
     } else link.removeAttribute("aria-current");
   }
   const room = h("div", { class: "room" });
-  put(main, room);
+  put(main, beside && h("nav", { class: "tabs", "aria-label": "Configuration" }, BESIDE.map(({ path: to, name }) =>
+    h("a", { href: `#${to}`, "aria-current": to === here ? "page" : null }, name))), room);
   if (!view) {
     document.title = "mobike";
     put(room, h("h1", {}, "There is nothing here"), h("p", {}, h("a", { href: "#/" }, "To the overview")));
@@ -170,11 +185,11 @@ async function attempt(what, done) {
   }
 }
 
-/** Asks before something is done. */
-function confirm(title, text, yes) {
+/** Asks before something is done. `more`: what else to know before the answer. */
+function confirm(title, text, yes, ...more) {
   return new Promise((answer) => {
     const dialog = h("dialog", { "aria-label": title, onclose: () => { dialog.remove(); answer(dialog.returnValue === "yes"); } },
-      h("h2", {}, title), h("p", {}, text),
+      h("h2", {}, title), h("p", {}, text), ...more,
       h("div", { class: "actions" },
         button("Cancel", () => dialog.close("no"), { autofocus: true }),
         button(yes, () => dialog.close("yes"), { class: "main" })));

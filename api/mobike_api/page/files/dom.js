@@ -52,7 +52,7 @@ export function mono(text) {
 const WORDS = { established: "good", up: "good", verified: "good", preferred: "good", running: "busy", done: "good",
   updating: "busy", connecting: "busy", worked: "good", waiting: "bad", down: "bad", silent: "bad", unreachable: "bad",
   refused: "bad", "into-tunnel": "bad", avoided: "warn", deprecated: "warn", optimistic: "warn", "one-way": "warn",
-  gone: "bad" };
+  gone: "bad", usable: "good", unusable: "bad" };
 
 /** A word for a state, with a mark in front of it: colour alone tells nothing to some. */
 export function state(name) {

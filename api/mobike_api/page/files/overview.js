@@ -13,8 +13,9 @@ export function openOverview(room, page) {
   const tiles = h("div", { class: "tiles" });
   const connections = h("section", { class: "card" });
   const links = h("section", { class: "card" });
+  const drops = h("section", { class: "card" });
   const events = h("section", { class: "card" });
-  put(room, head, tiles, h("div", { class: "split" }, h("div", { class: "stack" }, connections, links), events));
+  put(room, head, tiles, h("div", { class: "split" }, h("div", { class: "stack" }, connections, links, drops), events));
   let drawn = [];
 
   const look = again(async () => {
@@ -29,10 +30,11 @@ export function openOverview(room, page) {
     const [health, sas, known, addresses, { counters }] = found;
     drawHead(head, health);
     put(tiles, tile("IKE SAs", count(sas.total ?? 0), "#/sas"),
-      tile("connections up", ratio(known.items, (each) => each.state === "up" || each.state === "listening"), "#/sas"),
-      tile("addresses usable", ratio(addresses.items, (each) => each.available), "#/links"),
+      ratio("connections up", known.items, (each) => each.state === "up" || each.state === "listening", "#/failures"),
+      ratio("addresses usable", addresses.items, (each) => each.available, "#/links"),
       tile("moves in the last minute", moves(page.live.recent), "#/moves"),
-      tile("packets dropped", count(dropped(counters)), null));
+      tile("packets dropped", count(dropped(counters).reduce((sum, [, value]) => sum + value, 0)), null));
+    if (drawn[4]?.counters !== counters) drawDrops(drops, dropped(counters));
     if (drawn[2] !== known) drawConnections(connections, known.items, (each) => hand(each, page, look));
     if (drawn[3] !== addresses) drawLinks(links, addresses.items);
     drawn = found;
@@ -52,13 +54,14 @@ function drawHead(head, health) {
     health.reasons.length > 0 && h("ul", { class: "notice bad", role: "alert" }, health.reasons.map((each) => h("li", {}, plain(each)))));
 }
 
-function tile(name, number, href) {
+function tile(name, number, href, mood = "") {
   const inside = [h("span", { class: "number" }, number), h("span", { class: "name" }, name)];
-  return href ? h("a", { class: "tile", href }, inside) : h("div", { class: "tile" }, inside);
+  return href ? h("a", { class: `tile ${mood}`, href }, inside) : h("div", { class: `tile ${mood}` }, inside);
 }
 
-function ratio(all, good) {
-  return `${all.filter(good).length}\u2009/\u2009${all.length}`;
+function ratio(name, all, good, href) {
+  const fine = all.filter(good).length;
+  return tile(name, `${fine}\u2009/\u2009${all.length}`, href, fine < all.length ? "bad" : "");
 }
 
 function moves(recent) {
@@ -67,8 +70,9 @@ function moves(recent) {
   return count(lately.reduce((sum, each) => sum + (each.data.sas ?? 1), 0));
 }
 
+/** Names and numbers, the greatest first. */
 function dropped(counters) {
-  return Object.entries(counters).reduce((sum, [name, value]) => sum + (/drop/.test(name) ? value : 0), 0);
+  return Object.entries(counters).filter(([name, value]) => value > 0 && /drop/.test(name)).sort(([, one], [, other]) => other - one);
 }
 
 /** Up, or down: of what we begin. */
@@ -89,12 +93,24 @@ function drawConnections(place, items, handOf) {
   const focused = document.activeElement?.id;
   put(place, h("h2", {}, "Connections"), items.length === 0
     ? empty("Nothing is configured", "Add a connection to the configuration, or PUT one over the API.")
-    : table(CONNECTIONS, items.map((each) => [
+    : table(CONNECTIONS, worstFirst(items).map((each) => [
       each.ike_sas > 0 ? h("a", { href: `#/sas?connection=${encodeURIComponent(each.name)}` }, word(each.name)) : word(each.name),
       each.role, state(each.state), h("span", { class: "figure" }, count(each.ike_sas)),
-      each.last_error === null ? h("span", { class: "muted" }, "\u2013") : word(each.last_error, { class: "why" }), handOf(each)]),
+      each.last_error === null ? h("span", { class: "muted" }, "\u2013") : h("a", { class: "why", href: `#/failures?peer=${encodeURIComponent(each.name)}` }, word(each.last_error)), handOf(each)]),
     { class: "cards" }));
   if (focused?.startsWith("hand-")) document.getElementById(focused)?.focus();
+}
+
+/** What is down stands where it is seen first. */
+function worstFirst(items) {
+  const bad = (each) => (each.state === "down" || each.state === "connecting" ? 0 : 1);
+  return items.slice().sort((one, other) => bad(one) - bad(other));
+}
+
+function drawDrops(place, items) {
+  place.hidden = items.length === 0;
+  put(place, h("h2", {}, "Dropped, by reason"), h("dl", { class: "figures" }, items.slice(0, SHOWN).map(([name, value]) =>
+    [h("dt", {}, plain(name.replaceAll("_", " "))), h("dd", {}, count(value))]).flat()));
 }
 
 function drawLinks(place, items) {

@@ -11,6 +11,7 @@ const PAIRS = ["#", "Pair", "Link", "State", "Round trip", "Loss", "Why", ""];
 const CHILDREN = ["Child SA", "SPIs", "Suite", "Traffic", "In", "Out"];
 const STORY = 60;
 const FIRST = 10;
+const LOG_S = 600;
 
 export function openSa(room, page, id) {
   const base = `/ike-sas/${encodeURIComponent(id)}`;
@@ -61,7 +62,7 @@ export function openSa(room, page, id) {
       detail.last_move && h("p", { class: "muted" }, `Last move ${clock(detail.last_move.at)}, `,
         detail.last_move.duration_ms !== null ? `answered after ${millis(detail.last_move.duration_ms)}: `
           : sa.state === "updating" ? "unanswered so far: " : "",
-word(detail.last_move.why)));
+          word(detail.last_move.why)));
     put(pairs, h("h2", {}, "Where it could be"), detail.pairs.length === 0
       ? empty("Its peer chooses", "We answer where it asks: it is told of no other address of ours.")
       : table(PAIRS, detail.pairs.map((each) => pairRow(each)), { class: "cards" }));
@@ -85,9 +86,15 @@ word(detail.last_move.why)));
       h("h1", {}, word(sa.peer_id)),
       h("p", { class: "lead" }, state(sa.state), " ", h("span", { class: "path" }, mono(sa.local), " \u2192 ", mono(sa.remote))),
       h("div", { class: "actions" }, says("New keys", "/rekey", {}), says("Reauthenticate", "/reauth"),
-        pin !== null && says("Let policy choose", "/pin", undefined, "DELETE"), end));
+        louder(sa), pin !== null && says("Let policy choose", "/pin", undefined, "DELETE"), end));
     const again_ = [...head.querySelectorAll("button")].find((each) => each.textContent === focused);
     if (again_ && document.activeElement === document.body) again_.focus();
+  }
+
+  /** Each event and each order of this one goes to the log, for a while. */
+  function louder(sa) {
+    return button("Log everything for 10 min", () => page.attempt(
+      () => order("POST", "/log-levels", { peer: sa.id, level: "debug", for_s: LOG_S }), "Everything of it is logged for 10 minutes"), page.needs("operate"));
   }
 
   function drawMap(detail) {
