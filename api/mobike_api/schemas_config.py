@@ -140,6 +140,9 @@ class ConnectionTable(Answer):
     """Keys and values as in a file; only what is written."""
     secrets: tuple[str, ...]
     """Keys that are written, and never shown."""
+    mark: str | None
+    """`hmac-sha256:` of these secrets under a key that is this daemon's: another one as soon as any of them is another,
+    so that the `ETag` is, too. It says nothing to who guesses. null: there are none, or they are of a file."""
 
 
 class Credential(Answer):

@@ -157,6 +157,28 @@ def test_one_that_is_in_use_does_not_go_and_who_uses_it_is_told(tmp_path: Path) 
         refused(house, "DELETE", "credentials/annex", status=404)
 
 
+def test_one_that_was_deleted_is_in_no_revision_and_a_rollback_says_so_with_the_fix(tmp_path: Path) -> None:
+    with both(tmp_path, "127.0.24.8") as (house, guest):
+        whole = {"reload": False, "connections": {"annex": TABLE}, "credentials": {"annex": psk(FIRST)}}
+        made = order(house, "POST", "config/apply", whole)["revision"]
+        gone = {"reload": False, "connections": {"annex": None}, "credentials": {"annex": None}}
+        # What may still come back is not gone yet.
+        order(house, "POST", "config/apply", gone | {"confirm_s": 600})
+        order(house, "POST", "config/rollback", {"revision": made})
+        comes(guest, house, 1, FIRST)
+        order(house, "POST", "config/apply", gone)
+        problem = refused(house, "POST", "config/rollback", {"revision": made}, status=409)
+        assert problem["detail"] == "it names credential 'annex', which was deleted since, from all revisions"
+        assert "set 'annex' anew (mobike credential set annex" in problem["hint"]
+        again(house)
+        refused(house, "POST", "config/rollback", {"revision": made}, status=409)
+        order(house, "PUT", "credentials/annex", psk(SECOND))
+        order(house, "POST", "config/rollback", {"revision": made})
+        (newest, *_) = house.get("config/revisions")["items"]
+        assert newest["what"] == f"back to revision {made}, with annex as of now"
+        comes(guest, house, 2, SECOND)
+
+
 def test_what_is_of_no_use_is_refused_and_not_repeated(tmp_path: Path) -> None:
     with both(tmp_path, "127.0.24.6") as (house, _):
         before = house.get("config")["revision"]

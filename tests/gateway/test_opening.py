@@ -70,7 +70,7 @@ def edit(opening: Opening, document: Document, **standing: Any) -> None:
     """As the editor remembers it; then the process is gone, before anything was obeyed."""
     assert opening.archive is not None
     before = replace(opening.standing, **standing)
-    opening.archive.add(Revision(0, 1.0, "ann", "api", "an edit"), document.octets(), before)
+    opening.archive.add(Revision(0, 1.0, "ann", "api", "an edit"), document.octets(opening.archive.mark), before)
     opening.archive.close()
 
 

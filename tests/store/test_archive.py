@@ -1,6 +1,7 @@
 """Configurations that were in force: kept whole, sealed, in their place; an edit is there as a whole or not at all."""
 
 import sqlite3
+import zlib
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,65 @@ def test_what_was_in_force_is_there_again_and_only_for_us_to_read(tmp_path: Path
     house.remove(two, Standing(one))
     assert (house.standing(), house.content(two)) == (Standing(one), None)
     assert add(house) > two, "a number is given once"
+    house.close()
+
+
+def test_a_secret_is_kept_once_for_all_revisions_that_hold_it_and_goes_with_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive, "MOST_REVISIONS", 2)
+    file, key = tmp_path / "config.db", {"annex": b"horse"}
+    house = Archive(file, Seal())
+    mark = house.mark(b"horse")
+    first, second = (house.add(revision(), b"", Standing(0), key).number for _ in range(2))
+    assert [house.secret(number, "annex", mark) for number in (first, second)] == [b"horse", b"horse"]
+    assert house.secret(second, "other", mark) is None
+    assert house.secret(second, "annex", b"another") is None
+    with sqlite3.connect(file) as base:
+        assert base.execute("SELECT count(*) FROM secrets").fetchone() == (1,)
+        for _ in range(2):
+            add(house)
+        assert base.execute("SELECT count(*) FROM secrets").fetchone() == (0,)
+    house.close()
+
+
+def test_a_secret_that_was_deleted_goes_from_every_revision_and_from_the_disk(tmp_path: Path) -> None:
+    file = tmp_path / "config.db"
+    sealed = Seal().close(zlib.compress(b"horse"), b"secret annex")
+    house = Archive(file, Seal())
+    first = house.add(revision(), b"", Standing(0), {"annex": b"horse", "kept": b"cow"}).number
+    house.purge()
+    assert house.secret(first, "annex", house.mark(b"horse")) == b"horse"
+    house.add(revision(), b"", Standing(0), {"kept": b"cow"}, gone=["annex"])
+    assert sealed in b"".join(each.read_bytes() for each in tmp_path.iterdir())
+    house.purge()
+    assert house.secret(first, "annex", house.mark(b"horse")) is None
+    assert house.secret(first, "kept", house.mark(b"cow")) == b"cow"
+    assert sealed not in b"".join(each.read_bytes() for each in tmp_path.iterdir())
+    house.close()
+
+
+def test_a_secret_that_may_come_back_stays(tmp_path: Path) -> None:
+    house = Archive(tmp_path / "config.db", Seal())
+    mark = house.mark(b"horse")
+    first = house.add(revision(), b"", Standing(0), {"annex": b"horse"}).number
+    waits = house.add(revision(), b"", Standing(0, until=9.5, back_to=first), gone=["annex"]).number
+    house.purge()
+    assert house.secret(first, "annex", mark) == b"horse"
+    # It was not confirmed.
+    house.add(revision(), b"", Standing(0), {"annex": b"horse"})
+    house.purge()
+    assert house.secret(first, "annex", mark) == b"horse"
+    # The core refuses the next one.
+    refused = house.add(revision(), b"", Standing(0), gone=["annex"]).number
+    house.remove(refused, Standing(first))
+    house.purge()
+    assert house.secret(first, "annex", mark) == b"horse"
+    # And one that is confirmed.
+    waits = house.add(revision(), b"", Standing(0, until=9.5, back_to=first), gone=["annex"]).number
+    house.stand(Standing(waits))
+    house.purge()
+    assert house.secret(first, "annex", mark) is None
     house.close()
 
 

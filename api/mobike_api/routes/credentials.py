@@ -57,7 +57,8 @@ async def put_credential(
 @router.delete("/{name}", summary="Remove a credential")
 @needs(Scope.CONFIGURE)
 async def delete_credential(facade: FacadeDep, request: Request, name: Name, query: Edits) -> ConfigPlan:
-    """One that no connection names; who names it is told. Earlier revisions keep it, sealed, until they go."""
+    """One that no connection names; who names it is told. It goes from earlier revisions, too, as soon as this edit
+    stays: a revision that names it comes back only once it is set anew."""
     edit = Edit(credentials={name: None})
     done = facade.configuration.apply(edit, author(request), keep=query.keep, confirm_s=query.confirm_s)
     return await told(done, named=False, of_credential=True)

@@ -192,6 +192,8 @@ class TableView:
     """Only what is written, without secrets."""
     secrets: tuple[str, ...]
     """Keys that are written, and never shown."""
+    mark: str | None = None
+    """Another one as soon as any of these secrets is another; None: it has none, or is of a file."""
 
 
 class Configurations(Protocol):

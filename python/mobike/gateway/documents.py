@@ -6,7 +6,7 @@ A revision holds all of it, so that it can come back whatever the files say by t
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from mobike.config.held import Held
 from mobike.config.tables import SECRET_KEYS
 from mobike.facade import NotFound, Refused
 from mobike.facade.configuration import Edit, FlawView, Invalid
-from mobike.gateway.vault import still_named
+from mobike.gateway.vault import named_in, still_named
 
 Table = Mapping[str, Any]
 
@@ -34,6 +34,8 @@ class Document:
     files: tuple[Source, ...]
     stored: Mapping[str, Table] = field(default_factory=dict, repr=False)
     credentials: Mapping[str, Held] = field(default_factory=dict, repr=False)
+    lost: tuple[str, ...] = field(default=(), compare=False)
+    """Credentials that it had, and that were deleted since."""
 
     @property
     def digest(self) -> bytes:
@@ -41,18 +43,31 @@ class Document:
         texts = json.dumps([[source.file, source.text] for source in self.files])
         return hashlib.sha256(texts.encode()).digest()
 
-    def octets(self) -> bytes:
-        """For the archive."""
+    def octets(self, mark: Callable[[bytes], bytes]) -> bytes:
+        """For the archive. What credentials say is beside it (`secrets`): here stands which it is."""
         files = [[source.file, source.text, source.exposed_to] for source in self.files]
-        credentials = {name: asdict(each) for name, each in self.credentials.items()}
+        credentials = {name: _kept(each, mark(each.text.encode())) for name, each in self.credentials.items()}
         return json.dumps({"files": files, "stored": self.stored, "credentials": credentials}).encode()
 
+    @property
+    def secrets(self) -> dict[str, bytes]:
+        """What its credentials say, by their names."""
+        return {name: each.text.encode() for name, each in self.credentials.items()}
+
     @classmethod
-    def read(cls, octets: bytes) -> "Document":
-        """What `octets` made."""
+    def read(cls, octets: bytes, secret: Callable[[str, bytes], bytes | None]) -> "Document":
+        """What `octets` made. `secret` knows what a credential of a name said, by its mark; one that was deleted since
+        is left out (`lost`)."""
         read = json.loads(octets)
-        credentials = {name: _held(each) for name, each in read.get("credentials", {}).items()}
-        return cls(tuple(Source(*each) for each in read["files"]), read["stored"], credentials)
+        credentials, lost = {}, []
+        for name, each in read.get("credentials", {}).items():
+            text = secret(name, bytes.fromhex(each.pop("mark")))
+            if text is None:
+                lost.append(name)
+            else:
+                credentials[name] = _held(each, text.decode())
+        files = tuple(Source(*each) for each in read["files"])
+        return cls(files, read["stored"], credentials, tuple(lost))
 
     def edited(self, edit: Edit, owned: Mapping[str, str], credentials: Mapping[str, Held] | None = None) -> "Document":
         """Its connections as an edit wants them, beside `credentials` (None: those there are). `owned`: those of files,
@@ -82,9 +97,26 @@ class Document:
             )
         return replace(self, stored=stored, credentials=credentials)
 
+    def instead(self, now: Mapping[str, Held]) -> tuple["Document", tuple[str, ...]]:
+        """With those of now in place of what it has lost and names; and which. Refused where there is none."""
+        wanted = [name for name in self.lost if name in named_in(self.stored)]
+        for name in wanted:
+            if name not in now:
+                raise Refused(
+                    f"it names credential {name!r}, which was deleted since, from all revisions",
+                    hint=f"set {name!r} anew (mobike credential set {name} FILE --kind KIND), then bring this one back",
+                )
+        found = {**self.credentials, **{name: now[name] for name in wanted}}
+        return replace(self, credentials=found, lost=()), tuple(wanted)
 
-def _held(read: Mapping[str, Any]) -> Held:
-    return Held(**{**read, "fingerprints": tuple(read["fingerprints"])})
+
+def _kept(held: Held, mark: bytes) -> dict[str, object]:
+    """All but what it says."""
+    return {key: value for key, value in asdict(held).items() if key != "text"} | {"mark": mark.hex()}
+
+
+def _held(read: Mapping[str, Any], text: str) -> Held:
+    return Held(**{**read, "text": text, "fingerprints": tuple(read["fingerprints"])})
 
 
 def merge_patch(target: Any, patch: Any) -> Any:  # noqa: ANN401 - any JSON

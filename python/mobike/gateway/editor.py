@@ -13,8 +13,9 @@ One edit at a time. Checking is done beside the loop: certificates of many conne
 """
 
 import asyncio
+import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -43,6 +44,7 @@ from mobike.facade.configuration import (
 )
 from mobike.gateway import vault
 from mobike.gateway.documents import Document, without_secrets
+from mobike.gateway.opening import read_revision
 from mobike.gateway.steward import CannotApply, Steward
 from mobike.store import Archive, Revision, Standing, StoreError
 
@@ -122,7 +124,12 @@ class Editor:
         stored = name in self._document.stored
         written = self._document.stored[name] if stored else known.model_dump(mode="json", exclude_unset=True)
         shown, hidden = without_secrets(written)
-        return TableView(name, str(tables.places["connections", name]), stored, shown, hidden)
+        archive = self._desktop.archive
+        mark = None
+        if stored and hidden and archive is not None:
+            secrets = json.dumps([name, {key: written[key] for key in hidden}], sort_keys=True)
+            mark = f"hmac-sha256:{archive.mark(secrets.encode()).hex()}"
+        return TableView(name, str(tables.places["connections", name]), stored, shown, hidden, mark)
 
     def credentials(self) -> tuple[CredentialView, ...]:
         return vault.views(self._document.credentials, self._document.stored)
@@ -159,6 +166,7 @@ class Editor:
             if self._standing.until is None:
                 raise Refused("nothing waits for a confirmation")
             self._stand(replace(self._standing, until=None, back_to=None))
+            self._purge()
             self._desktop.tell("config-confirmed", f"{by.who}: revision {self._standing.head} stays")
             return self.state()
 
@@ -214,16 +222,17 @@ class Editor:
     async def _back_to(self, revision: int, by: Author, *, keep: bool = False) -> PlanView:
         archive = self._desktop.archive
         try:
-            content = None if archive is None else archive.content(revision)
+            kept = None if archive is None else read_revision(archive, revision)
         except StoreError as problem:
             raise Refused(str(problem)) from None
-        if content is None:
+        if kept is None:
             raise NotFound(f"there is no revision {revision}")
-        document = Document.read(content)
+        document, of_now = kept.instead(self._document.credentials)
         planned = await self._planned(document, keep=keep)
         # What the files say now is not wanted: a restart must not bring it back.
         passed = await self._files_now(document)
-        return self._done(document, planned, by, passed=passed, what=f"back to revision {revision}")
+        but = f", with {', '.join(of_now)} as of now" if of_now else ""
+        return self._done(document, planned, by, passed=passed, what=f"back to revision {revision}{but}")
 
     async def _files_now(self, document: Document) -> bytes | None:
         try:
@@ -253,8 +262,11 @@ class Editor:
             until = back_to = None
         told = what or summary(planned, steps)
         standing = Standing(before.head, until, back_to, passed)
-        changes = bool(planned.steps or planned.rest or document.octets() != self._document.octets())
-        revision = self._remembered(document, Revision(0, now, by.who, by.origin, told), standing) if changes else None
+        changes = bool(planned.steps or planned.rest or document != self._document)
+        gone = [step.name for step in steps if step.what == "removed"]
+        revision = (
+            self._remembered(document, Revision(0, now, by.who, by.origin, told), standing, gone) if changes else None
+        )
         try:
             self._steward.apply(planned)
         except CannotApply as problem:
@@ -266,16 +278,19 @@ class Editor:
             self._standing, self._since = replace(standing, head=revision.number), now
         elif self._desktop.archive is not None:
             self._stand(standing)
+        self._purge()
         self._watch_the_clock()
         self._desktop.tell("config-applied", f"{by.who}: {told}")
         return replace(seen, credentials=steps, revision=self._standing.head, confirm_by=self._standing.until)
 
-    def _remembered(self, document: Document, revision: Revision, standing: Standing) -> Revision:
+    def _remembered(
+        self, document: Document, revision: Revision, standing: Standing, gone: Collection[str]
+    ) -> Revision:
         archive = self._desktop.archive
         if archive is None:
             return revision._replace(number=self._standing.head + 1)
         try:
-            return archive.add(revision, document.octets(), standing)
+            return archive.add(revision, document.octets(archive.mark), standing, document.secrets, gone)
         except StoreError as problem:
             raise Refused(f"nothing has changed: {problem}") from None
 
@@ -297,6 +312,14 @@ class Editor:
                 raise Refused(str(problem)) from None
         self._standing = standing
         self._watch_the_clock()
+
+    def _purge(self) -> None:
+        """Deleted credentials go from earlier revisions, too. The log says it if not; the next edit tries again."""
+        if self._desktop.archive is not None:
+            try:
+                self._desktop.archive.purge()
+            except StoreError as problem:
+                self._desktop.tell("config-refused", f"what was deleted is still in earlier revisions: {problem}")
 
     # --- time ---
 

@@ -63,7 +63,9 @@ def open_up(path: Path, loaded: Loaded, checks: Checks) -> Opening:
         loaded = assembled(document)
         if what is not None:
             revision = Revision(0, time.time(), _START, "start", what)
-            standing = replace(standing, head=archive.add(revision, document.octets(), standing).number)
+            added = archive.add(revision, document.octets(archive.mark), standing, document.secrets)
+            standing = replace(standing, head=added.number)
+        archive.purge()
     except BaseException:
         archive.close()
         raise
@@ -87,8 +89,13 @@ def _taken_up(archive: Archive, now: Document, at: float) -> tuple[Document, Sta
 
 
 def _content(archive: Archive, number: int) -> Document:
+    return read_revision(archive, number) or Document(())
+
+
+def read_revision(archive: Archive, number: int) -> Document | None:
+    """One that was in force; None: it is not kept."""
     content = archive.content(number)
-    return Document(()) if content is None else Document.read(content)
+    return None if content is None else Document.read(content, lambda name, mark: archive.secret(number, name, mark))
 
 
 def _archive(settings: Settings) -> Archive | None:

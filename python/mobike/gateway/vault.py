@@ -75,6 +75,11 @@ def views(credentials: Mapping[str, Held], tables: Tables) -> tuple[CredentialVi
     )
 
 
+def named_in(tables: Tables) -> frozenset[str]:
+    """All that somebody names."""
+    return frozenset(_by_name(tables))
+
+
 def _by_name(tables: Tables) -> dict[str, list[str]]:
     users: dict[str, list[str]] = {}
     for connection, table in tables.items():
