@@ -150,6 +150,66 @@ def test_files_do_not_name_what_the_daemon_keeps(tmp_path: Path, text: str) -> N
         assemble([Source("mobike.toml", text)], {}, Judge(), base=tmp_path, credentials=known)
 
 
+@pytest.mark.parametrize("name", ["/etc/shadow", "../outside.psk", "sub/../../outside.psk", "/proc/self/environ"])
+def test_over_the_api_no_file_elsewhere_is_named_and_nothing_is_said_of_it(tmp_path: Path, name: str) -> None:
+    (folder := tmp_path / "mobike").mkdir()
+    (tmp_path / "outside.psk").write_text(SECRET)
+    with pytest.raises(ConfigError) as caught:
+        assembled(folder, {"psk_file": name})
+    (flaw,) = caught.value.problems
+    assert flaw.at == ("connections", "annex", "psk_file")
+    assert flaw.message.startswith(f"{name} is not in {folder}, and over the API no other file can be named")
+    assert "did you mean" not in flaw.message
+
+
+def test_over_the_api_files_beside_the_configuration_and_of_allowed_folders_are_named(tmp_path: Path) -> None:
+    (folder := tmp_path / "mobike").mkdir()
+    (keys := tmp_path / "keys").mkdir()
+    for file in (folder / "own.psk", keys / "allowed.psk"):
+        file.write_text(SECRET)
+        file.chmod(0o600)
+    # A link is made by who may write there.
+    (folder / "linked.psk").symlink_to(keys / "allowed.psk")
+    text = f'[api]\nfolders = ["{keys}"]\n'
+    for name in ("own.psk", str(keys / "allowed.psk"), "linked.psk"):
+        table = BASE | {"psk_file": name}
+        (connection,) = assemble(
+            [Source("mobike.toml", text)], {"annex": table}, Judge(), base=folder
+        ).settings.connections
+        assert connection.profile.psk == SECRET.encode()
+    with pytest.raises(ConfigError, match="is not in"):
+        assembled(folder, {"psk_file": str(keys / "allowed.psk")})
+
+
+def test_a_file_may_name_any_other_file(tmp_path: Path) -> None:
+    (folder := tmp_path / "mobike").mkdir()
+    (tmp_path / "elsewhere.psk").write_text(SECRET)
+    text = (
+        '[connections.a]\nrole = "responder"\nremote_id = "*"\nlocal_id = "g"\npsk_file = "../elsewhere.psk"\n'
+        'local_ts = ["10.1.0.0/16"]\nremote_ts = ["10.2.0.0/16"]\n'
+    )
+    (connection,) = assemble([Source("mobike.toml", text)], {}, Judge(), base=folder).settings.connections
+    assert connection.profile.psk == SECRET.encode()
+
+
+@pytest.mark.parametrize(
+    ("key", "table"),
+    [
+        ("psk_env", {"psk_env": "HOME"}),
+        ("eap_password_env", CLIENT | {"local_auth": "eap", "eap_password_env": "HOME"}),
+        (
+            "secret_env",
+            EAP | {"remote_auth": "eap", "eap": ["radius"], "radius": [{"server": "::1", "secret_env": "HOME"}]},
+        ),
+    ],
+)
+def test_over_the_api_no_variable_of_the_daemon_is_named(tmp_path: Path, key: str, table: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        assembled(tmp_path, table)
+    (flaw,) = (each for each in caught.value.problems if key in each.at)
+    assert "over the API no variable of the environment can be named" in flaw.message
+
+
 def test_of_a_certificate_its_fingerprint_and_its_end_are_told() -> None:
     one = made("certificate", CHAIN)
     certificates = (GW.certificate, *GW.chain)

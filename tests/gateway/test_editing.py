@@ -140,6 +140,34 @@ def test_what_is_wrong_with_it_is_pointed_at(tmp_path: Path, body: Any, pointer:
         assert names(house) == ["rw"]
 
 
+def test_a_secret_that_became_another_is_another_tag_and_nobody_is_overwritten(tmp_path: Path) -> None:
+    with both(tmp_path, "127.0.23.15") as (house, _):
+        at, other = "/api/v1/connections/annex", "another horse of the annex"
+        order(house, "PUT", "connections/annex", ANNEX)
+        tag = house.api.get(at).headers["etag"]
+        assert house.api.get(at).headers["etag"] == tag
+        order(house, "PATCH", "connections/annex", {"psk": other})
+        late = house.api.request("PUT", at, json=ANNEX, headers={"If-Match": tag})
+        assert (late.status_code, late.json()["type"]) == (412, "urn:problem-type:mobike:changed")
+        shown = order(house, "GET", "connections/annex")
+        assert shown["mark"].startswith("hmac-sha256:")
+        assert other not in str(shown)
+        order(house, "PUT", "connections/annex", ANNEX)
+        assert house.api.get(at).headers["etag"] == tag, "the first secret is back"
+        assert order(house, "GET", f"connections/{names(house)[0]}")["mark"] is None, "of a file"
+
+
+def test_a_file_elsewhere_cannot_be_named_over_the_api(tmp_path: Path) -> None:
+    with both(tmp_path, "127.0.23.16") as (house, _):
+        table = {key: value for key, value in ANNEX.items() if key != "psk"}
+        problem = refused(house, "PUT", "connections/annex", table | {"psk_file": "/etc/hostname"})
+        assert problem["pointer"] == "#/psk_file"
+        assert "/etc/hostname is not in" in problem["detail"]
+        assert "make it a credential (stored:NAME)" in problem["detail"]
+        problem = refused(house, "PUT", "connections/annex", table | {"psk_env": "PATH"})
+        assert problem["pointer"] == "#/psk_env"
+
+
 def test_a_name_is_owned_by_a_file_or_by_the_store(tmp_path: Path) -> None:
     with gateway(tmp_path) as house:
         for method, body in (("PUT", ANNEX), ("PATCH", {}), ("DELETE", None)):

@@ -48,7 +48,10 @@ EFFECTS: Final[dict[type[Table], dict[str, Effect]]] = {
         **_all(Effect.RESTART, "listen ike_port natt_port shards state_dir config_key_file config_key_env"),
         **_all(Effect.NOTHING, "log_level log_format"),
     },
-    models.ApiTable: _all(Effect.RESTART, "socket tcp token_file tls_certificate tls_key client_ca clients webhooks"),
+    models.ApiTable: {
+        **_all(Effect.RESTART, "socket tcp token_file tls_certificate tls_key client_ca clients webhooks"),
+        **_all(Effect.NOTHING, "folders"),
+    },
     models.WebhookTable: _all(Effect.RESTART, "url secret secret_file secret_env events"),
     models.DataplaneTable: _all(Effect.RESTART, "kind inner tun mtu if_id always_encap"),
     models.LinksTable: {**_all(Effect.RESTART, "source source_routing manual"), **_all(Effect.NOTHING, "rule")},

@@ -1,5 +1,6 @@
 """The types of single values: text in, meaning out, and one line of reason where that fails."""
 
+import os.path
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ class Context:
     """Where systemd puts the credentials of the service."""
     stored: Mapping[str, str] | None = None
     """Credentials that the daemon keeps, and their kinds; None: the table is of a file, and names none of these."""
+    folders: tuple[Path, ...] = ()
+    """Whose files a table of the store may name; relative paths begin in the first."""
 
 
 def _text(read: Callable[[str], object], pattern: str | None = None) -> PlainValidator:
@@ -73,7 +76,7 @@ def _read_file_name(text: str, info: ValidationInfo) -> str:
     if text.startswith(STORED):
         return _stored(text, info)
     if not text.startswith(_CREDENTIAL):
-        return text
+        return _within(text, info)
     name = text.removeprefix(_CREDENTIAL)
     if not _CREDENTIAL_NAME.fullmatch(name):
         raise ValueError("a credential has a name without slashes: credential:NAME, as in LoadCredential=NAME:PATH")
@@ -82,6 +85,28 @@ def _read_file_name(text: str, info: ValidationInfo) -> str:
     if info.context.credentials is None:
         raise ValueError(f"there are no credentials: systemd sets {CREDENTIALS} for a service with LoadCredential=")
     return str(info.context.credentials / name)
+
+
+def _within(text: str, info: ValidationInfo) -> str:
+    """Who may configure connections over the API need not be who may read every file of this host. Links are followed:
+    only who may write into such a folder makes one there."""
+    context = info.context
+    if not isinstance(context, Context) or context.stored is None:
+        return text
+    folders = [Path(os.path.abspath(each)) for each in context.folders]  # noqa: PTH100 - links are not looked into
+    path = Path(os.path.abspath(folders[0] / text))  # noqa: PTH100
+    if not any(path.is_relative_to(each) for each in folders):
+        told = " or ".join(map(str, folders))
+        fix = "make it a credential (stored:NAME), or let `folders` of [api] allow its folder"
+        raise ValueError(f"{text} is not in {told}, and over the API no other file can be named: {fix}")
+    return text
+
+
+def _read_variable(name: str, info: ValidationInfo) -> str:
+    """A variable of the environment: what the daemon's own holds is not for who calls from outside."""
+    if isinstance(info.context, Context) and info.context.stored is not None:
+        raise ValueError("over the API no variable of the environment can be named: make it a credential (stored:NAME)")
+    return name
 
 
 def _stored(text: str, info: ValidationInfo) -> str:
@@ -236,4 +261,5 @@ HookCommand: TypeAlias = Annotated[
     tuple[str, ...], PlainValidator(_read_command, json_schema_input_type=list[str]), _as(list)
 ]
 FileName: TypeAlias = Annotated[str, Field(min_length=1), AfterValidator(_read_file_name)]
+Variable: TypeAlias = Annotated[str, Field(min_length=1), AfterValidator(_read_variable)]
 Port: TypeAlias = Annotated[int, Field(ge=1, le=0xFFFF)]

@@ -17,7 +17,7 @@ from mobike.config.files import MAIN, Places, Source, put_together, read_files, 
 from mobike.config.held import Held
 from mobike.config.locate import Key
 from mobike.config.messages import Complaint, complaints
-from mobike.config.models import SECTIONS, ConnectionTable, PoolTable, Table
+from mobike.config.models import SECTIONS, ApiTable, ConnectionTable, PoolTable, Table
 from mobike.config.named import Shelf
 from mobike.config.pools import pools_apart, with_orders, with_ranges
 from mobike.config.problems import ConfigError, Problem, dotted, unknown_key
@@ -97,6 +97,10 @@ def _exposed_keys(places: Places, exposed: Mapping[str, str]) -> Iterator[Proble
             yield Problem(file, places[key].line, dotted(key), message)
 
 
+def _folders(api: Table | None, base: Path) -> tuple[Path, ...]:
+    return tuple(base / each for each in api.folders) if isinstance(api, ApiTable) else ()
+
+
 class _Reader:
     """Reads every table even where others are wrong, so that one run shows all problems."""
 
@@ -121,6 +125,7 @@ class _Reader:
         for name in document.keys() - SECTIONS.keys() - {"connections", "pools"}:
             self._problem((name,), unknown_key(name, [*SECTIONS, "connections", "pools"]))
         sections = {name: self._table((name,), model, document.get(name, {})) for name, model in SECTIONS.items()}
+        self._of_stored = replace(self._of_stored, folders=(self._base, *_folders(sections["api"], self._base)))
         pools = dict(self._pools(document.get("pools", {})))
         tables = dict(self._named("connections", ConnectionTable, document.get("connections", {})))
         connections = tuple(self._connections(tables, pools))

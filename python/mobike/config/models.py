@@ -25,6 +25,7 @@ from mobike.config.fields import (
     TcpAddress,
     TrafficSelector,
     TrustAnchor,
+    Variable,
 )
 from mobike.config.plug import SHIPPED
 from mobike.config.settings import DataplaneSettings, HookSettings, LimitSettings
@@ -85,6 +86,7 @@ class ApiTable(Table):
     client_ca: FileName | None = None
     clients: dict[str, Literal["metrics", "read", "operate", "configure", "admin"]] = Field(default_factory=dict)
     """By a name in the certificate."""
+    folders: list[Annotated[str, Field(min_length=1)]] = []
     webhooks: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")], WebhookTable] = Field(
         default_factory=dict
     )
@@ -248,7 +250,7 @@ class RadiusTable(Table):
     accounting_port: Annotated[int, Field(ge=0, le=65_535)] = 0
     secret: SecretStr | None = None
     secret_file: FileName | None = None
-    secret_env: Annotated[str, Field(min_length=1)] | None = None
+    secret_env: Variable | None = None
 
 
 class ConnectionTable(Table):
@@ -274,16 +276,16 @@ class ConnectionTable(Table):
     eap_identity: Annotated[str, Field(min_length=1, max_length=253)] | None = None
     eap_password: SecretStr | None = None
     eap_password_file: FileName | None = None
-    eap_password_env: Annotated[str, Field(min_length=1)] | None = None
+    eap_password_env: Variable | None = None
     eap_users: FileName | None = None
     radius: Annotated[list[RadiusTable], Field(max_length=8)] = []
     psk: SecretStr | None = None
     psk_file: FileName | None = None
-    psk_env: Annotated[str, Field(min_length=1)] | None = None
+    psk_env: Variable | None = None
     ppk_id: Annotated[str, Field(min_length=1, max_length=255)] | None = None
     ppk: SecretStr | None = None
     ppk_file: FileName | None = None
-    ppk_env: Annotated[str, Field(min_length=1)] | None = None
+    ppk_env: Variable | None = None
     ppk_required: bool = False
     ike: Annotated[list[IkeProposal], Field(min_length=1)] = [
         "aes256gcm16-prfsha384-x25519-ke1_mlkem768",

@@ -29,6 +29,7 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = {
         "tls_key": "Private key of that certificate, in PEM.",
         "client_ca": "Authorities one of which must have signed the certificate of whoever calls over TCP.",
         "clients": "By a name in the certificate of a caller: what it may do without a token.",
+        "folders": "Folders beside that of the configuration whose files connections made over the API may name.",
         "webhooks": "By a name: who is told of events.",
     },
     "api.webhooks.NAME": {
