@@ -30,6 +30,8 @@ _LOADER = Path("/proc/sys/kernel/modprobe")
 @contextmanager
 def without_chacha() -> Iterator[None]:
     """The kernel has no module of this name, and finds none."""
+    if not _LOADER.exists():
+        pytest.skip("this kernel has all of it built in")
     loader = _LOADER.read_text()
     try:
         _LOADER.write_text("/bin/false\n")
