@@ -3,7 +3,7 @@
 import pytest
 
 from mobike.config import ConfigError, parse
-from mobike.config.settings import DataplaneSettings, Inner, PlaneKind
+from mobike.config.settings import DataplaneSettings, Inner, Moves, PlaneKind
 from tests.config.judge import Judge
 from tests.config.test_load import OFFICE
 
@@ -27,6 +27,13 @@ def test_the_kernel_takes_inner_packets_from_the_network_alone() -> None:
             ConfigError, match=r'dataplane\.inner: must be "tun", "xfrm" or "none" with kind = "kernel"'
         ):
             read(f"[dataplane]\nkind = 'kernel'\ninner = '{inner}'\n")
+
+
+def test_how_sas_move_is_about_those_of_a_kernel() -> None:
+    assert read("[dataplane]\nkind = 'kernel'\n").moves is Moves.AUTO
+    assert read("[dataplane]\nkind = 'kernel'\nmoves = 'restore'\n").moves is Moves.RESTORE
+    with pytest.raises(ConfigError, match=r'dataplane\.moves: is about SAs of a kernel: it needs kind = "kernel"'):
+        read("[dataplane]\nmoves = 'restore'\n")
 
 
 def test_the_kernel_carries_no_streams() -> None:

@@ -65,7 +65,7 @@ def test_an_empty_file_is_a_configuration() -> None:
 LEFT_OUT = {
     "api": {"tls_certificate", "tls_key", "client_ca", "clients", "webhooks"},
     "daemon": {"config_key_env"},
-    "dataplane": {"if_id"},
+    "dataplane": {"if_id", "moves"},
     "links": {"manual"},
     "store": {"key_env"},
 }

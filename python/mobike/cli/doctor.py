@@ -12,7 +12,7 @@ from mobike.cli.api import Api, Json, Target
 from mobike.cli.checkup import Checked, Host, clock, look
 from mobike.cli.draw import text
 from mobike.cli.failure import Failure
-from mobike.config import PlaneKind, Settings
+from mobike.config import Moves, PlaneKind, Settings
 from mobike.dataplane.xfrm.answers import KernelUnusableError
 from mobike.dataplane.xfrm.health import Finding, Grade, findings
 from mobike.dataplane.xfrm.kernel import Kernel
@@ -31,7 +31,7 @@ def checked(settings: Settings | None, target: Target, host: Host) -> Iterator[C
         yield from look(settings, host, runs=runs.grade is Grade.PASS)
     # ESP in the daemon needs nothing of the kernel.
     needed = settings is not None and settings.dataplane.kind is PlaneKind.KERNEL
-    for each in examine():
+    for each in examine(restores=settings is not None and settings.dataplane.moves is Moves.RESTORE):
         grade = Grade.WARN if each.grade is Grade.FAIL and not needed else each.grade
         yield Checked(grade, each.text, each.fix)
 
@@ -48,14 +48,15 @@ def daemon(target: Target) -> Checked:
     return Checked(Grade.PASS, f"the daemon at {target.place} runs and is ready")
 
 
-def examine() -> list[Finding]:
-    """What the kernel can do for IPsec. For all of it one must be root."""
+def examine(*, restores: bool = False) -> list[Finding]:
+    """What the kernel can do for IPsec, or is wanted to. For all of it one must be root."""
     try:
         kernel = Kernel()
     except KernelUnusableError as error:
         return [Finding(Grade.FAIL, str(error.strerror))]
     try:
-        return list(findings(probe(kernel), _sysctl))
+        can = probe(kernel)
+        return list(findings(can.restoring() if restores else can, _sysctl))
     finally:
         kernel.close()
 

@@ -6,7 +6,7 @@ from mobike.config.locate import Key
 from mobike.config.marks import of_marks
 from mobike.config.models import DataplaneTable
 from mobike.config.modes import carried_by_kernels
-from mobike.config.settings import Connection, DataplaneSettings, Inner, PlaneKind
+from mobike.config.settings import Connection, DataplaneSettings, Inner, Moves, PlaneKind
 from mobike.policy.connection import Start
 
 _INNER_OF_KERNEL = (Inner.TUN, Inner.XFRM, Inner.NONE)
@@ -42,6 +42,8 @@ def dataplane(
         )
     if inner is not Inner.XFRM and "if_id" in table.model_fields_set:
         problem(("dataplane", "if_id"), 'is of the interface that inner = "xfrm" makes; connections have an if_id, too')
+    if kind is not PlaneKind.KERNEL and "moves" in table.model_fields_set:
+        problem(("dataplane", "moves"), 'is about SAs of a kernel: it needs kind = "kernel"')
     of_marks(connections, kind, inner, problem)
     waiting = sorted(each.name for each in connections if each.policy.start is Start.TRAFFIC)
     if waiting and (kind is PlaneKind.NULL or (kind is PlaneKind.USERSPACE and inner is Inner.NONE)):
@@ -56,5 +58,6 @@ def dataplane(
         tun=table.tun,
         mtu=table.mtu,
         if_id=table.if_id,
+        moves=Moves(table.moves),
         always_encap=kind is not PlaneKind.KERNEL if table.always_encap is None else table.always_encap,
     )

@@ -53,7 +53,7 @@ EFFECTS: Final[dict[type[Table], dict[str, Effect]]] = {
         **_all(Effect.NOTHING, "folders"),
     },
     models.WebhookTable: _all(Effect.RESTART, "url secret secret_file secret_env events"),
-    models.DataplaneTable: _all(Effect.RESTART, "kind inner tun mtu if_id always_encap"),
+    models.DataplaneTable: _all(Effect.RESTART, "kind inner tun mtu if_id always_encap moves"),
     models.LinksTable: {**_all(Effect.RESTART, "source source_routing manual"), **_all(Effect.NOTHING, "rule")},
     models.LinkRuleTable: _all(Effect.NOTHING, "match rank cost allow"),
     models.ManualTable: _all(Effect.RESTART, "ip link up"),

@@ -102,6 +102,7 @@ class DataplaneTable(Table):
     if_id: Annotated[int, Field(ge=1, le=0xFFFF_FFFF)] = _DATAPLANE.if_id
     always_encap: bool | None = None
     """None: as the kind wants it."""
+    moves: Literal["auto", "restore"] = "auto"
 
 
 class LinkRuleTable(Table):

@@ -47,6 +47,15 @@ class Inner(Enum):
     NONE = "none"
 
 
+class Moves(Enum):
+    """How SAs of a kernel get to another address."""
+
+    AUTO = "auto"
+    """By the best that it can."""
+    RESTORE = "restore"
+    """Removed and added again, with keys and counters read from it: where its own way is not to be trusted."""
+
+
 class LinkSource(Enum):
     """Who says which local addresses there are."""
 
@@ -126,6 +135,7 @@ class DataplaneSettings:
     """Of the XFRM interface, where inner packets go by one."""
     always_encap: bool = True
     """Wrap ESP in UDP also where no NAT was seen: a userspace plane has no raw sockets, and firewalls may drop ESP."""
+    moves: Moves = Moves.AUTO
 
 
 @dataclass(frozen=True, slots=True)

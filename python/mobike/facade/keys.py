@@ -47,6 +47,8 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = {
         "mtu": "MTU of that device.",
         "if_id": 'Of the XFRM interface that inner = "xfrm" makes, and so of all SAs.',
         "always_encap": "ESP in UDP also where there is no NAT.",
+        "moves": "How SAs of a kernel get to another address: auto (the best that it can), "
+        "restore (removed and added, where its MIGRATE is not to be trusted).",
     },
     "links": {
         "source": "Who knows the local addresses: the kernel (netlink), or the list in manual.",

@@ -16,7 +16,7 @@ from mobike.address import Ip
 from mobike.auth import Doorkeeper
 from mobike.auth.eap import Talks
 from mobike.commands import Profile, RemoveProfile, SetProfile
-from mobike.config import DataplaneSettings, Inner, LinkSource, PlaneKind, Settings
+from mobike.config import DataplaneSettings, Inner, LinkSource, Moves, PlaneKind, Settings
 from mobike.dataplane.inner_net import InnerNet
 from mobike.dataplane.planes import DataPlane, NullPlane, UserspacePlane
 from mobike.dataplane.shields import Shields, Traps
@@ -317,6 +317,7 @@ class Daemon:
             ike_port=daemon.ike_port,
             natt_port=daemon.natt_port,
             scopes=scopes_of(self.settings.connections, interface),
+            restores=self.settings.dataplane.moves is Moves.RESTORE,
         )
         self._obey_scopes = lambda settings: plane.obey(scopes_of(settings.connections, interface))
         return plane

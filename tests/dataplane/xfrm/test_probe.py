@@ -62,6 +62,15 @@ def test_the_best_way_to_move_is_found(errors: dict[int, int], shows: bool, mean
     assert len(list(can.lines())) == (3 if shows else 4)
 
 
+def test_an_operator_may_want_no_move_by_the_kernel_itself() -> None:
+    for shows, move in ((True, "removing and adding"), (False, "a rekey")):
+        can = probe(Older({Msg.MIGRATE_STATE: ESRCH, Msg.MIGRATE: errno.ENOENT, Msg.GETSA: ESRCH}, shows=shows))
+        barred = can.restoring()
+        assert best_of(barred.means) is (Means.TAKE if shows else Means.NONE)
+        told = next(line for line in barred.lines() if line.startswith("a move is"))
+        assert move in told and 'moves = "restore"' in told and "CONFIG_XFRM_MIGRATE" not in told
+
+
 def test_a_kernel_without_esp_says_so_with_the_fix() -> None:
     can = probe(Older({Msg.NEWSA: errno.EPROTONOSUPPORT, Msg.GETSA: ESRCH}))
     assert not can.usable

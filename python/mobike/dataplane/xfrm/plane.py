@@ -84,11 +84,20 @@ class XfrmPlane:
 
     @classmethod
     def open(
-        cls, *, always_encap: bool, ike_port: int, natt_port: int, scopes: Mapping[str, Scope] | None = None
+        cls,
+        *,
+        always_encap: bool,
+        ike_port: int,
+        natt_port: int,
+        scopes: Mapping[str, Scope] | None = None,
+        restores: bool = False,
     ) -> Self:
-        """OSError says why there is no kernel plane here, and what to do about it."""
+        """OSError says why there is no kernel plane here, and what to do about it. `restores`: SAs are moved by
+        removing and adding them, whatever else this kernel can."""
         kernel = Kernel()
         can = probe(kernel)
+        if restores:
+            can = can.restoring()
         if not can.usable:
             kernel.close()
             raise KernelUnusableError(can.why_not)

@@ -6,7 +6,7 @@ removed: its SPI is one of those that are reserved (RFC 4303 section 2.1), from 
 
 import errno
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Final, Protocol
 
@@ -56,10 +56,16 @@ class KernelCan:
     shows_keys: bool
     why_not: str = ""
     """In plain words, where nothing goes."""
+    barred: bool = False
+    """Whatever this kernel can, the operator wants it to move nothing by itself."""
 
     @property
     def usable(self) -> bool:
         return self.permitted and bool(self.esp) and bool(self.suites)
+
+    def restoring(self) -> "KernelCan":
+        """The same, where SAs are to be moved by removing and adding them."""
+        return replace(self, means=self.means & Means.TAKE, barred=True)
 
     def lines(self) -> Iterator[str]:
         """For `mobike doctor`."""
@@ -70,7 +76,8 @@ class KernelCan:
         encap = ", ".join(f"IPv{version}" for version in sorted(self.encap))
         yield f"kernel IPsec: ESP over {versions}; in UDP over {encap or 'nothing'}"
         yield f"algorithms: {', '.join(suite for suite in USUAL_SUITES if suite in self.suites)}"
-        yield f"a move is {_MOVES[best_of(self.means)]}"
+        why = 'moves = "restore"' if self.barred else "the kernel was built without CONFIG_XFRM_MIGRATE"
+        yield f"a move is {_MOVES[best_of(self.means)].format(why=why)}"
         if not self.shows_keys:
             yield "the kernel hides keys (lockdown): where it cannot move an SA itself, the Child SA gets new keys"
 
@@ -78,8 +85,8 @@ class KernelCan:
 _MOVES: Final = {
     Means.MIGRATE_STATE: "one step for each SA (XFRM_MSG_MIGRATE_STATE)",
     Means.MIGRATE: "a copy that the kernel makes (XFRM_MSG_MIGRATE), or removing and adding where encapsulation goes",
-    Means.TAKE: "removing and adding: the kernel was built without CONFIG_XFRM_MIGRATE",
-    Means.NONE: "a rekey: the kernel was built without CONFIG_XFRM_MIGRATE and hides keys",
+    Means.TAKE: "removing and adding: {why}",
+    Means.NONE: "a rekey: {why}, and the kernel hides keys",
 }
 
 
