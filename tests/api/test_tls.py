@@ -1,5 +1,6 @@
 """TLS on TCP for real: who shows which certificate may do what."""
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,6 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from mobike.cli.api import Api, Target
+from mobike.cli.failure import ExitCode, Failure
 from mobike.facade.books import Scope
 from mobike_api import ApiServer, ApiStartError, Tls
 from mobike_api.tls import scope_of
@@ -106,6 +109,24 @@ async def test_where_nobody_is_asked_for_certificates_tokens_are_enough(tmp_path
             assert (await api.get("/api/v1/ike-sas")).status_code == 200
         async with served.client("orchestrator.example.net") as api:
             assert (await api.get("/api/v1/ike-sas")).status_code == 401
+
+
+async def test_a_command_believes_whom_the_authority_that_it_is_told_of_has_signed(tmp_path: Path) -> None:
+    async with serving(tmp_path, mutual=False) as served:
+        assert served.server.tcp_address is not None
+        url = f"https://127.0.0.1:{served.server.tcp_address[1]}"
+
+        def ask(ca_file: Path | None) -> int:
+            with Api(Target(url=url, token_file=tmp_path / "token", ca_file=ca_file)) as api:
+                return len(api.get("connections")["items"])
+
+        assert await asyncio.to_thread(ask, tmp_path / "ca.pem")
+        with pytest.raises(Failure, match="is not believed: unable to get local issuer certificate") as caught:
+            await asyncio.to_thread(ask, None)
+        assert caught.value.hint is not None and "--ca-file" in caught.value.hint
+        with pytest.raises(Failure, match="cannot read certificates") as caught:
+            await asyncio.to_thread(ask, tmp_path / "missing.pem")
+        assert caught.value.code is ExitCode.USAGE
 
 
 async def test_the_unix_socket_speaks_without_tls_all_the_same(served: Served) -> None:

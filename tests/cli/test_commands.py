@@ -132,6 +132,12 @@ def test_move_says_how_long_it_took(mobike: Run, daemon: Running) -> None:
     assert daemon.house.orders == ["move 1 198.51.100.20 None", "move 1 None 203.0.113.2"]
 
 
+def test_who_is_there_already_stays_there_and_nobody_waits(mobike: Run, daemon: Running) -> None:
+    told = mobike("--socket", daemon.socket, "move", "1", "--local", "192.0.2.10", "--wait", "60")
+    assert (told.code, told.out) == (0, "1: is there already, and stays there\n")
+    assert daemon.house.orders == ["move 1 192.0.2.10 None"]
+
+
 def test_away_is_asked_for_in_seconds_and_says_what_is_wrong_with_a_time(mobike: Run, daemon: Running) -> None:
     told = mobike("--socket", daemon.socket, "away", "office", "--for", "1h30m", "--wait", "0")
     assert (told.code, told.out) == (0, "office: asked for leave\n")

@@ -21,6 +21,8 @@ from typing import Final
 
 _BLOCK: Final = re.compile(r"^```(\w+)(?: ([^\n]*))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _MARK: Final = "=== block"
+GOODBYE_S: Final = 10.0
+"""For daemons of a page that is cut short."""
 
 
 @dataclass(frozen=True)
@@ -47,25 +49,33 @@ def blocks(page: str) -> list[Block]:
     return [Block(each[1], each[2] or "", each[3], page.count("\n", 0, each.start()) + 1) for each in found]
 
 
-def run(page: str, folder: Path, ports: Mapping[str, int], within_s: float) -> str:
-    """All that it printed; an AssertionError says which line of the page went wrong."""
+def run(page: str, folder: Path, ports: Mapping[str, int], within_s: float, programs: Path | None = None) -> str:
+    """All that it printed; an AssertionError says which line of the page went wrong. Programs are those of this
+    installation, or before them those of a folder."""
     parts = blocks(page)
     script = "\n".join(_script(parts))
     for written, free in ports.items():
         script = re.sub(rf"\b{written}\b", str(free), script)
     environ = {name: value for name, value in os.environ.items() if not name.startswith("MOBIKE_")}
-    environ |= {"PATH": f"{Path(sys.executable).parent}:{environ['PATH']}", "HOME": str(folder), "COLUMNS": "200"}
-    # A group of its own: whatever it leaves running ends with it.
+    places = [*([] if programs is None else [str(programs)]), str(Path(sys.executable).parent), environ["PATH"]]
+    environ |= {"PATH": ":".join(places), "HOME": str(folder), "COLUMNS": "200"}
+    # A group of its own: whatever it leaves running ends with it. Should nobody be left to end it, a loop that waits
+    # for something that never comes ends by itself, and so does what it waits for.
+    bounded = ["timeout", "--kill-after=20", f"{within_s + 10:.0f}", "bash", "-c", script]
     process = subprocess.Popen(
-        ["bash", "-c", script], cwd=folder, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        bounded, cwd=folder, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True, start_new_session=True,
     )  # fmt: skip
     try:
         printed, _ = process.communicate(timeout=within_s)
     finally:
         if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
+            os.killpg(process.pid, signal.SIGTERM)
+            try:
+                process.communicate(timeout=GOODBYE_S)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.communicate()
     assert process.returncode == 0, f"the last block that was begun failed with {process.returncode}:\n{printed}"
     _compare(parts, printed, ports)
     return printed

@@ -1,157 +1,160 @@
-"""What pages other than the guides show: each command line is one that the program of today takes, each call is one of
-the API, each snippet can be read by what it is for. The guides are run as a whole (test_guides); what is said of `why`
-and `ladder` is compared with what they print (tests/cli/test_docs).
+"""Snippets of pages other than the guides are read by what they are for. Their commands are run (test_commands), the
+guides as a whole (test_guides); what is said of `why` and `ladder` is compared with what they print
+(tests/cli/test_docs)."""
 
-What is neither stands in `SHOWN`, with the reason.
-"""
-
-import json
-import re
-import shlex
+import asyncio
+import base64
+import configparser
+import hmac
+import shutil
 import subprocess
 import tomllib
-from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
-from urllib.parse import parse_qsl, urlsplit
+from typing import Any
 
 import pytest
-import typer
 import yaml  # type: ignore[import-untyped]  # schemathesis brings it
-from typer.exceptions import TyperException
 
-from mobike.cli.app import app
+pytest.importorskip("mobike._core", reason="needs the core: it knows the algorithms")
 
-ROOT = Path(__file__).parents[2]
-PAGES = [
-    ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "docs/deploy/README.md",
-    ROOT / "docs/examples/README.md", *sorted((ROOT / "docs/extensions").glob("*.md")),
-]  # fmt: skip
-SHOWN: Final = {
-    ("docs/deploy/README.md", "install -m 644"): "wants a running systemd; tests/deploy has systemd read the units",
-    ("docs/deploy/README.md", "podman build"): "wants a container engine and a registry; tests/deploy/test_container",
-    ("docs/examples/README.md", "Set-Vpn"): "wants Windows",
-    ("docs/cli.md", "WIRESHARK_CONFIG_DIR"): "wants a screen; tests/gateway/test_capture has tshark read the same",
-    ("docs/authentication.md", "openssl ocsp"): "wants a responder of OCSP on the network",
+from mobike import _core
+from mobike.auth.visitors import Admit, Judgement, Refuse
+from mobike.config import Loaded, load
+from mobike_api.webhooks import sign
+from tests.auth.pki import Authority
+from tests.docs.pages import BLOCKS, ROOT, Block
+
+OFFICE = {
+    "role": "initiator",
+    "remote": ["203.0.113.1"],
+    "local_id": "alice@example.net",
+    "remote_id": "gw.example.net",
+    "psk": "correct horse battery staple",
+    "virtual_ip": ["ipv4"],
 }
-"""Page and how a block begins: why nothing here can run it."""
-PICTURES: Final = (
-    "docs/architecture.md",
-    "docs/ikev2.md",
-    "docs/algorithms.md",
-    "docs/kernel.md",
-    "docs/failure-detection.md",
-)
-"""Their bare blocks are drawings of exchanges and of the code."""
-WORDS: Final = re.compile(r"^(?:HDR|conf\.d/|/etc/mobike/|Unsupported|initiator )")
-"""A bare block that begins so is a drawing, or something that was printed."""
-PROGRAM: Final = re.compile(r"^(?:\.venv/bin/)?mobike ")
-BLOCK: Final = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
-
-Block = tuple[str, str, str]
-"""The page, the kind, what it says."""
+"""A connection to which a snippet adds its keys."""
 
 
-def all_blocks() -> Iterator[Block]:
-    for page in PAGES:
-        name = str(page.relative_to(ROOT))
-        for each in BLOCK.finditer(page.read_text()):
-            yield name, each[2], re.sub(rf"^{each[1]}", "", each[3], flags=re.MULTILINE)
+def of_kind(*kinds: str) -> list[Block]:
+    return [each for each in BLOCKS if each.kind in kinds]
 
 
-BLOCKS = [*all_blocks()]
+def test_every_block_is_looked_at_by_somebody() -> None:
+    kinds = {each.kind for each in BLOCKS if each.is_run and not each.is_drawn}
+    # Commands, and scripts, in test_commands; drawings, as text and by mermaid, are shown.
+    assert kinds == {"", "sh", "toml", "ini", "yaml", "python", "text", "mermaid"}
 
 
-def commands(block: Block) -> list[str]:
-    """Lines that somebody would type: where some have a prompt, the others were printed."""
-    joined = block[2].replace("\\\n", " ").splitlines()
-    typed = [line.removeprefix("$ ") for line in joined if line.startswith("$ ")] or joined
-    # Behind a gap stands what it is for.
-    return [line for each in typed if (line := re.sub(r"\s+#.*$| {2,}.*$", "", each.strip()))]
+@pytest.mark.parametrize("block", [each for each in of_kind("toml") if each.page != "docs/world.md"])
+def test_a_configuration_that_a_page_shows_is_one(block: Block, tmp_path: Path) -> None:
+    loaded = as_shown(block.text, tmp_path)
+    assert loaded.settings.connections
 
 
-def is_shown(block: Block) -> bool:
-    return any(page == block[0] and block[2].startswith(first) for page, first in SHOWN)
+def as_shown(text: str, folder: Path) -> Loaded:
+    """What is shown, and what goes without saying: the connection whose keys they are, and the files that they name."""
+    shown = tomllib.loads(text)
+    if not any(isinstance(each, dict) for each in shown.values()):
+        shown = {"connections": {"office": shown}}
+    office = OFFICE | shown.get("connections", {}).get("office", {})
+    if "psk_file" in office:
+        del office["psk"]
+    if "local_key" in office:
+        office |= {"local_auth": "cert", "remote_auth": "psk", "local_cert": "gateway.pem"}
+    whole = shown | {"connections": shown.get("connections", {}) | {"office": office}}
+    authority = Authority.new(at=datetime.now(UTC))
+    authority.write(folder / "callers.pem")
+    for name in ("api", "gateway"):
+        authority.issue("gw.example.net").write(folder, name)
+    for name in ("pager.secret", "people.psk"):
+        (folder / name).write_text("correct horse battery staple")
+        (folder / name).chmod(0o600)
+    file = folder / "mobike.toml"
+    file.write_text("".join(written(name, table) for name, table in whole.items()))
+    return load(file, _core, environ={"CREDENTIALS_DIRECTORY": str(folder)})
 
 
-def bare() -> list[Block]:
-    drawn = [each for each in BLOCKS if each[0] in PICTURES or WORDS.match(each[2])]
-    return [each for each in BLOCKS if each[1] == "" and each not in drawn and not is_shown(each)]
+def written(name: str, table: dict[str, Any]) -> str:
+    """A table as TOML."""
+    flat = {key: each for key, each in table.items() if not isinstance(each, dict)}
+    below = {key: each for key, each in table.items() if isinstance(each, dict) and key != "clients"}
+    lines = [f"{key} = {value(each)}" for key, each in (flat | {k: table[k] for k in table if k == "clients"}).items()]
+    return "\n".join([f"[{name}]", *lines, ""]) + "".join(written(f"{name}.{key}", each) for key, each in below.items())
 
 
-def lines(pattern: str) -> list[str]:
-    """Of all bare blocks; each once."""
-    return sorted({line for block in bare() for line in commands(block) if re.match(pattern, line)})
-
-
-def test_every_line_of_a_bare_block_is_a_command_that_is_looked_at() -> None:
-    known = re.compile(rf"{PROGRAM.pattern}|make |curl ")
-    left = {(block[0], line) for block in bare() for line in commands(block) if not known.match(line)}
-    assert left == set()
-    used = {key for block in BLOCKS for key in SHOWN if block[0] == key[0] and block[2].startswith(key[1])}
-    assert used == set(SHOWN), "what is not there any more needs no reason"
-
-
-def test_there_is_much_to_look_at() -> None:
-    assert len(lines(PROGRAM.pattern)) > 30 and len(lines("make ")) > 4 and len(lines("curl ")) > 4
-
-
-@pytest.mark.parametrize("line", lines(PROGRAM.pattern))
-def test_a_command_line_is_one_that_the_program_takes(line: str) -> None:
-    line = re.split(r" [>|] ", line)[0].replace("ID|NAME", "ID").replace("|NAME", "")
-    words = shlex.split(line)[1:]
-    name, command, context = "mobike", typer.main.get_command(app), None
-    while (below := getattr(command, "commands", None)) is not None:
-        # Options of the command itself, then what is below it: nothing is done.
-        context = command.make_context(name, words, parent=context)
-        rest = [*context._protected_args, *context.args]
-        assert rest and rest[0] in below, f"there is no command {rest[:1]} in {name!r}"
-        name, command, words = rest[0], below[rest[0]], rest[1:]
-    assert command.make_context(name, words, parent=context).args == []
-
-
-def test_a_command_line_that_is_wrong_is_found_out() -> None:
-    for line in ("mobike no-such", "mobike list nothing", "mobike explain office --with eth0", "mobike up a b"):
-        with pytest.raises((AssertionError, TyperException)):
-            test_a_command_line_is_one_that_the_program_takes(line)
-
-
-@pytest.mark.parametrize("line", lines("make "))
-def test_a_target_of_make_is_there(line: str) -> None:
-    known = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert shlex.split(line)[1] in known
-
-
-@pytest.mark.parametrize("line", lines("curl "))
-def test_a_call_is_one_of_the_api(line: str) -> None:
-    document = json.loads((ROOT / "docs/openapi.json").read_text())
-    words = shlex.split(line.split(" | ", maxsplit=1)[0])
-    url = urlsplit(next(word for word in words if word.startswith("http")))
-    verb = words[words.index("-X") + 1] if "-X" in words else "POST" if "-d" in words else "GET"
-    (operation,) = (
-        each[verb.lower()]
-        for path, each in document["paths"].items()
-        if re.fullmatch(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path)), url.path) and verb.lower() in each
-    )
-    parameters = {each["name"] for each in operation.get("parameters", [])}
-    assert {name for name, _ in parse_qsl(url.query)} <= parameters
-    if "-d" in words:
-        json.loads(words[words.index("-d") + 1])
-
-
-@pytest.mark.parametrize(
-    "block", [each for each in BLOCKS if each[1] not in {"", "text", "mermaid", "ini"} and not is_shown(each)]
-)
-def test_a_snippet_can_be_read(block: Block) -> None:
-    _, kind, text = block
-    match kind:
-        case "toml":
-            tomllib.loads(text)
-        case "yaml":
-            yaml.safe_load(text)
-        case "python":
-            compile(text, "snippet", "exec")
-        case "sh":
-            subprocess.run(["sh", "-n"], input=text, text=True, check=True)
+def value(said: object) -> str:
+    match said:
+        case bool():
+            return str(said).lower()
+        case list():
+            return f"[{', '.join(map(value, said))}]"
+        case dict():
+            return "{" + ", ".join(f'"{key}" = {value(each)}' for key, each in said.items()) + "}"
+        case str():
+            return f'"{said}"'
         case _:
-            pytest.fail(f"nobody looks at blocks of {kind}")
+            return str(said)
+
+
+@pytest.mark.parametrize("block", of_kind("yaml"))
+def test_yaml_that_a_page_shows_is_yaml(block: Block) -> None:
+    assert yaml.safe_load(block.text)
+
+
+@pytest.mark.parametrize("block", of_kind("ini"))
+def test_systemd_takes_what_a_page_adds_to_the_unit(block: Block, tmp_path: Path) -> None:
+    parsed = configparser.ConfigParser(strict=False)
+    parsed.optionxform = str  # type: ignore[assignment,method-assign]  # keys are told apart by their case
+    parsed.read_string(block.text)
+    assert parsed.sections()
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze is not installed")
+    unit = tmp_path / "mobike.service"
+    unit.write_text((ROOT / "docs/deploy/mobike.service").read_text().replace("/usr/bin/mobike", "/bin/true"))
+    (tmp_path / "mobike.service.d").mkdir()
+    (tmp_path / "mobike.service.d/shown.conf").write_text(block.text)
+    told = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(unit)], check=False, capture_output=True, text=True
+    )
+    assert [line for line in told.stderr.splitlines() if "mobike" in line or "shown" in line] == []
+
+
+def python_of(page: str) -> str:
+    (found,) = (each.text for each in of_kind("python") if each.page == page)
+    return found
+
+
+def test_what_is_shown_of_a_message_checks_its_signature() -> None:
+    known = {"secret": b"of a pager", "id": "msg_1", "timestamp": "1790003612", "body": b"{}"}
+    code = compile(python_of("docs/api.md"), "docs/api.md", "exec")
+    for signed, taken in (("msg_1", True), ("msg_2", False)):
+        names: dict[str, Any] = {"hmac": hmac, "base64": base64, **known}
+        names["signature"] = sign(b"of a pager", signed, "1790003612", b"{}")
+        exec(code, names)  # noqa: S102 - it is ours
+        assert names["taken"] is taken
+
+
+def test_what_is_shown_of_an_operators_own_word_judges() -> None:
+    async def on_leave(name: str) -> bool:
+        return name == "ann@example.net"
+
+    class Visitor:
+        eap_name = None
+
+        def __init__(self, peer_id: str) -> None:
+            self.peer_id = peer_id
+
+    names: dict[str, Any] = {"on_leave": on_leave}
+    exec(compile(python_of("docs/authentication.md"), "docs/authentication.md", "exec"), names)  # noqa: S102
+
+    def judged(name: str) -> Judgement:
+        word: Judgement = asyncio.run(names["Door"]().judge(Visitor(name)))
+        return word
+
+    assert judged("ann@example.net") == Refuse("on leave")
+    assert judged("bob@example.net") == Admit()
+
+
+def test_python_that_a_page_shows_is_run_here() -> None:
+    assert {each.page for each in of_kind("python")} == {"docs/api.md", "docs/authentication.md"}

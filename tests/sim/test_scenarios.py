@@ -25,6 +25,22 @@ def outcome_of(name: str, seed: int) -> Outcome:
     return outcome
 
 
+def test_pings_of_a_host_that_has_no_connection_are_refused_with_their_place() -> None:
+    text = """
+title = "t"
+story = "s"
+lasts = "1s"
+bound = "1s"
+[hosts.phone]
+pings = "20ms"
+ping = "10.9.0.1"
+[hosts.phone.links.wlan0]
+addresses = ["192.0.2.10"]
+"""
+    with pytest.raises(scenario.ScenarioError, match=r"hosts\.phone\.pings: it has no connection"):
+        scenario.read("mine", text)
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("name", sorted(SHIPPED))
 def test_all_rules_hold_in_a_shipped_scenario(name: str, seed: int) -> None:

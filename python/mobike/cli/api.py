@@ -8,12 +8,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
 import httpx
 
 from mobike.cli.failure import ExitCode, Failure, Missing
 from mobike.places import default_socket, default_token_file
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
 
 Json: TypeAlias = dict[str, Any]
 
@@ -24,6 +27,7 @@ FOLLOW_S: Final = 45.0
 """Between two signs of life of a stream of events: three heartbeats of the daemon."""
 
 START_IT: Final = "start one with 'mobike run --config FILE'"
+NAME_AUTHORITY: Final = "name the file of the authority that signed its certificate with --ca-file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,8 @@ class Target:
     socket: Path | None = None
     url: str | None = None
     token_file: Path | None = None
+    ca_file: Path | None = None
+    """Who must have signed its certificate; None: one that this system trusts."""
 
     @property
     def place(self) -> str:
@@ -45,7 +51,16 @@ class Target:
             transport = httpx.HTTPTransport(uds=self.place)
             return httpx.Client(transport=transport, base_url="http://mobike", timeout=TIMEOUT_S, trust_env=False)
         headers = {"Authorization": f"Bearer {self._token()}"}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=TIMEOUT_S, trust_env=False)
+        trust = self._trust() if self.url.startswith("https:") else True
+        return httpx.Client(base_url=self.url, headers=headers, timeout=TIMEOUT_S, trust_env=False, verify=trust)
+
+    def _trust(self) -> "SSLContext":
+        from ssl import create_default_context  # noqa: PLC0415 - of few calls
+
+        try:
+            return create_default_context(cafile=self.ca_file)
+        except OSError as problem:
+            raise Failure(f"cannot read certificates from {self.ca_file}: {problem}", code=ExitCode.USAGE) from None
 
     def _token(self) -> str:
         path = self.token_file or default_token_file()
@@ -66,6 +81,9 @@ def _knock(path: str) -> None:
 
 
 def _unreachable(place: str, reason: str) -> Failure:
+    if "CERTIFICATE_VERIFY_FAILED" in reason:
+        why = reason.rpartition("certificate verify failed: ")[2].partition(" (_ssl.c")[0]
+        return Failure(f"{place} is not believed: {why}", code=ExitCode.UNREACHABLE, hint=NAME_AUTHORITY)
     return Failure(f"no daemon answers at {place}: {reason}", code=ExitCode.UNREACHABLE, hint=START_IT)
 
 

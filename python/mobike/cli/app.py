@@ -75,8 +75,14 @@ def choose_daemon(
     token_file: Annotated[
         Path | None, typer.Option(envvar="MOBIKE_TOKEN_FILE", help="The token for TCP.", dir_okay=False)
     ] = None,
+    ca_file: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="MOBIKE_CA_FILE", help="Who signed its certificate; else who this system trusts.", dir_okay=False
+        ),
+    ] = None,
 ) -> None:
-    context.obj = Target(socket, url, token_file)
+    context.obj = Target(socket, url, token_file, ca_file)
 
 
 @app.command()

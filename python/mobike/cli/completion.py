@@ -86,8 +86,8 @@ def _offer(
 def _target(context: typer.Context) -> Target:
     """What was said before the command, or stands in the environment."""
     said = dict(_said(context))
-    socket, token = said.get("socket"), said.get("token_file")
-    return Target(None if socket is None else Path(socket), said.get("url"), None if token is None else Path(token))
+    files = {name: Path(said[name]) for name in ("socket", "token_file", "ca_file") if name in said}
+    return Target(url=said.get("url"), **files)
 
 
 def _said(context: typer.Context | None) -> Iterator[tuple[str, str]]:
@@ -96,4 +96,4 @@ def _said(context: typer.Context | None) -> Iterator[tuple[str, str]]:
         context = cast("typer.Context | None", context.parent)
 
 
-_OF_TARGET: Final = ("socket", "url", "token_file")
+_OF_TARGET: Final = ("socket", "url", "token_file", "ca_file")

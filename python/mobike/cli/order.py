@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from ipaddress import ip_address
 from typing import Final, TypeVar
 from urllib.parse import quote
 
@@ -67,9 +68,12 @@ def _close(api: Api, sa: str, wait_s: float) -> str:
 def move(api: Api, name: str, *, local: str | None, remote: str | None, wait_s: float) -> str:
     """Move an IKE SA to another pair."""
     sa = find_sa(api, name)
-    before = detail(api, sa)["last_move"]
+    was = detail(api, sa)
+    before = was["last_move"]
     order = {"local": local, "remote": remote}
     api.post(f"ike-sas/{sa}/move", {half: ip for half, ip in order.items() if ip is not None})
+    if _is_at(was, local, remote):
+        return f"{sa}: is there already, and stays there"
     if not wait_s:
         return f"{sa}: ordered to move"
 
@@ -84,6 +88,15 @@ def move(api: Api, name: str, *, local: str | None, remote: str | None, wait_s: 
     if done is None:
         raise Failure(_where(api, sa, wait_s), hint=_GOES_ON)
     return f"{sa}: moved to {done['to_path']} in {done['duration_ms']:.1f} ms"
+
+
+def _is_at(shown: Json, local: str | None, remote: str | None) -> bool:
+    """Whether it uses this pair. There is nothing to wait for then: to stay is no move."""
+    current = next((pair for pair in shown["pairs"] if pair["current"]), None)
+    if current is None or shown["sa"]["state"] != "established":
+        return False
+    wanted = ((local, current["local"]), (remote, current["remote"]))
+    return all(said is None or ip_address(said) == ip_address(is_) for said, is_ in wanted)
 
 
 def go_away(api: Api, name: str, *, span_s: int, wait_s: float) -> str:

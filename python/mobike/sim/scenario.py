@@ -126,7 +126,7 @@ def read(name: str, text: str, *, sas: int | None = None) -> Scenario:
     """A scenario from its text. `sas` replaces the size of every crowd. ScenarioError says what is wrong."""
     try:
         table = ScenarioTable.model_validate(tomllib.loads(text))
-        hosts = {host: _host(each, sas) for host, each in table.hosts.items()}
+        hosts = {host: _host(host, each, sas) for host, each in table.hosts.items()}
     except ValidationError as error:
         lines = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
         raise ScenarioError("\n".join(f"{name}: {line}" for line in lines)) from error
@@ -166,7 +166,9 @@ def connection(name: str, table: dict[str, Any]) -> Connection:
     return built.built
 
 
-def _host(table: HostTable, sas: int | None) -> HostPlan:
+def _host(name: str, table: HostTable, sas: int | None) -> HostPlan:
+    if table.pings and not table.connections:
+        raise ValueError(f"hosts.{name}.pings: it has no connection that would carry them")
     links = {
         name: LinkPlan(tuple(each.addresses), each.nat, each.up, each.deaf, each.weather, each.answers)
         for name, each in table.links.items()
