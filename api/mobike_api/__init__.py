@@ -15,6 +15,7 @@
     conditional ETag: what has not changed is not sent again
     problems    every error is an RFC 9457 problem
     schemas     what is sent and received
+    described   its members, described by the docstrings below them
     routes/     the endpoints
     sse         the stream of events
     server      uvicorn in the daemon's own loop, on a Unix socket and on loopback

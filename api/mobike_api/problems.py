@@ -7,21 +7,22 @@ from typing import Any, ClassVar, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import compile_path
 
 from mobike.facade import NotFound, Refused
 from mobike.facade.books import BooksError
+from mobike_api.described import Described
 
 MEDIA_TYPE: Final = "application/problem+json"
 
 
-class FieldError(BaseModel):
+class FieldError(Described):
     """One thing that is wrong with a request."""
 
-    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     detail: str
     """What is wrong."""
@@ -31,12 +32,10 @@ class FieldError(BaseModel):
     """Or which parameter of the path, the query or the headers."""
 
 
-class Problem(BaseModel):
+class Problem(Described):
     """An error (RFC 9457)."""
 
-    model_config: ClassVar[ConfigDict] = ConfigDict(
-        extra="forbid", use_attribute_docstrings=True, json_schema_serialization_defaults_required=False
-    )
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", json_schema_serialization_defaults_required=False)
 
     type: str
     """The kind of problem: `urn:problem-type:mobike:` and a name that stays the same between versions."""

@@ -3,10 +3,11 @@
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
+from pydantic import BeforeValidator, ConfigDict, Field, StrictBool
 from pydantic.json_schema import SkipJsonSchema
 
 from mobike.facade.books import Scope
+from mobike_api.described import Described
 from mobike_api.lists import FIELDS
 
 
@@ -32,18 +33,22 @@ Left = SkipJsonSchema[None]
 Ip = Annotated[IPv4Address | IPv6Address, BeforeValidator(_read_ip)]
 
 
-class Answer(BaseModel):
+class Answer(Described):
     """Something that is sent."""
 
-    model_config: ClassVar[ConfigDict] = ConfigDict(
-        from_attributes=True, frozen=True, extra="forbid", use_attribute_docstrings=True
-    )
+    model_config: ClassVar[ConfigDict] = ConfigDict(from_attributes=True, frozen=True, extra="forbid")
 
 
-class Order(BaseModel):
+class Order(Described):
     """Something that is received."""
 
-    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid")
+
+
+class Asked(Order):
+    """The query of a request. FastAPI looks for the descriptions of its members in the class."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(use_attribute_docstrings=True)
 
 
 class IkeSa(Answer):
@@ -361,7 +366,7 @@ class LinkOrder(Order):
     avoid: StrictBool
 
 
-class ExplainQuery(Order):
+class ExplainQuery(Asked):
     """What is to be supposed."""
 
     without: Annotated[str, Field(min_length=1, max_length=64)] | None = None
@@ -377,7 +382,7 @@ class AddressOrder(Order):
     """Tell the control plane at once; false: it has to find out by silence, as with a broken path."""
 
 
-class IkeSaQuery(Order):
+class IkeSaQuery(Asked):
     """Which part of the list."""
 
     limit: Annotated[int, Field(ge=1, le=1000)] | Left = None
@@ -397,7 +402,7 @@ class IkeSaQuery(Order):
     """Only these members of each, with commas between: `id,state,local`."""
 
 
-class EventQuery(Order):
+class EventQuery(Asked):
     """Which of the events that are kept."""
 
     limit: Annotated[int, Field(ge=1, le=1000)] = 100

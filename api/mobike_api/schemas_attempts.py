@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from mobike_api.schemas import Answer, Left, Order
+from mobike_api.schemas import Answer, Asked, Left
 
 
 class Line(Answer):
@@ -59,7 +59,7 @@ class Attempts(Answer):
     items: tuple[Attempt, ...]
 
 
-class AttemptQuery(Order):
+class AttemptQuery(Asked):
     """Which of them."""
 
     peer: Annotated[str, Field(min_length=1, max_length=256)] | Left = None

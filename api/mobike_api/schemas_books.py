@@ -5,7 +5,7 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from mobike.facade.books import Scope
-from mobike_api.schemas import Answer, Left, Order
+from mobike_api.schemas import Answer, Asked, Left, Order
 
 LONGEST_LIFE_S: Final = 366 * 86_400
 
@@ -77,7 +77,7 @@ class DeedPage(Answer):
     """Ask with this as `before` for the next page; null on the last."""
 
 
-class DeedQuery(Order):
+class DeedQuery(Asked):
     """Which part of the record."""
 
     limit: Annotated[int, Field(ge=1, le=1000)] = 100

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field, SecretStr, StrictBool
 
 from mobike.facade.keys import KEYS, REQUIRED
-from mobike_api.schemas import Answer, Left, Order
+from mobike_api.schemas import Answer, Asked, Left, Order
 
 TABLE_KEYS: Final[dict[str, Any]] = {
     "properties": {name: {"description": meaning} for name, meaning in KEYS["connections.NAME"].items()},
@@ -207,7 +207,7 @@ class RollbackOrder(Order):
     """Leave the IKE SAs of connections that stay alone."""
 
 
-class RevisionQuery(Order):
+class RevisionQuery(Asked):
     """Which part of the list."""
 
     limit: Annotated[int, Field(ge=1, le=500)] = 50
@@ -216,7 +216,7 @@ class RevisionQuery(Order):
     """Before this one: `before` of the page before."""
 
 
-class EditQuery(Order):
+class EditQuery(Asked):
     """How a connection is changed."""
 
     keep: bool = False

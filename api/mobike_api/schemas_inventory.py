@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from mobike_api.schemas import Answer, Left, Order
+from mobike_api.schemas import Answer, Asked, Left
 
 
 class PoolRange(Answer):
@@ -96,7 +96,7 @@ class Policies(Answer):
     items: tuple[Policy, ...]
 
 
-class InventoryQuery(Order):
+class InventoryQuery(Asked):
     """Which of them."""
 
     connection: Annotated[str, Field(max_length=64)] | Left = None

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import ConfigDict, Field
 
 from mobike_api.lists import CHILD_FIELDS, LEASE_FIELDS
-from mobike_api.schemas import Answer, Ip, Left, Order, fields_pattern
+from mobike_api.schemas import Answer, Asked, Ip, Left, fields_pattern
 
 
 class ChildRow(Answer):
@@ -43,7 +43,7 @@ class ChildPage(Answer):
     """Ask with this as `after` for the next page; null on the last."""
 
 
-class ChildQuery(Order):
+class ChildQuery(Asked):
     """Which part of the list."""
 
     limit: Annotated[int, Field(ge=1, le=1000)] | Left = None
@@ -86,7 +86,7 @@ class LeasePage(Answer):
     """Ask with this as `after` for the next page; null on the last."""
 
 
-class LeaseQuery(Order):
+class LeaseQuery(Asked):
     """Which part of the list."""
 
     limit: Annotated[int, Field(ge=1, le=1000)] | Left = None
@@ -130,7 +130,7 @@ class Paths(Answer):
     items: tuple[PathRow, ...]
 
 
-class PathQuery(Order):
+class PathQuery(Asked):
     """Which of the thousand with the latest news."""
 
     local: Ip | Left = None

@@ -16,11 +16,12 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
-from typing import Final
-
-import httpx
+from typing import TYPE_CHECKING, Final
 
 from mobike.facade import EventView, Facade
+
+if TYPE_CHECKING:
+    import httpx
 
 log = logging.getLogger(__name__)
 
@@ -99,6 +100,8 @@ class Webhooks:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _serve(self, hook: Webhook) -> None:
+        import httpx  # noqa: PLC0415 - most daemons have no webhooks, and it takes long to import
+
         # No proxy of the environment, no cookies that last, and nothing is told to where somebody points us.
         async with (
             httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False, follow_redirects=False) as client,
@@ -107,7 +110,7 @@ class Webhooks:
             async for events in told:
                 await self._tell(client, hook, events)
 
-    async def _tell(self, client: httpx.AsyncClient, hook: Webhook, events: Sequence[EventView]) -> None:
+    async def _tell(self, client: "httpx.AsyncClient", hook: Webhook, events: Sequence[EventView]) -> None:
         tally = self.tallies[hook.name]
         tally.missed += sum(_gone(each) for each in events)
         id_, body = f"msg_{secrets.token_hex(12)}", _body(events)
@@ -122,8 +125,10 @@ class Webhooks:
         tally.given_up += len(events)
         log.warning("webhook %s: %d events given up: %s", hook.name, len(events), tally.last_error)
 
-    async def _try(self, client: httpx.AsyncClient, hook: Webhook, id_: str, body: bytes) -> str | None:
+    async def _try(self, client: "httpx.AsyncClient", hook: Webhook, id_: str, body: bytes) -> str | None:
         """None: it was taken."""
+        import httpx  # noqa: PLC0415 - as above
+
         at = str(int(self._clock()))
         headers = {
             "Content-Type": "application/json",

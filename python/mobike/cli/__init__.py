@@ -2,6 +2,7 @@
 
     app         the commands and their options
     api         the daemon's API, asked over its Unix socket or over TCP
+    http        what carries that: HTTP/1.1, quick to import
     order       up, down, move: give an order, and wait for what comes of it
     bulk        one order about many, followed to its end
     capture     packets and keys of one IKE SA, for Wireshark
@@ -20,11 +21,18 @@
 Exit codes: 0 done, 1 refused or failed, 2 wrong usage or configuration, 3 the daemon cannot be reached.
 """
 
+import gc
 import sys
+from typing import Final
+
+_GC_YOUNG: Final = 50_000
+"""Objects made before the collector looks at them."""
 
 
 def main() -> None:
     """What `mobike` runs. Ctrl-C ends it quietly, also while it is still being read."""
+    # What is read are many objects and no garbage.
+    gc.set_threshold(_GC_YOUNG)
     try:
         from mobike.cli.app import main as run  # noqa: PLC0415
     except KeyboardInterrupt:

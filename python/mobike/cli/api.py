@@ -1,27 +1,24 @@
 """The daemon's API as a command sees it: JSON in and out, and every error one line."""
 
 import json
-import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
+from http.client import HTTPException
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
-import httpx
-
 from mobike.cli.failure import ExitCode, Failure, Missing
+from mobike.cli.http import TIMEOUT_S, Answer, Client
 from mobike.places import default_socket, default_token_file
 
 if TYPE_CHECKING:
     from ssl import SSLContext
 
 Json: TypeAlias = dict[str, Any]
-
-TIMEOUT_S: Final = 10.0
-"""The daemon answers in milliseconds; one that does not within this time is stuck."""
 
 FOLLOW_S: Final = 45.0
 """Between two signs of life of a stream of events: three heartbeats of the daemon."""
@@ -44,15 +41,12 @@ class Target:
     def place(self) -> str:
         return self.url or str(self.socket or default_socket())
 
-    def open(self) -> httpx.Client:
+    def open(self) -> Client:
         """A client of its API. No proxy of the environment stands between us and our own machine."""
         if self.url is None:
-            _knock(self.place)
-            transport = httpx.HTTPTransport(uds=self.place)
-            return httpx.Client(transport=transport, base_url="http://mobike", timeout=TIMEOUT_S, trust_env=False)
-        headers = {"Authorization": f"Bearer {self._token()}"}
-        trust = self._trust() if self.url.startswith("https:") else True
-        return httpx.Client(base_url=self.url, headers=headers, timeout=TIMEOUT_S, trust_env=False, verify=trust)
+            return Client.over_unix(self.place)
+        trust = self._trust() if self.url.startswith("https:") else None
+        return Client.at(self.url, {"Authorization": f"Bearer {self._token()}"}, trust)
 
     def _trust(self) -> "SSLContext":
         from ssl import create_default_context  # noqa: PLC0415 - of few calls
@@ -70,16 +64,6 @@ class Target:
             raise Failure(f"cannot read the token from {path}: {problem}", code=ExitCode.USAGE) from None
 
 
-def _knock(path: str) -> None:
-    """Is anybody there? Asked by ourselves: httpcore forgets to close a Unix socket that could not connect."""
-    with socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.settimeout(TIMEOUT_S)
-            probe.connect(path)
-        except OSError as problem:
-            raise _unreachable(path, problem.strerror or str(problem)) from None
-
-
 def _unreachable(place: str, reason: str) -> Failure:
     if "CERTIFICATE_VERIFY_FAILED" in reason:
         why = reason.rpartition("certificate verify failed: ")[2].partition(" (_ssl.c")[0]
@@ -94,7 +78,7 @@ class Api:
         self._place = target.place
         try:
             self._client = target.open()
-        except (httpx.InvalidURL, ValueError) as problem:
+        except ValueError as problem:
             raise Failure(f"{self._place}: {problem}", code=ExitCode.USAGE) from None
 
     def __enter__(self) -> Self:
@@ -111,8 +95,8 @@ class Api:
     def post(self, path: str, body: Json | None = None, *, headers: Mapping[str, str] | None = None) -> Json:
         return self._ask("POST", path, body=body, headers=headers)
 
-    def put(self, path: str, body: Json | None = None) -> Json:
-        return self._ask("PUT", path, body=body)
+    def put(self, path: str, body: Json | None = None, query: Mapping[str, str | int] | None = None) -> Json:
+        return self._ask("PUT", path, query=query, body=body)
 
     def delete(self, path: str) -> Json:
         return self._ask("DELETE", path)
@@ -120,7 +104,7 @@ class Api:
     def fetch(self, path: str) -> bytes:
         """A file."""
         with self._reached():
-            answer = self._client.get(f"/api/v1/{path}")
+            answer = self._client.request("GET", f"/api/v1/{path}")
         if not answer.is_success:
             raise _failure(answer)
         return answer.content
@@ -128,14 +112,10 @@ class Api:
     def lines(self, path: str, query: Mapping[str, str | int] | None = None) -> Iterator[Json]:
         """A list as a stream, row by row, whatever its length."""
         headers = {"Accept": "application/x-ndjson"}
-        with (
-            self._reached(),
-            self._client.stream("GET", f"/api/v1/{path}", params=query, headers=headers) as answer,
-        ):
+        with self._reached(), self._client.stream(f"/api/v1/{path}", query=query, headers=headers) as answer:
             if not answer.is_success:
-                answer.read()
-                raise _failure(answer)
-            for line in answer.iter_lines():
+                raise _failure(answer.whole())
+            for line in answer.lines():
                 if line:
                     row: Json = json.loads(line)
                     yield row
@@ -143,12 +123,10 @@ class Api:
     def follow(self, after: int | None = None) -> Iterator[Json | None]:
         """Events as they come, from behind one; None where there is a pause. It ends when the daemon does."""
         query = None if after is None else {"after": after}
-        timeout = httpx.Timeout(TIMEOUT_S, read=FOLLOW_S)
-        with self._reached(), self._client.stream("GET", "/api/v1/events", params=query, timeout=timeout) as answer:
+        with self._reached(), self._client.stream("/api/v1/events", query=query, timeout=FOLLOW_S) as answer:
             if not answer.is_success:
-                answer.read()
-                raise _failure(answer)
-            for line in answer.iter_lines():
+                raise _failure(answer.whole())
+            for line in answer.lines():
                 if line.startswith("data:"):
                     event: Json = json.loads(line.removeprefix("data:"))
                     yield event
@@ -161,15 +139,15 @@ class Api:
         end = time.monotonic() + wait_s
         query = {"after": after}
         try:
-            with self._reached(), self._client.stream("GET", "/api/v1/events", params=query, timeout=wait_s) as answer:
-                for line in answer.iter_lines():
+            with self._reached(), self._client.stream("/api/v1/events", query=query, timeout=wait_s) as answer:
+                for line in answer.lines():
                     if line.startswith("data:") and fits(event := json.loads(line.removeprefix("data:"))):
                         found: Json = event
                         return found
                     if time.monotonic() >= end:
                         break
         except Failure as failure:
-            if not isinstance(failure.__context__, httpx.TimeoutException):
+            if not isinstance(failure.__context__, TimeoutError):
                 raise
         return None
 
@@ -183,10 +161,10 @@ class Api:
         headers: Mapping[str, str] | None = None,
     ) -> Json:
         with self._reached():
-            answer = self._client.request(method, f"/api/v1/{path}", params=query, json=body, headers=headers)
+            answer = self._client.request(method, f"/api/v1/{path}", query=query, body=body, headers=headers)
         if answer.is_success:
             try:
-                read: Json = answer.json()
+                read: Json = json.loads(answer.content)
             except ValueError:
                 raise Failure(f"what answers at {self._place} is no mobike", code=ExitCode.UNREACHABLE) from None
             return read
@@ -196,31 +174,25 @@ class Api:
     def _reached(self) -> Iterator[None]:
         try:
             yield
-        except httpx.TimeoutException:
+        except TimeoutError:
             raise Failure(
                 f"the daemon at {self._place} did not answer in {TIMEOUT_S:g} s", code=ExitCode.UNREACHABLE
             ) from None
-        except httpx.UnsupportedProtocol as problem:
-            raise Failure(f"{self._place}: {problem}", code=ExitCode.USAGE) from None
-        except httpx.TransportError as problem:
+        except (OSError, HTTPException) as problem:
             raise _unreachable(self._place, _reason(problem)) from None
 
 
-def _reason(problem: httpx.TransportError) -> str:
+def _reason(problem: OSError | HTTPException) -> str:
     """The system's words for it."""
-    cause: BaseException | None = problem
-    while cause is not None:
-        if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror
-        cause = cause.__cause__ or cause.__context__
-    return str(problem) or type(problem).__name__
+    said = problem.strerror if isinstance(problem, OSError) else None
+    return said or str(problem) or type(problem).__name__
 
 
-def _failure(answer: httpx.Response) -> Failure:
+def _failure(answer: Answer) -> Failure:
     try:
-        problem: Json = answer.json()
+        problem: Json = json.loads(answer.content)
         message, hint = str(problem["detail"]), problem.get("hint")
     except (ValueError, KeyError, TypeError):
-        message, hint = f"the daemon answered {answer.status_code} {answer.reason_phrase}", None
-    kind = Missing if answer.status_code == httpx.codes.NOT_FOUND else Failure
+        message, hint = f"the daemon answered {answer.status} {answer.reason}", None
+    kind = Missing if answer.status == HTTPStatus.NOT_FOUND else Failure
     return kind(message, hint=None if hint is None else str(hint))

@@ -8,7 +8,6 @@ from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from mobike.cli.api import Api, Json, Target
 from mobike.cli.completion import complete_connection, complete_link, complete_local, complete_operation, complete_sa
@@ -120,6 +119,15 @@ def cancel(context: typer.Context, operation: Id) -> None:
 
 def follow_to_end(api: Api, told: Json, *, cancels: bool = True, quiet: bool = False) -> Json:
     """Show progress until it has ended; what came of it."""
+    from rich.progress import (  # noqa: PLC0415 - what few commands need would hold up all of them
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
     console = Console(highlight=False, stderr=True)
     bar = Progress(
         TextColumn("{task.description}"),

@@ -7,7 +7,6 @@ from typing import Annotated, Final
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mobike.cli.api import Api, Json, Target
 from mobike.cli.completion import complete_sa
@@ -80,6 +79,8 @@ def _capture(api: Api, name: str, seconds: int, folder: Path, *, keys: bool) -> 
 
 
 def _follow(api: Api, at: str, told: Json) -> Json:
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415 - as in `bulk`
+
     console = Console(stderr=True)
     columns = (TextColumn("{task.fields[said]}"), BarColumn(), TextColumn("left"), TimeRemainingColumn())
     bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

@@ -16,7 +16,6 @@ from typing import Annotated, Final, TypeAlias
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mobike.cli.api import Api, Json, Target
 from mobike.cli.completion import complete_connection, complete_local
@@ -172,6 +171,14 @@ def _candidates(api: Api, connection: str | None) -> list[str]:
 
 def _run(api: Api, picked: Sequence[str], plan: Plan, score: Score) -> str | None:
     """Why the guard ended it; None: it held."""
+    from rich.progress import (  # noqa: PLC0415 - as in `bulk`
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
     console = Console(stderr=True)
     bar = Progress(
         TextColumn("drill"),

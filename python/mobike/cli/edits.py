@@ -45,7 +45,7 @@ def show(api: Api, name: str) -> Json:
 
 def put(api: Api, name: str, table: Json, *, keep: bool) -> Json:
     """A connection of the store, as a whole."""
-    return api.put(f"{_path(name)}?keep={'true' if keep else 'false'}", table)
+    return api.put(_path(name), table, {"keep": "true" if keep else "false"})
 
 
 def delete(api: Api, name: str) -> Json:
@@ -60,8 +60,8 @@ def credentials(api: Api) -> Json:
 
 def put_credential(api: Api, name: str, kind: str, content: str, *, keep: bool) -> Json:
     """A credential of the store."""
-    path = f"{_path(name, 'credentials')}?keep={'true' if keep else 'false'}"
-    return api.put(path, {"kind": kind, "content": content})
+    body = {"kind": kind, "content": content}
+    return api.put(_path(name, "credentials"), body, {"keep": "true" if keep else "false"})
 
 
 def delete_credential(api: Api, name: str) -> Json:

@@ -70,6 +70,9 @@ def load(path: Path) -> "Opening":
     from mobike.store import StoreError  # noqa: PLC0415
 
     loaded = check(path)
+    # FastAPI asks of each member of our models whether it is one of pydantic 1, and reads all of that for it, which
+    # takes a tenth of a second. Where it cannot be imported, it knows that there are none.
+    sys.modules.setdefault("pydantic.v1", None)  # type: ignore[arg-type]
     try:
         import_module("mobike_api")  # an extra: mobike[api]
     except ModuleNotFoundError as problem:

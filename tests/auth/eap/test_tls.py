@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from OpenSSL import SSL
 
 from mobike.auth.eap import tls
-from mobike.auth.eap.steps import Lost, Say, Won
-from mobike.auth.eap.tls import MORE, PIECE, START, Client, Server, TlsOrders
+from mobike.auth.eap.steps import Lost, Say, TlsOrders, Won
+from mobike.auth.eap.tls import MORE, PIECE, START, Client, Server
 from mobike.auth.trust import Trust
 from mobike.commands import Credential
 from tests.auth.pki import NOW, Authority, Owner

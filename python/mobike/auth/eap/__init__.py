@@ -16,7 +16,7 @@ that the method agreed on, or a refusal.
 
 from mobike.auth.eap.client import ClientOrders
 from mobike.auth.eap.server import ServerOrders
+from mobike.auth.eap.steps import TlsOrders
 from mobike.auth.eap.talks import Orders, Talks
-from mobike.auth.eap.tls import TlsOrders
 
 __all__ = ["ClientOrders", "Orders", "ServerOrders", "Talks", "TlsOrders"]

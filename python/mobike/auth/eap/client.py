@@ -4,10 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from mobike.auth.eap import mschapv2, tls
+from mobike.auth.eap import mschapv2
 from mobike.auth.eap.packet import IDENTITY, MSCHAPV2, NAK, NOTIFICATION, TLS, Code, Packet, method_name
-from mobike.auth.eap.steps import ClientMethod, Lost, Say, Won
-from mobike.auth.eap.tls import TlsOrders
+from mobike.auth.eap.steps import ClientMethod, Lost, Say, TlsOrders, Won
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +73,8 @@ class ClientTalk:
             case n if n == MSCHAPV2:
                 return mschapv2.Client(self._orders.identity, self._orders.password, self._chance)
             case n if n == TLS and self._orders.tls is not None:
+                from mobike.auth.eap import tls  # noqa: PLC0415 - OpenSSL, which few connections use
+
                 return tls.Client(self._orders.tls, self._gateway, self._at)
             case _:
                 raise ValueError(f"EAP method {method_name(number)} is not known")

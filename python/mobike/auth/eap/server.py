@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from mobike.auth.eap import mschapv2, tls
+from mobike.auth.eap import mschapv2
 from mobike.auth.eap.packet import IDENTITY, MSCHAPV2, NAK, TLS, Code, Packet, method_name
-from mobike.auth.eap.steps import Lost, Method, Say, Won
-from mobike.auth.eap.tls import TlsOrders
+from mobike.auth.eap.steps import Lost, Method, Say, TlsOrders, Won
 
 LONGEST_IDENTITY: Final = 253
 """Octets; what RADIUS carries in an attribute."""
@@ -71,6 +70,8 @@ class ServerTalk:
             case n if n == MSCHAPV2:
                 return mschapv2.Server(self._orders.name, self._orders.passwords, self._chance)
             case n if n == TLS and self._orders.tls is not None:
+                from mobike.auth.eap import tls  # noqa: PLC0415 - OpenSSL, which few connections use
+
                 return tls.Server(self._orders.tls, self._identity or "", self._at)
             case _:
                 raise ValueError(f"EAP method {method_name(number)} is not served")

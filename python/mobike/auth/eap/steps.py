@@ -1,7 +1,10 @@
-"""What may come next in a conversation."""
+"""What may come next in a conversation, and what a method is told before it."""
 
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
+
+from mobike.auth.trust import Trust
+from mobike.commands import Credential
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,14 @@ class Lost:
     """It has failed; one line for people, who want to know whose fault it was."""
 
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class TlsOrders:
+    """What we show in EAP-TLS, and whom we believe."""
+
+    credential: Credential
+    trust: Trust
 
 
 Step: TypeAlias = Say | Won | Lost

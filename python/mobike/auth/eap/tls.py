@@ -6,7 +6,6 @@ TLS is OpenSSL's, with memory in place of a socket; chance is its own. Whether a
 says, once the handshake has shown that the peer holds its key: TLS itself believes any.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -17,9 +16,8 @@ from OpenSSL.crypto import X509
 
 from mobike.auth.chain import MAX_CERTIFICATES, Refused, validate
 from mobike.auth.eap.packet import TLS
-from mobike.auth.eap.steps import Lost, Say, Step, Won
+from mobike.auth.eap.steps import Lost, Say, Step, TlsOrders, Won
 from mobike.auth.names import peer_name
-from mobike.auth.trust import Trust
 from mobike.commands import Credential
 from mobike.events import Role
 
@@ -41,14 +39,6 @@ _LEGACY_SERVER_CONNECT: Final = 0x4
 _LABEL_12: Final = b"client EAP encryption"
 _LABEL_13: Final = b"EXPORTER_EAP_TLS_Key_Material"
 _CIPHERS: Final = b"ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL:!eNULL"
-
-
-@dataclass(frozen=True, slots=True)
-class TlsOrders:
-    """What we show, and whom we believe."""
-
-    credential: Credential
-    trust: Trust
 
 
 class _End:
