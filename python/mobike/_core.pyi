@@ -68,6 +68,9 @@ class Core:
     def submit(self, orders: Iterable[Command | Operation], /) -> None:
         """Give orders, all or none: ValueError or TypeError names the one that makes no sense; nothing is done then."""
 
+    def told_by(self) -> list[tuple[CoreEvent | PlaneEvent | Question | ChildOrder, bool, int]]:
+        """Of the events that were taken last: those that came of an exchange, whether we asked, and its message id."""
+
     def take_events(self, limit: int, /) -> list[CoreEvent | PlaneEvent | Question | ChildOrder]:
         """At most `limit` events, oldest first; at once."""
 
@@ -174,6 +177,9 @@ class SimCore:
 
     def poll_timeout(self) -> Nanos | None:
         """When `handle_timeout` wants to be called; None if nothing waits."""
+
+    def told_by(self) -> list[tuple[CoreEvent | PlaneEvent | Question | ChildOrder, bool, int]]:
+        """Of the events that were taken last: those that came of an exchange, whether we asked, and its message id."""
 
     def take_events(self, limit: int, /) -> list[CoreEvent | PlaneEvent | Question | ChildOrder]:
         """At most `limit` events, oldest first."""

@@ -55,6 +55,16 @@ def test_a_session_comes_up_and_carries_packets_without_a_socket() -> None:
     assert phone.counters()["io_inner_out"] == 1
 
 
+def test_each_event_is_told_with_the_exchange_that_it_came_of() -> None:
+    phone, gateway, _ = a_session(1)
+    for end, ours in ((phone, True), (gateway, False)):
+        up, child = end.take_events(10)
+        # IKE_AUTH, which the phone asked.
+        assert end.told_by() == [(up, ours, 1), (child, ours, 1)]
+        assert [event is told for event, (told, _, _) in zip((up, child), end.told_by(), strict=True)] == [True, True]
+        assert end.take_events(10) == end.told_by() == []
+
+
 def test_an_operation_moves_the_data_plane_and_is_answered() -> None:
     phone, _, _ = a_session(1)
     up = phone.take_events(10)[0]
@@ -62,6 +72,7 @@ def test_an_operation_moves_the_data_plane_and_is_answered() -> None:
     elsewhere = path(IPv4Address("203.0.113.9"), THERE)
     phone.submit([MoveSa(up.sa, elsewhere, encap=True)], Nanos(5))
     assert phone.take_events(10) == [SaMoved(up.sa, elsewhere)]
+    assert phone.told_by() == [], "that was an order"
     assert phone.plane_path(up.sa) == elsewhere
 
 

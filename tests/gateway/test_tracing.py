@@ -17,9 +17,22 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode, Tracer
 
-from mobike.address import Endpoint, Generation, Nanos, Path, SaId, Token
-from mobike.commands import Command, Connect, Rekey
-from mobike.events import ConnectFailed, Event, IkeSaRekeyed, IkeSaUp, Moved, MoveRefused, Nat, PeerMoved, Role
+from mobike.address import ChildId, Endpoint, Generation, Nanos, Path, SaId, Token
+from mobike.commands import Command, Connect, OpenChild, Rekey, RekeyChild
+from mobike.events import (
+    ChildDown,
+    ChildFailed,
+    ChildUp,
+    ConnectFailed,
+    Event,
+    IkeSaRekeyed,
+    IkeSaUp,
+    Moved,
+    MoveRefused,
+    Nat,
+    PeerMoved,
+    Role,
+)
 from mobike.fleet.views import SessionRow
 from mobike.gateway.tracing import MOST_BEGUN, Spans, tracer
 from mobike_api import create_app
@@ -46,6 +59,13 @@ ROW = SessionRow(
     since=Nanos(0),
     moves=0,
 )
+NETWORK = {
+    "network.transport": "udp",
+    "network.local.address": "192.0.2.10",
+    "network.local.port": 4500,
+    "network.peer.address": "198.51.100.7",
+    "network.peer.port": 4500,
+}
 CONNECT = Connect(Token(7), "office", (PATH,), 4500)
 
 
@@ -88,13 +108,16 @@ def test_setting_up_takes_from_the_order_to_the_ike_sa() -> None:
         "mobike.role": "initiator",
         "mobike.suite": "suite",
         "mobike.mobike": True,
+        **NETWORK,
     }
 
 
 def test_one_that_fails_says_why() -> None:
     here = Collected()
     here.after(at=1_000, commands=(CONNECT,))
-    (span,) = here.after(ConnectFailed(Token(7), "nobody answers", (PATH,)), at=9_000)
+    failed = ConnectFailed(Token(7), "nobody answers", (PATH,), reason="no-answer")
+    (span,) = here.after(failed, at=9_000)
+    assert (span.attributes or {})["error.type"] == "no-answer"
     assert (span.start_time, span.end_time) == (1_000, 9_000)
     assert (span.status.status_code, span.status.description) == (StatusCode.ERROR, "nobody answers")
 
@@ -117,11 +140,44 @@ def test_a_move_takes_its_round_trip() -> None:
     here = Collected()
     (span,) = here.after(Moved(SA, PATH, Generation(1), Nat.NONE, Nanos(400)), at=9_000)
     assert (span.name, span.start_time, span.end_time) == ("ike.move", 8_600, 9_000)
-    assert (span.attributes or {})["mobike.path"] == str(PATH)
+    assert NETWORK.items() <= dict(span.attributes or {}).items()
     (refused,) = here.after(MoveRefused(SA, PATH, Generation(1)), at=9_500)
     assert refused.status.status_code is StatusCode.ERROR
     (theirs,) = here.after(PeerMoved(SA, PATH, Nat.NONE, True), at=9_900)
     assert theirs.name == "ike.peer-move"
+
+
+def child(number: int, name: str = "data") -> ChildUp:
+    return ChildUp(SA, ChildId(number), name, 1, 2, "aes128gcm16", (), (), True)
+
+
+def test_a_child_sa_in_the_place_of_another_is_a_rekey_from_the_order_to_the_new_one() -> None:
+    here = Collected()
+    assert here.after(up(), child(1), at=1_000)[1:] == [], "the first one came with its IKE SA"
+    here.after(at=2_000, commands=(RekeyChild(ChildId(1)),))
+    (span,) = here.after(child(2), ChildDown(SA, ChildId(1), "replaced"), at=3_000)
+    assert (span.name, span.start_time, span.end_time) == ("ike.child-rekey", 2_000, 3_000)
+    assert dict(span.attributes or {}) == {
+        "mobike.ike_sa": "000000000000001f",
+        "mobike.connection": "office",
+        "mobike.peer_id": "gw.example.net",
+        "mobike.child": "data",
+        "mobike.suite": "aes128gcm16",
+    }
+    (theirs,) = here.after(child(3), ChildDown(SA, ChildId(2), "replaced"), at=4_000)
+    assert (theirs.name, theirs.start_time) == ("ike.child-rekey", 4_000)
+    assert here.after(ChildDown(SA, ChildId(3), "closed"), child(4), at=5_000) == [], "it took nobody's place"
+    assert here.after(child(5, "voice"), at=6_000) == []
+
+
+def test_another_child_sa_takes_from_the_order_to_its_keys_or_to_the_refusal() -> None:
+    here = Collected()
+    here.after(up(), child(1), at=1_000)
+    here.after(at=2_000, commands=(OpenChild(SA, "voice"), OpenChild(SA, "video")))
+    opened, failed = here.after(child(2, "voice"), ChildFailed(SA, "video", "refused"), at=3_000)
+    assert [(each.name, each.start_time) for each in (opened, failed)] == [("ike.child-setup", 2_000)] * 2
+    assert (failed.status.status_code, failed.status.description) == (StatusCode.ERROR, "refused")
+    assert (failed.attributes or {})["error.type"] == "child-failed"
 
 
 def test_beginnings_that_never_end_are_forgotten() -> None:
@@ -143,9 +199,15 @@ async def test_each_request_has_one_without_what_was_said() -> None:
         assert here.exporter.get_finished_spans() == (), "strangers make no spans"
         secret = {"kind": "psk", "content": "a horse nobody knows"}
         await api.put("/api/v1/credentials/annex", json=secret, headers=headers)
-        await api.get("/api/v1/connections/nobody", headers=headers)
+        trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+        caller = {"traceparent": f"00-{trace}-00f067aa0ba902b7-01"}
+        await api.get("/api/v1/connections/nobody", headers=headers | caller)
     put, get = here.exporter.get_finished_spans()
-    assert (put.name, get.name) == ("api put_credential", "api show_connection")
+    assert (put.name, get.name) == ("PUT /api/v1/credentials/{name}", "GET /api/v1/connections/{name}")
+    assert (put.attributes or {})["mobike.operation"] == "put_credential"
+    assert (get.attributes or {})["url.path"] == "/api/v1/connections/nobody"
+    assert get.context is not None
+    assert f"{get.context.trace_id:032x}" == trace, "it is a part of its caller's trace"
     assert [(each.attributes or {})["http.response.status_code"] for each in (put, get)] == [200, 404]
     assert "horse" not in put.to_json()
     assert TOKEN not in put.to_json()
@@ -202,7 +264,7 @@ def test_a_running_gateway_sends_them_to_a_collector(tmp_path: FilePath, monkeyp
                 def told() -> bytes:
                     return b"".join(body for path, body in Sink.got if path == "/v1/traces")
 
-                until(lambda: b"api show_config" in told() and b"ike.setup" in told(), "the collector has them")
+                until(lambda: b"GET /api/v1/config" in told() and b"ike.setup" in told(), "the collector has them")
                 assert b"honest@example.net" in told()
         finally:
             sink.shutdown()

@@ -51,11 +51,13 @@ class Attention:
         tell: Callable[[str, str], None],
         *,
         clock: Callable[[], float] = time.time,
+        origin: Callable[[Event], str | None] = lambda _: None,
     ) -> None:
-        """`tell`: a kind and a line, for log and events."""
+        """`tell`: a kind and a line, for log and events. `origin`: the exchange that an event came of."""
         self._row = row
         self._tell = tell
         self._clock = clock
+        self._origin = origin
         self._rules: dict[str, _Rule] = {}
         self._known: dict[SaId, Names] = {}
         self._log = structlog.get_logger().bind()
@@ -94,11 +96,11 @@ class Attention:
             return
         self._let_go()
         for event in events:
-            self._write("seen", event)
+            self._write("seen", event, self._origin(event))
             if isinstance(event, IkeSaDown):
                 self._known.pop(event.sa, None)
         for command in commands:
-            self._write("ordered", command)
+            self._write("ordered", command, None)
 
     def level(self, note: Note) -> int | None:
         """From which level on a note is logged; None: as all others."""
@@ -107,7 +109,7 @@ class Attention:
         told = [str(each) for each in (note.connection, *note.data.values()) if each is not None]
         return self._least(frozenset(told) | self._of_sa(note.sa))
 
-    def _write(self, what: str, fact: Event | Command) -> None:
+    def _write(self, what: str, fact: Event | Command, exchange: str | None) -> None:
         whole = fact.up if isinstance(fact, IkeSaResumed) else fact
         sa: SaId | None = getattr(whole, "sa", None)
         names = frozenset(_named(whole)) | self._of_sa(sa)
@@ -118,7 +120,9 @@ class Attention:
             self._known.setdefault(sa, names)
         kind = _WORD.sub("-", type(fact).__name__).lower()
         told = dict(_told(whole))
-        self._log.debug(f"{what}.{kind}", **{logs.WANTED: True}, sa=None if sa is None else f"{sa:016x}", facts=told)
+        about = {} if exchange is None else {"exchange": exchange}
+        name = None if sa is None else f"{sa:016x}"
+        self._log.debug(f"{what}.{kind}", **{logs.WANTED: True}, sa=name, **about, facts=told)
 
     def _of_sa(self, sa: SaId | None) -> Names:
         if sa is None:

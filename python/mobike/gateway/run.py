@@ -37,6 +37,7 @@ from mobike.gateway.leases import Leases
 from mobike.gateway.manager import Manager
 from mobike.gateway.meter import Meter
 from mobike.gateway.opening import Opening
+from mobike.gateway.origins import Origins
 from mobike.gateway.shell import Shell
 from mobike.gateway.steward import Staff, Steward
 from mobike.gateway.tickets import TicketKeys
@@ -113,9 +114,10 @@ class Daemon:
         self._keeper = self._make_keeper()
         self._keeping: asyncio.Task[None] | None = None
         self._journal = Journal()
-        self._attention = Attention(self._fleet.row, self._journal_line)
-        self._chronicle = Chronicle(self._journal, self._attention.level)
-        self._spans = None if tracer is None else Spans(tracer, self._fleet.row)
+        self._origins = Origins(self._core.told_by)
+        self._attention = Attention(self._fleet.row, self._journal_line, origin=self._origins.of_event)
+        self._chronicle = Chronicle(self._journal, self._attention.level, self._origins.of_note)
+        self._spans = None if tracer is None else Spans(tracer, self._fleet.row, origin=self._origins.of_event)
         self._hooks = Hooks(parts.hooks(settings))
         self._meter = Meter(self._fleet)
         self._witness = Witness(self._fleet, self._profiles)
@@ -323,6 +325,7 @@ class Daemon:
         return plane
 
     def _watch(self, events: Sequence[Event], decided: Decided) -> None:
+        self._origins.turn()
         self._attention.see(events, decided.commands)
         self._chronicle.write(decided.notes)
         self._meter.see(events, decided.notes)

@@ -1,8 +1,9 @@
-"""What takes time, as spans of OpenTelemetry: IKE SAs set up, rekeyed and moved. Off unless the environment names a
-collector (`OTEL_EXPORTER_OTLP_ENDPOINT`), and an extra: `mobike[otel]`.
+"""What takes time, as spans of OpenTelemetry: IKE SAs set up, rekeyed and moved, Child SAs opened and rekeyed. Off
+unless the environment names a collector (`OTEL_EXPORTER_OTLP_ENDPOINT`), and an extra: `mobike[otel]`.
 
 A span begins where this daemon knows that it began: with the order, or as long before the answer as the round trip
-took. What a peer begins is told as a moment.
+took. What a peer begins is told as a moment. Names of attributes are those of the semantic conventions (`network.*`,
+`error.type`) where these have one, else `mobike.*`.
 """
 
 import time
@@ -11,9 +12,21 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from mobike.address import SaId, Token
-from mobike.commands import Command, Connect, Rekey
-from mobike.events import ConnectFailed, Event, IkeSaDown, IkeSaRekeyed, IkeSaUp, Moved, MoveRefused, PeerMoved
+from mobike.address import ChildId, Path, SaId, Token
+from mobike.commands import Command, Connect, OpenChild, Rekey, RekeyChild
+from mobike.events import (
+    ChildDown,
+    ChildFailed,
+    ChildUp,
+    ConnectFailed,
+    Event,
+    IkeSaDown,
+    IkeSaRekeyed,
+    IkeSaUp,
+    Moved,
+    MoveRefused,
+    PeerMoved,
+)
 from mobike.fleet.views import SessionRow
 
 if TYPE_CHECKING:
@@ -27,6 +40,8 @@ MOST_BEGUN: Final = 4096
 """Beginnings that are remembered; the oldest are forgotten first."""
 
 Attributes = dict[str, str | int | bool]
+_Begun = tuple[str, Token | SaId | ChildId | tuple[SaId, str]]
+"""Set-ups by their token, rekeys by the SA, Child SAs that are opened by IKE SA and name."""
 
 
 def tracer(environ: Mapping[str, str], version: str) -> "Tracer | None":
@@ -51,13 +66,20 @@ class Spans:
     """Sees every turn."""
 
     def __init__(
-        self, tracer: "Tracer", row: Callable[[SaId], SessionRow | None], clock: Callable[[], int] = time.time_ns
+        self,
+        tracer: "Tracer",
+        row: Callable[[SaId], SessionRow | None],
+        clock: Callable[[], int] = time.time_ns,
+        origin: Callable[[Event], str | None] = lambda _: None,
     ) -> None:
+        """`origin`: the exchange that an event came of."""
         self._tracer = tracer
         self._row = row
         self._clock = clock
-        self._begun: dict[Token | SaId, tuple[int, Attributes]] = {}
-        """Set-ups by their token, rekeys by the IKE SA."""
+        self._origin = origin
+        self._begun: dict[_Begun, tuple[int, Attributes]] = {}
+        self._children: dict[SaId, dict[ChildId, str]] = {}
+        """Those that are up, and their names: one that comes beside another of its name takes its place."""
 
     def see(self, events: Iterable[Event], commands: Sequence[Command]) -> None:
         """One turn."""
@@ -68,49 +90,90 @@ class Spans:
             match command:
                 case Connect():
                     peers = ", ".join(str(path.remote.ip) for path in command.paths)
-                    self._begin(command.token, now, {"mobike.connection": command.connection, "mobike.peers": peers})
+                    about: Attributes = {"mobike.connection": command.connection, "mobike.peers": peers}
+                    self._begin(("setup", command.token), now, about)
                 case Rekey():
-                    self._begin(command.sa, now, {})
+                    self._begin(("rekey", command.sa), now, {})
+                case RekeyChild():
+                    self._begin(("child-rekey", command.child), now, {})
+                case OpenChild():
+                    self._begin(("child-setup", (command.sa, command.name)), now, {})
                 case _:
                     pass
 
     def _take(self, event: Event, now: int) -> None:
         match event:
             case IkeSaUp():
-                at, known = self._begun.pop(event.token, (now, {})) if event.token is not None else (now, {})
-                about = self._about(event.sa) | {"mobike.role": event.role.value, "mobike.suite": event.suite}
-                self._write("ike.setup", at, now, known | about | {"mobike.mobike": event.mobike})
+                at, known = self._end(None if event.token is None else ("setup", event.token), now)
+                about = known | self._about(event, event.path) | {"mobike.role": event.role.value}
+                about |= {"mobike.suite": event.suite, "mobike.mobike": event.mobike}
+                self._write("ike.setup", at, now, about)
             case ConnectFailed():
-                at, known = self._begun.pop(event.token, (now, {}))
-                self._write("ike.setup", at, now, known | {"mobike.role": "initiator"}, failed=event.why)
+                at, known = self._end(("setup", event.token), now)
+                known |= {"mobike.role": "initiator", "error.type": event.reason or "connect-failed"}
+                self._write("ike.setup", at, now, known, failed=event.why)
             case IkeSaRekeyed():
-                at, _ = self._begun.pop(event.sa, (now, {}))
-                about = self._about(event.sa) | {"mobike.by_us": event.by_us, "mobike.suite": event.suite}
+                at, _ = self._end(("rekey", event.sa), now)
+                about = self._about(event) | {"mobike.by_us": event.by_us, "mobike.suite": event.suite}
                 self._write("ike.rekey", at, now, about)
             case Moved():
-                about = self._about(event.sa) | {"mobike.path": str(event.path)}
-                self._write("ike.move", now - event.rtt, now, about)
+                self._write("ike.move", now - event.rtt, now, self._about(event, event.path))
             case MoveRefused():
-                about = self._about(event.sa) | {"mobike.path": str(event.path)}
+                about = self._about(event, event.path) | {"error.type": "move-refused"}
                 self._write("ike.move", now, now, about, failed="the peer refused the pair of addresses")
             case PeerMoved():
-                about = self._about(event.sa) | {"mobike.path": str(event.path), "mobike.verified": event.verified}
+                about = self._about(event, event.path) | {"mobike.verified": event.verified}
                 self._write("ike.peer-move", now, now, about)
+            case ChildUp() | ChildFailed() | ChildDown():
+                self._take_child(event, now)
             case IkeSaDown():
-                self._begun.pop(event.sa, None)
+                self._begun.pop(("rekey", event.sa), None)
+                self._children.pop(event.sa, None)
             case _:
                 pass
 
-    def _begin(self, what: Token | SaId, at: int, about: Attributes) -> None:
+    def _take_child(self, event: ChildUp | ChildFailed | ChildDown, now: int) -> None:
+        known = self._children.setdefault(event.sa, {})
+        match event:
+            case ChildUp():
+                before = [child for child, name in known.items() if name == event.name]
+                known[event.child] = event.name
+                about = self._about(event) | {"mobike.child": event.name, "mobike.suite": event.suite}
+                if before:
+                    begun = [self._end(("child-rekey", child), now)[0] for child in before]
+                    self._write("ike.child-rekey", min(begun), now, about)
+                elif ("child-setup", (event.sa, event.name)) in self._begun:
+                    at, _ = self._end(("child-setup", (event.sa, event.name)), now)
+                    self._write("ike.child-setup", at, now, about)
+            case ChildFailed():
+                at, _ = self._end(("child-setup", (event.sa, event.name)), now)
+                about = self._about(event) | {"mobike.child": event.name, "error.type": "child-failed"}
+                self._write("ike.child-setup", at, now, about, failed=event.why)
+            case ChildDown():
+                known.pop(event.child, None)
+                self._begun.pop(("child-rekey", event.child), None)
+
+    def _begin(self, what: _Begun, at: int, about: Attributes) -> None:
         self._begun[what] = (at, about)
         if len(self._begun) > MOST_BEGUN:
             del self._begun[next(iter(self._begun))]
 
-    def _about(self, sa: SaId) -> Attributes:
-        row, named = self._row(sa), {"mobike.ike_sa": f"{sa:016x}"}
-        if row is None:
-            return {**named}
-        return {**named, "mobike.connection": row.connection, "mobike.peer_id": row.peer_id}
+    def _end(self, what: _Begun | None, now: int) -> tuple[int, Attributes]:
+        """When it began, and what was known then; now, where nobody knows."""
+        return (now, {}) if what is None else self._begun.pop(what, (now, {}))
+
+    def _about(self, event: Event, path: Path | None = None) -> Attributes:
+        about: Attributes = {}
+        sa: SaId | None = getattr(event, "sa", None)
+        if sa is not None:
+            about["mobike.ike_sa"] = f"{sa:016x}"
+            if (row := self._row(sa)) is not None:
+                about |= {"mobike.connection": row.connection, "mobike.peer_id": row.peer_id}
+        if path is not None:
+            about |= _network(path)
+        if (exchange := self._origin(event)) is not None:
+            about["mobike.exchange"] = exchange
+        return about
 
     def _write(self, name: str, at: int, now: int, about: Attributes, *, failed: str | None = None) -> None:
         span = self._tracer.start_span(name, start_time=at, attributes=about)
@@ -119,3 +182,14 @@ class Spans:
 
             span.set_status(Status(StatusCode.ERROR, failed))
         span.end(now)
+
+
+def _network(path: Path) -> Attributes:
+    """By the semantic conventions of OpenTelemetry."""
+    return {
+        "network.transport": path.transport.value,
+        "network.local.address": str(path.local.ip),
+        "network.local.port": path.local.port,
+        "network.peer.address": str(path.remote.ip),
+        "network.peer.port": path.remote.port,
+    }

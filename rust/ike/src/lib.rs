@@ -56,7 +56,7 @@ pub use proofs::{Credential, LocalProof, Ppk, Proofs, RemoteProof};
 pub use redirect::{Redirect, TurnAway};
 pub use resumption::Resumption;
 pub use sa::exchange::streams::StreamUse;
-pub use sa::trace::{Exchange, Topic};
+pub use sa::trace::{Asked, Exchange, Topic};
 pub use sa::watch::Traffic;
 pub use selector::Selector;
 pub use settings::{HalfOpenLimits, PrefixLimits, PuzzleLimits, QuestionLimits, Settings};

@@ -17,6 +17,7 @@ use crate::config::{CoreConfig, InnerConfig, PlaneConfig, StartError};
 use crate::counters::IoCounters;
 use crate::entropy;
 use crate::inner::{Inner, InnerPort};
+use crate::join::Told;
 use crate::mailbox::{Mailbox, Ring};
 use crate::packets::Packets;
 use crate::park::{Keeper, Record, Unusable, Verdict};
@@ -32,7 +33,7 @@ use crate::words::{Event, Operation, Order, Word};
 /// Shards at work. All methods may be called from any thread; those that ask a shard wait for it, and so does `stop`.
 pub struct Core {
     mailboxes: Arc<[Mailbox<Letter>]>,
-    ring: Arc<Ring<Event>>,
+    ring: Arc<Ring<Told>>,
     port: Option<Arc<InnerPort>>,
     tun_name: Option<String>,
     keeper: Option<Arc<Keeper>>,
@@ -159,6 +160,12 @@ impl Core {
     /// At most `limit` events, oldest first.
     #[must_use]
     pub fn take_events(&self, limit: usize) -> VecDeque<Event> {
+        self.take_told(limit).into_iter().map(|(event, _)| event).collect()
+    }
+
+    /// The same, each with the exchange that it came of.
+    #[must_use]
+    pub fn take_told(&self, limit: usize) -> VecDeque<Told> {
         self.ring.take(limit)
     }
 

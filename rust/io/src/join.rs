@@ -1,13 +1,13 @@
 //! Where engine and data plane meet: what one shard decides, whoever carries its packets. No sockets, no clock.
 
+mod held;
 mod outside;
 
-use std::collections::VecDeque;
 use std::ops::Range;
 
 use mobike_esp::{Encap, OpenError, OuterPath, SaPairId, SealError, Suite};
 use mobike_ike::event::DownReason;
-use mobike_ike::{Command, Engine, Nanos, Path, Quoted, SaId, Transmit};
+use mobike_ike::{Asked, Command, Engine, Nanos, Path, Quoted, SaId, Transmit};
 
 use crate::classify::Kind;
 use crate::config::{CoreConfig, PlaneConfig};
@@ -17,6 +17,8 @@ use crate::recent::Recent;
 use crate::seen::Seen;
 use crate::tape::Tape;
 use crate::words::{Event, Operation};
+use held::Held;
+pub use held::Told;
 use outside::Outside;
 
 /// One engine with its Child SAs.
@@ -26,7 +28,7 @@ pub(crate) struct Join {
     /// What waits for a data plane outside; none: there is no such plane.
     pub(crate) outside: Option<Outside>,
     /// Events that nobody took yet.
-    pub(crate) held: VecDeque<Event>,
+    pub(crate) held: Held,
     /// What ESP did since the engine was last told.
     seen: Seen,
     recent: Recent,
@@ -59,7 +61,7 @@ impl Join {
             engine,
             plane: Plane::new(config),
             outside: config.plane.has_word().then(|| Outside::new(imitated)),
-            held: VecDeque::new(),
+            held: Held::default(),
             seen: Seen::default(),
             recent: Recent::default(),
             early: Early::default(),
@@ -74,7 +76,15 @@ impl Join {
     /// A message of IKE came. A Child SA that it makes is there at once: the peer may send on it as soon as it has answered (RFC
     /// 7296 section 2.8), so the next datagram of the same batch may be its first packet.
     pub(crate) fn hear_ike(&mut self, now: Nanos, path: Path, bytes: &mut [u8]) {
+        // What came of an order or a timer before did not come of this message.
+        self.take_in(now);
+        self.held.by = Asked::in_message(bytes);
         self.engine.handle_datagram(now, path, bytes);
+        self.take_in(now);
+        self.held.by = None;
+    }
+
+    fn take_in(&mut self, now: Nanos) {
         while let Some(event) = self.engine.poll_event() {
             self.act_on(now, event);
         }
@@ -121,16 +131,12 @@ impl Join {
     /// To be called before `poll_transmit`.
     pub(crate) fn settle(&mut self, now: Nanos) {
         self.tell(now);
-        while let Some(event) = self.engine.poll_event() {
-            self.act_on(now, event);
-        }
+        self.take_in(now);
         while let Some(Warning { child, text, spent }) = self.plane.poll_warning() {
             let text = text.map(|text| format!("Child SA {child}: {text}"));
             self.held.extend(text.map(|text| Event::Notice { kind: "child_worn", text }));
             self.engine.note_worn(now, child, spent);
-            while let Some(event) = self.engine.poll_event() {
-                self.act_on(now, event);
-            }
+            self.take_in(now);
         }
     }
 

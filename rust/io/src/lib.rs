@@ -64,6 +64,7 @@ mod words;
 pub use self::core::Core;
 pub use config::{CoreConfig, InnerConfig, PlaneConfig, StartError};
 pub use counters::IoCounters;
+pub use join::Told;
 pub use mailbox::RING_EVENTS;
 pub use mobike_esp::Counters as ChildCounters;
 pub use packets::Packets;

@@ -345,7 +345,7 @@ impl Shard {
         self.inside.join.settle(now);
         self.inside.open_early(now, &mut self.outside.counters);
         let join = &mut self.inside.join;
-        self.links.ring.put(&mut join.held);
+        self.links.ring.put(&mut join.held.queue);
         self.behind = !join.held.is_empty();
         while let Some(transmit) = join.poll_transmit() {
             self.outside.transmit(now, join, &transmit);

@@ -15,7 +15,7 @@ use crate::classify::{Kind, MARKER, classify, classify_own};
 use crate::config::CoreConfig;
 use crate::core::Sums;
 use crate::counters::IoCounters;
-use crate::join::{Join, Leaving, Stays};
+use crate::join::{Join, Leaving, Stays, Told};
 use crate::park::{Keeper, Record, Verdict};
 use crate::plane;
 use crate::shard::Totals;
@@ -90,7 +90,7 @@ impl Solo {
         match kind {
             Kind::Keepalive => self.counters.keepalives_in += 1,
             Kind::Runt => self.counters.runts += 1,
-            Kind::Ike { .. } => self.join.engine.handle_datagram(now, path, bytes),
+            Kind::Ike { .. } => self.join.hear_ike(now, path, bytes),
             Kind::Esp { .. } => self.open(now, path, bytes),
         }
         self.settle(now);
@@ -197,9 +197,12 @@ impl Solo {
 
     /// At most `limit` events, oldest first.
     pub fn take_events(&mut self, limit: usize) -> VecDeque<Event> {
-        let held = &mut self.join.held;
-        let rest = held.split_off(limit.min(held.len()));
-        std::mem::replace(held, rest)
+        self.take_told(limit).into_iter().map(|(event, _)| event).collect()
+    }
+
+    /// The same, each with the exchange that it came of.
+    pub fn take_told(&mut self, limit: usize) -> VecDeque<Told> {
+        self.join.held.take(limit)
     }
 
     /// Do events wait?

@@ -10,8 +10,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple};
 
 use mobike_ike::event::{Comparison, ConnectError, Row};
-use mobike_ike::{Authorise, ChildMode, EapAsked, IkeSaUp, NatView, Path, Role, Selector, Transport};
-use mobike_io::{ChildUp, Event};
+use mobike_ike::{Asked, Authorise, ChildMode, EapAsked, IkeSaUp, NatView, Path, Role, Selector, Transport};
+use mobike_io::{ChildUp, Event, Told};
 
 use crate::classes::{Addresses, Events, Members, Operations};
 use crate::handout;
@@ -24,7 +24,19 @@ const REMEMBERED: usize = 4096;
 /// Python's immutable objects for what comes again and again. They are taken out for a batch and put back after it, so that
 /// no lock is held while Python runs.
 #[derive(Default)]
-pub(crate) struct Memory(Mutex<Remembered>);
+pub(crate) struct Memory {
+    remembered: Mutex<Remembered>,
+    /// Events of the last batch, each with the exchange that it came of.
+    told: Mutex<Vec<(Py<PyAny>, Asked)>>,
+}
+
+impl Memory {
+    /// Of the last batch: events that came of an exchange, whether we asked, and its message id.
+    pub(crate) fn told_by(&self, py: Python<'_>) -> Vec<(Py<PyAny>, bool, u32)> {
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.iter().map(|(event, by)| (event.clone_ref(py), by.ours, by.message_id)).collect()
+    }
+}
 
 #[derive(Default)]
 struct Remembered {
@@ -36,11 +48,22 @@ struct Remembered {
 /// One batch.
 pub(crate) fn to_python<'py>(
     py: Python<'py>,
-    events: impl IntoIterator<Item = Event>,
+    events: impl IntoIterator<Item = Told>,
     names: &Names,
     memory: &Memory,
 ) -> PyResult<Vec<Bound<'py, PyAny>>> {
-    write(py, names, memory, |writer| events.into_iter().map(|event| writer.event(event)).collect())
+    let mut told = Vec::new();
+    let written = write(py, names, memory, |writer| {
+        let one = |(event, by): Told| {
+            let event = writer.event(event)?;
+            told.extend(by.map(|by| (event.clone().unbind(), by)));
+            Ok(event)
+        };
+        events.into_iter().map(one).collect()
+    });
+    // Those of the batch before are dropped after the lock is released.
+    let _before = std::mem::replace(&mut *memory.told.lock().unwrap_or_else(PoisonError::into_inner), told);
+    written
 }
 
 /// With all that is remembered.
@@ -50,12 +73,13 @@ pub(crate) fn write<'py, T>(
     memory: &Memory,
     build: impl FnOnce(&mut Writer<'py, '_>) -> PyResult<T>,
 ) -> PyResult<T> {
-    let remembered = std::mem::take(&mut *memory.0.lock().unwrap_or_else(PoisonError::into_inner));
+    let remembered = std::mem::take(&mut *memory.remembered.lock().unwrap_or_else(PoisonError::into_inner));
     let mut writer = Writer { py, names, events: Events::get(py)?, members: Members::get(py)?, remembered };
     let built = build(&mut writer);
     let Writer { remembered, .. } = writer;
     // What another thread remembered meanwhile is dropped after the lock is released.
-    let _meanwhile = std::mem::replace(&mut *memory.0.lock().unwrap_or_else(PoisonError::into_inner), remembered);
+    let _meanwhile =
+        std::mem::replace(&mut *memory.remembered.lock().unwrap_or_else(PoisonError::into_inner), remembered);
     built
 }
 

@@ -111,13 +111,15 @@ impl Core {
         Ok(())
     }
 
+    /// Of the events that were taken last: those that came of an exchange, whether we asked, and its message id.
+    fn told_by(&self, py: Python<'_>) -> Vec<(Py<PyAny>, bool, u32)> {
+        self.memory.told_by(py)
+    }
+
     /// At most `limit` events, oldest first; at once.
     #[pyo3(signature = (limit, /))]
     fn take_events<'py>(&self, py: Python<'py>, limit: usize) -> PyResult<Vec<Bound<'py, PyAny>>> {
-        let events = self.core.take_events(limit);
-        if events.is_empty() {
-            return Ok(Vec::new());
-        }
+        let events = self.core.take_told(limit);
         events::to_python(py, events, &self.names, &self.memory)
     }
 

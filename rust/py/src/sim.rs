@@ -122,13 +122,15 @@ impl SimCore {
         self.solo().poll_timeout().map(|at| at.0)
     }
 
+    /// Of the events that were taken last: those that came of an exchange, whether we asked, and its message id.
+    fn told_by(&self, py: Python<'_>) -> Vec<(Py<PyAny>, bool, u32)> {
+        self.memory.told_by(py)
+    }
+
     /// At most `limit` events, oldest first.
     #[pyo3(signature = (limit, /))]
     fn take_events<'py>(&self, py: Python<'py>, limit: usize) -> PyResult<Vec<Bound<'py, PyAny>>> {
-        let events = self.solo().take_events(limit);
-        if events.is_empty() {
-            return Ok(Vec::new());
-        }
+        let events = self.solo().take_told(limit);
         events::to_python(py, events, &self.names, &self.memory)
     }
 

@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use crate::Nanos;
 use crate::sa::window::{Ask, Outstanding};
-use crate::wire::{AWAY, Delete, ExchangeType, NotifyType, Payload, Payloads, ProtocolId};
+use crate::wire::{AWAY, Delete, ExchangeType, Header, NotifyType, Payload, Payloads, ProtocolId};
 
 /// As many are remembered of each IKE SA.
 pub const KEPT: usize = 16;
@@ -140,6 +140,24 @@ impl Topic {
             Topic::FollowUp => "follow-up",
             Topic::Other => "other",
         }
+    }
+}
+
+/// Which exchange a message is part of: nothing is believed of it yet but what its header says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked {
+    /// We asked: it is an answer to us.
+    pub ours: bool,
+    /// Pairs request and answer.
+    pub message_id: u32,
+}
+
+impl Asked {
+    /// As a message from the peer says it.
+    #[must_use]
+    pub fn in_message(bytes: &[u8]) -> Option<Asked> {
+        let header = Header::parse(bytes).ok()?;
+        Some(Asked { ours: header.flags.response, message_id: header.message_id })
     }
 }
 

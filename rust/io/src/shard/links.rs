@@ -9,12 +9,12 @@ use mobike_ike::{ChildId, Counters, Exchange, Path, SaId};
 
 use crate::classify::Kind;
 use crate::counters::IoCounters;
-use crate::join::Join;
+use crate::join::{Join, Told};
 use crate::mailbox::{Mailbox, Ring};
 use crate::park::{Keeper, Record, Verdict};
 use crate::streams::one::Stream;
 use crate::tape::Taped;
-use crate::words::{Event, Order};
+use crate::words::Order;
 
 /// Datagrams and packets that other shards may leave waiting here; beyond that they are dropped and counted.
 const HANDED_OVER: usize = 4096;
@@ -86,7 +86,7 @@ pub(crate) struct Links {
     pub(crate) index: u8,
     /// Mailboxes of all shards, this one included.
     pub(crate) mailboxes: Arc<[Mailbox<Letter>]>,
-    pub(crate) ring: Arc<Ring<Event>>,
+    pub(crate) ring: Arc<Ring<Told>>,
     /// Seals what is written down.
     pub(crate) keeper: Option<Arc<Keeper>>,
 }

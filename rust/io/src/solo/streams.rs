@@ -30,7 +30,7 @@ impl Solo {
         match kind {
             Kind::Keepalive => self.counters.keepalives_in += 1,
             Kind::Runt => self.counters.runts += 1,
-            Kind::Ike { .. } => self.join.engine.handle_datagram(now, path, bytes),
+            Kind::Ike { .. } => self.join.hear_ike(now, path, bytes),
             Kind::Esp { .. } => self.open(now, path, bytes),
         }
         let owner = kind.ike_place().filter(|place| self.stream_use(*place, path).is_there());
