@@ -13,9 +13,9 @@ from mobike import _core
 from mobike.commands import SECOND, Retransmit
 from mobike.config import load
 from mobike.events import IkeSaDown
-from mobike.gateway import run
+from mobike.gateway import daemon
+from mobike.gateway.daemon import Daemon
 from mobike.gateway.opening import bare
-from mobike.gateway.run import Daemon
 from tests.cli.ends import KEY, until
 from tests.gateway.rig import CLIENT, CONFIG, GATEWAY_IP, PATIENCE_S, Client, client
 from tests.ports import free_ports
@@ -45,7 +45,7 @@ async def test_an_end_waits_for_the_answer_to_its_delete(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, comes_back: bool
 ) -> None:
     """The Delete waits behind an unanswered test, in a window of one."""
-    monkeypatch.setattr(run, "GOODBYE_S", PATIENCE_S if comes_back else 0.5)
+    monkeypatch.setattr(daemon, "GOODBYE_S", PATIENCE_S if comes_back else 0.5)
     ike, natt, api = free_ports(3)
     (tmp_path / "gateway").mkdir()
     config = tmp_path / "gateway.toml"

@@ -14,8 +14,8 @@ from mobike import _core
 from mobike.address import Nanos
 from mobike.config import load
 from mobike.events import TrafficWaits
+from mobike.gateway.daemon import Daemon
 from mobike.gateway.opening import bare
-from mobike.gateway.run import Daemon
 from mobike.inner.pinger import Pinger
 from tests.cli.ends import KEY
 from tests.gateway.rig import BEHIND_GATEWAY, GATEWAY_IP, Gateway, client, gateway

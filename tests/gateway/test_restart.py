@@ -17,8 +17,8 @@ from mobike.address import Nanos
 from mobike.commands import SECOND, Retransmit, SetProfile
 from mobike.config import load
 from mobike.events import ChildUp, IkeSaResumed
+from mobike.gateway.daemon import Daemon
 from mobike.gateway.opening import bare
-from mobike.gateway.run import Daemon
 from mobike.inner.pinger import Pinger
 from tests.cli.ends import End, restart, two_ends, until
 from tests.gateway.rig import BEHIND_GATEWAY, CLIENT, GATEWAY_IP, Client, client, gateway

@@ -16,7 +16,8 @@ from pathlib import Path
 from mobike.address import Nanos
 from mobike.cli.demo.story import GATEWAY_INNER, PINGS_PER_SECOND
 from mobike.cli.start import api_server, load
-from mobike.gateway.run import Daemon, serve
+from mobike.gateway.daemon import Daemon
+from mobike.gateway.run import serve
 from mobike.inner.pinger import Pinger
 
 REPORT_EVERY_S = 0.05
