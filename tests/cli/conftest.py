@@ -11,7 +11,7 @@ import pytest
 from mobike.cli import main
 from mobike_api import ApiServer
 from tests.api.books import some_books
-from tests.api.house import House, a_house
+from tests.api.house import House, a_house, a_sa
 
 
 @dataclass
@@ -71,3 +71,10 @@ def daemon(tmp_path: Path) -> Iterator[Running]:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+
+@pytest.fixture
+def many(daemon: Running) -> Running:
+    """A daemon with a dozen IKE SAs."""
+    daemon.house.sas = {f"{number:x}": a_sa(number) for number in range(1, 13)}
+    return daemon

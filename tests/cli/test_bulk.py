@@ -7,15 +7,7 @@ import httpx
 import pytest
 
 from mobike.cli.api import Api
-from tests.api.house import a_sa
 from tests.cli.conftest import Run, Running
-
-
-@pytest.fixture
-def many(daemon: Running) -> Running:
-    """A daemon with a dozen IKE SAs."""
-    daemon.house.sas = {f"{number:x}": a_sa(number) for number in range(1, 13)}
-    return daemon
 
 
 def test_all_are_moved_and_counted(mobike: Run, many: Running) -> None:

@@ -15,12 +15,6 @@ from tests.cli.conftest import Run, Running
 PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
 
 
-@pytest.fixture
-def many(daemon: Running) -> Running:
-    daemon.house.sas = {f"{number:x}": a_sa(number) for number in range(1, 13)}
-    return daemon
-
-
 def test_a_share_moves_to_its_next_best_pair_and_goes_back(mobike: Run, many: Running) -> None:
     told = mobike("--socket", many.socket, "drill", "--share", "50%", "--seed", "1")
     assert (told.code, told.err) == (0, "")

@@ -5,6 +5,7 @@
     http        what carries that: HTTP/1.1, quick to import
     order       up, down, move: give an order, and wait for what comes of it
     bulk        one order about many, followed to its end
+    bar         how far an order has come
     capture     packets and keys of one IKE SA, for Wireshark
     drill       a share of the IKE SAs moves, within a guard
     status      what is shown of a daemon: taken in one go, drawn in `draw`

@@ -119,34 +119,14 @@ def cancel(context: typer.Context, operation: Id) -> None:
 
 def follow_to_end(api: Api, told: Json, *, cancels: bool = True, quiet: bool = False) -> Json:
     """Show progress until it has ended; what came of it."""
-    from rich.progress import (  # noqa: PLC0415 - what few commands need would hold up all of them
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+    from mobike.cli.bar import bar  # noqa: PLC0415 - what few commands need would hold up all of them
 
-    console = Console(highlight=False, stderr=True)
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[more]}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=quiet or not console.is_terminal,
-    )
     try:
-        with bar:
-            task = bar.add_task(told["order"], total=None, more="")
+        with bar(more="more", disable=quiet) as shown:
+            task = shown.add_task(told["order"], total=None, more="")
             while told["phase"] == "running":
                 told = api.get(f"operations/{told['id']}")
-                bar.update(
+                shown.update(
                     task,
                     total=told["total"] or None,
                     completed=told["done"] + told["failed"],

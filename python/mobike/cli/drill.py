@@ -15,7 +15,6 @@ from itertools import islice
 from typing import Annotated, Final, TypeAlias
 
 import typer
-from rich.console import Console
 
 from mobike.cli.api import Api, Json, Target
 from mobike.cli.completion import complete_connection, complete_local
@@ -171,31 +170,14 @@ def _candidates(api: Api, connection: str | None) -> list[str]:
 
 def _run(api: Api, picked: Sequence[str], plan: Plan, score: Score) -> str | None:
     """Why the guard ended it; None: it held."""
-    from rich.progress import (  # noqa: PLC0415 - as in `bulk`
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+    from mobike.cli.bar import bar  # noqa: PLC0415 - what few commands need would hold up all of them
 
-    console = Console(stderr=True)
-    bar = Progress(
-        TextColumn("drill"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
-    with bar:
-        task = bar.add_task("drill", total=len(picked))
+    with bar() as shown:
+        task = shown.add_task("drill", total=len(picked))
         for batch in _batches(picked, plan.per_second):
             begun = time.monotonic()
             _move(api, batch, plan.to, score)
-            bar.advance(task, len(batch))
+            shown.advance(task, len(batch))
             why = plan.guard.broken_by(score)
             if why is not None:
                 return why
