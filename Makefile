@@ -129,9 +129,10 @@ bench-moves: system-packages $(STAMP)  ## packets lost in each kind of move in t
 	@$(BIN)/python -m benches.moves $(ARGS)
 
 .PHONY: lab
-lab: system-packages $(STAMP)  ## every test in a kernel with IPsec, those that `make test` leaves out too; KERNEL=newer, no-migrate: another
+lab: system-packages $(STAMP)  ## every test in a kernel with IPsec, those that `make test` leaves out too, and the unit under systemd; KERNEL=newer, no-migrate: another
 	@$(if $(KERNEL),kernel=$$(.ci/lab-kernel $(KERNEL)); export MOBIKE_LAB_KERNEL=$$kernel;) \
 	$(BIN)/pytest tests/lab tests/dataplane/xfrm -m kernel_ipsec $(ARGS)
+	@$(BIN)/pytest tests/deploy -m thorough
 
 .PHONY: bench-recovery
 bench-recovery: $(STAMP)  ## time to recover and packets sent in the shipped scenarios; writes benches/results/recovery.md
