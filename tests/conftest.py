@@ -3,6 +3,7 @@
 `pytest --hypothesis-profile chance` lets it try others.
 """
 
+import gc
 import signal
 
 from hypothesis import settings
@@ -17,6 +18,7 @@ from tests.lab.plugin import (
 )
 
 __all__ = [
+    "pytest_collection_finish",
     "pytest_collection_modifyitems",
     "pytest_configure",
     "pytest_configure_node",
@@ -32,3 +34,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.register_profile("chance", deadline=None)
 settings.load_profile("same")
+
+
+def pytest_collection_finish() -> None:
+    """What is there now stays to the end: the collector need not walk it again and again."""
+    gc.collect()
+    gc.freeze()
