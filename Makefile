@@ -131,7 +131,7 @@ bench-moves: system-packages $(STAMP)  ## packets lost in each kind of move in t
 .PHONY: lab
 lab: system-packages $(STAMP)  ## every test in a kernel with IPsec, those that `make test` leaves out too, and the unit under systemd; KERNEL=newer, no-migrate: another
 	@$(if $(KERNEL),kernel=$$(.ci/lab-kernel $(KERNEL)); export MOBIKE_LAB_KERNEL=$$kernel;) \
-	$(BIN)/pytest tests/lab tests/dataplane/xfrm -m kernel_ipsec $(ARGS)
+	$(BIN)/pytest tests/lab tests/dataplane/xfrm -m kernel_ipsec -v --durations=25 --durations-min=5 $(ARGS)
 	@$(BIN)/pytest tests/deploy -m thorough
 
 .PHONY: bench-recovery

@@ -13,6 +13,7 @@ from tests.lab.plugin import (
     pytest_configure,
     pytest_configure_node,
     pytest_pyfunc_call,
+    pytest_runtest_makereport,
     pytest_runtestloop,
     pytest_unconfigure,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "pytest_configure",
     "pytest_configure_node",
     "pytest_pyfunc_call",
+    "pytest_runtest_makereport",
     "pytest_runtestloop",
     "pytest_unconfigure",
 ]

@@ -1,42 +1,46 @@
 """Tests marked `kernel_ipsec` need a kernel with ESP: this one, or else one that is booted for them.
 
-In the second case all that were chosen run in one boot, beside the others and outside of their time limits. Here they
-come last, and each passes, fails or is skipped as it did there. Of the workers of pytest-xdist the first one boots;
-what became of the tests stands in a folder that all of them know.
+In the second case all that were chosen run there, beside the others and outside of their time limits. Here they come
+last, and each passes, fails or is skipped as it did there, as soon as it did there. Such a kernel has one processor:
+where the machine has more, two are booted, each for every other test. The first workers of pytest-xdist boot; what
+becomes of the tests stands in a folder that all of them know.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
 import threading
 from collections.abc import Generator
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
-from xml.etree import ElementTree
 
 import pytest
 
 from .uml import Boot, LabError, has_esp, missing_for_lab
 
 MARK = "kernel_ipsec"
-BOOT_S = 180.0
-TEST_S = 90.0
-"""Time to boot, and on top of it for each test, where others compute, too."""
 ONE_S = 600
-"""For any one test there, which may start four daemons while others compute."""
+"""For any one test there, which may start four daemons while others compute. It fails then."""
+SILENT_S = 180.0 + ONE_S
+"""Without any outcome: to boot and read all tests, where others compute, too, and for one test. Something hangs."""
 LOOK_S = 0.2
-"""Between two looks whether the tests there have come to an end."""
+"""Between two looks how the tests there do."""
 END_S = 20.0
-"""For reading the outcomes, once the kernel is gone."""
+"""And then for whoever waits to hear of it."""
 FOLDER = "mobike_lab"
 """Where outcomes stand: what a worker is told by who started it."""
-FIRST = "gw0"
-"""The worker that boots."""
-RESULTS = "results.xml"
+KERNELS = min(2, os.cpu_count() or 1)
+"""Booted at a time: each takes a processor and some memory."""
+TOLD = "MOBIKE_LAB_OUTCOMES"
+"""In the environment there: the file where outcomes are told."""
+REST = ""
+"""In place of the name of a test: all that nothing was told of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,38 +49,53 @@ class Outcome:
 
     kind: str
     text: str = ""
+    said: str = ""
+    """What it printed."""
+
+
+def tell(file: Path, name: str, outcome: Outcome) -> None:
+    """One more is known."""
+    with file.open("a") as ledger:
+        ledger.write(json.dumps([name, asdict(outcome)]) + "\n")
+        ledger.flush()
+        os.fsync(ledger.fileno())  # a file of the machine is written there when that kernel has time, else
 
 
 class Outcomes:
-    """Of all tests in the lab, as soon as they are there: in a file, for whichever process asks."""
+    """Of all tests in the lab, each as soon as it is there: in a file, for whichever process asks."""
 
-    def __init__(self, folder: Path, tests: int) -> None:
-        self._file = folder / "outcomes.json"
-        self.limit = BOOT_S + TEST_S * tests
-        self._until = monotonic() + self.limit + END_S
-        self._known: dict[str, Outcome] | None = None
-
-    def tell(self, outcomes: dict[str, Outcome]) -> None:
-        """These are all."""
-        draft = self._file.with_suffix(".draft")
-        draft.write_text(json.dumps({name: asdict(each) for name, each in outcomes.items()}))
-        draft.rename(self._file)
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / "outcomes"
+        self._known: dict[str, Outcome] = {}
+        self._read = 0
+        self._news = monotonic()
 
     def of(self, item: pytest.Item) -> Outcome:
         """Waits for it."""
-        while self._known is None:
-            if self._file.exists():
-                told = json.loads(self._file.read_text())
-                self._known = {name: Outcome(**each) for name, each in told.items()}
-            elif monotonic() > self._until:
-                self._known = {}
-            else:
-                sleep(LOOK_S)
-        missing = Outcome("failed", "it did not come to an end in the lab; see the first of its tests")
-        return self._known.get(_key(item), missing)
+        while not {item.nodeid, REST} & self._known.keys():
+            if self.silence() > SILENT_S + END_S:
+                self._known[REST] = Outcome("failed", "whoever booted the lab is gone")
+            sleep(LOOK_S)
+        return self._known[item.nodeid if item.nodeid in self._known else REST]
+
+    def silence(self) -> float:
+        """Seconds since something was told."""
+        if self.file.exists():
+            with self.file.open("rb") as ledger:
+                ledger.seek(self._read)
+                while (line := ledger.readline()).endswith(b"\n"):
+                    name, told = json.loads(line)
+                    self._known[name] = Outcome(**told)
+                    self._read += len(line)
+                    self._news = monotonic()
+        return monotonic() - self._news
 
 
-_outcomes = pytest.StashKey[Outcomes]()
+_outcomes = pytest.StashKey[tuple[Outcomes, ...]]()
+"""Of each kernel."""
+_kernel = pytest.StashKey[int]()
+"""Which kernel a test is for."""
+_there = pytest.StashKey[Outcome]()
 _folder = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
 
 
@@ -104,33 +123,61 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     there = [item for item in items if _belongs_there(item)]
     items[:] = [item for item in items if not _belongs_there(item)] + there
     for item in there:
-        # Before a mark of its own, which is about its time there.
-        limit = BOOT_S + TEST_S * len(there) + 2 * END_S
-        item.add_marker(pytest.mark.timeout(limit), append=False)
+        # Before a mark of its own, which is about its time there. Here it waits for those before it, too.
+        item.add_marker(pytest.mark.timeout(0), append=False)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
-    """Boot once for all that need it, and go on here meanwhile."""
+    """Boot for all that need it, and go on here meanwhile."""
     wanted = [item for item in session.items if _belongs_there(item)]
     if not wanted or missing_for_lab() is not None or session.config.option.collectonly:
         return (yield)
-    folder = _folder_of(session.config)
-    outcomes = session.config.stash[_outcomes] = Outcomes(folder, len(wanted))
-    if _is_worker(session.config) and session.config.workerinput["workerid"] != FIRST:  # type: ignore[attr-defined]
+    folders = [_folder_of(session.config) / str(number) for number in range(KERNELS)]
+    session.config.stash[_outcomes] = tuple(map(Outcomes, folders))
+    for number, item in enumerate(wanted):
+        item.stash[_kernel] = number % KERNELS
+    with ExitStack() as running:
+        for number in range(_number(session.config), KERNELS, _workers(session.config)):
+            if share := wanted[number::KERNELS]:
+                running.enter_context(_booted(session, share, folders[number]))
         return (yield)
-    boot = Boot(_command(session, wanted, folder), folder)
-    teller = threading.Thread(target=_tell, args=(boot, wanted, outcomes), name="lab")
+
+
+@contextmanager
+def _booted(session: pytest.Session, share: list[pytest.Item], folder: Path) -> Generator[None]:
+    """A kernel that runs these tests."""
+    outcomes = Outcomes(folder)
+    boot = Boot(_command(session, share, outcomes.file), folder)
+    teller = threading.Thread(target=_watch, args=(boot, outcomes), name="lab")
     teller.start()
     try:
-        result = yield
+        yield
     except BaseException:
         boot.end()
         raise
     finally:
+        if not _is_worker(session.config):
+            boot.end()  # nobody waits any more
         # Other workers may still wait for what comes of it.
         teller.join()
-    return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """There: tell how it went, once that is settled."""
+    report = yield
+    if (file := os.environ.get(TOLD)) is not None:
+        outcome = item.stash.get(_there, Outcome("passed"))
+        if report.failed:
+            said = "\n".join(f"--- {title}\n{text}" for title, text in report.sections)
+            outcome = Outcome("failed", f"{outcome.text}{report.longreprtext}\n{said}\n")
+        elif report.skipped and isinstance(report.longrepr, tuple):
+            outcome = Outcome("skipped", report.longrepr[2])
+        item.stash[_there] = outcome
+        if report.when == "teardown":
+            tell(Path(file), item.nodeid, replace(outcome, said=report.capstdout))
+    return report
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -140,11 +187,12 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         return None
     if (reason := missing_for_lab()) is not None:
         pytest.skip(f"this kernel has no ESP, and {reason}")
-    outcome = pyfuncitem.config.stash[_outcomes].of(pyfuncitem)
+    outcome = pyfuncitem.config.stash[_outcomes][pyfuncitem.stash[_kernel]].of(pyfuncitem)
+    print(outcome.said, end="")
     if outcome.kind == "skipped":
-        pytest.skip(outcome.text)
+        pytest.skip(f"in the lab: {outcome.text}")
     if outcome.kind == "failed":
-        pytest.fail(outcome.text, pytrace=False)
+        pytest.fail(f"in the lab:\n{outcome.text}", pytrace=False)
     return True
 
 
@@ -156,42 +204,34 @@ def _is_worker(config: pytest.Config) -> bool:
     return hasattr(config, "workerinput")
 
 
+def _number(config: pytest.Config) -> int:
+    """Of this worker, from 0; where there are none, there is one."""
+    return int(config.workerinput["workerid"].removeprefix("gw")) if _is_worker(config) else 0  # type: ignore[attr-defined]
+
+
+def _workers(config: pytest.Config) -> int:
+    return int(config.workerinput["workercount"]) if _is_worker(config) else 1  # type: ignore[attr-defined]
+
+
 def _folder_of(config: pytest.Config) -> Path:
     return Path(config.workerinput[FOLDER] if _is_worker(config) else config.stash[_folder].name)  # type: ignore[attr-defined]
 
 
-def _key(item: pytest.Item) -> str:
-    """A test as JUnit's format names it."""
-    file, _, name = item.nodeid.partition("::")
-    return f"{file.removesuffix('.py').replace('/', '.')}::{name}"
-
-
-def _command(session: pytest.Session, items: list[pytest.Item], folder: Path) -> list[str]:
+def _command(session: pytest.Session, items: list[pytest.Item], told: Path) -> list[str]:
     # What none of them uses takes long to load there.
-    argv = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:schemathesis", "-m", MARK]
-    argv += ["--junitxml", str(folder / RESULTS), "-o", "junit_family=xunit2", "-o", f"timeout={ONE_S}"]
-    return [*argv, "--rootdir", str(session.config.rootpath), *(item.nodeid for item in items)]
+    argv = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:schemathesis", "-v", "-m", MARK]
+    argv += ["-o", f"timeout={ONE_S}", "--maxfail", str(session.config.option.maxfail or 0)]
+    argv += ["--rootdir", str(session.config.rootpath), *(item.nodeid for item in items)]
+    return ["env", f"{TOLD}={told}", *argv]
 
 
-def _tell(boot: Boot, items: list[pytest.Item], outcomes: Outcomes) -> None:
-    """Wait until that kernel is gone, and write down what became of the tests in it."""
+def _watch(boot: Boot, outcomes: Outcomes) -> None:
+    """Wait until that kernel is gone, or something in it hangs; and say so for tests that nothing is known of."""
+    while not boot.ended_within(LOOK_S):
+        if outcomes.silence() > SILENT_S:
+            boot.end()
     try:
-        done = boot.wait(outcomes.limit)
-        results = boot.folder / RESULTS
-        if results.exists():
-            outcomes.tell(dict(map(_read, ElementTree.parse(results).iter("testcase"))))  # noqa: S314 - our own
-            return
-        why = f"no results\n{done.log[-4000:]}"
-    except (LabError, ElementTree.ParseError) as problem:
+        why = f"it did not come to an end in the lab\n{boot.done().log[-4000:]}"
+    except LabError as problem:
         why = str(problem)
-    outcomes.tell(dict.fromkeys(map(_key, items), Outcome("failed", why)))
-
-
-def _read(case: ElementTree.Element) -> tuple[str, Outcome]:
-    name = f"{case.get('classname')}::{case.get('name')}"
-    for tag in ("failure", "error"):
-        if (found := case.find(tag)) is not None:
-            return name, Outcome("failed", f"in the lab:\n{found.text or found.get('message')}")
-    if (found := case.find("skipped")) is not None:
-        return name, Outcome("skipped", f"in the lab: {found.get('message')}")
-    return name, Outcome("passed")
+    tell(outcomes.file, REST, Outcome("failed", why))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from .uml import LabError, boot, missing_for_lab
+from tests.interop.rig import until
+
+from .uml import KERNEL, LabError, boot, missing_for_lab
 
 pytestmark = [
     pytest.mark.interop,
@@ -34,8 +36,21 @@ def test_a_command_runs_to_its_end_in_a_kernel_with_esp(tmp_path: Path) -> None:
 def test_a_command_that_does_not_end_is_ended(tmp_path: Path) -> None:
     with pytest.raises(LabError, match="no end within 3 s"):
         boot(["sleep", "1000"], tmp_path, timeout=3.0)
-    left = subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True, text=True, check=False).stdout.split()
-    assert [pid for pid in left if int(pid) != os.getpid()] == []
+    assert _of_kernel(tmp_path) == []
+
+
+def test_a_kernel_goes_with_whoever_booted_it(tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    boots = f"""
+from pathlib import Path
+from tests.lab.uml import boot
+boot(["sh", "-c", "echo > {begun}; sync; sleep 1000"], Path("{tmp_path}"))
+"""
+    whoever = subprocess.Popen([sys.executable, "-c", boots])
+    until(begun.exists, "it runs the command")
+    whoever.kill()
+    whoever.wait()
+    until(lambda: _of_kernel(tmp_path) == [], "nothing of the kernel is left")
 
 
 @pytest.mark.kernel_ipsec
@@ -44,3 +59,9 @@ def test_a_test_that_needs_ipsec_finds_a_kernel_that_has_it() -> None:
         ["unshare", "-n", "sh", "-c", ESP_PAIR.format(key="22" * 20)], check=False, capture_output=True, text=True
     )
     assert "SAD count 1" in done.stdout
+
+
+def _of_kernel(folder: Path) -> list[str]:
+    """Processes of the kernel that says what it does in this folder."""
+    words = ["pgrep", "-f", f"^{KERNEL} .*init={folder}/init"]
+    return subprocess.run(words, capture_output=True, text=True, check=False).stdout.split()

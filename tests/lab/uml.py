@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
@@ -28,6 +29,10 @@ NEEDED = (
 
 INSIDE = "MOBIKE_LAB"
 """Set in the environment of what runs in this kernel."""
+
+_LEASH = "setpriv --pdeathsig KILL unshare --pid --fork --kill-child --"
+"""The kernel is a family of processes, most of them traced by another. Here they have a namespace, which ends with its
+first process; that one is killed with `unshare`, and that with whoever boots, however it ends."""
 
 _INIT = """\
 #!/bin/sh
@@ -105,6 +110,7 @@ class Boot:
         """`folder` keeps what is said meanwhile."""
         self.folder = folder
         self._argv = argv
+        self._begun = time.monotonic()
         folder.mkdir(parents=True, exist_ok=True)
         self._status.unlink(missing_ok=True)
         init = folder / "init"
@@ -124,22 +130,37 @@ class Boot:
         Path("/lib/modules").mkdir(exist_ok=True)
         kernel = f"mem={memory} rootfstype=hostfs rootflags=/ rw init={init} con=null con0=null,fd:1 quiet"
         with self._kernel_log.open("wb") as said:
-            # A group of its own: the kernel is a family of processes, and all of them go when time is over.
+            # A group of its own: Ctrl-C is for whoever boots, who ends it then.
             self._process = subprocess.Popen(
-                [KERNEL, *kernel.split()], stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True
+                [*_LEASH.split(), KERNEL, *kernel.split()],
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+                start_new_session=True,
             )
 
     def wait(self, timeout: float) -> Done:
         """Wait for the end of the command, and of the kernel."""
-        try:
-            self._process.wait(timeout)
-        except subprocess.TimeoutExpired:
+        if not self.ended_within(timeout):
             self.end()
-            self._process.wait()
+        return self.done()
+
+    def ended_within(self, seconds: float) -> bool:
+        """Wait for so long at most; is the kernel gone?"""
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def done(self) -> Done:
+        """How the command ended, once the kernel is gone."""
+        self._process.wait()
         text = self._log.read_text(errors="replace") if self._log.exists() else ""
         if not self._status.exists():
+            lasted = time.monotonic() - self._begun
             kernel = self._kernel_log.read_text(errors="replace")[-2000:]
-            raise LabError(f"no end within {timeout:g} s: {shlex.join(self._argv)}\n{kernel}\n{text[-4000:]}")
+            raise LabError(f"no end within {lasted:.0f} s: {shlex.join(self._argv)}\n{kernel}\n{text[-4000:]}")
         return Done(int(self._status.read_text()), text)
 
     def end(self) -> None:
