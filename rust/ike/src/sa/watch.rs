@@ -65,6 +65,8 @@ const QUICK_CHECK: u8 = 2;
 const NEWS_PACE: Duration = Duration::from_millis(80);
 /// So many times longer than elsewhere is silence borne on a TCP path: its first repetitions take a second.
 const STREAM_CALM: u32 = 4;
+/// What came in speaks for its path so long, where nothing has gone out in vain since.
+const SPEAKS_FOR: Duration = Duration::from_secs(2);
 /// Tests of a stream that goes one way only become this many doublings rarer.
 const MOST_DOUBLINGS: u8 = 2;
 
@@ -155,8 +157,22 @@ impl Established {
         if unheard_since == Nanos::NEVER || !self.hurries() || asking() {
             return Nanos::NEVER;
         }
-        let wait = (self.profile.paths.detection_floor + 3 * self.watch.round_trip()) * self.calm();
-        unheard_since + wait * (1 << answered.min(MOST_DOUBLINGS))
+        unheard_since + self.bearable() * (1 << answered.min(MOST_DOUBLINGS))
+    }
+
+    /// So long data may be without echo.
+    fn bearable(&self) -> Duration {
+        (self.profile.paths.detection_floor + 3 * self.watch.round_trip()) * self.calm()
+    }
+
+    /// Do data or an answer speak for the path in use, of which path probes last heard at `probed`? Not once data goes out
+    /// in vain.
+    #[must_use]
+    pub fn is_heard_otherwise(&self, now: Nanos, probed: Nanos) -> bool {
+        let Watch { unheard_since, answered, .. } = self.watch;
+        // Whoever was asked about it before has waited for so long already.
+        let in_vain = unheard_since != Nanos::NEVER && (answered > 0 || unheard_since + self.bearable() <= now);
+        !self.is_moving() && !in_vain && self.heard > probed && self.heard + SPEAKS_FOR > now
     }
 
     /// Data gets no echo: ask for a sign of life, quickly. A request that is out already will do.

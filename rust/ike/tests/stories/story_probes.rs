@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use mobike_ike::wire::Payload;
 use mobike_ike::wire::probe::{PATH_PROBE, PROBE};
-use mobike_ike::{Extensions, Role};
+use mobike_ike::{Extensions, Role, Traffic};
 use stage::{
     CLIENT, Command, ExchangeType, Fate, Forged, GATEWAY, HostId, LTE, Nanos, Pair, Path, Told, WAN, WAN2, WIFI, Which,
     ip, ms, secs,
@@ -323,15 +323,42 @@ fn data_without_echo_makes_probes_ask_and_keeps_the_window_free() {
     pair.run_for(secs(1));
     pair.net.blackhole_both(WIFI, WAN);
     let (cut, sa) = (pair.now, pair.client().sa());
-    pair.hosts[CLIENT.0].engine.note_traffic(
-        cut,
-        sa,
-        mobike_ike::Traffic { sent: true, ..mobike_ike::Traffic::default() },
-    );
+    pair.hosts[CLIENT.0].engine.note_traffic(cut, sa, Traffic { sent: true, ..Traffic::default() });
     pair.run_for(ms(600));
     let told = pair.client().seen().into_iter().find(|(at, path, _)| *at > cut && *path == of_client(WIFI, WAN));
     assert!(told.is_some_and(|(at, _, seen)| at.since(cut) < ms(520) && !seen.forward), "{told:?}");
     assert!(pair.requests_of(CLIENT).is_empty(), "an update would leave at once");
+}
+
+// req: A5.4-1, M3.12-1
+#[test]
+fn data_that_comes_back_outweighs_probes_that_nobody_answers() {
+    // The gateway's daemon begins again, and its kernel carries on meanwhile.
+    let mut pair = watching(1);
+    let (cut, asked) = (pair.now, pair.requests_of(CLIENT).len());
+    for (local, remote) in ALL {
+        pair.net.blackhole_both(local, remote);
+    }
+    let both = Traffic { sent: true, heard: true, elsewhere: None };
+    for _ in 0..200 {
+        pair.note(CLIENT, both);
+        pair.run_for(ms(100));
+    }
+    let failed = |pair: &Pair, local, since| {
+        let seen = pair.client().seen().into_iter();
+        seen.filter(|(at, path, seen)| *at > since && *path == of_client(local, WAN) && !seen.forward)
+            .map(|(at, ..)| at)
+            .next()
+    };
+    assert!(failed(&pair, LTE, cut).is_some(), "nothing else speaks for the others");
+    assert_eq!(failed(&pair, WIFI, cut), None);
+    assert_eq!(pair.requests_of(CLIENT).len(), asked);
+    // Once no data comes back either, the pair is silent.
+    let silent = pair.now;
+    pair.note(CLIENT, Traffic { sent: true, ..Traffic::default() });
+    pair.run_for(ms(600));
+    let told = failed(&pair, WIFI, silent);
+    assert!(told.is_some_and(|at| at.since(silent) < ms(350)), "at once, when data should have come back: {told:?}");
 }
 
 #[test]

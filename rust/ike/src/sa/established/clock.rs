@@ -62,7 +62,7 @@ impl Established {
         if self.liveness_at() <= now {
             self.ask(ctx, now, Ask::Liveness);
         }
-        if self.suspect_at() <= now && probe::hurry(self, now) {
+        if self.suspect_at() <= now && (probe::tell_at_last(self, ctx, now) || probe::hurry(self, now)) {
             ctx.counters.paths_suspected += 1;
             self.leave_to_probes(now);
         }

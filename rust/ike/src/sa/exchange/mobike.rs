@@ -94,7 +94,10 @@ fn replace_list(sa: &mut Established, ctx: &mut Context, request: &Request, list
         return;
     }
     sa.last_list = Some(request.id);
-    sa.peer_addresses = list.clone().into_boxed_slice();
+    let before = core::mem::replace(&mut sa.peer_addresses, list.clone().into_boxed_slice());
+    let was = sa.path.remote.ip();
+    let is = request.path.remote.ip();
+    sa.disprove(|ip| (ip == was || before.contains(&ip)) && ip != is && !list.contains(&ip));
     ctx.events.push_back(Event::PeerAddresses { sa: sa.id, addresses: list, source: request.path.remote.ip() });
 }
 

@@ -19,6 +19,7 @@ mod park;
 pub mod place;
 pub mod replay;
 
+use core::net::IpAddr;
 use core::time::Duration;
 use std::sync::Arc;
 
@@ -262,6 +263,12 @@ impl Established {
         self.probes() && place.and_then(|place| place.proven).is_some_and(|at| at + FRESH > now)
     }
 
+    /// The peer has left these addresses. Should it come back, it proves anew that it receives there.
+    pub fn disprove(&mut self, left: impl Fn(IpAddr) -> bool) {
+        let places = self.probing.iter_mut().flat_map(|probing| &mut probing.places);
+        places.filter(|place| left(place.path.remote.ip())).for_each(Place::disprove);
+    }
+
     fn take_probing(&mut self) -> Option<Box<Probing>> {
         if !self.probes() {
             return None;
@@ -290,12 +297,20 @@ impl Established {
         }
     }
 
-    fn tell(&mut self, ctx: &mut Context, now: Nanos, probing: &mut Probing) {
+    /// What is new; `true` if that is about the path in use.
+    fn tell(&mut self, ctx: &mut Context, now: Nanos, probing: &mut Probing) -> bool {
+        let mut in_use = false;
         for place in &mut probing.places {
+            if place.path == self.path && place.is_dead() && self.is_heard_otherwise(now, place.heard.1) {
+                // Nobody answers polls, and data comes back: it is the peer's daemon that is away, and not the path.
+                continue;
+            }
             if let Some(seen) = place.news(now) {
                 ctx.events.push_back(Event::PairSeen { sa: self.id, path: place.path, seen });
+                in_use |= place.path == self.path;
             }
         }
+        in_use
     }
 }
 
@@ -311,6 +326,14 @@ pub fn order_watch(sa: &mut Established, ctx: &mut Context, now: Nanos, paths: &
     let paths: Vec<Path> = paths.iter().copied().filter(|path| !path.is_stream()).collect();
     probing.watch(now, &paths, interval);
     sa.probing = Some(probing);
+}
+
+/// Data spoke for the path in use until now, and speaks no more. `true` if probes had found before that it fails.
+pub fn tell_at_last(sa: &mut Established, ctx: &mut Context, now: Nanos) -> bool {
+    let Some(mut probing) = sa.take_probing() else { return false };
+    let told = sa.tell(ctx, now, &mut probing);
+    sa.probing = Some(probing);
+    told
 }
 
 /// Data gets no echo: which pairs do? `false` if that must be asked otherwise: the path in use is not watched, or is known

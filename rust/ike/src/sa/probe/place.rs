@@ -189,6 +189,13 @@ impl Place {
         true
     }
 
+    /// The peer says that it is not there any more: what it proved is no proof now, and what it may still tell as heard from
+    /// before proves nothing.
+    pub fn disprove(&mut self) {
+        self.proven = None;
+        self.sent = [Sent::default(); REMEMBERED];
+    }
+
     /// The echo of a poll of ours came in here. `false` if that was no poll of this pair, or had its echo before.
     pub fn on_echo(&mut self, now: Nanos, id: u64) -> bool {
         let awaited = |kind| matches!(kind, Kind::Poll | Kind::Missed);
