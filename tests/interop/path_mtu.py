@@ -23,3 +23,11 @@ def told_limit(rig: Rig, ns: Namespace, to: str, length: int) -> int | None:
     """What the sender of a packet of this length hears of the path."""
     found = re.fullmatch(r"too long for a path of (\d+)", ping(rig, ns, to, length))
     return None if found is None else int(found[1])
+
+
+def obeyed_limit(rig: Rig, ns: Namespace, to: str, length: int) -> int:
+    """Where a sender ends that does as it is told. It may hear first of its own link: a ping that goes by nothing
+    that was learned before is held against that, and then against what ESP adds."""
+    while (limit := told_limit(rig, ns, to, length)) is not None and limit < length:
+        length = limit
+    return length

@@ -35,15 +35,26 @@ PLUGINS = (*CRYPTO, "kernel-netlink", "socket-default", "updown", "vici")
 KERNEL: Mapping[str, Toml] = {"kind": "kernel", "inner": "tun", "tun": DEVICE}
 
 
-def in_kernel(config: Mapping[str, Toml]) -> dict[str, Toml]:
+STORE: dict[str, Toml] = {"store": {"file": "sas.db", "every": "200ms"}}
+"""SAs outlive the process."""
+
+
+def in_kernel(config: Mapping[str, Toml], moves: str = "auto") -> dict[str, Toml]:
     """The same daemon, its ESP in the kernel."""
-    return {**config, "dataplane": KERNEL}
+    return {**config, "dataplane": {**KERNEL, "moves": moves}}
+
+
+def bare(config: Mapping[str, Toml]) -> dict[str, Toml]:
+    """The same, and nothing but policies leads into its tunnels."""
+    return {**config, "dataplane": {"kind": "kernel", "inner": "none"}}
 
 
 @contextmanager
-def tunnel(rig: Rig, folder: Path, *, store: bool = False) -> Iterator[tuple[Mobike, Mobike]]:
+def tunnel(
+    rig: Rig, folder: Path, *, store: bool = False, client_store: bool = False
+) -> Iterator[tuple[Mobike, Mobike]]:
     """Our client with a tunnel to our gateway, up over uplink 1. `store`: the gateway's SAs survive it."""
-    client = in_kernel(mobike_client(GW1.address, links=UPLINK_1_FIRST))
+    client = in_kernel(mobike_client(GW1.address, links=UPLINK_1_FIRST)) | (STORE if client_store else {})
     with (
         Mobike(rig, rig.gateway, folder / "gateway", _gateway(store)) as answers,
         Mobike(rig, rig.client, folder / "client", client) as calls,
@@ -54,7 +65,7 @@ def tunnel(rig: Rig, folder: Path, *, store: bool = False) -> Iterator[tuple[Mob
 
 
 def _gateway(store: bool) -> dict[str, Toml]:
-    return in_kernel(mobike_gateway()) | ({"store": {"file": "sas.db", "every": "200ms"}} if store else {})
+    return in_kernel(mobike_gateway()) | (STORE if store else {})
 
 
 def states(rig: Rig, ns: Namespace) -> list[str]:

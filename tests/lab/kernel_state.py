@@ -22,6 +22,8 @@ class SaShown:
     """The last sequence number that was sent over it."""
     received: int
     """The highest that came in."""
+    packets: int
+    """That went through it, either way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,9 @@ def _sa(text: str) -> SaShown:
     ports = re.search(r"encap type espinudp sport (\d+) dport (\d+)", text)
     sent, received = _sequence(text)
     pair = (int(ports[1]), int(ports[2])) if ports else None
-    return SaShown(ends[1], ends[2], int(spi[1], 16), pair, sent, received)
+    packets = re.search(r"(\d+)\(packets\)", text.partition("lifetime current")[2])
+    assert packets, text
+    return SaShown(ends[1], ends[2], int(spi[1], 16), pair, sent, received, int(packets[1]))
 
 
 def _sequence(text: str) -> tuple[int, int]:

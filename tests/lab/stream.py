@@ -74,6 +74,10 @@ class Stream:
         """So many, in all; also those that their sender was stopped right before noting."""
         return sum(1 for at in self._received[1 : self.now() + 1 + numbers.BURST] if at)
 
+    def lost(self) -> int:
+        """Of all that were sent, so many have not come so far."""
+        return max(0, self.now() - self.arrived())
+
     @property
     def duplicates(self) -> int:
         """Datagrams that came more than once."""

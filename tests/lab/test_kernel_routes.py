@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.path_mtu import NARROW, passes, told_limit
+from tests.interop.path_mtu import NARROW, obeyed_limit, passes, told_limit
 from tests.interop.rig import INNER, UP1, UP2, Rig, requires_rig, until
 from tests.interop.two_defaults import outlives_its_better_uplink
 from tests.lab.ends import in_kernel, policies, states, tunnel, wait_at
@@ -41,8 +41,8 @@ def test_after_a_move_senders_inside_learn_what_the_new_path_takes(tmp_path: Pat
                 until(lambda ns=ns, to=to: passes(rig, ns, to, 100), "the new path carries")  # type: ignore[misc]
                 # The client's own link is narrow; of the gateway's way a router tells.
                 until(lambda ns=ns, to=to: told_limit(rig, ns, to, 1400) is not None, "it is told")  # type: ignore[misc]
-                fits = told_limit(rig, ns, to, 1400)
-                assert fits is not None and NARROW - 70 < fits < NARROW - 40, "less what ESP adds"
+                fits = obeyed_limit(rig, ns, to, 1400)
+                assert NARROW - 70 < fits < NARROW - 40, "less what ESP adds"
                 assert passes(rig, ns, to, fits)
                 assert told_limit(rig, ns, to, fits + 1) == fits
             rig.link_up(rig.client, UP1.device)
