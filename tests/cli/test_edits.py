@@ -3,13 +3,17 @@
 import json
 import os
 import re
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 pytest.importorskip("mobike._core", reason="needs the core: this is a real daemon")
 
+from mobike.cli import edits
+from mobike.cli.api import Api, Json
 from tests.cli.conftest import Run, Told
 from tests.gateway.rig import Gateway, gateway
 
@@ -151,6 +155,79 @@ def test_a_connection_of_the_daemon_is_made_shown_changed_and_removed(house: Gat
     assert json.loads("\n".join(lines))["steps"][0]["touch"] == "close"
     assert good(ask("connection", "delete", "annex")) == ["- annex: gone, with 0 IKE SAs", "In force: revision 5."]
     assert ask("connection", "show", "annex").code != 0
+
+
+def test_nobody_overwrites_what_somebody_else_changed_meanwhile(house: Gateway, ask: Ask) -> None:
+    assert good(ask("connection", "set", "annex", annex(house), "--new"))[0] == "+ annex: new"
+    told = ask("connection", "set", "annex", annex(house), "--new")
+    assert (told.code, told.out) == (1, "")
+    assert "this was meant for something else" in told.err
+    (seen,) = good(ask("connection", "show", "annex", "--tag"))
+    changed = annex(house, ANNEX + 'liveness = "9s"\n')
+    assert good(ask("connection", "set", "annex", changed, "--if-match", seen))[-1] == "In force: revision 3."
+    for words in (("set", "annex", changed), ("delete", "annex")):
+        told = ask("connection", *words, "--if-match", seen)
+        assert (told.code, told.out) == (1, "")
+        assert "read it again, and decide anew" in told.err
+    assert ask("connection", "set", "annex", changed, "--if-match", seen, "--new").code == 2
+    (now,) = good(ask("connection", "show", "annex", "--tag"))
+    assert good(ask("connection", "delete", "annex", "--if-match", now))[-1] == "In force: revision 4."
+
+
+def test_a_connection_is_edited_as_it_is_and_keeps_its_secret(
+    house: Gateway, ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert ask("connection", "set", "annex", annex(house, ANNEX + 'liveness = "9s"\n')).code == 0
+
+    def by(script: str) -> None:
+        editor = tmp_path / "editor"
+        editor.write_text(f"#!/bin/sh\n{script}\n")
+        editor.chmod(0o700)
+        monkeypatch.setenv("VISUAL", str(editor))
+
+    by('grep -q "Not shown.*psk" "$1" && sed -i -e "s/10.97.0.0/10.96.0.0/" -e /liveness/d "$1"')
+    assert good(ask("connection", "edit", "annex")) == [
+        "~ annex (0 IKE SAs): IKE SAs stay as they are; the next ones have it",
+        "    connections.annex.pool: [10.97.0.1-10.97.0.254] -> [10.96.0.1-10.96.0.254] (the store)",
+        "    connections.annex.liveness: 9s -> 30s (the store)",
+        "In force: revision 3.",
+    ]
+    shown = json.loads(ask("connection", "show", "annex").out)
+    assert (shown["secrets"], "liveness" in shown["table"]) == (["psk"], False)
+    by("true")
+    assert good(ask("connection", "edit", "annex")) == ["annex: nothing was changed"]
+    assert list(tmp_path.glob("mobike-*.toml")) == [], "no draft is left of what was done"
+
+    # What cannot be obeyed is kept, with its reason.
+    by('sed -i "s/responder/respondent/" "$1"')
+    told = ask("connection", "edit", "annex")
+    (draft,) = tmp_path.glob("mobike-*.toml")
+    assert (told.code, draft.name in told.err, draft.stat().st_mode & 0o777) == (1, True, 0o600)
+    draft.unlink()
+    by("exit 3")
+    assert "ended with 3" in ask("connection", "edit", "annex").err
+    monkeypatch.setenv("VISUAL", str(tmp_path / "absent"))
+    assert "set EDITOR" in ask("connection", "edit", "annex").err
+    assert "gateway.toml:" in ask("connection", "edit", "rw").err, "it says which file to edit"
+
+
+def test_an_edit_counts_only_for_what_was_opened(
+    house: Gateway, ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert ask("connection", "set", "annex", annex(house)).code == 0
+    patch = edits.patch
+
+    def too_late(api: Api, name: str, changes: Json, **more: Any) -> Json:
+        assert ask("connection", "set", "annex", annex(house, ANNEX + 'liveness = "9s"\n')).code == 0
+        return patch(api, name, changes, **more)
+
+    monkeypatch.setattr(edits, "patch", too_late)
+    monkeypatch.setenv("VISUAL", "sed -i s/10.97/10.96/")
+    told = ask("connection", "edit", "annex")
+    assert (told.code, "read it again" in told.err, "your text is kept in" in told.err) == (1, True, True)
+    assert json.loads(ask("connection", "show", "annex").out)["table"]["pool"] == ["10.97.0.0/24"]
 
 
 def test_a_connection_that_is_wrong_or_in_a_file_is_refused(house: Gateway, ask: Ask) -> None:

@@ -14,7 +14,7 @@ def test_a_level_is_set_shown_and_reset(mobike: Run, daemon: Running) -> None:
     listed = mobike("--socket", daemon.socket, "log", "list").out.splitlines()
     assert listed[1].startswith("198.51.100.7")
     assert listed[2].startswith("everybody else")
-    as_json = json.loads(mobike("--socket", daemon.socket, "log", "list", "--json").out)
+    as_json = json.loads(mobike("--socket", daemon.socket, "log", "list", "-o", "json").out)
     assert [each["peer"] for each in as_json["items"]] == ["198.51.100.7"]
     assert mobike("--socket", daemon.socket, "log", "reset", "198.51.100.7").code == 0
     assert daemon.house.log_levels.rules() == ()

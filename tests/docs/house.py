@@ -128,6 +128,11 @@ BEFORE: Final[Mapping[tuple[str, str], str]] = {
     ("README.md", ".venv/bin/mobike status"): "until mobike up office --wait 30; do sleep 0.2; done",
     ("docs/cli.md", "mobike --socket"): "mobike back office",
     ("docs/cli.md", "mobike --url"): "cp site/state/api.token me.token; cp site/ca.pem .",
+    (
+        "docs/cli.md",
+        "mobike connection set branch branch.toml --new",
+    ): """printf '%s\\n' 'role = "responder"' 'local_id = "gw.example.net"' 'remote_id = "*@branch.example.net"' \\
+'psk = "a secret of the branch"' 'local_ts = ["10.1.0.0/16"]' 'pool = ["10.97.0.0/16"]' > branch.toml""",
     ("docs/cli.md", "mobike why"): "until mobike why 198.51.100.7; do sleep 0.2; done",
     ("docs/cli.md", "mobike order move"): "mobike move office --local 198.51.100.2",
     ("docs/cli.md", "mobike drill"): "mobike avoid wwan0 --lift; mobike order unpin --all",
@@ -166,6 +171,7 @@ class House:
             "PATH": f"{folder / 'bin'}:{self._environ['PATH']}",
             "HOME": str(folder),
             "COLUMNS": "120",
+            "EDITOR": "true",
         }
         self._token = "3f9c0a17d2e4"
         """What pages call the token that was made last."""

@@ -21,7 +21,7 @@ NOT_RUN: Final = {
     ): "wants systemd as the first process; tests/deploy/test_systemd boots one",
     ("docs/deploy/README.md", "systemctl"): "the same",
     ("docs/deploy/README.md", "journalctl"): "the same",
-    ("docs/deploy/README.md", "podman"): "wants a container engine and a registry; `make image` builds what it would",
+    ("docs/deploy/README.md", "podman"): "wants a container engine and a registry",
     ("docs/examples/README.md", "Set-Vpn"): "wants Windows",
     ("docs/cli.md", "WIRESHARK_CONFIG_DIR"): "wants a screen; tests/gateway/test_capture has tshark read the same",
     ("docs/authentication.md", "openssl ocsp"): "wants a responder of OCSP on the network",

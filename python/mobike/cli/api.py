@@ -95,11 +95,28 @@ class Api:
     def post(self, path: str, body: Json | None = None, *, headers: Mapping[str, str] | None = None) -> Json:
         return self._ask("POST", path, body=body, headers=headers)
 
-    def put(self, path: str, body: Json | None = None, query: Mapping[str, str | int] | None = None) -> Json:
-        return self._ask("PUT", path, query=query, body=body)
+    def tagged(self, path: str) -> tuple[Json, str]:
+        """With the ETag of what there is now, for `If-Match`."""
+        answer = self._told("GET", path)
+        return self._read(answer), answer.tag or "*"
 
-    def delete(self, path: str) -> Json:
-        return self._ask("DELETE", path)
+    def put(
+        self,
+        path: str,
+        body: Json | None = None,
+        query: Mapping[str, str | int] | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> Json:
+        return self._ask("PUT", path, query=query, body=body, headers=headers)
+
+    def patch(
+        self, path: str, body: Json, query: Mapping[str, str | int], *, headers: Mapping[str, str] | None = None
+    ) -> Json:
+        return self._ask("PATCH", path, query=query, body=body, headers=headers)
+
+    def delete(self, path: str, *, headers: Mapping[str, str] | None = None) -> Json:
+        return self._ask("DELETE", path, headers=headers)
 
     def fetch(self, path: str) -> bytes:
         """A file."""
@@ -160,15 +177,29 @@ class Api:
         body: Json | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Json:
+        return self._read(self._told(method, path, query=query, body=body, headers=headers))
+
+    def _told(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str | int] | None = None,
+        body: Json | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
         with self._reached():
             answer = self._client.request(method, f"/api/v1/{path}", query=query, body=body, headers=headers)
-        if answer.is_success:
-            try:
-                read: Json = json.loads(answer.content)
-            except ValueError:
-                raise Failure(f"what answers at {self._place} is no mobike", code=ExitCode.UNREACHABLE) from None
-            return read
-        raise _failure(answer)
+        if not answer.is_success:
+            raise _failure(answer)
+        return answer
+
+    def _read(self, answer: Answer) -> Json:
+        try:
+            read: Json = json.loads(answer.content)
+        except ValueError:
+            raise Failure(f"what answers at {self._place} is no mobike", code=ExitCode.UNREACHABLE) from None
+        return read
 
     @contextmanager
     def _reached(self) -> Iterator[None]:

@@ -9,10 +9,8 @@ import typer
 
 from mobike.cli import edits
 from mobike.cli.api import Api, Json, Target
-from mobike.cli.draw import text
 from mobike.cli.failure import ExitCode, Failure
-from mobike.cli.output import Format
-from mobike.cli.output import show as show_one
+from mobike.cli.output import Format, tell
 from mobike.cli.plain import plain as cleaned
 
 if TYPE_CHECKING:
@@ -23,6 +21,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
+Out = Annotated[Format, typer.Option("--output", "-o", help="For people, or for programs.")]
 _FILE_HELP = "A file, or the folder of mobike.toml; with its conf.d."
 
 
@@ -30,13 +29,6 @@ class Shape(Enum):
     """For whom."""
 
     TOML = "toml"
-    JSON = "json"
-
-
-class Output(Enum):
-    """For whom."""
-
-    TEXT = "text"
     JSON = "json"
 
 
@@ -84,7 +76,7 @@ def show(
 def diff(
     old: Annotated[Path, typer.Argument(help=_FILE_HELP)],
     new: Annotated[Path, typer.Argument(help="The same, edited.")],
-    output: Annotated[Output, typer.Option("--output", "-o", help="For people or for programs.")] = Output.TEXT,
+    output: Out = Format.TABLE,
 ) -> None:
     """Say which connections an edit adds, removes and changes, by which keys, and what that means for SAs that live.
 
@@ -94,11 +86,7 @@ def diff(
     from mobike.config.diff import difference  # noqa: PLC0415
 
     found = difference(start.check(old).tables, start.check(new).tables)
-    match output:
-        case Output.JSON:
-            print(json.dumps(found.as_json(), indent=2))
-        case Output.TEXT:
-            print(cleaned("\n".join(_lines(found))))
+    tell(found.as_json(), lambda: _lines(found), output)
 
 
 Keep = Annotated[
@@ -116,7 +104,7 @@ ConfirmIn = Annotated[
 def plan(
     context: typer.Context,
     keep: Keep = False,
-    output: Annotated[Output, typer.Option("--output", "-o", help="For people or for programs.")] = Output.TEXT,
+    output: Out = Format.TABLE,
 ) -> None:
     """Ask the daemon what reading its files again would do, and to which of its IKE SAs. Nothing changes."""
     with Api(context.ensure_object(Target)) as api:
@@ -128,7 +116,7 @@ def apply(
     context: typer.Context,
     keep: Keep = False,
     confirm_in: ConfirmIn = None,
-    output: Annotated[Output, typer.Option("--output", "-o", help="For people or for programs.")] = Output.TEXT,
+    output: Out = Format.TABLE,
 ) -> None:
     """Make the daemon read its files again: what changed is applied, all of it or nothing."""
     with Api(context.ensure_object(Target)) as api:
@@ -145,28 +133,24 @@ def confirm(context: typer.Context) -> None:
 @app.command()
 def state(
     context: typer.Context,
-    output: Annotated[Format, typer.Option("--output", "-o", help="For people, or for programs.")] = Format.TABLE,
+    output: Out = Format.TABLE,
 ) -> None:
     """Say which configuration is in force, until when, and what of the files waits for a restart."""
     with Api(context.ensure_object(Target)) as api:
         told = edits.state(api)
-    show_one(told, lambda _wide: text("\n".join(edits.drawn_state(told))), output)
+    tell(told, lambda: edits.drawn_state(told), output)
 
 
 @app.command()
 def revisions(
     context: typer.Context,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=500, help="Show so many.")] = 20,
-    output: Annotated[Output, typer.Option("--output", "-o", help="For people or for programs.")] = Output.TEXT,
+    output: Out = Format.TABLE,
 ) -> None:
     """List configurations that were in force, newest first: when, who wanted each, and what it changed."""
     with Api(context.ensure_object(Target)) as api:
         told = edits.revisions(api, limit)
-    match output:
-        case Output.JSON:
-            print(json.dumps(told, indent=2))
-        case Output.TEXT:
-            print(cleaned("\n".join(edits.drawn_revisions(told))))
+    tell(told, lambda: edits.drawn_revisions(told), output)
 
 
 @app.command()
@@ -174,7 +158,7 @@ def rollback(
     context: typer.Context,
     revision: Annotated[int, typer.Argument(min=1, help="As 'mobike config revisions' lists it.")],
     keep: Keep = False,
-    output: Annotated[Output, typer.Option("--output", "-o", help="For people or for programs.")] = Output.TEXT,
+    output: Out = Format.TABLE,
 ) -> None:
     """Bring an earlier configuration back, as a new revision. Files are not written to."""
     with Api(context.ensure_object(Target)) as api:
@@ -183,7 +167,7 @@ def rollback(
 
 def print_applied(context: typer.Context, *, keep: bool) -> None:
     """For `mobike reload`."""
-    apply(context, keep=keep, confirm_in=None, output=Output.TEXT)
+    apply(context, keep=keep, confirm_in=None, output=Format.TABLE)
 
 
 def _seconds(text: str | None) -> int | None:
@@ -197,13 +181,9 @@ def _seconds(text: str | None) -> int | None:
         raise Failure(str(problem), code=ExitCode.USAGE) from None
 
 
-def print_told(told: Json, output: Output) -> None:
+def print_told(told: Json, output: Format) -> None:
     """What an edit does, or did."""
-    match output:
-        case Output.JSON:
-            print(json.dumps(told, indent=2))
-        case Output.TEXT:
-            print(cleaned("\n".join(edits.drawn(told))))
+    tell(told, lambda: edits.drawn(told), output)
 
 
 def _lines(found: "Difference") -> list[str]:

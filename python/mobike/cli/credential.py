@@ -1,6 +1,5 @@
 """`mobike credential`: what connections of the daemon's own store prove themselves by."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -9,9 +8,10 @@ import typer
 
 from mobike.cli import edits
 from mobike.cli.api import Api, Target
-from mobike.cli.configuration import Keep, Output, print_told
-from mobike.cli.connection import Out
+from mobike.cli.configuration import Keep, Out, print_told
+from mobike.cli.connection import New
 from mobike.cli.failure import ExitCode, Failure
+from mobike.cli.output import Format, tell
 from mobike.kinds import KINDS
 
 app = typer.Typer(
@@ -35,25 +35,32 @@ File = Annotated[Path, typer.Argument(help="What it says; - is the input. One ne
 
 
 @app.command("list")
-def list_(context: typer.Context, output: Out = Output.TEXT) -> None:
+def list_(context: typer.Context, output: Out = Format.TABLE) -> None:
     """List kinds, fingerprints, dates and users of all that the daemon keeps."""
     with Api(context.ensure_object(Target)) as api:
         told = edits.credentials(api)
-    print(json.dumps(told, indent=2) if output is Output.JSON else "\n".join(edits.drawn_credentials(told)))
+    tell(told, lambda: edits.drawn_credentials(told), output)
 
 
 @app.command("set")
 def set_(
-    context: typer.Context, name: Name, file: File, kind: Kind, *, keep: Keep = False, output: Out = Output.TEXT
+    context: typer.Context,
+    name: Name,
+    file: File,
+    kind: Kind,
+    *,
+    keep: Keep = False,
+    new: New = False,
+    output: Out = Format.TABLE,
 ) -> None:
     """Make a credential, or replace it: a new revision of the configuration, which connections obey at once."""
     content = _content(file)
     with Api(context.ensure_object(Target)) as api:
-        print_told(edits.put_credential(api, name, kind, content, keep=keep), output)
+        print_told(edits.put_credential(api, name, kind, content, keep=keep, only=edits.only_if(None, new=new)), output)
 
 
 @app.command("delete")
-def delete(context: typer.Context, name: Name, output: Out = Output.TEXT) -> None:
+def delete(context: typer.Context, name: Name, output: Out = Format.TABLE) -> None:
     """Remove a credential that no connection names."""
     with Api(context.ensure_object(Target)) as api:
         print_told(edits.delete_credential(api, name), output)

@@ -1,11 +1,15 @@
 """What a daemon is told of its configuration, and what it says to that, in lines for people."""
 
 import time
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, TypeAlias
 from urllib.parse import quote
 
 from mobike.cli.api import Api, Json
+from mobike.cli.failure import ExitCode, Failure
+
+Only: TypeAlias = Mapping[str, str]
+"""Headers that say when a change counts."""
 
 
 def plan(api: Api, *, keep: bool) -> Json:
@@ -38,19 +42,24 @@ def revisions(api: Api, limit: int) -> Json:
     return api.get("config/revisions", {"limit": limit})
 
 
-def show(api: Api, name: str) -> Json:
-    """How a connection is written."""
-    return api.get(_path(name))
+def show(api: Api, name: str) -> tuple[Json, str]:
+    """How a connection is written, and the tag of that."""
+    return api.tagged(_path(name))
 
 
-def put(api: Api, name: str, table: Json, *, keep: bool) -> Json:
+def put(api: Api, name: str, table: Json, *, keep: bool, only: Only) -> Json:
     """A connection of the store, as a whole."""
-    return api.put(_path(name), table, {"keep": "true" if keep else "false"})
+    return api.put(_path(name), table, _kept(keep), headers=only)
 
 
-def delete(api: Api, name: str) -> Json:
+def patch(api: Api, name: str, changes: Json, *, keep: bool, only: Only) -> Json:
+    """Some keys of a connection of the store."""
+    return api.patch(_path(name), changes, _kept(keep), headers=only)
+
+
+def delete(api: Api, name: str, *, only: Only) -> Json:
     """It goes, with its IKE SAs."""
-    return api.delete(_path(name))
+    return api.delete(_path(name), headers=only)
 
 
 def credentials(api: Api) -> Json:
@@ -58,15 +67,34 @@ def credentials(api: Api) -> Json:
     return api.get("credentials")
 
 
-def put_credential(api: Api, name: str, kind: str, content: str, *, keep: bool) -> Json:
+def put_credential(api: Api, name: str, kind: str, content: str, *, keep: bool, only: Only) -> Json:
     """A credential of the store."""
-    body = {"kind": kind, "content": content}
-    return api.put(_path(name, "credentials"), body, {"keep": "true" if keep else "false"})
+    return api.put(_path(name, "credentials"), {"kind": kind, "content": content}, _kept(keep), headers=only)
 
 
 def delete_credential(api: Api, name: str) -> Json:
     """It goes, if nobody names it."""
     return api.delete(_path(name, "credentials"))
+
+
+def only_if(tag: str | None, *, new: bool) -> Only:
+    """Of a change that counts only while there is what its sender has seen."""
+    if new and tag is not None:
+        raise Failure("--new and --if-match do not go together: what is new has no tag", code=ExitCode.USAGE)
+    return {"If-None-Match": "*"} if new else {} if tag is None else {"If-Match": tag}
+
+
+def merge_patch(old: Json, new: Json) -> Json:
+    """What makes the one the other (RFC 7396)."""
+    changes: Json = dict.fromkeys(old.keys() - new.keys())
+    for key, value in new.items():
+        was = old.get(key)
+        if isinstance(was, dict) and isinstance(value, dict):
+            if inner := merge_patch(was, value):
+                changes[key] = inner
+        elif key not in old or was != value:
+            changes[key] = value
+    return changes
 
 
 def drawn_credentials(told: Json) -> list[str]:
@@ -153,6 +181,10 @@ def _value(value: Any) -> str:  # noqa: ANN401 - what JSON holds
 
 def _when(at: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+
+
+def _kept(keep: bool) -> dict[str, str]:
+    return {"keep": "true" if keep else "false"}
 
 
 def _path(name: str, list_: str = "connections") -> str:

@@ -39,6 +39,7 @@ class Answer:
     def __init__(self, response: HTTPResponse, content: bytes) -> None:
         self.status = response.status
         self.reason = response.reason
+        self.tag = response.headers["ETag"]
         self.content = content
 
     @property

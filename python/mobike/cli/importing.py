@@ -1,6 +1,5 @@
 """`mobike import`: configurations of others in, ours out, and a report about each of their values."""
 
-import json
 import os
 import sys
 from collections.abc import Iterator
@@ -9,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from mobike.cli.configuration import Output
+from mobike.cli.configuration import Out
 from mobike.cli.failure import ExitCode, Failure
-from mobike.cli.plain import plain
+from mobike.cli.output import Format, tell
 
 if TYPE_CHECKING:
     from mobike.swanctl.findings import Finding
@@ -39,7 +38,7 @@ def swanctl(
         Path | None,
         typer.Option(metavar="DIR", help="Write mobike.toml and files of secrets here. Nothing is replaced."),
     ] = None,
-    output: Annotated[Output, typer.Option("--output", "-o", help="For people or for programs.")] = Output.TEXT,
+    output: Out = Format.TABLE,
 ) -> None:
     """Say a configuration of strongSwan in ours, with a report of what mapped, what changed and what is unsupported.
 
@@ -57,13 +56,8 @@ def swanctl(
         raise Failure(str(problem), code=ExitCode.USAGE) from None
     text = write(made.document(), f"Made from {source} by mobike import swanctl; its report says what changed.")
     problems = [] if into is None else _written(into, {"mobike.toml": text, **made.files})
-    match output:
-        case Output.JSON:
-            told = {"toml": text, "files": sorted(made.files), "findings": [each.as_json() for each in made.findings]}
-            print(json.dumps({**told, "problems": problems}, indent=2))
-        case Output.TEXT:
-            for line in (*_report(made, text if into is None else ""), *problems):
-                print(plain(line))
+    told = {"toml": text, "files": sorted(made.files), "findings": [each.as_json() for each in made.findings]}
+    tell({**told, "problems": problems}, lambda: (*_report(made, text if into is None else ""), *problems), output)
     if made.of(Kind.UNSUPPORTED) or problems:
         sys.exit(ExitCode.FAILED)
 

@@ -1,16 +1,16 @@
 """`mobike log`: how much is logged of single peers, for a while."""
 
-import json
 from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from mobike.cli.api import Api, Json, Target
 from mobike.cli.completion import complete_peer
+from mobike.cli.draw import table, text
 from mobike.cli.failure import ExitCode, Failure
+from mobike.cli.output import Format, show
 from mobike.cli.plain import plain
 
 app = typer.Typer(help="Log more of one peer, or less, for a while.", no_args_is_help=True)
@@ -36,19 +36,13 @@ def set_(
 
 @app.command("list")
 def list_(
-    context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False
+    context: typer.Context,
+    output: Annotated[Format, typer.Option("--output", "-o", help="For people, or for programs.")] = Format.TABLE,
 ) -> None:
     """Show the level of everything, and those of single peers."""
     with Api(context.ensure_object(Target)) as api:
         told: Json = api.get("log-levels")
-    if as_json:
-        print(json.dumps(told, indent=2))
-        return
-    table = Table("peer", "level", "until", "by", box=None, pad_edge=False)
-    for each in told["items"]:
-        table.add_row(*map(plain, (each["peer"], each["level"], _when(each["until"]), each["by"])))
-    table.add_row("everybody else", plain(told["general"]), "", "")
-    Console(highlight=False).print(table)
+    show(told, lambda _wide: _drawn(told), output)
 
 
 @app.command("reset")
@@ -61,6 +55,14 @@ def reset(context: typer.Context, peer: Peer) -> None:
         for id_ in found:
             api.delete(f"log-levels/{id_}")
     print(plain(f"{peer} is logged like all others again"))
+
+
+def _drawn(told: Json) -> Table:
+    rows = table("peer", "level", "until", "by")
+    for each in told["items"]:
+        rows.add_row(*map(text, (each["peer"], each["level"], _when(each["until"]), each["by"])))
+    rows.add_row("everybody else", text(told["general"]))
+    return rows
 
 
 def _seconds(span: str) -> int:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from mobike.cli.api import Json
 from mobike.cli.draw import GAP, table, text
+from mobike.cli.plain import plain
 
 
 class Format(Enum):
@@ -100,6 +101,16 @@ def show(told: object, drawn: Callable[[bool], RenderableType], format_: Format)
             console = Console(highlight=False, width=WIDEST)
             console.width = max(1, console.measure(everything).maximum)
             console.print(everything)
+
+
+def tell(told: object, lines: Callable[[], Iterable[str]], format_: Format) -> None:
+    """One thing in the format that was asked for: for people in lines, which no terminal breaks."""
+    match format_:
+        case Format.TABLE | Format.WIDE:
+            for line in lines():
+                print(plain(line))
+        case Format.JSON | Format.NDJSON | Format.YAML:
+            show(told, lambda _wide: "", format_)
 
 
 def _draw(rows: list[Json], columns: Sequence[Column], limit: int, empty: str, *, wide: bool) -> None:

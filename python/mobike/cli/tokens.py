@@ -1,20 +1,25 @@
 """`mobike token`: give tokens of the API out, and take them back."""
 
-import json
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from mobike.cli.api import Api, Json, Target
 from mobike.cli.failure import ExitCode, Failure
+from mobike.cli.output import Column, Format, emit
 from mobike.cli.plain import plain
 from mobike.facade.books import Scope
 
 app = typer.Typer(help="Give tokens of the API out, and take them back.", no_args_is_help=True)
 
+_COLUMNS: Final = (
+    Column("id"),
+    Column("name", style="bold", gives=True),
+    Column("scope"),
+    Column("ends", "expires"),
+    Column("made_by", "made by", gives=True, spare=1),
+)
 _UNITS: Final = {"m": 60, "h": 3600, "d": 86_400}
 
 
@@ -33,18 +38,15 @@ def create(
 
 @app.command("list")
 def list_tokens(
-    context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False
+    context: typer.Context,
+    output: Annotated[Format, typer.Option("--output", "-o", help="For people, or for programs.")] = Format.TABLE,
 ) -> None:
     """Show which tokens there are."""
     with _api(context) as api:
         items: list[Json] = api.get("tokens")["items"]
-    if as_json:
-        print(json.dumps(items, indent=2))
-        return
-    table = Table("id", "name", "scope", "expires", "made by", box=None, pad_edge=False)
-    for each in items:
-        table.add_row(*map(plain, (each["id"], each["name"], each["scope"], _day(each["expires"]), each["made_by"])))
-    Console(highlight=False).print(table)
+    people = output in {Format.TABLE, Format.WIDE}
+    rows = (each | {"ends": _day(each["expires"])} for each in items) if people else items
+    emit(rows, _COLUMNS, output, limit=0, empty="There is no token.")
 
 
 @app.command()
