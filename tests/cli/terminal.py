@@ -55,6 +55,12 @@ class Terminal:
             assert self._read(0.1) or seen(self.text), f"it ended before {what}:\n{self.text}"
         return self.text
 
+    def look(self, for_s: float) -> None:
+        """What comes meanwhile is on the screen."""
+        end = time.monotonic() + for_s
+        while time.monotonic() < end and self._read(0.1):
+            pass
+
     def end(self) -> int:
         """How it ends, with all of it on the screen."""
         while self._read(DEADLINE_S):

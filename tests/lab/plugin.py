@@ -173,7 +173,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
             said = "\n".join(f"--- {title}\n{text}" for title, text in report.sections)
             outcome = Outcome("failed", f"{outcome.text}{report.longreprtext}\n{said}\n")
         elif report.skipped and isinstance(report.longrepr, tuple):
-            outcome = Outcome("skipped", report.longrepr[2])
+            outcome = Outcome("skipped", report.longrepr[2].removeprefix("Skipped: "))
         item.stash[_there] = outcome
         if report.when == "teardown":
             tell(Path(file), item.nodeid, replace(outcome, said=report.capstdout))

@@ -22,7 +22,7 @@ SIZES: Final = {"wide": (1280, 860), "phone": (390, 844)}
 
 async def take(folder: Path, wanted: list[str], *, whole: bool) -> None:
     """`whole`: to the end of the page, as far as that is."""
-    async with async_playwright() as playwright, standing(_used()) as stand:
+    async with async_playwright() as playwright, standing(used()) as stand:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         for size, (width, height) in SIZES.items():
             for scheme in ("light", "dark"):
@@ -39,7 +39,7 @@ async def take(folder: Path, wanted: list[str], *, whole: bool) -> None:
         await browser.close()
 
 
-def _used() -> Crowd:
+def used() -> Crowd:
     crowd = a_crowd(evil="printer@example.net")
     crowd.log_levels.set_rule("203.0.113.9", "debug", 540, by="alice")
     crowd.log_levels.set_rule("roadwarriors", "warning", 7000, by="token file")

@@ -58,9 +58,12 @@ class Column:
 
     def drawn(self, row: Json) -> Text:
         words = cell(row.get(self.key))
+        if words == NOTHING:
+            return text(words, "dim")
         return text(words, self.style) if self.paint is None else self.paint(words)
 
 
+NOTHING: Final = "-"
 COMFORTABLE: Final = 24
 """Letters of a name that is cut, before columns are left out for it."""
 SHORTEST: Final = 8
@@ -160,7 +163,7 @@ def cell(value: object) -> str:
     """One value in a table."""
     match value:
         case None | [] | "":
-            return "-"
+            return NOTHING
         case bool():
             return "yes" if value else "no"
         case float():

@@ -136,9 +136,10 @@ def show_live(target: Target, *, connection: str | None) -> None:
     console = Console(highlight=False)
     events: deque[Json] = deque(maxlen=_LATEST)
     news = threading.Event()
-    # Another conversation: this one waits for events.
-    listener = threading.Thread(target=_listen, args=(target, connection, events, news), daemon=True)
     with Api(target) as api:
+        seen = _remembered(api, events, connection)
+        # Another conversation: this one waits for events, from where that memory ends.
+        listener = threading.Thread(target=_listen, args=(target, connection, events, news, seen), daemon=True)
         scene = look(api, events, connection=connection, rows=console.height)
         listener.start()
         with Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:
@@ -150,10 +151,20 @@ def show_live(target: Target, *, connection: str | None) -> None:
                 scene = look(api, events, connection=connection, rows=console.height)
 
 
-def _listen(target: Target, connection: str | None, events: deque[Json], news: threading.Event) -> None:
+def _remembered(api: Api, events: deque[Json], connection: str | None) -> int:
+    """What happened before, and the number of the last of all."""
+    newest = api.get("events/past", {"limit": 1})["items"]
+    query: dict[str, str | int] = {"limit": _LATEST} | ({} if connection is None else {"connection": connection})
+    seen: int = newest[0]["seq"] if newest else 0
+    page = api.get("events/past", query)["items"]
+    events.extend(each for each in reversed(page) if each["seq"] <= seen)
+    return seen
+
+
+def _listen(target: Target, connection: str | None, events: deque[Json], news: threading.Event, seen: int) -> None:
     # The screen says what is wrong when it looks itself.
     with suppress(Failure), Api(target) as api:
-        for event in api.follow(None):
+        for event in api.follow(seen):
             if event is not None and connection in {None, event["connection"]}:
                 events.append(event)
                 news.set()
