@@ -61,6 +61,12 @@ class Held:
     sent: int = 0
     since: int = 0
     packets_in: int = 0
+    room: int | None = None
+    """Packets that it may still send; None: any number."""
+
+
+class Killed(BaseException):
+    """The process is, just before it says something more to the kernel."""
 
 
 @dataclass
@@ -82,6 +88,11 @@ class ModelKernel:
     """Steps at which a fault of ours shows itself."""
     lose_answers: set[int] = field(default_factory=set)
     """Steps before which the answers are lost, of these and of what follows in the same send."""
+    bound: int = 256
+    """What `Bound` leaves an SA."""
+    expired: list[SaKey] = field(default_factory=list)
+    """SAs that sent all they may, and are gone: news of the kernel."""
+    runs_until_killed: int | None = None
 
     @classmethod
     def holding(cls, holding: Holding) -> ModelKernel:
@@ -92,6 +103,11 @@ class ModelKernel:
         return kernel
 
     def run(self, steps: Sequence[Step], keys: Mapping[int, SealedKeys]) -> Done:
+        if self.runs_until_killed is not None:
+            self.runs_until_killed -= 1
+            if self.runs_until_killed < 0:
+                self.runs_until_killed = None
+                raise Killed
         done = Done()
         for place, step in enumerate(steps):
             if self.steps_done in self.lose_answers:
@@ -150,8 +166,7 @@ class ModelKernel:
         ]
         if not fit:
             return "blocked"
-        self._number(max(fit, key=lambda held: held.since))
-        return "sent"
+        return "sent" if self._number(max(fit, key=lambda held: held.since)) else "blocked"
 
     def forget(self, destination: Ip, spi: int) -> None:
         """Somebody else removes an SA."""
@@ -162,10 +177,23 @@ class ModelKernel:
             if self.send(selector) == "clear":
                 self.went_clear.append(selector)
 
-    def _number(self, held: Held) -> None:
+    def _number(self, held: Held) -> bool:
+        """One that has sent all it may is gone instead."""
+        if held.room == 0:
+            self.spend(held)
+            return False
+        if held.room is not None:
+            held.room -= 1
         held.sent += 1
         assert (held.key, held.sent) not in self.used, f"{held.key} sends number {held.sent} twice"
         self.used.add((held.key, held.sent))
+        return True
+
+    def spend(self, held: Held) -> None:
+        """It reached its limit, while there may be another one of its address and SPI already."""
+        if self.sas_by_key.get(held.sa.key) is held:
+            del self.sas_by_key[held.sa.key]
+            self.expired.append(held.sa.key)
 
     def _insert(self, sa: Sa, name: SaName, sent: int, packets_in: int = 0) -> int:
         if sa.key in self.sas_by_key:
@@ -215,7 +243,7 @@ class ModelKernel:
     def _bound(self, sa: Sa) -> int:
         if (held := self.sas_by_key.get(sa.key)) is None:
             return errno.ESRCH
-        held.sa = sa._replace(volumes=BOUNDED)
+        held.sa, held.room = sa._replace(volumes=BOUNDED), self.bound
         return 0
 
     def _with_one(self, step: Step, name: SaName, sa: Sa, done: Done) -> int:
@@ -225,7 +253,7 @@ class ModelKernel:
         if isinstance(step, Retune):
             if (held.sa.encap is None) != (sa.encap is None):
                 return errno.EINVAL
-            held.sa = sa
+            held.sa, held.room = sa, None
         if isinstance(step, Take | Read):
             self.taken[name] = held.sent
             self.counted[name] = held.packets_in
@@ -249,8 +277,9 @@ class ModelKernel:
         if not exact:
             self._late(held)
             self._packets()
-        self.sas_by_key.pop(was.key)
+        self.sas_by_key.pop(was.key, None)
         self._insert(sa._replace(volumes=was.volumes), held.key, copied, held.packets_in)
+        self.sas_by_key[sa.key].room = None if exact else held.room
         return 0
 
     def _late(self, held: Held) -> None:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from mobike.address import ChildId
+import errno
+
+import pytest
+
+from mobike.address import ChildId, Nanos
 from mobike.commands import ChildInstalled, ChildRefused
+from mobike.dataplane.operations import RemoveChild
+from mobike.dataplane.xfrm.plane import ORPHANS_AFTER
 from mobike.dataplane.xfrm.read import Expired
 from mobike.dataplane.xfrm.state import SaKey
+from mobike.selector import Traffic
 
-from .test_plane import HERE, SELECTOR, Rig, order
+from .test_plane import HERE, NEW, SA, SELECTOR, Rig, order
 
 
 def after_a_crash() -> Rig:
@@ -44,3 +51,29 @@ def test_what_cannot_be_adopted_is_removed_as_what_nobody_wants() -> None:
     assert isinstance(word, ChildRefused)
     assert len(rig.plane.remove_orphans()) == 2 + 3
     assert rig.kernel.sas_by_key == rig.kernel.policies_by_key == {}
+
+
+@pytest.mark.parametrize("place", range(12))
+def test_a_way_that_changed_and_a_kernel_that_refuses_leave_nothing_behind(place: int) -> None:
+    rig = after_a_crash()
+    rig.plane.block("net", [Traffic(("10.1.0.0/16",), ("10.2.0.0/16",))])
+    rig.kernel.refuse = {rig.kernel.steps_done + place: errno.EINVAL}
+    assert rig.install(1, keys=None, path=NEW)
+    rig.plane.carry([RemoveChild(SA, ChildId(1))])
+    rig.plane.unblock("net")
+    rig.plane.wake(Nanos(ORPHANS_AFTER))
+    assert rig.kernel.sas_by_key == rig.kernel.policies_by_key == {}
+
+
+def test_orphans_whose_end_was_not_heard_of_are_removed_once_more_and_then_not_thought_of() -> None:
+    rig = after_a_crash()
+    rig.kernel.lose_answers = {rig.kernel.steps_done}
+    rig.plane.wake(Nanos(ORPHANS_AFTER))
+    rig.plane.wake(Nanos(ORPHANS_AFTER + 1))
+    assert rig.kernel.sas_by_key == rig.kernel.policies_by_key == {}
+
+    def once_more() -> tuple[str, ...]:
+        raise AssertionError("with many SAs that takes long, and each turn would do it")
+
+    rig.plane.remove_orphans = once_more  # type: ignore[method-assign]
+    rig.plane.wake(Nanos(ORPHANS_AFTER + 2))

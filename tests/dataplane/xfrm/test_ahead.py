@@ -11,10 +11,11 @@ from mobike.address import ChildId, Generation, Nanos, Path
 from mobike.commands import ChildSpent, Move
 from mobike.dataplane.operations import MoveSa, RemoveChild, SealedKeys
 from mobike.dataplane.planes import foreseen
-from mobike.dataplane.xfrm.ahead import EXPECTED, LATE
+from mobike.dataplane.xfrm.ahead import AGAIN, EXPECTED, LATE
 from mobike.dataplane.xfrm.answers import Done
 from mobike.dataplane.xfrm.mend import MOST_LOOKS
 from mobike.dataplane.xfrm.plan import Means
+from mobike.dataplane.xfrm.read import Expired
 from mobike.dataplane.xfrm.state import Action, SaKey
 from mobike.dataplane.xfrm.steps import Advance, Bound, Calm, PutPolicy, Step
 from mobike.events import PlaneRefused, Role, SaMoved
@@ -224,3 +225,45 @@ def test_an_sa_that_reached_its_bound_and_went_is_replaced() -> None:
     rig.plane.apply([MoveSa(SA, NEW, encap=True)])
     assert ChildSpent(ChildId(1)) in rig.plane.words()
     assert rig.kernel.went_clear == []
+
+
+def test_an_sa_that_expires_while_there_is_a_copy_of_its_address_and_spi_is_not_the_copy() -> None:
+    """Another address of ours, the same of the peer. What sends is found by the peer's."""
+    rig = Rig(means=OLDER).established()
+    rig.plane.apply([MoveSa(SA, ASIDE, encap=True)])
+    there = set(rig.kernel.sas_by_key)
+    rig.news.news = [Expired(SaKey(THERE.ip, 0x2001), 0, hard=True)]
+    rig.plane.wake(Nanos(1))
+    assert not any(isinstance(word, ChildSpent) for word in rig.plane.words())
+    assert set(rig.kernel.sas_by_key) == there
+    assert rig.kernel.send(SELECTOR) == "sent"
+    rig.plane.carry([RemoveChild(SA, ChildId(1))])
+    assert rig.kernel.sas_by_key == {}
+
+
+@pytest.mark.parametrize("trouble", ["refused", "lost"])
+def test_a_copy_that_would_not_go_is_removed_a_little_later(trouble: str) -> None:
+    rig = Rig(means=OLDER).established()
+    rig.plane.foresee(asked())
+    rig.plane.wake(Nanos(EXPECTED - 1))
+    step = rig.kernel.steps_done + 1
+    rig.kernel.refuse, rig.kernel.lose_answers = ({step: errno.EINVAL}, set()) if trouble == "refused" else ({}, {step})
+    rig.plane.wake(Nanos(EXPECTED))
+    assert inbound(rig) == {str(HERE.ip), str(ELSEWHERE.ip)}
+    deadline = rig.plane.poll_deadline()
+    assert deadline is not None and deadline <= EXPECTED + AGAIN
+    for tenth in range(1, 11):
+        rig.plane.wake(Nanos(EXPECTED + tenth * AGAIN // 10))
+    assert inbound(rig) == {str(HERE.ip)}
+
+
+def test_a_copy_that_would_not_go_is_not_removed_once_traffic_is_there_again() -> None:
+    rig = Rig(means=OLDER).established()
+    rig.plane.foresee(asked())
+    rig.plane.wake(Nanos(EXPECTED - 1))
+    rig.kernel.lose_answers = {rig.kernel.steps_done + 1}
+    rig.plane.wake(Nanos(EXPECTED))
+    rig.kernel.forget(ELSEWHERE.ip, SPI_IN)  # it went, and nobody heard
+    rig.plane.apply([MoveSa(SA, ASIDE, encap=True)])
+    rig.plane.wake(Nanos(EXPECTED + AGAIN))
+    assert inbound(rig) == {str(ELSEWHERE.ip)}

@@ -52,11 +52,11 @@ class Rumours:
 class Rig:
     """A plane on a model."""
 
-    def __init__(self, *, means: Means = EVERY, kernel: ModelKernel | None = None) -> None:
+    def __init__(self, *, means: Means = EVERY, kernel: ModelKernel | None = None, now: int = 0) -> None:
         self.kernel = kernel or ModelKernel()
         self.news = Rumours()
         self.plane = XfrmPlane(self.kernel, self.news, means, Ports())
-        self.plane.wake(Nanos(0))
+        self.plane.wake(Nanos(now))
 
     def install(self, child: int = 1, **changes: object) -> list[PlaneWord]:
         self.plane.carry([order(child, **changes)])

@@ -113,17 +113,21 @@ def what_is_there(
     sas: Mapping[SaKey, Sa],
     policies: Mapping[PolicyKey, Policy],
     names: Mapping[SaKey, SaName],
-) -> Holding:
-    """Of what the kernel shows, what this strand is about. `names`: of all SAs that were there before."""
+) -> tuple[Holding, list[Step]]:
+    """Of what the kernel shows, what this strand is about; and the end of what is there twice, the one that is wanted
+    stays. `names`: of all SAs that were there before."""
     held: dict[SaName, Sa] = {}
+    doubles: list[Step] = []
     for holding in (strand.before, strand.have, strand.want):
         for name, sa in holding.sas.items():
             there = sas.get(sa.key)
             if there is not None and there.inbound == name.inbound and names.get(sa.key, name) == name:
+                if name in held and held[name].key != there.key:
+                    doubles.append(DropSa(name, held[name]))
                 held[name] = there
     keys = strand.before.policies.keys() | strand.have.policies.keys() | strand.want.policies.keys()
     there_too = {key: policies[key] for key in keys if key in policies}
-    return Holding(held, there_too, doubtful_of(held, there_too))
+    return Holding(held, there_too, doubtful_of(held, there_too)), doubles
 
 
 def doubtful_of(sas: Mapping[SaName, Sa], policies: Mapping[PolicyKey, Policy]) -> frozenset[SaName]:

@@ -9,8 +9,9 @@ A copy knows what was received before it was made. Of what came to one address m
 somebody who records packets within these seconds could have each of them taken once more.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from errno import ESRCH
 from typing import Final
 
 import structlog
@@ -18,7 +19,7 @@ import structlog
 from mobike.address import ChildId, Ip, Nanos, SaId
 from mobike.dataplane.xfrm.answers import AnswersLostError, Carries, KernelUnusableError
 from mobike.dataplane.xfrm.book import Way
-from mobike.dataplane.xfrm.state import Encap, Sa, SaName
+from mobike.dataplane.xfrm.state import Encap, Sa, SaKey, SaName, SaSeen
 from mobike.dataplane.xfrm.steps import DropSa, Read, Restore, Step
 
 log = structlog.get_logger()
@@ -28,6 +29,9 @@ EXPECTED: Final = 30_000_000_000
 
 LATE: Final = 2_000_000_000
 """Nanoseconds that the old address still receives: longer than packets are on their way."""
+
+AGAIN: Final = 1_000_000_000
+"""Nanoseconds after which one that would not go is removed once more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +51,13 @@ class Second:
 class Seconds:
     """All of them. At most one for each inbound SA."""
 
-    def __init__(self, kernel: Carries) -> None:
+    def __init__(self, kernel: Carries, in_use: Container[SaKey]) -> None:
+        """`in_use`: where the SAs are that these are beside."""
         self._kernel = kernel
+        self._in_use = in_use
+        self._stayed: dict[SaKey, Second] = {}
+        """Those that should be gone, and may be there: the kernel did not say that it removed them."""
+        self._again = Nanos(0)
         self._of: dict[SaId, dict[SaName, Second]] = {}
         self._extra: dict[ChildId, tuple[int, int]] = {}
         """Packets and octets that came in at those that are gone."""
@@ -69,14 +78,15 @@ class Seconds:
             return
         try:
             seen = self._kernel.run([Read(name, was, keys=True) for _, name, was, _ in pairs], {}).seen
+            pairs = [pair for pair in pairs if pair[1] in seen]
             done = self._kernel.run([Restore(name, copy) for _, name, _, copy in pairs], {})
         except (AnswersLostError, KernelUnusableError) as error:
             log.warning("kernel.unanswered", why=str(error))
-            self._drop([Second(name, copy, now, 0, 0) for _, name, _, copy in pairs])
+            self._remove([Second(name, copy, now, 0, 0) for _, name, _, copy in pairs])
             return
         for place, (sa, name, _, copy) in enumerate(pairs):
-            if place in done.refusals or name not in seen:
-                log.info("kernel.no_copy", child=name.child, why=str(done.refusals.get(place, "it is gone")))
+            if place in done.refusals:
+                log.info("kernel.no_copy", child=name.child, why=str(done.refusals[place]))
                 continue
             parted = seen[name]
             self._of.setdefault(sa, {})[name] = Second(name, copy, _after(now), parted.packets, parted.octets)
@@ -116,12 +126,19 @@ class Seconds:
             self._drop([mine.pop(name) for name, second in list(mine.items()) if second.until <= now])
             if not mine:
                 del self._of[sa]
+        if self._again <= now:
+            self._again = Nanos(now + AGAIN)
+            stayed, self._stayed = self._stayed, {}
+            # Where there is one that should be, this one has gone after all.
+            here = {second.sa.key for second in self._every()} if stayed else set()
+            self._remove([each for key, each in stayed.items() if key not in here and key not in self._in_use])
 
     def next_due(self) -> Nanos | None:
-        return min((second.until for second in self._every()), default=None)
+        due = min((second.until for second in self._every()), default=None)
+        return min(due or self._again, self._again) if self._stayed else due
 
     def removals(self) -> list[Step]:
-        return [DropSa(second.name, second.sa) for second in self._every()]
+        return [DropSa(second.name, second.sa) for second in (*self._every(), *self._stayed.values())]
 
     def carried(self, sa: SaId, child: ChildId) -> tuple[int, int]:
         """Packets and octets that came in elsewhere than at the SA in use."""
@@ -137,14 +154,7 @@ class Seconds:
 
     def _drop(self, gone: Iterable[Second]) -> None:
         seconds = list(gone)
-        if not seconds:
-            return
-        steps: list[Step] = [Read(second.name, second.sa) for second in seconds]
-        try:
-            seen = self._kernel.run(steps + [DropSa(second.name, second.sa) for second in seconds], {}).seen
-        except (AnswersLostError, KernelUnusableError) as error:
-            log.warning("kernel.unanswered", why=str(error))
-            return
+        seen = self._remove(seconds)
         for second in seconds:
             if (last := seen.get(second.name)) is not None:
                 child = ChildId(second.name.child)
@@ -153,6 +163,23 @@ class Seconds:
                     packets + last.packets - second.packets,
                     octets + last.octets - second.octets,
                 )
+
+    def _remove(self, seconds: Sequence[Second]) -> Mapping[SaName, SaSeen]:
+        """As they were last."""
+        if not seconds:
+            return {}
+        steps: list[Step] = [Read(second.name, second.sa) for second in seconds]
+        try:
+            done = self._kernel.run(steps + [DropSa(second.name, second.sa) for second in seconds], {})
+        except (AnswersLostError, KernelUnusableError) as error:
+            log.warning("kernel.unanswered", why=str(error))
+            self._stayed |= {second.sa.key: second for second in seconds}
+            return {}
+        for place, second in enumerate(seconds, start=len(seconds)):
+            if place in done.refusals and done.refusals[place].error != ESRCH:
+                log.warning("kernel.copy_stays", child=second.name.child, why=str(done.refusals[place]))
+                self._stayed[second.sa.key] = second
+        return done.seen
 
 
 def copies_of(held: Mapping[SaName, Sa], way: Way) -> dict[SaName, tuple[Sa, Sa]]:

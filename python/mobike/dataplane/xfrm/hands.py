@@ -89,18 +89,16 @@ class Hands:
             held[name] = other
             self.names[other.key] = name
 
-    def lost(self, sa: SaId, name: SaName) -> None:
-        """Somebody else has removed it, or its limit has."""
-        gone = self.sas.get(sa, {}).pop(name, None)
-        if gone is not None:
-            self.names.pop(gone.key, None)
-
     def remove_orphans(self, wanted: Iterable[PolicyKey]) -> tuple[str, ...]:
         """What is ours and nobody adopted goes; one line for each."""
         wanted = set(wanted)
         orphans = {key: policy for key, policy in self.left.policies.items() if key not in wanted}
         lines = tuple(self.left.lines(orphans))
-        self._kernel.run(adopt.removals({}, self.left, orphans), {})
+        try:
+            self._kernel.run(adopt.removals({}, self.left, orphans), {})
+        except _UNANSWERED as error:
+            log.warning("kernel.unanswered", why=str(error))
+            return ()  # they are orphans still
         for key in orphans:
             self.policies.pop(key, None)
         self.left = adopt.Left({}, {}, self.left.foreign)
@@ -278,10 +276,13 @@ class Hands:
         try:
             sas = {seen.sa.key: seen.sa for seen in self._kernel.sas() if seen.ours}
             policies = {seen.policy.key: seen.policy for seen in self._kernel.policies() if seen.ours}
-        except (AnswersLostError, KernelUnusableError):
+            there = [adopt.what_is_there(task.strand, sas, policies, self.names) for task in tasks]
+            # A copy that was to go and did not.
+            self._kernel.run([step for _, doubles in there for step in doubles], {})
+        except _UNANSWERED:
             return False
-        for task in tasks:
-            task.strand.begin_again(adopt.what_is_there(task.strand, sas, policies, self.names))
+        for task, (holding, _) in zip(tasks, there, strict=True):
+            task.strand.begin_again(holding)
         return True
 
 

@@ -212,9 +212,9 @@ def after(have: Holding, wave: Sequence[Step], refusals: Mapping[int, Refusal]) 
 
 
 def _unmoved(wave: Sequence[Step], refusals: Mapping[int, Refusal]) -> set[SaName]:
-    """What was not copied cannot be read where the copy would be."""
+    """What did not move cannot be read where it would be."""
     refused = (wave[place] for place in refusals)
-    return {step.name for step in refused if isinstance(step, Migrate)}
+    return {step.name for step in refused if isinstance(step, Migrate | MigrateState)}
 
 
 def _done_already(step: Step, refusal: Refusal) -> bool:

@@ -69,7 +69,6 @@ class XfrmPlane:
         self._means = means
         self._ports = ports
         self._watch = Watch()
-        self._seconds = Seconds(kernel)
         self._leaving: dict[ChildId, Nanos] = {}
         self._worn: set[ChildId] = set()
         self._words: list[PlaneWord] = []
@@ -79,6 +78,7 @@ class XfrmPlane:
         left = adopt.Left.of(kernel.sas(), kernel.policies())
         self._book = Book(left.reqids(), scopes)
         self._hands = Hands(kernel, means, self._book, left, self)
+        self._seconds = Seconds(kernel, self._hands.names)
         self.acquired = 0
         """Packets that found a policy and no SA."""
 
@@ -126,7 +126,7 @@ class XfrmPlane:
         self._now = now
         if self._orphans_due is None:
             self._orphans_due = Nanos(now + ORPHANS_AFTER)
-        elif now >= self._orphans_due:
+        elif self._hands.left and now >= self._orphans_due:
             self.remove_orphans()
         self._seconds.wake(now)
         self._hands.wake(now)
@@ -142,7 +142,9 @@ class XfrmPlane:
         due = dict.fromkeys(self._watch.due(now))
         if gone.any_sa:
             due.update(dict.fromkeys(child for sa in self._hands.sas for child in self._children_of(sa)))
-        due.update(dict.fromkeys(ChildId(self._hands.names[key].child) for key in gone.sas if key in self._hands.names))
+        # One that expired may be the SA that a copy was made of, with the address and SPI of the copy.
+        keys = (*gone.sas, *(each.key for each in news if isinstance(each, Expired) and each.hard))
+        due.update(dict.fromkeys(ChildId(self._hands.names[key].child) for key in keys if key in self._hands.names))
         if due:
             self._look(list(due))
 
@@ -413,9 +415,7 @@ class XfrmPlane:
             case Expired(key, _, hard):
                 name = self._hands.names.get(key)
                 if hard:
-                    self._hands.left.sas.pop(key, None)
-                if name is not None and hard:
-                    self._gone(name)
+                    self._hands.left.sas.pop(key, None)  # what is in use is looked at, see `wake`
                 elif name is not None:
                     self._wear(ChildId(name.child))
             case Removed():
@@ -450,12 +450,9 @@ class XfrmPlane:
             self._worn.add(child)
             self._words.append(ChildWorn(child))
 
-    def _gone(self, name: SaName) -> None:
-        """An SA is not in the kernel any more, and not by our hand."""
-        child = self._book.child(ChildId(name.child))
-        if child is None:
-            return
-        self._hands.lost(child.sa, name)
+    def _gone(self, child: Child) -> None:
+        """An SA of it is not in the kernel any more, and not by our hand. Both are removed: of one that is there after
+        all nobody would know any more."""
         if child.leaving:
             self._let_go([child.child])
             return
@@ -463,17 +460,18 @@ class XfrmPlane:
         self._hands.settle({child.sa: Touched(changed=True)})
 
     def _look(self, children: Sequence[ChildId]) -> None:
-        wanted = [pair for child in children for pair in self._names_of(child)]
+        names_of = {child: self._names_of(child) for child in children}
         try:
-            seen = self._kernel.look(wanted)
+            seen = self._kernel.look([pair for names in names_of.values() for pair in names])
         except (AnswersLostError, KernelUnusableError) as error:
             log.warning("kernel.unanswered", why=str(error))
             return
-        for child in children:
-            names = self._names_of(child)
-            missing = [name for name, _ in names if name not in seen]
-            if missing:
-                self._gone(missing[0])
+        for child, names in names_of.items():
+            known = self._book.child(child)
+            if known is None:
+                continue
+            if any(name not in seen for name, _ in names):
+                self._gone(known)
                 continue
             counted = {name.inbound: seen[name].packets for name, _ in names}
             self._used(child, counted.get(True, 0))
