@@ -47,7 +47,6 @@ LONG = (
 )
 
 
-@pytest.mark.thorough
 def test_a_tunnel_moves_away_and_back(tmp_path: Path) -> None:
     """The short form, for any machine."""
     with journey(tmp_path, TO_AND_FRO, Mobike, Mobike) as trip:
