@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from mobike.cli.draw import ago
-from mobike.facade import ConnectionView
-from tests.api.house import a_sa
+from mobike.facade import ConnectionView, MoveView
+from tests.api.house import BORN, a_sa
 from tests.cli.conftest import Run, Running
 
 # --- status ----------------------------------------------------------------------------------------------------------
@@ -37,6 +37,17 @@ def test_status_of_one_sa_shows_its_pairs(mobike: Run, daemon: Running) -> None:
         assert told.code == 0
         assert re.search(r"1 +192\.0\.2\.10 +203\.0\.113\.1 +wlan0 +in use +in use", told.out)
         assert re.search(r"2 +198\.51\.100\.20 +203\.0\.113\.1 +wwan0 +ranks behind", told.out)
+
+
+def test_a_move_that_nobody_has_to_answer_is_not_said_to_be_unanswered(mobike: Run, daemon: Running) -> None:
+    house = daemon.house
+    house.sas["1"] = replace(house.sas["1"], role="responder", moves=3)
+    house.last_moves["1"] = MoveView(BORN, "192.0.2.10:4500", "203.0.113.2:4500", "the peer moved", None)
+    assert re.search(
+        r"moved +3 times, last \S+ \S+ ago: the peer moved", mobike("--socket", daemon.socket, "status").out
+    )
+    house.sas["1"] = replace(house.sas["1"], role="initiator", state="updating")
+    assert "ago, not answered yet: the peer moved" in mobike("--socket", daemon.socket, "status").out
 
 
 def test_status_as_json_is_the_same_for_programs(mobike: Run, daemon: Running) -> None:

@@ -1,5 +1,7 @@
 """The demo: it ends by itself with 0, and it cannot be talked into calling a lost ping fine."""
 
+import re
+import shutil
 import subprocess
 import sys
 
@@ -72,3 +74,5 @@ def test_the_demo_runs_to_its_end_and_both_ends_agree() -> None:
     assert "both ends agree: 127.0.4.1:" in ran.stdout
     assert "make before break" in ran.stdout
     assert "break before make" in ran.stdout
+    (again,) = re.findall(r"curl: (\S+) demo --stay", ran.stdout)
+    assert shutil.which(again), "what it says to type next is there"

@@ -5,9 +5,11 @@ It takes as long as the demo itself, some ten seconds: nothing smaller shows tha
 
 import asyncio
 import json
+import os
 import re
 import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -16,6 +18,8 @@ from playwright.async_api import Browser, expect
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
 
 START_S = 120.0
+MUCH = 1 << 20
+"""Octets: more than a pipe and who reads it may hold. The client's pings fill it in half a minute."""
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -35,8 +39,17 @@ async def told() -> AsyncIterator[str]:
                 lines.append(line)
         yield "".join(lines)
     finally:
-        demo.send_signal(2)
+        # As where its terminal is closed: both ends go with it, and the folder with their secrets.
+        demo.terminate()
         await demo.communicate()
+    assert left_behind("".join(lines)) == []
+
+
+def left_behind(told: str) -> list[Path]:
+    """Processes and secrets of a demo that has ended."""
+    processes = [Path("/proc", pid) for pid in re.findall(r"is up \(process (\d+)\)", told)]
+    folder = Path(found(r"--unix-socket (\S+)", told)).parent
+    return [each for each in (*processes, folder) if each.exists()]
 
 
 def found(pattern: str, text: str) -> str:
@@ -67,3 +80,20 @@ async def test_the_demo_leads_to_two_pages_and_a_line_of_curl_moves_the_client(b
     await expect(gateway.locator(".lead .path bdi").last).to_contain_text(there)
     await context.close()
     assert errors == []
+
+    (status,) = re.findall(r"^  (\S*mobike --socket .*)$", told, re.MULTILINE)
+    shell = await asyncio.create_subprocess_shell(status, stdout=asyncio.subprocess.PIPE)
+    assert b"you@demo.example" in (await shell.communicate())[0]
+
+    # Nobody looks at the client's pings any more, and it does not stop for that.
+    client_pid = found(r"client is up \(process (\d+)\)", told)
+    pipe, left = os.open(f"/proc/{client_pid}/fd/1", os.O_WRONLY | os.O_NONBLOCK), MUCH
+    try:
+        async with asyncio.timeout(20):
+            while left > 0:
+                try:
+                    left -= os.write(pipe, b"\n" * min(left, 4096))
+                except BlockingIOError:
+                    await asyncio.sleep(0.02)
+    finally:
+        os.close(pipe)

@@ -119,7 +119,7 @@ def _sa(shown: Json) -> RenderableType:
     if shown["pin"] is not None:
         facts.add_row("pinned", text(f"{shown['pin']} by an order; 'mobike move --unpin' takes it back"))
     if shown["last_move"] is not None:
-        facts.add_row("moved", text(_move(shown["last_move"], sa["moves"])))
+        facts.add_row("moved", text(_move(shown["last_move"], sa)))
     facts.add_row("IKE", text(", ".join(_about(sa))))
     if sa["virtual_ips"]:
         facts.add_row("inner", text(", ".join(sa["virtual_ips"])))
@@ -151,10 +151,12 @@ def _link(shown: Json) -> str:
     return f"  on {link}" if link else ""
 
 
-def _move(last: Json, moves: int) -> str:
-    took = "not answered yet" if last["duration_ms"] is None else f"in {last['duration_ms']:.1f} ms"
-    times = "once" if moves == 1 else f"{moves:,} times"
-    return f"{times}, last {ago(time.time() - last['at'])} ago {took}: {last['why']}"
+def _move(last: Json, sa: Json) -> str:
+    times = "once" if sa["moves"] == 1 else f"{sa['moves']:,} times"
+    took = "" if last["duration_ms"] is None else f" in {last['duration_ms']:.1f} ms"
+    if sa["state"] == "updating" and not took:
+        took = ", not answered yet"
+    return f"{times}, last {ago(time.time() - last['at'])} ago{took}: {last['why']}"
 
 
 def _child(child: Json, connection: str) -> Text:

@@ -6,6 +6,9 @@ Read `story` (what must hold), then `Director` below (what is done), then `view`
 import asyncio
 import json
 import secrets
+import shutil
+import signal
+import sys
 import tempfile
 import time
 from contextlib import AsyncExitStack, nullcontext
@@ -40,11 +43,20 @@ def run_demo(*, stay: bool, console: Console | None = None) -> int:
     except DemoFailed as failed:
         console.print(f"[bold red]✗[/] {failed}", highlight=False)
         return 1
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         return 130
 
 
+def _end_when_told() -> None:
+    """As by Ctrl-C where its terminal is closed, or somebody kills it: both processes and their folder go with it."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if task is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            loop.add_signal_handler(number, task.cancel)
+
+
 async def _run(console: Console, *, stay: bool) -> int:
+    _end_when_told()
     with tempfile.TemporaryDirectory(prefix="mobike-demo-") as folder:
         files = write(Path(folder), secrets.token_urlsafe(24))
         async with AsyncExitStack() as stack:
@@ -61,6 +73,10 @@ async def _run(console: Console, *, stay: bool) -> int:
             console.print(table_of(director.acts, verdict))
             if stay:
                 await director.stay(files)
+            else:
+                console.print(
+                    f"To look at it in a browser, and move it by curl: {_our_name()} demo --stay", highlight=False
+                )
         return 0 if verdict.good else 1
 
 
@@ -153,10 +169,10 @@ class Director:
             f" -H 'Content-Type: application/json' -d '{order}'\n"
             f"The API and the command:\n"
             f'  curl -H "Authorization: Bearer $(cat {files.token})" {url}/api/v1/ike-sas\n'
-            f"  mobike --socket {files.gateway_socket} status",
+            f"  {_our_name()} --socket {files.gateway_socket} status",
             highlight=False, soft_wrap=True, markup=False,
         )  # fmt: skip
-        await asyncio.Event().wait()
+        await asyncio.gather(*(daemon.unheard() for daemon in self._daemons))
 
     async def _start(self, stack: AsyncExitStack, name: str, module: str, config: Path, socket: Path) -> Daemon:
         daemon = await Daemon.start(name, module, config, socket)
@@ -272,3 +288,12 @@ class Director:
 def _local_of(path: str) -> str:
     """The local address of `192.0.2.7:4500 -> 203.0.113.1:4500`."""
     return str(Endpoint.parse(path.split(" -> ", maxsplit=1)[0]).ip)
+
+
+def _our_name() -> str:
+    """What a person types here: nobody has put a fresh checkout on PATH."""
+    name = Path(sys.argv[0]).name
+    if shutil.which(name) is not None:
+        return name
+    beside = Path(sys.executable).with_name("mobike")
+    return str(beside.relative_to(Path.cwd()) if beside.is_relative_to(Path.cwd()) else beside)

@@ -63,6 +63,11 @@ class Daemon:
         """The end of its log."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-LOG_TAIL:])
 
+    async def unheard(self) -> None:
+        """Until it ends: nobody listens to its standard output any more, and it must not wait for that."""
+        while self.process.stdout is not None and await self.process.stdout.read(65_536):
+            pass
+
     async def get(self, path: str) -> Any:  # noqa: ANN401 - JSON
         """GET under /api/v1."""
         return (await self.http.get(path)).raise_for_status().json()
