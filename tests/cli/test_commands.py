@@ -356,3 +356,9 @@ def test_help_tells_of_every_command_and_the_exit_codes(mobike: Run) -> None:
         "3 when the daemon cannot be reached",
     ):
         assert word in " ".join(told.out.split())
+
+
+def test_the_version_is_told_in_both_ways_that_people_ask_for_it(mobike: Run) -> None:
+    told = mobike("--version")
+    assert (told.code, told.out) == (0, mobike("version").out)
+    assert told.out.strip()

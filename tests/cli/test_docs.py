@@ -8,6 +8,7 @@ import typer
 
 from mobike.cli.app import app
 from mobike.cli.failure import ExitCode
+from mobike.cli.pipe import UNREAD
 from tests.cli.conftest import Run, Running
 
 PAGE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
@@ -16,7 +17,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
 def test_the_page_has_every_code_and_no_other() -> None:
     section = PAGE.split("## How it ends")[1].split("##")[0]
     codes = {int(code) for code in re.findall(r"^\| (\d+) \|", section, re.MULTILINE)}
-    assert codes == {*ExitCode, 130}
+    assert codes == {*ExitCode, 130, UNREAD}
 
 
 @pytest.mark.parametrize(

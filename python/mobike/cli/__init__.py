@@ -11,6 +11,7 @@
     status      what is shown of a daemon: taken in one go, drawn in `draw`
     listing     `mobike list`; printed by `output`
     watch       the daemon live
+    pipe        who reads what is printed, and goes
     why         why a peer does not come up
     completion  names that a shell offers
     configuration   `mobike config`: schema, show, diff

@@ -25,6 +25,7 @@ from mobike.cli.completion import complete_connection, complete_link, complete_l
 from mobike.cli.draw import draw_explanation, draw_sa, draw_snapshot
 from mobike.cli.failure import ExitCode, Failure
 from mobike.cli.output import Format, emit, show
+from mobike.cli.pipe import read_to_the_end
 from mobike.cli.plain import plain
 from mobike.cli.status import detail, explanation, find_sa, snapshot
 
@@ -52,15 +53,22 @@ Wait = Annotated[float, typer.Option(min=0, help="Seconds to wait for what comes
 
 def main() -> None:
     """What `mobike` runs."""
-    try:
-        app()
-    except Failure as failure:
-        print(f"mobike: {plain(failure)}", file=sys.stderr)
-        if failure.hint:
-            print(f"        {plain(failure.hint)}", file=sys.stderr)
-        sys.exit(failure.code)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    with read_to_the_end():
+        try:
+            app()
+        except Failure as failure:
+            print(f"mobike: {plain(failure)}", file=sys.stderr)
+            if failure.hint:
+                print(f"        {plain(failure.hint)}", file=sys.stderr)
+            sys.exit(failure.code)
+        except KeyboardInterrupt:
+            sys.exit(130)
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        version()
+        raise typer.Exit
 
 
 @app.callback()
@@ -81,6 +89,9 @@ def choose_daemon(
             envvar="MOBIKE_CA_FILE", help="Who signed its certificate; else who this system trusts.", dir_okay=False
         ),
     ] = None,
+    _version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_say_version, help="The same as `mobike version`.")
+    ] = False,
 ) -> None:
     context.obj = Target(socket, url, token_file, ca_file)
 

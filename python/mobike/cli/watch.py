@@ -18,6 +18,7 @@ from mobike.cli.api import Api, Json, Target
 from mobike.cli.draw import ago, headline, state, text
 from mobike.cli.failure import Failure
 from mobike.cli.output import Column, compact
+from mobike.cli.pipe import Reader
 from mobike.cli.plain import plain
 
 REFRESH_S: Final = 1.0
@@ -122,11 +123,14 @@ def line(event: Json) -> str:
 def print_events(api: Api, *, after: int | None, connection: str | None, as_json: bool, most: int) -> None:
     """As they come, until there were so many (0: for ever)."""
     told = 0
+    reader = Reader()
     for event in api.follow(after):
         if event is None or connection not in {None, event["connection"]}:
             continue
-        print(json.dumps(event) if as_json else line(event), flush=True)
         told += 1
+        if told == most:
+            reader.is_served()
+        print(json.dumps(event) if as_json else line(event), flush=True)
         if told == most:
             return
 
