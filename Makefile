@@ -135,6 +135,10 @@ lab: system-packages $(STAMP)  ## every test in a kernel with IPsec, those that 
 	$(BIN)/pytest tests/lab tests/dataplane/xfrm -m kernel_ipsec -v --durations=25 --durations-min=5 $(ARGS)
 	@$(BIN)/pytest tests/deploy -m thorough
 
+.PHONY: image
+image: $(STAMP)  ## the image of docs/deploy/Containerfile, by buildah, and its tests; BASE=mirror: without a registry
+	@name=$$(.ci/image); MOBIKE_IMAGE=$$name $(BIN)/pytest tests/deploy/test_image.py -m thorough $(ARGS)
+
 .PHONY: bench-recovery
 bench-recovery: $(STAMP)  ## time to recover and packets sent in the shipped scenarios; writes benches/results/recovery.md
 	@$(BIN)/python -m benches.recovery $(ARGS)

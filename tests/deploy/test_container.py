@@ -1,4 +1,4 @@
-"""The container file, as far as it can be held without an engine: what it copies is there, what it starts too."""
+"""The container file, as far as it is held without building it (that is test_image): what it copies and starts is there."""
 
 import json
 import re
@@ -11,7 +11,20 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs/deploy/Containerfile").read_text()
-KNOWN = {"FROM", "RUN", "WORKDIR", "COPY", "ENV", "VOLUME", "EXPOSE", "STOPSIGNAL", "HEALTHCHECK", "ENTRYPOINT", "CMD"}
+KNOWN = {
+    "ARG",
+    "FROM",
+    "RUN",
+    "WORKDIR",
+    "COPY",
+    "ENV",
+    "VOLUME",
+    "EXPOSE",
+    "STOPSIGNAL",
+    "HEALTHCHECK",
+    "ENTRYPOINT",
+    "CMD",
+}
 
 
 def instructions() -> list[tuple[str, str]]:
@@ -28,7 +41,17 @@ def test_what_is_copied_from_the_sources_is_there_and_all_that_a_build_wants() -
     names = {name for names in copied for name in names}
     assert all((ROOT / name).exists() for name in names)
     # What the packages are made of: their descriptions, their locks, and the folders that those name.
-    assert names >= {"Cargo.toml", "Cargo.lock", "pyproject.toml", "uv.lock", "README.md", "rust", "python", "api"}
+    assert names >= {
+        "rust-toolchain.toml",
+        "Cargo.toml",
+        "Cargo.lock",
+        "pyproject.toml",
+        "uv.lock",
+        "README.md",
+        "rust",
+        "python",
+        "api",
+    }
 
 
 @pytest.mark.parametrize("word", ["CMD", "HEALTHCHECK"])
