@@ -1,4 +1,4 @@
-"""The container file, as far as it is held without building it (that is test_image): what it copies and starts is there."""
+"""The container file, as far as it is held without building it: what it copies and starts is there."""
 
 import json
 import re
