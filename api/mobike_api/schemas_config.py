@@ -1,7 +1,8 @@
 """What is sent and received about the configuration. Answers mirror the views of `mobike.facade.configuration`."""
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
+from fastapi import Path
 from pydantic import Field, SecretStr, StrictBool
 
 from mobike.facade.keys import KEYS, REQUIRED
@@ -214,6 +215,16 @@ class RevisionQuery(Asked):
     """At most so many."""
     before: Annotated[int, Field(ge=1, le=1 << 53)] | Left = None
     """Before this one: `before` of the page before."""
+
+
+RevisionPath: TypeAlias = Annotated[int, Path(ge=1, le=1 << 53)]
+
+
+class ChangesQuery(Asked):
+    """What it is compared with."""
+
+    since: Annotated[int, Field(ge=1, le=1 << 53)] | Left = None
+    """Another revision; left out: the one before it."""
 
 
 class EditQuery(Asked):

@@ -16,7 +16,7 @@ class Exchange:
     ours: bool
     """We asked."""
     kind: str | None
-    """The exchange: `INFORMATIONAL`, `CREATE_CHILD_SA`, `IKE_FOLLOWUP_KE`; None: one that nobody knows."""
+    """The exchange, as the RFCs name it; None: one that nobody knows."""
     topic: str
     message_id: int
     """Of the last."""
@@ -27,6 +27,7 @@ class Exchange:
     many_paths: bool
     """It was sent over more than one path."""
     answered: bool
+    """False: of ours, and still waited for; of the set-up, given up."""
     took: Nanos | None
     """From the first request to the answer; of the last of ours alone."""
     error: str | None

@@ -142,6 +142,12 @@ class Chancery:
         )
         return RevisionPage(items, items[-1].number if len(numbers) > limit else None)
 
+    async def changes(self, revision: int, *, since: int | None = None) -> PlanView:
+        for each in (revision, revision - 1 if since is None else since):
+            if not 1 <= each <= self.revision:
+                raise NotFound(f"there is no revision {each}")
+        return PlanView((), (), (), ()) if since == revision else await self.plan(Edit())
+
     async def plan(self, edit: Edit, *, keep: bool = False) -> PlanView:
         if flaws := [*self.flaws, *_flaws(edit)]:
             raise Invalid(flaws)

@@ -8,7 +8,8 @@ OPEN: Final = frozenset({"livez", "readyz"})
 NEEDED: Final = {
     "metrics": ("show_caller", "show_counters", "show_health", "show_metrics"),
     "read": (
-        "explain_ike_sa", "follow_events", "list_addresses", "list_attempts", "list_certificates", "list_child_sas",
+        "compare_revisions", "explain_ike_sa", "follow_events", "list_addresses", "list_attempts", "list_certificates",
+        "list_child_sas",
         "list_connections", "list_credentials", "list_events", "list_exchanges", "list_ike_sas", "list_leases",
         "list_log_levels", "list_operations", "list_paths", "list_policies", "list_pools", "list_revisions",
         "show_config", "show_connection", "show_credential", "show_ike_sa", "show_operation",

@@ -18,7 +18,7 @@ from tests.api.house import House, a_house
 from tests.api.scopes import NEEDED, OPEN
 
 MASTER = "correct-horse-battery-staple-0123456789"
-VALUES = {"id": "1", "name": "office", "ip": "192.0.2.10", "child": "1.1"}
+VALUES = {"id": "1", "name": "office", "ip": "192.0.2.10", "child": "1.1", "revision": "1"}
 TWICE: Final = "?x=1&x=2"
 """A request that is refused right behind the door, whatever it is about."""
 OPERATIONS: Final = [

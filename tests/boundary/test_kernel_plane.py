@@ -65,6 +65,7 @@ def test_an_order_has_all_that_a_plane_must_know_and_the_keys_are_sealed() -> No
     exchange({HERE: phone, THERE: gateway}, NOW)
     (child,) = gateway.take_events(10)
     assert isinstance(child, ChildUp) and (child.child, child.spi_in) == (order.child, order.spi_in)
+    assert gateway.told_by() == [(child, False, 1)], "the IKE_AUTH that it was agreed in, though the plane had a say since"
     assert [type(each) for each in phone.take_events(10)] == [IkeSaUp, ChildUp]
 
 
@@ -102,6 +103,7 @@ def test_what_is_refused_is_deleted_at_the_peer_and_told_to_nobody_above() -> No
         PlaneRefused(order.sa, f"Child SA {order.child:x} is not installed: no such cipher here"),
         RemoveChild(order.sa, order.child),
     ]
+    assert gateway.told_by()[:1] == [(told[0], False, 1)]
     assert [type(each).__name__ for each in phone.take_events(10)] == ["IkeSaUp", "ChildUp", "ChildDown"]
 
 

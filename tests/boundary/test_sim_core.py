@@ -114,12 +114,20 @@ def test_what_the_ends_asked_each_other_is_told_by_both() -> None:
     phone, gateway, _ = a_session(3)
     up, theirs = phone.take_events(10)[0], gateway.take_events(10)[0]
     assert isinstance(up, IkeSaUp) and isinstance(theirs, IkeSaUp)
-    assert phone.exchanges(up.sa) == () and phone.exchanges(SaId(99)) is None
+    assert phone.exchanges(SaId(99)) is None
+    set_up = (
+        Exchange(Nanos(0), Nanos(0), True, "IKE_SA_INIT", "init", 0, 1, 1, False, True, Nanos(0), None),
+        Exchange(Nanos(1), Nanos(1), True, "IKE_AUTH", "auth", 1, 1, 1, False, True, Nanos(0), None),
+    )
+    assert phone.exchanges(up.sa) == set_up
+    told = gateway.exchanges(theirs.sa) or ()
+    assert [(each.ours, each.topic, each.took) for each in told] == [(False, "init", None), (False, "auth", None)]
     phone.submit([Probe(up.sa, None, Generation(0))], Nanos(5))
-    (waits,) = phone.exchanges(up.sa) or ()
+    waits = (phone.exchanges(up.sa) or ())[-1]
     assert (waits.ours, waits.answered, waits.at, waits.took) == (True, False, 5, None)
     exchange({HERE: phone, THERE: gateway}, Nanos(1_000_005))
     asked = Exchange(Nanos(5), Nanos(5), True, "INFORMATIONAL", "probe", 2, 1, 1, False, True, Nanos(1_000_000), None)
     at = Nanos(1_000_005)
-    assert phone.exchanges(up.sa) == (asked,)
-    assert gateway.exchanges(theirs.sa) == (replace(asked, since=at, at=at, ours=False, topic="liveness", took=None),)
+    assert phone.exchanges(up.sa) == (*set_up, asked)
+    answered = replace(asked, since=at, at=at, ours=False, topic="liveness", took=None)
+    assert (gateway.exchanges(theirs.sa) or ())[2:] == (answered,)

@@ -87,6 +87,13 @@ def test_an_edit_of_the_files_is_planned_applied_listed_and_taken_back(house: Ga
     assert good(ask("config", "plan")) == nothing
     assert good(ask("config", "rollback", 1))[-1] == "In force: revision 3."
     who = f"user {os.getuid()}, from unix"
+    assert sorted(good(ask("config", "changes", 2))) == sorted(planned)
+    assert good(ask("config", "changes", 3, "--since", 1)) == ["They say the same."]
+    assert sorted(good(ask("config", "rollback", 2, "--plan"))) == sorted(planned)
+    assert json.loads(ask("config", "changes", 2, "-o", "json").out)["revision"] is None
+    told = ask("config", "changes", 9)
+    assert (told.code, told.out) == (1, "")
+    assert "there is no revision 9" in told.err
     assert good(ask("config", "revisions")) == [
         f"*     3  WHEN  {who}: back to revision 1",
         f"      2  WHEN  {who}: rw changed (Child SAs are rekeyed)",

@@ -73,6 +73,7 @@ config confirm
 config revisions
 config state
 config rollback 1
+config changes 2
 order rekey --all -d
 token create someone
 token list

@@ -13,6 +13,9 @@ from tests.cli.conftest import Run, Running
 
 REFUSED = "NO_PROPOSAL_CHOSEN"
 SAID = [
+    ExchangeView(BORN - 9, BORN - 9, "us", "IKE_SA_INIT", "init", 0, 1, 1, False, True, 3.5, "COOKIE"),
+    ExchangeView(BORN - 8, BORN - 8, "us", "IKE_SA_INIT", "init-with-cookie", 0, 1, 2, True, True, 511.5, None),
+    ExchangeView(BORN - 7, BORN - 6, "us", "IKE_AUTH", "auth", 5, 5, 1, False, True, 4.5, None),
     ExchangeView(BORN, BORN, "us", "INFORMATIONAL", "update-addresses", 7, 1, 3, True, True, 512.25, None),
     ExchangeView(BORN + 1, BORN + 1, "peer", "CREATE_CHILD_SA", "child-sa", 4, 1, 2, False, True, None, REFUSED),
     ExchangeView(BORN + 9, BORN + 999, "us", "INFORMATIONAL", "liveness", 40, 34, 1, False, True, 11.0, None),
@@ -33,7 +36,7 @@ def test_the_exchanges_of_an_sa_are_a_table(mobike: Run, daemon: Running, monkey
 
 
 def test_where_nothing_was_asked_that_is_what_is_said(mobike: Run, daemon: Running) -> None:
-    assert mobike("--socket", daemon.socket, "ladder", "1").out.startswith("Nothing was asked since it came up")
+    assert mobike("--socket", daemon.socket, "ladder", "1").out.startswith("Nothing was asked since the daemon began")
 
 
 @pytest.mark.parametrize("words", ONE)

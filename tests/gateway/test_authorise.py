@@ -1,5 +1,6 @@
 """A daemon asks an operator's class about each client that has proved who it is by a shared key."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,11 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_who_is_welcome_comes_in(tmp_path: Path) -> None:
     with two_ends(tmp_path, gateway_more='authorise = "site_door:Door"\n') as ends:
         until(lambda: (sa := ends.client.only_sa()) and sa["children"], "a tunnel")
+        told = [json.loads(line) for line in ends.gateway.log.read_text().splitlines() if line.startswith("{")]
+        (up,) = (each for each in told if each["event"] == "sa-up")
+        exchanges = ends.gateway.get(f"ike-sas/{up['sa']}/exchanges")["items"]
+        (auth,) = (each for each in exchanges if each["topic"] == "auth")
+        assert up["exchange"] == f"peer:{auth['message_id']}", "the IKE_AUTH that waited for its word"
 
 
 @pytest.mark.parametrize(

@@ -219,6 +219,56 @@ def test_who_wanted_what_is_listed_and_comes_back(tmp_path: Path) -> None:
         refused(house, "POST", "config/rollback", {"revision": 999}, status=404)
 
 
+def test_any_two_revisions_can_be_compared_and_a_way_back_is_known_before_it_is_taken(tmp_path: Path) -> None:
+    def told(answer: Any) -> list[tuple[str, str, list[str]]]:
+        assert answer["revision"] is None, "nothing is applied"
+        return [(each["connection"], each["what"], [key["key"] for key in each["changes"]]) for each in answer["steps"]]
+
+    with both(tmp_path, "127.0.23.9") as (house, guest):
+        order(house, "PUT", "credentials/annex", {"kind": "psk", "content": SECRET})
+        table = {key: value for key, value in ANNEX.items() if key != "psk"} | {"psk_file": "stored:annex"}
+        made = order(house, "PUT", "connections/annex", table)["revision"]
+        comes_up(guest, house, 1)
+        slower = order(house, "PATCH", "connections/annex", {"liveness": "90s"})["revision"]
+        order(house, "PUT", "credentials/annex", {"kind": "psk", "content": f"{SECRET}, or somebody"})
+        now = house.get("config")["revision"]
+
+        assert told(house.get(f"config/revisions/{slower}/changes")) == [
+            ("annex", "changed", ["connections.annex.liveness"])
+        ]
+        assert told(house.get(f"config/revisions/{made}/changes?since={made}")) == []
+        (first,) = house.get(f"config/revisions/{made - 1}/changes")["credentials"]
+        assert first == {"name": "annex", "what": "added"}
+        back = house.get(f"config/revisions/{made}/changes?since={now}")
+        assert back["credentials"] == [{"name": "annex", "what": "changed"}]
+        (step,) = back["steps"]
+        assert step["touch"] == "close", "another secret, and the peer began it"
+        assert {each["key"]: (each["old"], each["new"]) for each in step["changes"]} == {
+            "connections.annex.liveness": ("1m30s", "30s"),
+            "connections.annex.psk_file": ("what it said before", "what it says now"),
+        }
+        assert SECRET not in str(back)
+        assert house.get("config")["revision"] == now
+        done = order(house, "POST", "config/rollback", {"revision": made})
+        assert told(done | {"revision": None}) == told(back)
+        refused(house, "GET", "config/revisions/999/changes", status=404)
+        refused(house, "GET", "config/revisions/1/changes", status=404)
+
+
+def test_pools_that_no_edit_could_swap_can_be_compared_all_the_same(tmp_path: Path) -> None:
+    other = ANNEX | {"remote_id": "*@other.example.org", "pool": ["10.96.0.0/24"]}
+    with gateway(tmp_path) as house:
+        order(house, "PUT", "connections/annex", ANNEX)
+        made = order(house, "PUT", "connections/other", other)["revision"]
+        order(house, "DELETE", "connections/annex")
+        later = order(house, "PATCH", "connections/other", {"pool": ["10.97.0.0/24"]})["revision"]
+        told = house.get(f"config/revisions/{made}/changes?since={later}")
+        assert [(each["connection"], each["what"]) for each in told["steps"]] == [
+            ("annex", "added"),
+            ("other", "changed"),
+        ]
+
+
 def test_files_that_were_taken_back_are_not_obeyed_at_a_restart_until_they_change(tmp_path: Path) -> None:
     with gateway(tmp_path) as house:
         first, text = house.get("config")["revision"], house.end.config.read_text()

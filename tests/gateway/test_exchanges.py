@@ -18,7 +18,10 @@ def test_an_operator_sees_what_the_ends_asked_each_other(tmp_path: Path) -> None
             items = house.get(f"ike-sas/{sa['id']}/exchanges")["items"]
             return [each for each in items if each["topic"] == topic and each["answered"]]
 
-        assert house.get(f"ike-sas/{sa['id']}/exchanges")["items"] == []
+        set_up = house.get(f"ike-sas/{sa['id']}/exchanges")["items"]
+        told_of = [(each["asked_by"], each["exchange"], each["topic"], each["message_id"]) for each in set_up]
+        assert told_of == [("peer", "IKE_SA_INIT", "init", 0), ("peer", "IKE_AUTH", "auth", 1)]
+        assert set_up[0]["at"] <= set_up[1]["at"] <= began + 1
         house.api.post(f"/api/v1/ike-sas/{sa['id']}/probe").raise_for_status()
         until(lambda: told("probe"), "the test of the path is answered")
         house.api.post(f"/api/v1/ike-sas/{sa['id']}/rekey", json={}).raise_for_status()

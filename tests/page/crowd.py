@@ -171,10 +171,16 @@ class Crowd(House):
         self.happened("moved", text, sa.id, sa.connection, path=f"{path} -> {sa.remote}", duration_ms=12.5, why=why)
 
 
+KINDS: Final = {
+    "init": "IKE_SA_INIT", "init-with-cookie": "IKE_SA_INIT", "auth": "IKE_AUTH",
+    "rekey-ike-sa": "CREATE_CHILD_SA", "child-sa": "CREATE_CHILD_SA",
+}  # fmt: skip
+
+
 def an_exchange(ago: float, topic: str, number: int, *, ours: bool = True, took: float | None = None) -> ExchangeView:
     """One that went as it should."""
     at = time.time() - ago
-    kind = "CREATE_CHILD_SA" if topic in {"rekey-ike-sa", "child-sa"} else "INFORMATIONAL"
+    kind = KINDS.get(topic, "INFORMATIONAL")
     return ExchangeView(at, at, "us" if ours else "peer", kind, topic, number, 1, 1, False, True, took, None)
 
 
@@ -234,6 +240,11 @@ def _kept(crowd: Crowd) -> None:
 
 def _said() -> Iterable[ExchangeView]:
     """The latest of what the ends asked each other, in the order in which it ended."""
+    yield replace(an_exchange(3600.12, "init", 0, took=11.9), error="COOKIE")
+    yield replace(an_exchange(3600.1, "init-with-cookie", 0, took=12.6), error="INVALID_KE_PAYLOAD")
+    yield an_exchange(3600.09, "init-with-cookie", 0, took=13.1)
+    auth = an_exchange(3600.01, "auth", 5, took=14.4)
+    yield replace(auth, since=auth.at - 0.06, times=5)
     for number, (ago, _local, took, _why) in enumerate(_moves()):
         if ago < 500:
             yield an_exchange(ago + 0.1, "update-addresses", 20 + number, took=took)

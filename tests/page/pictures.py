@@ -41,6 +41,7 @@ async def take(folder: Path, wanted: list[str], *, whole: bool) -> None:
 
 def used() -> Crowd:
     crowd = a_crowd(evil="printer@example.net")
+    crowd.configurations.revision = 4
     crowd.log_levels.set_rule("203.0.113.9", "debug", 540, by="alice")
     crowd.log_levels.set_rule("roadwarriors", "warning", 7000, by="token file")
     return crowd
@@ -52,6 +53,8 @@ async def touched(name: str, page: Page) -> None:
         case "config":
             await page.get_by_role("button", name="Compare").click()
             await page.locator("table.diff").first.wait_for()
+            await page.get_by_role("button", name="What revision 3 changed").click()
+            await page.locator("table.diff").nth(1).wait_for()
         case "sa":
             await page.get_by_label("Without").select_option("wlan0")
             await page.locator(".what-if table").wait_for()

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from playwright.async_api import Browser, Page, expect
 
+from mobike.facade.configuration import Author, Edit
 from tests.page.conftest import Look, Stand, looking
 from tests.page.crowd import EVIL, FEW, GATEWAY, HOSTILE, LTE, MANY, PICKED, SIX, WIFI
 
@@ -167,8 +168,27 @@ async def test_every_exchange_has_a_rung_with_what_came_of_it(look: Look) -> Non
         moved = rungs.filter(has_text="wlan0 answers again")
         await expect(moved).to_have_count(1)
         await expect(moved).to_contain_text("UPDATE_SA_ADDRESSES 13 ms")
-        # What was before the exchanges that are kept is told by events.
-        await expect(rungs.first).to_contain_text("IKE_SA_INIT, IKE_AUTH")
+
+
+async def test_the_set_up_is_drawn_as_it_went_and_from_its_event_where_that_is_forgotten(look: Look) -> None:
+    async with look(f"/sas/{PICKED}") as page:
+        rungs = page.locator(".ladder li")
+        await page.get_by_role("button", name="earlier").click()
+        await expect(rungs.nth(0)).to_contain_text("IKE_SA_INIT 12 ms")
+        await expect(rungs.nth(0)).to_contain_text("sent back: COOKIE")
+        await expect(rungs.nth(0).locator(".answer.refused")).to_have_count(1)
+        await expect(rungs.nth(1)).to_contain_text("IKE_SA_INIT: again, with the COOKIE 13 ms")
+        await expect(rungs.nth(1)).to_contain_text("sent back: INVALID_KE_PAYLOAD")
+        await expect(rungs.nth(2)).to_contain_text("message 0")
+        await expect(rungs.nth(2).locator(".answer.refused")).to_have_count(0)
+        await expect(rungs.nth(3)).to_contain_text("IKE_AUTH 14 ms")
+        # What came of it stands beside it, and has no rung of its own.
+        await expect(rungs.nth(3)).to_contain_text("IKE SA with gw.example.net is up on")
+        await expect(rungs.nth(3)).to_contain_text("Child SA office c0ffee01/c0ffee02 is up")
+        await expect(rungs.nth(3)).to_contain_text("5 since")
+        await expect(rungs.filter(has_text="Child SA office")).to_have_count(1)
+    async with look(f"/sas/{HOSTILE}") as page:
+        await expect(page.locator(".ladder li").first).to_contain_text("the set-up")
 
 
 async def test_what_would_happen_without_a_link_is_told_and_nothing_is_done(look: Look, stand: Stand) -> None:
@@ -255,8 +275,30 @@ async def test_the_configuration_shows_a_difference_before_it_is_applied(look: L
         await page.get_by_role("dialog").get_by_role("button", name="Apply").click()
         await expect(page.locator(".lead")).to_contain_text(f"Revision {before + 1}")
         await page.get_by_role("button", name=f"Bring revision {before} back").click()
-        await page.get_by_role("dialog").get_by_role("button", name="Bring it back").click()
+        dialog = page.get_by_role("dialog")
+        await expect(dialog).to_contain_text("office is changed: are reauthenticated (1 IKE SA)")
+        await dialog.get_by_role("button", name="Bring it back").click()
         await expect(page.locator(".lead")).to_contain_text(f"Revision {before + 2}")
+
+
+async def test_any_two_revisions_are_compared(look: Look, stand: Stand) -> None:
+    while stand.crowd.configurations.revision < 3:
+        await stand.crowd.configurations.apply(Edit(), Author("alice", "api"))
+    now = stand.crowd.configurations.revision
+    async with look("/config") as page:
+        card = page.locator(".card", has_text="Two revisions compared")
+        await page.get_by_role("button", name=f"What revision {now - 1} changed").click()
+        await expect(page.get_by_label("From")).to_have_value(str(now - 2))
+        await expect(page.get_by_label("to", exact=True)).to_have_value(str(now - 1))
+        await expect(card.locator("del")).to_contain_text('["a"]')
+        await expect(card.locator("ins")).to_contain_text('["b"]')
+        assert await focused_id(page) == "compare-to"
+        await page.keyboard.press("ArrowUp")
+        await expect(page.get_by_label("to", exact=True)).to_have_value(str(now))
+        await page.get_by_label("From").select_option(str(now))
+        await expect(card).to_contain_text("Both say the same")
+        assert await page.get_by_role("button", name="What revision 1 changed").count() == 0
+    assert stand.crowd.configurations.revision == now
 
 
 async def test_a_failure_tells_where_both_ends_part_and_the_fix_and_can_be_logged_in_full(
@@ -403,6 +445,10 @@ async def test_an_sa_that_ends_is_said_to_be_gone(look: Look, stand: Stand) -> N
 
 async def heading_is(page: Page, text: str) -> None:
     await expect(page.get_by_role("heading", level=1)).to_have_text(text)
+
+
+async def focused_id(page: Page) -> str:
+    return str(await page.evaluate("document.activeElement.id"))
 
 
 async def focused(page: Page) -> str:

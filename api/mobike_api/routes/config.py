@@ -11,10 +11,12 @@ from mobike_api.caller import caller_of
 from mobike_api.deps import FacadeDep
 from mobike_api.problems import ApiProblem, FieldError, Kind, pointer_to
 from mobike_api.schemas_config import (
+    ChangesQuery,
     ConfigOrder,
     ConfigPlan,
     ConfigState,
     CredentialOrder,
+    RevisionPath,
     RevisionQuery,
     Revisions,
     RollbackOrder,
@@ -69,6 +71,16 @@ async def rollback_config(facade: FacadeDep, request: Request, order: RollbackOr
 async def list_revisions(facade: FacadeDep, query: Annotated[RevisionQuery, Query()]) -> Revisions:
     """Newest first: who wanted each, when, and what it changed."""
     return Revisions.model_validate(facade.configuration.revisions(before=query.before, limit=query.limit))
+
+
+@router.get("/revisions/{revision}/changes", summary="Compare two configurations that were in force")
+@needs(Scope.READ)
+async def compare_revisions(
+    facade: FacadeDep, revision: RevisionPath, query: Annotated[ChangesQuery, Query()]
+) -> ConfigPlan:
+    """What this one says otherwise than another. With the revision in force as `since`, that is what bringing this one
+    back would do. Files that keys name are read as they are now."""
+    return await told(facade.configuration.changes(revision, since=query.since))
 
 
 def author(request: Request) -> Author:

@@ -153,15 +153,35 @@ def revisions(
     tell(told, lambda: edits.drawn_revisions(told), output)
 
 
+_REVISION_HELP = "As 'mobike config revisions' lists it."
+
+
+@app.command()
+def changes(
+    context: typer.Context,
+    revision: Annotated[int, typer.Argument(min=1, help=_REVISION_HELP)],
+    since: Annotated[int | None, typer.Option("--since", min=1, help="Than this one, not the one before it.")] = None,
+    output: Out = Format.TABLE,
+) -> None:
+    """Say what a configuration that was in force says otherwise than another one. Secrets are masked."""
+    with Api(context.ensure_object(Target)) as api:
+        told = edits.changes(api, revision, since)
+    tell(told, lambda: edits.drawn_changes(told), output)
+
+
 @app.command()
 def rollback(
     context: typer.Context,
-    revision: Annotated[int, typer.Argument(min=1, help="As 'mobike config revisions' lists it.")],
+    revision: Annotated[int, typer.Argument(min=1, help=_REVISION_HELP)],
+    plan: Annotated[bool, typer.Option("--plan", help="Only say what it would do.")] = False,
     keep: Keep = False,
     output: Out = Format.TABLE,
 ) -> None:
     """Bring an earlier configuration back, as a new revision. Files are not written to."""
     with Api(context.ensure_object(Target)) as api:
+        if plan:
+            print_told(edits.changes(api, revision, edits.state(api)["revision"]), output)
+            return
         print_told(edits.rollback(api, revision, keep=keep), output)
 
 

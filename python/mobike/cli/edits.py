@@ -27,6 +27,11 @@ def rollback(api: Api, revision: int, *, keep: bool) -> Json:
     return api.post("config/rollback", {"revision": revision, "keep": keep})
 
 
+def changes(api: Api, revision: int, since: int | None) -> Json:
+    """What one says otherwise than another, or than the one before it."""
+    return api.get(f"config/revisions/{revision}/changes", {} if since is None else {"since": since})
+
+
 def confirm(api: Api) -> str:
     """It stays."""
     return f"Revision {api.post('config/confirm')['revision']} stays."
@@ -111,6 +116,11 @@ def drawn_credentials(told: Json) -> list[str]:
 def drawn(told: Json) -> list[str]:
     """A plan, or what was done by one."""
     return [*_lines(told)] or ["Nothing changes: what is in force says the same."]
+
+
+def drawn_changes(told: Json) -> list[str]:
+    """Two that are compared."""
+    return [*_lines(told)] or ["They say the same."]
 
 
 def drawn_state(told: Json) -> list[str]:

@@ -10,8 +10,10 @@ from mobike.cli.api import Api, Json
 from mobike.cli.draw import text
 from mobike.cli.output import Column
 
-EMPTY: Final = "Nothing was asked since it came up, or since the daemon began."
+EMPTY: Final = "Nothing was asked since the daemon began."
 _LOST: Final = "unanswered"
+_SENT_BACK: Final = {"COOKIE", "INVALID_KE_PAYLOAD"}
+"""It is to be asked again, in another way."""
 
 
 def _outcome(words: str) -> Text:
@@ -50,7 +52,8 @@ def in_words(each: Json) -> Json:
 def _said(each: Json) -> list[str]:
     ours = each["asked_by"] == "us"
     took = "" if each["took_ms"] is None else f" in {each['took_ms']:.1f} ms"
-    ended = f"refused: {each['error']}" if each["error"] else f"answered{took}" if each["answered"] else _LOST
+    back = "sent back" if each["error"] in _SENT_BACK else "refused"
+    ended = f"{back}: {each['error']}" if each["error"] else f"answered{took}" if each["answered"] else _LOST
     words = [ended]
     if each["times"] > 1:
         words.append(f"{each['times']:,} in a row")

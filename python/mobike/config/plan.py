@@ -86,16 +86,17 @@ class Plan:
         return tuple(step.connection for step in self.steps if step.what == what)
 
 
-def plan(old: Loaded, new: Loaded, *, keep: bool = False, streams: bool = True) -> Plan:
+def plan(old: Loaded, new: Loaded, *, keep: bool = False, streams: bool = True, live: bool = True) -> Plan:
     """What applying `new` does; ConfigError if that is not possible while the daemon runs.
 
     `keep`: IKE SAs of connections that stay are left alone, whatever the change means for them. `streams`: somebody
-    listens for TCP already.
+    listens for TCP already. `live`: `old` is in force; else both are only compared.
     """
     found = difference(old.tables, new.tables)
     before = {each.name: each for each in old.settings.connections}
     after = {each.name: each for each in new.settings.connections}
-    _pools_stay(old, new)
+    if live:
+        _pools_stay(old, new)
     changed = {name: [*changes] for name, changes in found.changed.items()}
     for name, becomes in after.items():
         of_contents = [*_contents(before[name], becomes, old.tables, new.tables)] if name in before else []

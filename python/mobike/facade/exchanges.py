@@ -14,7 +14,7 @@ class ExchangeView:
     asked_by: str
     """`us` or `peer`."""
     exchange: str
-    """`INFORMATIONAL`, `CREATE_CHILD_SA`, `IKE_FOLLOWUP_KE`, or `unknown`."""
+    """Its name, or `unknown`."""
     topic: str
     message_id: int
     """Of the last."""

@@ -24,7 +24,7 @@ import structlog
 from mobike.config import ConfigError, Loaded
 from mobike.config.diff import Change
 from mobike.config.files import STORED, Source
-from mobike.config.plan import Plan, Step
+from mobike.config.plan import Plan, Step, plan
 from mobike.config.problems import Problem, dotted
 from mobike.facade import NotFound, Refused
 from mobike.facade.configuration import (
@@ -142,6 +142,19 @@ class Editor:
         items = tuple(RevisionView(*each, current=each.number == self._standing.head) for each in found[:limit])
         return RevisionPage(items, items[-1].number if len(found) > limit else None)
 
+    async def changes(self, revision: int, *, since: int | None = None) -> PlanView:
+        async with self._one_at_a_time:
+            new = self._known(revision)
+            old = self._known(self._before(revision) if since is None else since)
+            was, becomes = (each.instead(self._document.credentials)[0] for each in (old, new))
+            try:
+                before = await asyncio.to_thread(self._desktop.assemble, was)
+                after = await asyncio.to_thread(self._desktop.assemble, becomes)
+                compared = plan(before, after, live=False)
+            except ConfigError as error:
+                raise Invalid([self._flaw(problem) for problem in error.problems]) from None
+            return replace(self._seen(compared), credentials=tuple(vault.steps(old.credentials, new.credentials)))
+
     # --- done ---
 
     async def plan(self, edit: Edit, *, keep: bool = False) -> PlanView:
@@ -219,7 +232,7 @@ class Editor:
         except ConfigError as error:
             raise Invalid([self._flaw(problem) for problem in error.problems]) from None
 
-    async def _back_to(self, revision: int, by: Author, *, keep: bool = False) -> PlanView:
+    def _known(self, revision: int) -> Document:
         archive = self._desktop.archive
         try:
             kept = None if archive is None else read_revision(archive, revision)
@@ -227,7 +240,16 @@ class Editor:
             raise Refused(str(problem)) from None
         if kept is None:
             raise NotFound(f"there is no revision {revision}")
-        document, of_now = kept.instead(self._document.credentials)
+        return kept
+
+    def _before(self, revision: int) -> int:
+        earlier = self.revisions(before=revision, limit=1).items
+        if not earlier:
+            raise NotFound(f"there is no revision before {revision}")
+        return earlier[0].number
+
+    async def _back_to(self, revision: int, by: Author, *, keep: bool = False) -> PlanView:
+        document, of_now = self._known(revision).instead(self._document.credentials)
         planned = await self._planned(document, keep=keep)
         # What the files say now is not wanted: a restart must not bring it back.
         passed = await self._files_now(document)

@@ -1,7 +1,8 @@
 """Which exchange it came of, what is logged: `us:33` is the one that we began with message id 33, `peer:7` a peer's.
 
-Who asked and the message id are those of `mobike exchanges SA`, of the ladder on the page and of a capture. What came
-of an order, of a timer or of a link has none.
+Who asked and the message id are those of `mobike ladder SA`, of the ladder on the page and of a capture. What waited
+for a verdict, or for the plane, came of the exchange that it waited in; what a timer gives up, of the request that
+nobody answered. What came of an order or of a link has none.
 """
 
 from collections import deque
@@ -23,6 +24,7 @@ from mobike.events import (
     NatChanged,
     Notice,
     PathChecked,
+    PathSilent,
     PeerAddresses,
     PeerAway,
     PeerMoved,
@@ -43,6 +45,7 @@ TOLD: Final[dict[type, tuple[str, ...]]] = {
     Moved: ("moved",),
     NatChanged: ("nat-changed",),
     PathChecked: ("probe-answered",),
+    PathSilent: ("path-silent",),
     PeerAddresses: ("peer-addresses",),
     PeerAway: ("peer-away",),
     PeerMoved: ("peer-moved", "peer-back"),

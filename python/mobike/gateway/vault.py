@@ -51,6 +51,16 @@ def edited(
     return after, steps
 
 
+def steps(before: Mapping[str, Held], after: Mapping[str, Held]) -> Iterator[CredentialStepView]:
+    """What became of each from one revision to another."""
+    for name in sorted({*before, *after}):
+        was, becomes = before.get(name), after.get(name)
+        if was is None or becomes is None:
+            yield CredentialStepView(name, "added" if was is None else "removed")
+        elif (was.kind, was.text) != (becomes.kind, becomes.text):
+            yield CredentialStepView(name, "changed")
+
+
 def still_named(before: Mapping[str, Held], after: Mapping[str, Held], tables: Tables) -> None:
     """Refused, where connections name what goes, or becomes of another kind."""
     for name, was in before.items():

@@ -10,7 +10,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
-use mobike_ike::{ChildId, ChildInstall, Nanos, SaId, Transmit};
+use mobike_ike::{Asked, ChildId, ChildInstall, Nanos, SaId, Transmit};
 
 use crate::classify::classify_own;
 use crate::counters::IoCounters;
@@ -29,6 +29,8 @@ const MOST_HELD: usize = 64;
 pub(crate) struct Waiting {
     /// To be told then.
     pub(crate) up: ChildUp,
+    /// The exchange that it was agreed in.
+    pub(crate) by: Option<Asked>,
     /// It was carried before a restart.
     pub(crate) adopted: bool,
     /// Where a plane is imitated: what it will carry.
@@ -63,10 +65,17 @@ pub(crate) struct Hold {
 
 impl Hold {
     /// From now on what leaves for its IKE SA waits.
-    pub(crate) fn begin(&mut self, now: Nanos, up: ChildUp, adopted: bool, install: Option<Box<ChildInstall>>) {
+    pub(crate) fn begin(
+        &mut self,
+        now: Nanos,
+        by: Option<Asked>,
+        up: ChildUp,
+        adopted: bool,
+        install: Option<Box<ChildInstall>>,
+    ) {
         let until = now + if adopted { PATIENCE_AFTER_RESTART } else { PATIENCE };
         let (sa, child) = (up.sa, up.child);
-        if self.waiting.insert(child, Waiting { up, adopted, install, until }).is_none() {
+        if self.waiting.insert(child, Waiting { up, by, adopted, install, until }).is_none() {
             self.until.insert((until, child));
             self.queues.entry(sa.slot()).or_default().words += 1;
         }

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use mobike_esp::{Encap, OpenError, OuterPath, SaPairId, SealError, Suite};
 use mobike_ike::event::DownReason;
-use mobike_ike::{Asked, Command, Engine, Nanos, Path, Quoted, SaId, Transmit};
+use mobike_ike::{Command, Engine, Nanos, Path, Quoted, SaId, Transmit};
 
 use crate::classify::Kind;
 use crate::config::{CoreConfig, PlaneConfig};
@@ -76,18 +76,16 @@ impl Join {
     /// A message of IKE came. A Child SA that it makes is there at once: the peer may send on it as soon as it has answered (RFC
     /// 7296 section 2.8), so the next datagram of the same batch may be its first packet.
     pub(crate) fn hear_ike(&mut self, now: Nanos, path: Path, bytes: &mut [u8]) {
-        // What came of an order or a timer before did not come of this message.
-        self.take_in(now);
-        self.held.by = Asked::in_message(bytes);
         self.engine.handle_datagram(now, path, bytes);
         self.take_in(now);
-        self.held.by = None;
     }
 
     fn take_in(&mut self, now: Nanos) {
-        while let Some(event) = self.engine.poll_event() {
+        while let Some((event, by)) = self.engine.poll_told() {
+            self.held.by = by;
             self.act_on(now, event);
         }
+        self.held.by = None;
     }
 
     pub(crate) fn operate(&mut self, operation: &Operation) {

@@ -4,7 +4,7 @@ import { button, clock, count, empty, h, millis, plain, when, word } from "/page
 
 /** For each kind of event: who spoke, and in which exchange. `here` is a fact of ours alone. */
 const RUNGS = {
-  "sa-up": ["both", "IKE_SA_INIT, IKE_AUTH"], "sa-resumed": ["here", "after a restart"],
+  "sa-up": ["both", "the set-up"], "sa-resumed": ["here", "after a restart"],
   "sa-rekeyed": ["both", "CREATE_CHILD_SA: new keys"], "sa-down": ["end", "the end"],
   "child-up": ["here", "a Child SA"], "child-down": ["here", "a Child SA ends"], "child-failed": ["lost", "no Child SA"],
   moving: ["out", "UPDATE_SA_ADDRESSES"], moved: ["back", "answered"], "move-refused": ["lost", "UNACCEPTABLE_ADDRESSES"],
@@ -15,6 +15,7 @@ const RUNGS = {
 };
 const SAID = { out: "we to the peer", in: "the peer to us", back: "the peer's answer", both: "both ends", lost: "unanswered or refused", here: "at this end", end: "the end" };
 const TOPICS = {
+  init: "", "init-with-cookie": "again, with the COOKIE", resume: "by a ticket", intermediate: "a further key exchange", auth: "",
   liveness: "alive?", probe: "test of a path", "update-addresses": "UPDATE_SA_ADDRESSES", addresses: "ADDITIONAL_*_ADDRESS",
   "return-routability": "COOKIE2: do you receive there?", repair: "COOKIE2: are you there now?", away: "leave", "message-ids": "MESSAGE_ID_SYNC",
   "delete-ike-sa": "DELETE of an IKE SA", "delete-child-sa": "DELETE of Child SAs", redirect: "REDIRECT", "rekey-ike-sa": "new keys",
@@ -22,10 +23,15 @@ const TOPICS = {
 };
 /** Events that tell the same as an exchange, only better: their words stand beside it. */
 const TOLD_BY = {
+  auth: ["sa-up", "child-up", "child-failed"],
   "update-addresses": ["moving", "moved", "move-refused", "move-failed", "peer-moved", "peer-back"], "return-routability": ["peer-moved"],
   addresses: ["announced", "peer-addresses"], "rekey-ike-sa": ["sa-rekeyed"], "child-sa": ["child-up", "child-failed"],
   away: ["away", "away-refused", "peer-away", "peer-back"], "delete-child-sa": ["child-down"],
 };
+/** Exchanges that an IKE SA is set up by: what is unanswered of these was given up, for it is up. */
+const SET_UP = new Set(["init", "init-with-cookie", "resume", "intermediate", "auth"]);
+/** It is to be asked again, in another way. */
+const SENT_BACK = new Set(["COOKIE", "INVALID_KE_PAYLOAD"]);
 /** An event comes with its exchange, or a round trip behind it. */
 const BEFORE_S = 0.05;
 const BEHIND_S = 1;
@@ -48,24 +54,30 @@ function merged(events, exchanges) {
     const kinds = TOLD_BY[each.topic] ?? [];
     const same = [...left].filter((event) => kinds.includes(event.kind) && event.at >= each.at - BEFORE_S && event.at <= until);
     for (const event of same) left.delete(event);
-    return { at: each.at, element: () => exchangeRung(each, same[0]?.text) };
+    return { at: each.at, element: () => exchangeRung(each, storyOf(each, same)) };
   });
   const facts = [...left].reverse().map((event) => ({ at: event.at, element: () => eventRung(event) }));
   return [...facts, ...told].sort((a, b) => a.at - b.at);
+}
+
+/** The IKE SA, and then its Child SA; of all else the latest word is enough. */
+function storyOf({ topic }, told) {
+  const words = topic === "auth" ? told.map((event) => event.text).reverse() : told.slice(0, 1).map((event) => event.text);
+  return words.map((text) => [word(text), h("br")]).flat();
 }
 
 function exchangeRung(each, story) {
   const ours = each.asked_by === "us";
   const answer = each.answered && (each.error === null ? "answer" : "answer refused");
   const name = [each.exchange, TOPICS[each.topic] ?? each.topic].filter(Boolean).join(": ");
-  const said = ours ? (each.answered ? "we asked, the peer answered" : "we asked, no answer yet") : "the peer asked, we answered";
+  const said = ours ? (each.answered ? "we asked, the peer answered" : "we asked, no answer") : "the peer asked, we answered";
   return h("li", { class: ours ? (each.answered ? "out" : "lost") : "in" },
     when(each.at),
     h("span", { class: "rail" },
       h("span", { class: "label" }, plain(name), each.took_ms !== null && h("span", { class: "took" }, ` ${millis(each.took_ms)}`)),
       h("span", { class: "arrow", role: "img", "aria-label": said }),
       answer && h("span", { class: `arrow ${answer}`, "aria-hidden": "true" })),
-    h("span", { class: "text" }, story && word(story), story && h("br"), facts(each)));
+    h("span", { class: "text" }, story, facts(each)));
 }
 
 function facts(each) {
@@ -73,8 +85,8 @@ function facts(each) {
     each.times > 1 ? `${count(each.times)} since ${clock(each.since)}, the last message ${each.message_id}` : `message ${each.message_id}`,
     each.sent > 1 && `${each.asked_by === "us" ? "sent" : "came"} ${each.sent === 255 ? "255 times or more" : `${each.sent} times`}`,
     each.many_paths && "over more than one path",
-    !each.answered && "not answered yet",
-    each.error !== null && plain(`refused: ${each.error}`),
+    !each.answered && (SET_UP.has(each.topic) ? "never answered" : "not answered yet"),
+    each.error !== null && plain(`${SENT_BACK.has(each.error) ? "sent back" : "refused"}: ${each.error}`),
   ].filter(Boolean).join(", ");
 }
 

@@ -15,6 +15,7 @@ use crate::sa::exchange::{
     rekey_ike,
 };
 use crate::sa::probe;
+use crate::sa::trace::Trace;
 use crate::sa::window::Ask;
 use crate::table::pools::Lessee;
 use crate::table::spi;
@@ -46,6 +47,7 @@ impl Engine {
                     old: None,
                     redirected_from,
                     compared: None,
+                    trace: Trace::default(),
                 });
                 if let Err(why) = order.and_then(|order| self.connect(now, order)) {
                     self.ctx.counters.connects_failed += 1;
@@ -168,7 +170,10 @@ impl Engine {
         }
         let ctx = &mut self.ctx;
         match place.and_then(|place| self.table.get_mut(place)) {
-            Some(sa) if sa.awaits() == Some(question) => act(sa, ctx),
+            Some(sa) if sa.awaits() == Some(question) => {
+                ctx.events.come_of(sa.sets_up_by());
+                act(sa, ctx);
+            }
             _ => ctx.counters.stale_commands += 1,
         }
         if let Some(place) = place {

@@ -16,6 +16,7 @@ use crate::sa::exchange::{
     intermediate_responder, offers, redirect, resume_responder,
 };
 use crate::sa::probe;
+use crate::sa::trace::Asked;
 use crate::table::cookie_gate::{Gate, Stranger};
 use crate::table::spi;
 use crate::wire::probe::PATH_PROBE;
@@ -37,6 +38,7 @@ impl Engine {
                 return count_bad_header(&mut self.ctx, &error.kind);
             }
         };
+        self.ctx.events.come_of(Some(Asked::in_header(&header)));
         let begins = matches!(header.exchange, ExchangeType::IKE_SA_INIT | ExchangeType::IKE_SESSION_RESUME);
         match (begins, header.flags.initiator, header.flags.response) {
             (true, true, false) if header.responder_spi == 0 && header.message_id == 0 => {
@@ -48,6 +50,7 @@ impl Engine {
             (true, _, _) => self.ctx.counters.dropped_unexpected += 1,
             _ => self.on_protected(now, path, &header, bytes),
         }
+        self.ctx.events.come_of(None);
     }
 
     fn on_init_request(&mut self, now: Nanos, path: Path, header: &Header, bytes: &[u8]) {
@@ -56,9 +59,11 @@ impl Engine {
             return;
         }
         let asker = self.ctx.half_open.asker(header.initiator_spi, path.remote, bytes);
-        if let Some(Sa::AwaitAuth(half)) = self.ctx.half_open.find(&asker).and_then(|place| self.table.get(place))
+        let found = self.ctx.half_open.find(&asker);
+        if let Some(Sa::AwaitAuth(half)) = found.and_then(|place| self.table.get_mut(place))
             && half.is_repeated(bytes)
         {
+            half.opening.repeated();
             self.ctx.counters.repeats_answered += 1;
             return self.ctx.send(path, Arc::clone(&half.answer));
         }

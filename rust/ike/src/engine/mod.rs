@@ -21,6 +21,7 @@ use crate::id::{MAX_SLOTS, SaId};
 use crate::profile::Unique;
 use crate::sa::context::Context;
 use crate::sa::exchange::{auth_initiator, auth_responder, expire, init_initiator, intermediate_initiator, repair};
+use crate::sa::told::Told;
 use crate::sa::trace::Exchange;
 use crate::sa::watch::Traffic;
 use crate::sa::{Sa, established};
@@ -60,6 +61,11 @@ impl Engine {
 
     /// The next fact. Drain these before transmits: a Child SA is installed before its answer leaves.
     pub fn poll_event(&mut self) -> Option<Event> {
+        self.poll_told().map(|(event, _)| event)
+    }
+
+    /// The same with the exchange that it came of.
+    pub fn poll_told(&mut self) -> Option<Told> {
         self.ctx.events.pop_front()
     }
 
@@ -103,6 +109,7 @@ impl Engine {
         if sa.deadline() > now {
             ctx.counters.idle_wakeups += 1;
         } else {
+            ctx.events.come_of(sa.sets_up_by());
             match sa {
                 Sa::AwaitInitAnswer(_) => init_initiator::on_timeout(sa, ctx, now),
                 Sa::AwaitAuth(_) => auth_responder::on_timeout(sa, ctx, now),
@@ -115,8 +122,9 @@ impl Engine {
         self.settle(now, place);
     }
 
-    /// After anything happened to an SA: clear its place or arm its timer.
+    /// After anything happened to an SA: clear its place or arm its timer. What this does to others comes of no exchange of theirs.
     fn settle(&mut self, now: Nanos, place: u32) {
+        self.ctx.events.come_of(None);
         match self.table.get_mut(place) {
             None => {}
             Some(Sa::Ended) => {

@@ -13,6 +13,7 @@ use crate::sa::established::Established;
 use crate::sa::exchange::init_initiator::Order;
 use crate::sa::exchange::reauth::{self, Old, Wishes};
 use crate::sa::exchange::{expire, open_child};
+use crate::sa::trace::Trace;
 
 impl Engine {
     /// Do what IKE SAs want of others.
@@ -89,6 +90,7 @@ fn order_for(sa: &Established, profile: Arc<Profile>, now: Nanos) -> Order {
         anew: None,
         redirected_from: None,
         compared: None,
+        trace: Trace::default(),
         old: Some(Old { sa: sa.id, leases: sa.leases().clone() }),
     }
 }

@@ -16,6 +16,7 @@ use crate::sa::channel::Unopened;
 use crate::sa::child::Children;
 use crate::sa::exchange::reauth::Wishes;
 use crate::sa::probe::Budgets;
+use crate::sa::told::Events;
 use crate::table::debts::Debts;
 use crate::table::half_open::HalfOpenTable;
 use crate::table::identities::Identities;
@@ -35,7 +36,7 @@ pub struct Context {
     /// Totals.
     pub counters: Counters,
     /// Facts for the control plane.
-    pub events: VecDeque<Event>,
+    pub events: Events,
     /// Datagrams to send.
     pub transmits: VecDeque<Transmit>,
     /// Scratch for messages under construction.
@@ -99,7 +100,7 @@ impl Context {
             settings,
             random,
             counters: Counters::default(),
-            events: VecDeque::new(),
+            events: Events::default(),
             transmits: VecDeque::new(),
             buffer: Vec::with_capacity(1024),
             profiles: BTreeMap::new(),

@@ -198,6 +198,8 @@ pub struct Setup {
     pub leases: Leases,
     /// Its Child SAs.
     pub family: Family,
+    /// What its ends said until now.
+    pub trace: Trace,
     /// Now.
     pub now: Nanos,
 }
@@ -262,7 +264,7 @@ impl Established {
             test_at: Nanos::NEVER,
             in_doubt: false,
             forgetful_until: Nanos(0),
-            trace: Trace::default(),
+            trace: setup.trace,
             changed: false,
             closing_until: Nanos::NEVER,
         };

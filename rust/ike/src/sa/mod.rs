@@ -9,8 +9,9 @@
 //! ```
 //!
 //! Beside them: `channel` opens and seals, `asked` writes our requests, `window` knows message ids, `repeat` and `timers` when
-//! a request is sent again, `path` NAT
-//! detection, `watch` whether the path is alive, `trace` the last exchanges, `probe` what is known of all pairs, `child` the Child SA pairs, `context` what all SAs of an engine share.
+//! a request is sent again, `path` NAT detection, `watch` whether the path is alive, `trace` the last exchanges, `told` what
+//! people are to know, `probe` what is known of all pairs, `child` the Child SA pairs, `context` what all SAs of an engine
+//! share.
 
 pub mod asked;
 pub mod channel;
@@ -25,6 +26,7 @@ pub mod probe;
 pub mod rekeying;
 pub mod repeat;
 pub mod timers;
+pub mod told;
 pub mod trace;
 pub mod watch;
 pub mod window;
@@ -36,6 +38,7 @@ use crate::sa::exchange::auth_initiator::Authenticating;
 use crate::sa::exchange::init_initiator::Connecting;
 use crate::sa::exchange::init_responder::HalfOpen;
 use crate::sa::exchange::intermediate_initiator::Advancing;
+use crate::sa::trace::Asked;
 
 /// One place in the table of an engine. Boxed, so that each state pays for what it needs.
 #[derive(Debug)]
@@ -62,6 +65,18 @@ impl Sa {
             Sa::AwaitAuth(sa) => sa.awaits(),
             Sa::AwaitAuthAnswer(sa) => sa.awaits(),
             Sa::AwaitInitAnswer(_) | Sa::AwaitIntermediateAnswer(_) | Sa::Established(_) | Sa::Ended => None,
+        }
+    }
+
+    /// The exchange of its set-up that is under way; of one that the peer began, while it waits for us.
+    #[must_use]
+    pub fn sets_up_by(&self) -> Option<Asked> {
+        match self {
+            Sa::AwaitInitAnswer(_) => Some(Asked::by_us(0)),
+            Sa::AwaitAuth(sa) => sa.awaits().map(|_| Asked::by_peer(sa.auth_id)),
+            Sa::AwaitIntermediateAnswer(sa) => Some(Asked::by_us(sa.asked_id())),
+            Sa::AwaitAuthAnswer(sa) => Some(Asked::by_us(sa.auth_id())),
+            Sa::Established(_) | Sa::Ended => None,
         }
     }
 

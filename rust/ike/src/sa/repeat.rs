@@ -10,6 +10,7 @@ use crate::sa::context::Context;
 use crate::sa::established::Established;
 use crate::sa::exchange::addresses;
 use crate::sa::timers::Retry;
+use crate::sa::trace::Asked;
 use crate::sa::watch::QUICK_ELSEWHERE;
 use crate::sa::window::{Ask, Outstanding};
 use crate::{Nanos, Path};
@@ -123,7 +124,9 @@ impl Established {
         let speaks = self.requests.outstanding().first().filter(|_| self.is_forgetful(now)).map(|first| first.id);
         for request in self.requests.outstanding_mut().iter_mut().filter(|request| request.retry.next <= now) {
             let silent_for = now.since(request.retry.asked);
+            let asked = Some(Asked::by_us(request.id));
             if silent_for >= patience {
+                ctx.events.come_of(asked);
                 return Some(DownReason::PeerSilent(silent_for));
             }
             let unanswered_for = now.since(request.retry.started);
@@ -154,7 +157,9 @@ impl Established {
             let speaks = speaks.is_none_or(|first| first == request.id);
             if request.retry.tries >= SILENT_TRIES && unanswered_for >= unsure && !closing && speaks {
                 let (path, generation, tries) = (request.path, request.generation, request.retry.tries);
+                ctx.events.come_of(asked);
                 ctx.events.push_back(Event::PathSilent { sa: self.id, path, generation, unanswered_for, tries });
+                ctx.events.come_of(None);
                 silent_here |= path == here;
             }
         }

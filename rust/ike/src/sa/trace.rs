@@ -1,14 +1,17 @@
-//! The last exchanges of one IKE SA: what its ends asked each other, how often, and what came of it.
+//! The last exchanges of one IKE SA, from its first IKE_SA_INIT on: what its ends asked each other, how often, and what came
+//! of it.
 //!
 //! Written down when an exchange is over; what is not answered yet is read from the window itself. Bounded: [`KEPT`] rungs of
-//! 32 octets, and room for two while there is little to tell. Tests of the peer that are answered at once are told as one
-//! rung, or an SA that does nothing else would soon remember nothing else. A restart forgets them.
+//! 32 octets, and room for two while there is little to tell: the two of a plain set-up. Tests of the peer that are answered
+//! at once are told as one rung, or an SA that does nothing else would soon remember nothing else, and so are the rounds of
+//! IKE_INTERMEDIATE and of EAP. A restart forgets them.
 
 use core::time::Duration;
 
 use crate::Nanos;
+use crate::sa::timers::Retry;
 use crate::sa::window::{Ask, Outstanding};
-use crate::wire::{AWAY, Delete, ExchangeType, Header, NotifyType, Payload, Payloads, ProtocolId};
+use crate::wire::{AWAY, Delete, ExchangeType, Header, Message, NotifyType, Payload, Payloads, ProtocolId};
 
 /// As many are remembered of each IKE SA.
 pub const KEPT: usize = 16;
@@ -17,6 +20,16 @@ pub const KEPT: usize = 16;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Topic {
+    /// An IKE SA.
+    Init,
+    /// The same with the cookie that was asked for.
+    InitAgain,
+    /// The same by a ticket.
+    Resume,
+    /// A further key exchange of the set-up.
+    Intermediate,
+    /// Who each other is.
+    Auth,
     /// Is the peer alive?
     Liveness,
     /// Does this path work?
@@ -113,6 +126,10 @@ impl Topic {
     #[must_use]
     pub fn exchange(self) -> Option<ExchangeType> {
         match self {
+            Topic::Init | Topic::InitAgain => Some(ExchangeType::IKE_SA_INIT),
+            Topic::Resume => Some(ExchangeType::IKE_SESSION_RESUME),
+            Topic::Intermediate => Some(ExchangeType::IKE_INTERMEDIATE),
+            Topic::Auth => Some(ExchangeType::IKE_AUTH),
             Topic::RekeyIke | Topic::MakeChild => Some(ExchangeType::CREATE_CHILD_SA),
             Topic::FollowUp => Some(ExchangeType::IKE_FOLLOWUP_KE),
             Topic::Other => None,
@@ -124,6 +141,11 @@ impl Topic {
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
+            Topic::Init => "init",
+            Topic::InitAgain => "init-with-cookie",
+            Topic::Resume => "resume",
+            Topic::Intermediate => "intermediate",
+            Topic::Auth => "auth",
             Topic::Liveness => "liveness",
             Topic::Probe => "probe",
             Topic::Update => "update-addresses",
@@ -143,10 +165,10 @@ impl Topic {
     }
 }
 
-/// Which exchange a message is part of: nothing is believed of it yet but what its header says.
+/// Which exchange: of a message nothing is believed yet but what its header says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Asked {
-    /// We asked: it is an answer to us.
+    /// We asked: what came is an answer to us.
     pub ours: bool,
     /// Pairs request and answer.
     pub message_id: u32,
@@ -155,9 +177,20 @@ pub struct Asked {
 impl Asked {
     /// As a message from the peer says it.
     #[must_use]
-    pub fn in_message(bytes: &[u8]) -> Option<Asked> {
-        let header = Header::parse(bytes).ok()?;
-        Some(Asked { ours: header.flags.response, message_id: header.message_id })
+    pub fn in_header(header: &Header) -> Asked {
+        Asked { ours: header.flags.response, message_id: header.message_id }
+    }
+
+    /// By us.
+    #[must_use]
+    pub fn by_us(message_id: u32) -> Asked {
+        Asked { ours: true, message_id }
+    }
+
+    /// By the peer.
+    #[must_use]
+    pub fn by_peer(message_id: u32) -> Asked {
+        Asked { ours: false, message_id }
     }
 }
 
@@ -188,6 +221,34 @@ pub struct Exchange {
     pub error: Option<NotifyType>,
 }
 
+/// A request of ours in a set-up.
+#[derive(Debug, Clone, Copy)]
+pub struct Step {
+    at: Nanos,
+    id: u32,
+    sent: u8,
+    many_paths: bool,
+}
+
+impl Step {
+    /// With this message id, sent as the clock of its repetitions says.
+    #[must_use]
+    pub fn of(id: u32, retry: &Retry) -> Step {
+        Step { at: retry.asked, id, sent: retry.tries.try_into().unwrap_or(u8::MAX), many_paths: false }
+    }
+
+    /// Each time over the next of so many paths.
+    #[must_use]
+    pub fn over(self, paths: usize) -> Step {
+        Step { many_paths: paths > 1 && self.sent > 1, ..self }
+    }
+
+    fn kept(self, topic: Topic) -> Kept {
+        let Step { at, id, sent, many_paths } = self;
+        Kept { ours: true, topic, sent, many_paths, ..Kept::new(at, id) }
+    }
+}
+
 /// The last exchanges of an IKE SA.
 #[derive(Debug, Default)]
 pub struct Trace {
@@ -201,7 +262,7 @@ struct Kept {
     since: Nanos,
     at: Nanos,
     id: u32,
-    /// Microseconds; [`Kept::UNKNOWN`] where nothing was measured.
+    /// Microseconds; [`Kept::UNKNOWN`] where nothing was measured: the peer asked, or nobody answered us.
     took: u32,
     /// 0: none.
     error: u16,
@@ -214,11 +275,56 @@ struct Kept {
 
 const _: () = assert!(size_of::<Kept>() == 32, "it is there for each of 100,000 SAs, sixteen times");
 
+/// How a responder's IKE SA began, while its peer is a stranger and may cost little.
+#[derive(Debug, Clone, Copy)]
+pub struct Opening {
+    at: Nanos,
+    topic: Topic,
+    came: u8,
+}
+
+impl Opening {
+    /// This message was answered.
+    #[must_use]
+    pub fn by(now: Nanos, message: &Message<'_>) -> Opening {
+        let topic = match message.header.exchange {
+            ExchangeType::IKE_SESSION_RESUME => Topic::Resume,
+            _ if message.payloads.has(NotifyType::COOKIE) => Topic::InitAgain,
+            _ => Topic::Init,
+        };
+        Opening { at: now, topic, came: 1 }
+    }
+
+    /// It came once more.
+    pub fn repeated(&mut self) {
+        self.came = self.came.saturating_add(1);
+    }
+}
+
 impl Trace {
+    /// The peer answered a request of the set-up.
+    pub fn set_up(&mut self, now: Nanos, topic: Topic, asked: Step, error: Option<NotifyType>) {
+        let took = Kept::measured(now, asked.at);
+        self.note(Kept { took, error: error.map_or(0, |kind| kind.0), ..asked.kept(topic) });
+    }
+
+    /// Nobody answered a request of the set-up, and it is sent no more.
+    pub fn in_vain(&mut self, topic: Topic, asked: Step) {
+        self.note(asked.kept(topic));
+    }
+
+    /// How it began, known before all else that it did.
+    pub fn begin(&mut self, opening: Opening) {
+        let kept = Kept { topic: opening.topic, sent: opening.came, ..Kept::new(opening.at, 0) };
+        self.kept.reserve_exact(2_usize.saturating_sub(self.kept.len()).max(1));
+        self.kept.insert(0, kept);
+        self.kept.truncate(KEPT);
+    }
+
     /// The peer answered a request of ours.
     pub fn settled(&mut self, now: Nanos, request: &Outstanding, error: Option<NotifyType>) {
         let asked = request.retry.asked;
-        let took = u32::try_from(now.since(asked).as_micros()).unwrap_or(Kept::UNKNOWN);
+        let took = Kept::measured(now, asked);
         let kept = Kept { took, many_paths: request.many_paths, sent: request.sent, ..Kept::new(asked, request.id) };
         self.note(Kept { ours: true, topic: Topic::of(&request.ask), error: error.map_or(0, |kind| kind.0), ..kept });
     }
@@ -243,7 +349,7 @@ impl Trace {
     fn note(&mut self, new: Kept) {
         let mut quiet = self.kept.iter_mut().rev().take_while(|kept| kept.is_quiet());
         if new.is_quiet()
-            && let Some(same) = quiet.find(|kept| kept.ours == new.ours)
+            && let Some(same) = quiet.find(|kept| (kept.ours, kept.topic) == (new.ours, new.topic))
         {
             *same = Kept { since: same.since, times: same.times.saturating_add(1), ..new };
             return;
@@ -266,9 +372,19 @@ impl Kept {
         Kept { since: at, at, id, took, error: 0, times: 1, sent: 1, topic, ours: false, many_paths: false }
     }
 
+    /// From the first request to the answer; what took more than an hour took that.
+    fn measured(now: Nanos, asked: Nanos) -> u32 {
+        u32::try_from(now.since(asked).as_micros()).unwrap_or(u32::MAX).min(Kept::UNKNOWN - 1)
+    }
+
+    fn is_answered(&self) -> bool {
+        !self.ours || self.took != Kept::UNKNOWN
+    }
+
     /// Nobody wants to read about one more of these.
     fn is_quiet(&self) -> bool {
-        self.topic == Topic::Liveness && self.error == 0 && self.sent == 1 && !self.many_paths
+        let one_of_many = matches!(self.topic, Topic::Liveness | Topic::Intermediate | Topic::Auth);
+        one_of_many && self.is_answered() && self.error == 0 && self.sent == 1 && !self.many_paths
     }
 
     fn told(&self) -> Exchange {
@@ -281,7 +397,7 @@ impl Kept {
             times: self.times,
             sent: self.sent,
             many_paths: self.many_paths,
-            answered: true,
+            answered: self.is_answered(),
             took: (self.took != Kept::UNKNOWN).then(|| Duration::from_micros(self.took.into())),
             error: (self.error != 0).then_some(NotifyType(self.error)),
         }

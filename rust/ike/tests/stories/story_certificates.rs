@@ -10,7 +10,9 @@ use mobike_ike::crypto::{KeyKind, SignatureError};
 use mobike_ike::event::{AuthRefusal, Authorise, ConnectError};
 use mobike_ike::profile::ReturnRoutability;
 use mobike_ike::wire::{Header, PayloadType};
-use mobike_ike::{Credential, HalfOpenLimits, LocalProof, PrefixLimits, Question, QuestionLimits, RemoteProof, Terms};
+use mobike_ike::{
+    Asked, Credential, HalfOpenLimits, LocalProof, PrefixLimits, Question, QuestionLimits, RemoteProof, Terms,
+};
 use stage::keys::{KINDS, Key};
 use stage::{
     CLIENT, Command, Event, ExchangeType, Fate, GATEWAY, HostId, LTE, NattPorts, NotifyType, PROFILE, Pair, Profile,
@@ -61,6 +63,9 @@ fn asked(seed: u64) -> (Pair, Key) {
     pair.run_for(ms(100));
     (pair, key)
 }
+
+/// What was parked came of this.
+const IKE_AUTH: Asked = Asked { ours: false, message_id: 1 };
 
 fn questions(pair: &Pair, who: HostId) -> Vec<Authorise> {
     let asked =
@@ -242,6 +247,8 @@ fn the_gateway_asks_about_a_certificate_and_answers_when_it_is_told() {
     assert_eq!((pair.client().alive().len(), pair.gateway().live_children().len()), (1, 1));
     assert_eq!(pair.gateway().engine.population().half_open, 0);
     assert_eq!(pair.gateway().up().sa, question.sa);
+    assert_eq!(pair.gateway().came_of(|event| matches!(event, Event::IkeSaUp(_))), Some(IKE_AUTH));
+    assert_eq!(pair.gateway().came_of(|event| matches!(event, Event::ChildUp { .. })), Some(IKE_AUTH));
 }
 
 #[test]
@@ -261,6 +268,8 @@ fn the_client_asks_about_the_gateways_certificate() {
             let refused = ConnectError::Refused(AuthRefusal::Denied("not that one".into()));
             assert_eq!(pair.client().failures()[0].0, &refused);
         }
+        let over = |event: &Event| matches!(event, Event::IkeSaUp(_) | Event::ConnectFailed { .. });
+        assert_eq!(pair.client().came_of(over), Some(Asked { ours: true, message_id: 1 }));
     }
 }
 
@@ -270,6 +279,7 @@ fn who_is_denied_hears_authentication_failed_and_people_hear_why() {
     let question = questions(&pair, GATEWAY).remove(0);
     answer(&mut pair, GATEWAY, &question, deny("the certificate of client.example.net has expired"));
     pair.settle();
+    assert_eq!(pair.gateway().came_of(|event| matches!(event, Event::Notice { .. })), Some(IKE_AUTH));
     assert_eq!(pair.client().failures()[0].0, &ConnectError::PeerRefusedAuth);
     assert!(pair.gateway().notices().iter().any(|text| text.contains("has expired")));
     pair.run_for(secs(60));
@@ -283,6 +293,7 @@ fn a_question_that_nobody_answers_is_a_refusal_when_its_time_is_over() {
     assert!(pair.client().failures().is_empty());
     pair.run_for(secs(2));
     assert_eq!(pair.client().failures()[0].0, &ConnectError::PeerRefusedAuth);
+    assert_eq!(pair.gateway().came_of(|event| matches!(event, Event::Notice { .. })), Some(IKE_AUTH));
     assert_eq!(pair.gateway().count("questions_expired"), 1);
     assert!(pair.gateway().count("repeats_parked") > 0, "the client repeated IKE_AUTH meanwhile");
     assert_eq!(pair.gateway().count("questions_asked"), 1, "and nobody was asked twice");

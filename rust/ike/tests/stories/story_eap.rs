@@ -11,8 +11,8 @@ use mobike_ike::crypto::{KeyKind, SecretBytes};
 use mobike_ike::event::{Authorise, ConnectError, EapAsked};
 use mobike_ike::profile::{Pool, RequestVip, Unique};
 use mobike_ike::{
-    Credential, EapPacket, EapReply, Gateway, IdentityPattern, LocalProof, Ppk, Question, QuestionLimits, RemoteProof,
-    Settings, Terms,
+    Asked, Credential, EapPacket, EapReply, Gateway, IdentityPattern, LocalProof, Ppk, Question, QuestionLimits,
+    RemoteProof, Settings, Terms, Topic,
 };
 use stage::keys::Key;
 use stage::{
@@ -185,6 +185,23 @@ fn is_nowhere(pair: &mut Pair) {
     pair.run_for(secs(100));
     assert!(pair.client().ups().is_empty() && pair.gateway().ups().is_empty());
     assert_eq!((pair.client().engine.population().ike_sas, pair.gateway().engine.population().ike_sas), (0, 0));
+}
+
+#[test]
+fn the_rounds_are_one_rung_and_what_waits_for_a_reply_comes_of_its_round() {
+    let mut pair = begun(talking(1));
+    play(&mut pair, &Toy::default());
+    is_up(&pair);
+    // IDi -->, three rounds, and AUTH: the one after success.
+    for host in [pair.client(), pair.gateway()] {
+        let all = host.engine.exchanges(host.sa()).expect("it is up");
+        let set_up: Vec<_> = all.iter().map(|each| (each.topic, each.id, each.times)).take(2).collect();
+        assert_eq!(set_up, [(Topic::Init, 0, 1), (Topic::Auth, 5, 5)], "{}", host.name);
+    }
+    let mut pair = begun(talking(2));
+    play(&mut pair, &Toy { refuse_at: Some(2), ..Toy::default() });
+    let refused = pair.gateway().came_of(|event| matches!(event, Event::Notice { .. }));
+    assert_eq!(refused, Some(Asked { ours: false, message_id: 3 }), "IDi is 1, the first packet 2");
 }
 
 #[test]

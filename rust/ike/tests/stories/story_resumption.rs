@@ -9,7 +9,7 @@ use std::sync::Arc;
 use mobike_ike::crypto::SecretBytes;
 use mobike_ike::event::DownReason;
 use mobike_ike::profile::{Pool, RequestVip};
-use mobike_ike::{Command, Identity, IdentityPattern, Resumption, Settings, Terms, Verdict};
+use mobike_ike::{Command, Identity, IdentityPattern, Resumption, Settings, Terms, Topic, Verdict};
 use stage::children::assert_pairs;
 use stage::{CLIENT, Event, ExchangeType, GATEWAY, NotifyType, PROFILE, Pair, WAN, WIFI, Which, ip, secs};
 
@@ -96,6 +96,37 @@ fn an_ike_sa_whose_peer_fell_silent_is_taken_up_again_without_a_key_exchange() {
     pair.connect();
     assert_one(&pair);
     assert_eq!((resumed(&pair), pair.gateway().count("tickets_given")), ((2, 2), 3));
+}
+
+#[test]
+fn how_it_was_taken_up_again_or_was_not_is_remembered() {
+    let rungs = |pair: &Pair| {
+        let (host, sa) = (pair.client(), *pair.client().alive().last().unwrap());
+        let all = host.engine.exchanges(sa).unwrap();
+        let set_up = all.iter().filter(|each| each.topic != Topic::Liveness);
+        set_up.map(|each| (each.topic, each.error, each.answered)).collect::<Vec<_>>()
+    };
+    let mut taken = pair(4).established();
+    lose_touch(&mut taken);
+    taken.connect();
+    assert_eq!(rungs(&taken), [(Topic::Resume, None, true), (Topic::Auth, None, true)]);
+    let gateway = taken.gateway();
+    let there = gateway.engine.exchanges(*gateway.alive().last().unwrap()).unwrap();
+    assert_eq!(there.iter().map(|each| each.topic).take(2).collect::<Vec<_>>(), [Topic::Resume, Topic::Auth]);
+    let after = [(Topic::Init, None, true), (Topic::Auth, None, true)];
+    let mut refused = pair(6).established();
+    give_keys(&mut refused, &[9]);
+    lose_touch(&mut refused);
+    refused.connect();
+    assert_eq!(rungs(&refused)[0], (Topic::Resume, Some(NotifyType::TICKET_NACK), true));
+    assert_eq!(rungs(&refused)[1..], after);
+    let mut silent = pair(7).established();
+    lose_touch(&mut silent);
+    silent.net.lose(Which::of(CLIENT).request(RESUME).always());
+    silent.connect();
+    silent.run_for(secs(20));
+    assert_eq!(rungs(&silent)[0], (Topic::Resume, None, false), "an older gateway drops what it does not know");
+    assert_eq!(rungs(&silent)[1..], after);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Events that nobody took yet, each with the exchange that it came of, where a message made it.
+//! Events that nobody took yet, each with the exchange that it came of, where there is one.
 
 use std::collections::VecDeque;
 

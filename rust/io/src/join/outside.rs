@@ -32,7 +32,7 @@ impl Join {
         let Some(outside) = &mut self.outside else { return self.install(now, sa, child, name, *install) };
         let order = self.plane.order(sa, child, name, &install);
         outside.cards.put(sa, Card::of(child, &install));
-        outside.hold.begin(now, order.up.clone(), false, outside.imitated.then_some(install));
+        outside.hold.begin(now, self.held.by, order.up.clone(), false, outside.imitated.then_some(install));
         self.held.push_back(Event::InstallChild(Box::new(order)));
     }
 
@@ -70,10 +70,12 @@ impl Join {
     fn carried(&mut self, now: Nanos, child: ChildId) {
         let Some(waiting) = self.outside.as_mut().and_then(|outside| outside.hold.end(child)) else { return };
         let up = waiting.up;
+        self.held.by = waiting.by;
         match waiting.install {
             Some(install) => self.install(now, up.sa, child, up.name, *install),
             None => self.held.push_back(Event::ChildUp(Box::new(up))),
         }
+        self.held.by = None;
     }
 
     /// The answer leaves, if it waited: the peer believes in this Child SA. A Delete follows it.
@@ -82,7 +84,9 @@ impl Join {
         let kept = if waiting.adopted { "not there any more" } else { "not installed" };
         let why = format!("Child SA {child} is {kept}: {why}");
         self.engine.note_refused(now, child, &why);
+        self.held.by = waiting.by;
         self.held.push_back(Event::PlaneRefused { sa: waiting.up.sa, why });
+        self.held.by = None;
     }
 
     pub(super) fn give_up_waiting(&mut self, now: Nanos) {
@@ -115,7 +119,7 @@ impl Join {
             match cards.iter().find(|card| card.child == *child && carried(*child)) {
                 Some(card) => {
                     let order = self.plane.order_again(&resumed.up, Arc::clone(name), card);
-                    outside.hold.begin(now, order.up.clone(), true, None);
+                    outside.hold.begin(now, None, order.up.clone(), true, None);
                     outside.cards.put(sa, card.clone());
                     self.held.push_back(Event::InstallChild(Box::new(order)));
                 }

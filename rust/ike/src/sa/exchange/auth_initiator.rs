@@ -29,6 +29,7 @@ use crate::sa::exchange::proof::{self, Asked, Parked, Proof};
 use crate::sa::exchange::{addresses, compare, eap_initiator, fallback, init_initiator, redirect};
 use crate::sa::path::Detected;
 use crate::sa::timers::{Retry, patience};
+use crate::sa::trace::{Step, Topic};
 use crate::selector::Selector;
 use crate::wire::mobike::SCRATCH_LEN;
 use crate::wire::{Clear, ExchangeType, IdType, Identification, MobikeNotify, NotifyType, Payload, Payloads, SkWriter};
@@ -215,6 +216,11 @@ impl Authenticating {
         Ok(())
     }
 
+    /// Nobody has answered, and the order begins anew.
+    pub fn note_in_vain(&mut self) {
+        self.order.trace.in_vain(Topic::Auth, Step::of(self.auth_id, &self.retry));
+    }
+
     /// The order behind it.
     #[must_use]
     pub fn order(&self) -> &Order {
@@ -339,6 +345,8 @@ pub fn on_timeout(sa: &mut Sa, ctx: &mut Context, now: Nanos) {
 pub fn on_answer(sa: &mut Sa, ctx: &mut Context, now: Nanos, opened: &Opened<'_>) {
     let payloads = &opened.payloads().unwrap_or_default();
     let Sa::AwaitAuthAnswer(mut asking) = core::mem::replace(sa, Sa::Ended) else { return };
+    let refused = payloads.notifies().find(|notify| notify.kind.is_error()).map(|notify| notify.kind);
+    asking.order.trace.set_up(now, Topic::Auth, Step::of(asking.auth_id, &asking.retry), refused);
     if payloads.has(NotifyType::UNEXPECTED_NAT_DETECTED) {
         asking.child.release(ctx);
         let Authenticating { order, id, path, .. } = *asking;

@@ -25,6 +25,7 @@ use crate::sa::exchange::tickets::{Contents, Given};
 use crate::sa::exchange::{
     addresses, admission, compare, door, eap_responder, first_child, init_responder, reauth, redirect, sync, tickets,
 };
+use crate::sa::trace::Topic;
 use crate::wire::{Authentication, ExchangeType, NotifyType, Payload, Payloads, WireError, WireErrorKind};
 use crate::{Nanos, Path, Verdict};
 
@@ -36,6 +37,7 @@ pub fn on_request(sa: &mut Sa, ctx: &mut Context, now: Nanos, path: Path, opened
     let repeated = if opened.header.message_id == half.auth_id { &half.refusal } else { &half.last_answer };
     if let Some(answer) = repeated {
         ctx.counters.repeats_answered += 1;
+        half.trace.repeated(opened.header.message_id);
         return ctx.send(path, Arc::clone(answer));
     }
     let payloads = match opened.payloads() {
@@ -453,6 +455,9 @@ fn accept(
     let HalfOpen { id, suite, nat, natt, spis, auth_id, secret: Secret::Keys(keys), resumed, .. } = half else {
         return None;
     };
+    let mut trace = half.trace;
+    trace.begin(half.opening);
+    trace.answered(now, auth_id, Topic::Auth, child.as_ref().err().map(first_child::Refusal::kind));
     let (mut channel, _) = *keys;
     let proof_left = resumed.as_ref().map(|resumed| resumed.proof_left(ctx, now));
     let ticket = Contents::of(ctx, now, &channel, &suite, (&profile, &peer_id, &granted), resumed.as_deref(), payloads);
@@ -547,6 +552,7 @@ fn accept(
         peer_addresses,
         leases,
         family,
+        trace,
         now,
     });
     established.requests.widen(window_of(payloads));

@@ -149,7 +149,7 @@ pub fn on_reply(half: &mut HalfOpen, ctx: &mut Context, now: Nanos, reply: EapRe
                 if let Some(why) = refused {
                     conversation.tell(half, ctx, now, &AuthRefusal::Denied(why));
                 }
-                say(half, ctx, &mut conversation, &packet)
+                say(half, ctx, now, &mut conversation, &packet)
             }
             None => Err(AuthRefusal::Denied("the EAP method here made no request".into())),
         },
@@ -159,7 +159,7 @@ pub fn on_reply(half: &mut HalfOpen, ctx: &mut Context, now: Nanos, reply: EapRe
             conversation.peer_id = peer.unwrap_or(conversation.peer_id);
             let success = ending(EapCode::SUCCESS, conversation.identifier);
             match conversation.introduced {
-                true => say(half, ctx, &mut conversation, &success),
+                true => say(half, ctx, now, &mut conversation, &success),
                 false => Err(AuthRefusal::Denied("the EAP method here ended before it began".into())),
             }
         }
@@ -191,6 +191,7 @@ pub fn on_timeout(half: &mut HalfOpen, ctx: &mut Context, now: Nanos) -> bool {
 fn say(
     half: &mut HalfOpen,
     ctx: &mut Context,
+    now: Nanos,
     conversation: &mut Conversation,
     packet: &Eap<'_>,
 ) -> Result<(), AuthRefusal> {
@@ -216,7 +217,7 @@ fn say(
     });
     let bytes = sealed.map_err(|_| AuthRefusal::Denied("our EAP packet does not fit a message".into()))?;
     conversation.introduced = true;
-    half.answered(Arc::clone(&bytes));
+    half.answered(now, Arc::clone(&bytes));
     ctx.send(conversation.answer_to, bytes);
     Ok(())
 }

@@ -25,8 +25,14 @@ pub fn is_due(path: Path, others: &[Path], tries: u32) -> bool {
 /// Leave it. The peer forgets what it began in its own time.
 pub fn begin_anew(sa: &mut Sa, ctx: &mut Context, now: Nanos) {
     let (mut order, id) = match core::mem::replace(sa, Sa::Ended) {
-        Sa::AwaitAuthAnswer(asking) => asking.abandon(ctx),
-        Sa::AwaitIntermediateAnswer(asking) => (asking.agreed.order, asking.agreed.id),
+        Sa::AwaitAuthAnswer(mut asking) => {
+            asking.note_in_vain();
+            asking.abandon(ctx)
+        }
+        Sa::AwaitIntermediateAnswer(mut asking) => {
+            asking.note_in_vain();
+            (asking.agreed.order, asking.agreed.id)
+        }
         other => {
             *sa = other;
             return;

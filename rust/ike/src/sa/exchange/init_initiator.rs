@@ -34,6 +34,7 @@ use crate::sa::exchange::init_initiator::solving::Solving;
 use crate::sa::exchange::reauth::{self, Old};
 use crate::sa::exchange::{auth_initiator, offers, proof, redirect};
 use crate::sa::timers::{Retry, patience};
+use crate::sa::trace::{Step, Topic, Trace};
 use crate::table::spi;
 use crate::table::tickets::Held;
 use crate::wire::{Flags, Header, KeMethod as KeNumber, KeyExchange, MessageWriter, Nonce, NotifyType, Payload};
@@ -62,6 +63,8 @@ pub struct Order {
     pub redirected_from: Option<IpAddr>,
     /// What the peer said that we refuse, beside what we take.
     pub compared: Option<Box<Comparison>>,
+    /// What was asked so far.
+    pub trace: Trace,
 }
 
 impl Order {
@@ -306,6 +309,22 @@ impl Connecting {
         ends
     }
 
+    /// What is under way.
+    fn step(&self) -> (Topic, Step) {
+        let topic = match (&self.ticket, &self.cookie) {
+            (Some(_), _) => Topic::Resume,
+            (None, Some(_)) => Topic::InitAgain,
+            (None, None) => Topic::Init,
+        };
+        (topic, Step::of(0, &self.retry).over(self.order.paths.len()))
+    }
+
+    /// It was answered.
+    fn answered(&mut self, now: Nanos, error: Option<NotifyType>) {
+        let (topic, step) = self.step();
+        self.order.trace.set_up(now, topic, step, error);
+    }
+
     /// The request was changed at the responder's wish: send it at once over the path the wish came from.
     fn renew(&mut self, ctx: &mut Context, now: Nanos) -> Result<(), ConnectError> {
         self.renewals += 1;
@@ -321,6 +340,7 @@ impl Connecting {
         match wanted.and_then(ours) {
             Some(method) if !self.ke_renewed && method != self.ephemeral.method() => {
                 self.ke_renewed = true;
+                self.answered(now, Some(NotifyType::INVALID_KE_PAYLOAD));
                 self.ephemeral = generate(ctx, method)?;
                 self.renew(ctx, now)
             }
@@ -384,6 +404,8 @@ pub fn on_timeout(sa: &mut Sa, ctx: &mut Context, now: Nanos) {
         return;
     }
     if connecting.is_in_vain() {
+        let (topic, step) = connecting.step();
+        connecting.order.trace.in_vain(topic, step);
         let _renewed = connecting.without_ticket(ctx, now);
         return;
     }
@@ -395,9 +417,13 @@ pub fn on_timeout(sa: &mut Sa, ctx: &mut Context, now: Nanos) {
     if connecting.retry.tries as usize >= paths {
         connecting.retry.again(now, &connecting.order.profile.retransmit, &mut ctx.random);
     } else {
-        let tries = connecting.retry.tries;
-        connecting.retry = Retry::begin(now, &connecting.order.profile.retransmit, &mut ctx.random);
-        connecting.retry.tries = tries + 1;
+        let (before, policy) = (connecting.retry, &connecting.order.profile.retransmit);
+        // None of an order that begins anew has left yet.
+        connecting.retry = match before.tries {
+            0 => Retry::begin(now, policy, &mut ctx.random),
+            _ => before.elsewhere(now, policy, &mut ctx.random),
+        };
+        connecting.retry.tries = before.tries + 1;
     }
     let (path, request) = (connecting.order.paths[connecting.path], Arc::clone(&connecting.request));
     if again {

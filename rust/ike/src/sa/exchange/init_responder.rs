@@ -20,6 +20,7 @@ use crate::sa::exchange::intermediate_responder::Steps;
 use crate::sa::exchange::resume_responder::Resumed;
 use crate::sa::exchange::{compare, offers, proof, redirect};
 use crate::sa::path::{NatHashes, detect};
+use crate::sa::trace::{Opening, Topic, Trace};
 use crate::table::half_open::Asker;
 use crate::wire::puzzle::Puzzle;
 use crate::wire::{
@@ -41,6 +42,10 @@ pub struct HalfOpen {
     pub suite: IkeSuite,
     /// The request as it came: the initiator's AUTH covers it.
     pub request: Box<[u8]>,
+    /// When it came, and as what.
+    pub opening: Opening,
+    /// What was asked since.
+    pub trace: Trace,
     /// Where the initiator's nonce is in it.
     pub nonce_i: Range<usize>,
     pub(super) public_i: Range<usize>,
@@ -126,7 +131,8 @@ impl HalfOpen {
     }
 
     /// An IKE_AUTH request was answered so, and another one is to come.
-    pub fn answered(&mut self, bytes: Arc<[u8]>) {
+    pub fn answered(&mut self, now: Nanos, bytes: Arc<[u8]>) {
+        self.trace.answered(now, self.auth_id, Topic::Auth, None);
         self.auth_id += 1;
         self.last_answer = Some(bytes);
     }
@@ -306,6 +312,8 @@ pub fn answer(
         asker: placed.asker,
         spis,
         suite: chosen.suite,
+        opening: Opening::by(now, message),
+        trace: Trace::default(),
         nonce_i: range_in(bytes, nonce.octets())?,
         public_i: range_in(bytes, ke.data)?,
         request: bytes.into(),

@@ -21,6 +21,7 @@ use crate::sa::exchange::auth_initiator::{self, Agreed};
 use crate::sa::exchange::fallback;
 use crate::sa::exchange::init_initiator::Order;
 use crate::sa::timers::{Retry, patience};
+use crate::sa::trace::{Step, Topic};
 use crate::wire::{Clear, ExchangeType, KeMethod as KeNumber, KeyExchange, NotifyType, Payload, Payloads};
 
 /// Our IKE_INTERMEDIATE is unanswered.
@@ -99,6 +100,12 @@ impl Advancing {
         &self.agreed.order
     }
 
+    /// Nobody has answered, and the order begins anew.
+    pub fn note_in_vain(&mut self) {
+        let step = Step::of(self.asked_id(), &self.retry);
+        self.agreed.order.trace.in_vain(Topic::Intermediate, step);
+    }
+
     /// Over: report it.
     pub fn fail(self, ctx: &mut Context, why: ConnectError) {
         auth_initiator::fail(ctx, &self.agreed.order, self.agreed.path, why);
@@ -135,8 +142,12 @@ fn error_in(payloads: &Payloads<'_>) -> Option<NotifyType> {
 /// The answer came; the holder of the keys made it, so there will be no other.
 pub fn on_answer(sa: &mut Sa, ctx: &mut Context, now: Nanos, opened: &Opened<'_>) {
     let Sa::AwaitIntermediateAnswer(mut asking) = core::mem::replace(sa, Sa::Ended) else { return };
+    let step = Step::of(asking.asked_id(), &asking.retry);
     match asking.advance(opened) {
-        Ok(()) => *sa = go_on(ctx, now, asking.agreed),
+        Ok(()) => {
+            asking.agreed.order.trace.set_up(now, Topic::Intermediate, step, None);
+            *sa = go_on(ctx, now, asking.agreed);
+        }
         Err(why) => {
             ctx.counters.dropped_bad_ke += 1;
             asking.fail(ctx, ConnectError::PeerError(format!("IKE_INTERMEDIATE: {why}")));

@@ -16,6 +16,7 @@ use crate::sa::context::{About, Context};
 use crate::sa::exchange::auth_responder::{refuse_in, refuse_unreadable};
 use crate::sa::exchange::door;
 use crate::sa::exchange::init_responder::{HalfOpen, Secret};
+use crate::sa::trace::Topic;
 use crate::wire::{ExchangeType, KeMethod as KeNumber, KeyExchange, NotifyType, Payload};
 use crate::{Nanos, Path};
 
@@ -57,6 +58,7 @@ pub fn on_message(sa: &mut Sa, ctx: &mut Context, now: Nanos, path: Path, id: u3
             Some(answer) => {
                 ctx.counters.repeats_answered += 1;
                 ctx.send(path, Arc::clone(answer));
+                half.trace.repeated(id);
             }
             None => ctx.counters.dropped_wrong_state += 1,
         }
@@ -87,7 +89,7 @@ fn on_request(half: &mut HalfOpen, ctx: &mut Context, now: Nanos, path: Path, op
     let Some(method) = half.steps.next(&half.suite) else { return };
     let theirs = payloads.key_exchange().filter(|ke| ke.method.0 == method.id());
     let outcome = theirs.ok_or_else(|| format!("no {method} value")).and_then(|theirs| {
-        advance(half, ctx, method, theirs.data, &opened.intact()).map_err(|error| error.to_string())
+        advance(half, ctx, now, method, theirs.data, &opened.intact()).map_err(|error| error.to_string())
     });
     match outcome {
         Ok(answer) => ctx.send(path, answer),
@@ -105,6 +107,7 @@ fn on_request(half: &mut HalfOpen, ctx: &mut Context, now: Nanos, path: Path, op
 fn advance(
     half: &mut HalfOpen,
     ctx: &mut Context,
+    now: Nanos,
     method: KeMethod,
     theirs: &[u8],
     request: &[u8],
@@ -127,6 +130,7 @@ fn advance(
     let before = core::mem::replace(channel, next);
     *auth = next_auth;
     half.steps.last = Some(Box::new((before, Arc::clone(&answer))));
+    half.trace.answered(now, half.steps.next_id(), Topic::Intermediate, None);
     half.steps.done += 1;
     half.auth_id = half.steps.next_id();
     Ok(answer)

@@ -32,6 +32,7 @@ use crate::sa::exchange::proof::Ours;
 use crate::sa::exchange::redirect;
 use crate::sa::exchange::tickets::Contents;
 use crate::sa::path::{NatHashes, detect};
+use crate::sa::trace::{Opening, Trace};
 use crate::wire::{
     AuthMethod, ExchangeType, Flags, Header, Message, MessageWriter, Nonce, NotifyType, Payload, Payloads,
 };
@@ -118,6 +119,8 @@ pub fn answer(
         asker: placed.asker,
         spis,
         suite,
+        opening: Opening::by(now, message),
+        trace: Trace::default(),
         nonce_i: init_responder::range_in(bytes, nonce_i)?,
         public_i: 0..0,
         request: bytes.into(),

@@ -4,7 +4,7 @@ use core::net::IpAddr;
 
 use mobike_ike::crypto::{IkeSuite, Spis};
 use mobike_ike::event::{ConnectError, DownReason, IkeSaUp};
-use mobike_ike::{ChildId, ChildInstall, Engine, Event, Generation, Nanos, NatView, PairSeen, Path, SaId};
+use mobike_ike::{Asked, ChildId, ChildInstall, Engine, Event, Generation, Nanos, NatView, PairSeen, Path, SaId};
 
 /// Which host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -22,12 +22,21 @@ pub struct Host {
     pub addresses: Vec<(&'static str, IpAddr)>,
     /// All it reported, with when.
     pub events: Vec<(Nanos, Event)>,
+    /// The exchange that each of these came of.
+    pub causes: Vec<Option<Asked>>,
 }
 
 impl Host {
     /// A host without history.
     pub fn new(id: HostId, name: &'static str, engine: Engine, addresses: &[(&'static str, IpAddr)]) -> Host {
-        Host { id, name, engine, addresses: addresses.to_vec(), events: Vec::new() }
+        Host { id, name, engine, addresses: addresses.to_vec(), events: Vec::new(), causes: Vec::new() }
+    }
+
+    /// The exchange that the first such event came of.
+    #[track_caller]
+    pub fn came_of(&self, fits: impl Fn(&Event) -> bool) -> Option<Asked> {
+        let at = self.events.iter().position(|(_, event)| fits(event));
+        self.causes[at.unwrap_or_else(|| panic!("{}: no such event", self.name))]
     }
 
     fn pick<'a, T: 'a>(&'a self, pick: impl Fn(&'a Event) -> Option<T> + 'a) -> impl Iterator<Item = T> + 'a {

@@ -286,7 +286,7 @@ impl World {
     /// Events first, then datagrams: the discipline of the shell.
     fn drain(&mut self, id: HostId, timer_at: Option<Nanos>) {
         let now = self.now;
-        while let Some(event) = self.hosts[id.0].engine.poll_event() {
+        while let Some((event, by)) = self.hosts[id.0].engine.poll_told() {
             self.rules.reported(&self.hosts[id.0], &event);
             let up = match &event {
                 Event::IkeSaUp(up) => Some((up.sa, up.spi_i)),
@@ -294,6 +294,7 @@ impl World {
                 _ => None,
             };
             self.hosts[id.0].events.push((now, event));
+            self.hosts[id.0].causes.push(by);
             if let Some((sa, spi)) = up
                 && let Some(forger) = Forger::new(&self.hosts[id.0], sa)
             {

@@ -80,6 +80,7 @@ fn establish(
         peer_addresses,
         leases,
         family: Family::default(),
+        trace: order.trace,
         now,
     });
     established.requests.widen(window_of(payloads));

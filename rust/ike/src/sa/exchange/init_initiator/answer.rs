@@ -45,6 +45,8 @@ pub fn on_answer(sa: &mut Sa, ctx: &mut Context, now: Nanos, path: Path, bytes: 
                 return;
             }
             let Sa::AwaitInitAnswer(connecting) = sa else { return };
+            let refused = payloads.notifies().find(|notify| notify.kind.is_error()).map(|notify| notify.kind);
+            connecting.answered(now, Some(refused.unwrap_or(NotifyType::TICKET_NACK)));
             connecting.without_ticket(ctx, now)
         }
         Came::OtherMethod(wanted) => connecting.on_other_method(ctx, now, wanted),
@@ -54,6 +56,7 @@ pub fn on_answer(sa: &mut Sa, ctx: &mut Context, now: Nanos, path: Path, bytes: 
         }
         Came::Offer => match accept(connecting, &message) {
             Ok(accepted) => {
+                connecting.answered(now, None);
                 let nonce = &accepted.nonce;
                 if connecting.must_work(ctx, now, bytes, payloads, &puzzle::string_of_auth(nonce, accepted.spi_r)) {
                     return;

@@ -90,6 +90,7 @@ pub(super) fn proceed(
     channel.take(path);
     let detected = detect(payloads, spis, path).filter(|_| connecting.order.profile.paths.nat_traversal);
     let nonce_r = nonce.octets().into();
+    connecting.answered(now, None);
     let Sa::AwaitInitAnswer(connecting) = core::mem::replace(sa, Sa::Ended) else { return false };
     let Connecting { order, id, nonce, request, ticket, .. } = *connecting;
     let path = floated(ctx, &order, path, detected);

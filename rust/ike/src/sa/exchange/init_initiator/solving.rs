@@ -55,6 +55,7 @@ impl Connecting {
             ctx.counters.unproven_answers += 1;
             return Ok(());
         }
+        self.answered(now, Some(NotifyType::COOKIE));
         self.cookie = Some(cookie.into());
         self.solution = None;
         let Some(puzzle) = puzzle else { return self.renew(ctx, now) };
