@@ -48,6 +48,8 @@ pytestmark = [pytest.mark.interop, pytest.mark.kernel_ipsec, pytest.mark.timeout
 
 BEAT_S = 1.5
 """Longer than the daemon takes to write down what changed."""
+SEARCH_S = 8.0
+"""Long enough for a client to try each of its ways more than once, and to stay there longer than packets are late."""
 SITE = "10.99.0.1"
 """Inner address of a client that needs none of its gateway: it stays when the process goes."""
 
@@ -135,6 +137,31 @@ def test_a_daemon_that_was_killed_goes_on_with_the_very_sas_that_its_kernel_has(
             assert lives.counters()["ike_sas_down"] == 0
             _goes_down(rig, client)
         killed.carried_on(pcap)
+
+
+@pytest.mark.thorough
+def test_while_our_gateway_is_away_a_way_that_fails_for_a_moment_costs_no_more_than_that_moment(tmp_path: Path) -> None:
+    """Then the client looks for a gateway everywhere, and its traffic goes ahead. The gateway's kernel sends to where
+    the client was."""
+    with Rig() as rig, _site(rig, tmp_path) as (client, gateway), streams(rig, SITE, INNER) as both:
+        time.sleep(BEAT_S)
+        begin = both.now()
+        gateway.end(signal.SIGKILL)
+        before = both.now()
+        rig.drop_between(rig.gateway, rig.uplinks[0].address, GW1.address)
+        client.wait_event("moving")
+        rig.heal(rig.gateway)
+        after = both.now()
+        time.sleep(SEARCH_S)
+        gateway.begin_again()
+        gateway.wait_up()
+        both.wait_flow()
+        out, back = both.account(begin, both.now())
+        assert all(before[0] <= number <= after[0] for number in out.lost), (before, out.lost, after)
+        assert not back.lost, "nothing stood in its way"
+        assert len(client.events("moving")) > 1, "it went elsewhere, and back"
+        assert client.counters()["ike_sas_down"] == 0
+        _goes_down(rig, client)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import pytest
 
 from mobike.address import Generation, Nanos
 from mobike.commands import Announce, Away, Move
-from mobike.dataplane.operations import MoveSa, Park
+from mobike.dataplane.operations import Behind, MoveSa, Park
 from mobike.events import AwayRefused, Nat, OperatorMove, PeerAway, PeerMoved, Role, WentAway
 from mobike.mobility.away import words
 from mobike.mobility.causes import ComeBack, GoAway, LookAgain
@@ -114,7 +114,7 @@ def test_a_gateway_parks_a_peer_that_is_away_and_tells_it_what_changed_when_it_i
     there = path(remote=OFFICE)
     stage.happens(it, PeerMoved(SA, there, Nat.PEER_IS_BEHIND, verified=True), after_ms=90_000)
     assert it.state is STABLE
-    assert stage.operations[1:] == [MoveSa(SA, there, encap=True)]
+    assert stage.operations[1:] == [MoveSa(SA, there, encap=True, behind=Behind.LATE)]
     assert stage.commands == [Announce(SA, (WIFI,), None, Generation(1))]
     assert [said for said, _ in stage.said] == [Said.PEER_AWAY, Said.PEER_MOVED, Said.PEER_BACK, Said.ANNOUNCED]
     assert stage.said[2][1] == "The peer is back after 1 min 30 s"

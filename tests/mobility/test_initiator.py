@@ -6,7 +6,7 @@ import pytest
 
 from mobike.address import Generation, Nanos, Pair
 from mobike.commands import Move
-from mobike.dataplane.operations import MoveSa
+from mobike.dataplane.operations import Behind, MoveSa
 from mobike.events import (
     Moved,
     MoveRefused,
@@ -68,7 +68,7 @@ def test_a_pair_that_works_carries_traffic_until_the_new_one_has_answered() -> N
     assert stage.operations == []
     assert it.path == path(CELLULAR), "the old pair is still in use"
     stage.happens(it, answer(it), after_ms=5)
-    assert stage.operations == [MoveSa(SA, path(WIFI), encap=False)]
+    assert stage.operations == [MoveSa(SA, path(WIFI), encap=False, behind=Behind.LATE)]
     assert it.path == path(WIFI)
     assert stage.knowledge[ON_WIFI].reach is Reach.VERIFIED
 
@@ -78,6 +78,8 @@ def test_policy_may_send_traffic_ahead_of_the_answer() -> None:
     stage, it = Stage(), phone(switch=Switch.AT_ONCE)
     on_cellular_for(stage, it)
     assert stage.plane_path() == ON_WIFI
+    # The peer sends to the old address until it has heard.
+    assert stage.operations == [MoveSa(SA, path(WIFI), encap=False, behind=Behind.MORE)]
 
 
 @pytest.mark.req("M3.5-3")
@@ -86,7 +88,7 @@ def test_when_the_old_address_dies_during_the_update_traffic_goes_ahead() -> Non
     on_cellular_for(stage, it)
     stage.lose(it, CELLULAR)
     assert stage.moves() == [ON_WIFI], "the update in flight is still the right one"
-    assert stage.plane_path() == ON_WIFI
+    assert stage.operations == [MoveSa(SA, path(WIFI), encap=False, behind=Behind.NOTHING)]
 
 
 @pytest.mark.req("M3.5-4")
@@ -231,12 +233,13 @@ def test_encapsulation_follows_the_pair_behind_a_nat_and_out_again(nat: Nat) -> 
     stage.lose(it, WIFI)
     stage.happens(it, answer(it, nat))
     # The guess was "as before"; the answer knows better.
-    assert stage.operations == [MoveSa(SA, path(CELLULAR), encap=False), MoveSa(SA, path(CELLULAR), encap=True)]
+    first, then = MoveSa(SA, path(CELLULAR), encap=False), MoveSa(SA, path(CELLULAR), encap=True, behind=Behind.LATE)
+    assert stage.operations == [first, then]
     assert it.nat is nat
     stage.candidates = (wifi(), cellular())
     stage.happens(it, LookAgain())
     stage.happens(it, answer(it, Nat.NONE))
-    assert stage.operations[-1] == MoveSa(SA, path(WIFI), encap=False)
+    assert stage.operations[-1] == MoveSa(SA, path(WIFI), encap=False, behind=Behind.LATE)
     # Back again: what is known of a pair is used at once.
     stage.lose(it, WIFI)
     assert stage.operations[-1] == MoveSa(SA, path(CELLULAR), encap=True)
@@ -248,7 +251,7 @@ def test_a_nat_that_renumbered_us_is_told_to_the_peer_on_the_same_pair() -> None
     stage.happens(it, NatChanged(SA, path(), Nat.WE_ARE_BEHIND))
     assert stage.moves() == [ON_WIFI]
     stage.happens(it, answer(it, Nat.WE_ARE_BEHIND))
-    assert stage.operations == [MoveSa(SA, path(), encap=True)]
+    assert stage.operations == [MoveSa(SA, path(), encap=True, behind=Behind.LATE)]
 
 
 @pytest.mark.req("M3.10-1", "M3.5-1")

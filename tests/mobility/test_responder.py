@@ -4,7 +4,7 @@ import pytest
 
 from mobike.address import Generation
 from mobike.commands import Announce
-from mobike.dataplane.operations import MoveSa
+from mobike.dataplane.operations import Behind, MoveSa
 from mobike.events import Nat, OperatorMove, PeerAddresses, PeerMoved, Role
 from mobike.mobility.causes import LookAgain
 from mobike.mobility.common import MOST_PEER_ADDRESSES
@@ -19,7 +19,7 @@ def test_traffic_follows_the_client_to_where_its_update_came_from() -> None:
     stage, it = Stage(), session(Role.RESPONDER)
     there = path(remote=OFFICE_B)
     stage.happens(it, PeerMoved(SA, there, Nat.PEER_IS_BEHIND, verified=True))
-    assert stage.operations == [MoveSa(SA, there, encap=True)]
+    assert stage.operations == [MoveSa(SA, there, encap=True, behind=Behind.LATE)]
     assert stage.commands == []
     assert it.path == there
     assert it.nat is Nat.PEER_IS_BEHIND

@@ -12,6 +12,17 @@ from mobike.address import ChildId, Path, SaId
 from mobike.events import Role
 
 
+class Behind(Enum):
+    """What still comes to the address of ours that traffic leaves."""
+
+    NOTHING = "nothing"
+    """It is gone, or the one that traffic goes to."""
+    LATE = "late"
+    """What was on its way when the peer heard of the move."""
+    MORE = "more"
+    """Whatever the peer sends until it has heard: nobody knows yet whether it has (RFC 4555 section 3.5)."""
+
+
 @dataclass(frozen=True, slots=True)
 class MoveSa:
     """Send all Child SAs of this IKE SA over `path` from now on, and expect theirs there."""
@@ -20,6 +31,7 @@ class MoveSa:
     path: Path
     encap: bool
     """UDP encapsulation (RFC 3948): decided per path, on or off with each move (RFC 4555 section 3.5)."""
+    behind: Behind = Behind.NOTHING
 
 
 @dataclass(frozen=True, slots=True)

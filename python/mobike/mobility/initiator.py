@@ -22,7 +22,7 @@ from typing import Final
 from mobike.address import Generation, Nanos, Pair, Path
 from mobike.commands import Away as AskLeave
 from mobike.commands import Close, Move
-from mobike.dataplane.operations import MoveSa
+from mobike.dataplane.operations import Behind, MoveSa
 from mobike.events import (
     AwayRefused,
     Moved,
@@ -179,7 +179,7 @@ def _settle(session: Session, cause: Moved, around: Surroundings) -> None:
     state = _updating(session)
     encap = is_encapsulated(cause.nat)
     if state.told_plane is not encap:
-        around.operate(MoveSa(session.sa, state.path, encap))
+        around.operate(MoveSa(session.sa, state.path, encap, Behind.LATE))
     around.learn(state.path.pair, Reach.VERIFIED, cause.nat)
     duration = Nanos(around.now - state.since)
     record_move(session, MoveRecord(around.now, session.path, state.path, state.why, duration))
@@ -398,7 +398,8 @@ def _follow_now(session: Session, around: Surroundings, path: Path) -> bool:
     """Send traffic to `path` before the answer; encapsulated as that pair was before, or as the pair in use is."""
     known = around.is_translated(path)
     encap = is_encapsulated(session.nat) if known is None else known
-    around.operate(MoveSa(session.sa, path, encap))
+    behind = Behind.MORE if session.path.local.ip in around.addresses else Behind.NOTHING
+    around.operate(MoveSa(session.sa, path, encap, behind))
     return encap
 
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from mobike.address import Endpoint, Generation, Pair, Path
 from mobike.commands import Announce
-from mobike.dataplane.operations import MoveSa
+from mobike.dataplane.operations import Behind, MoveSa
 from mobike.events import (
     Nat,
     NatChanged,
@@ -50,7 +50,7 @@ def _follow_peer(session: Session, cause: PeerMoved, around: Surroundings) -> No
     """All Child SAs follow, together, to where the packet came from. The core has asked for COOKIE2 where it must."""
     proof = "it proved that it receives there" if cause.verified else "by policy without a return routability check"
     why = f"the peer moved to {cause.path.remote}, {proof}"
-    around.operate(MoveSa(session.sa, cause.path, is_encapsulated(cause.nat)))
+    around.operate(MoveSa(session.sa, cause.path, is_encapsulated(cause.nat), Behind.LATE))
     record_move(session, MoveRecord(around.now, session.path, cause.path, why, None))
     session.nat = cause.nat
     session.peer_chose = cause.path
@@ -124,7 +124,8 @@ def _speak_from(session: Session, around: Surroundings, pair: Pair, why: str) ->
         session.state = Waiting(around.now, why)
         around.tell(Said.WAITING, session, f"The peer is asked to move, from {path}: {why}", path)
         return
-    around.operate(MoveSa(session.sa, path, is_encapsulated(session.nat)))
+    behind = Behind.MORE if session.path.local.ip in around.addresses else Behind.NOTHING
+    around.operate(MoveSa(session.sa, path, is_encapsulated(session.nat), behind))
     record_move(session, MoveRecord(around.now, session.path, path, why, None))
     session.state = STABLE
     around.tell(Said.MOVED, session, why)

@@ -9,7 +9,7 @@ import pytest
 
 from mobike.address import ChildId, Generation, Nanos, Path
 from mobike.commands import ChildSpent, Move
-from mobike.dataplane.operations import MoveSa, RemoveChild, SealedKeys
+from mobike.dataplane.operations import Behind, MoveSa, RemoveChild, SealedKeys
 from mobike.dataplane.planes import foreseen
 from mobike.dataplane.xfrm.ahead import AGAIN, EXPECTED, LATE
 from mobike.dataplane.xfrm.answers import Done
@@ -23,6 +23,7 @@ from mobike.events import PlaneRefused, Role, SaMoved
 from .test_plane import ELSEWHERE, HERE, NEW, OLD, SA, SELECTOR, THERE, Rig
 
 SPI_IN = 0x1001
+OLDER = Means.MIGRATE | Means.TAKE
 ASIDE = Path(ELSEWHERE, THERE)
 """Another address of ours, the same of the peer."""
 
@@ -74,10 +75,12 @@ def test_copies_go_when_nothing_comes_of_the_move() -> None:
     assert inbound(rig) == {str(HERE.ip)}
 
 
-def test_a_move_to_somewhere_else_leaves_none_behind() -> None:
+def test_a_move_to_somewhere_else_leaves_none_behind_for_long() -> None:
     rig = Rig().established()
     rig.plane.foresee(asked(Path(THERE, THERE)))
     rig.plane.apply([MoveSa(SA, NEW, encap=True)])
+    assert inbound(rig) == {str(NEW.local.ip), str(THERE.ip)}, "the peer may have heard of it, and its answer was lost"
+    rig.plane.wake(Nanos(EXPECTED))
     assert inbound(rig) == {str(NEW.local.ip)}
 
 
@@ -94,7 +97,35 @@ def test_back_again_at_once_and_once_more() -> None:
     rig.plane.apply([MoveSa(SA, ASIDE, encap=True)])
     rig.plane.apply([MoveSa(SA, OLD, encap=True)])
     assert rig.plane.take() == [SaMoved(SA, ASIDE), SaMoved(SA, OLD)]
+    rig.plane.wake(Nanos(2 * LATE))
     assert inbound(rig) == {str(HERE.ip)}
+
+
+def test_who_goes_ahead_of_the_answer_receives_wherever_the_peer_may_send() -> None:
+    """A gateway begins again, and its kernel sends to where the client was, whichever way that tries meanwhile."""
+    rig = Rig(means=OLDER).established()
+    last = Path(THERE, THERE)
+    sent = 0
+    for path in (ASIDE, OLD, last, ASIDE, OLD, ASIDE):
+        rig.plane.apply([MoveSa(SA, path, encap=True, behind=Behind.MORE)])
+        assert rig.plane.take() == [SaMoved(SA, path)]
+        assert {str(HERE.ip), str(path.local.ip)} <= inbound(rig)
+        arrive(rig, OLD, 3)
+        arrive(rig, path, 1)
+        sent += 4
+        assert carried(rig) == sent
+    rig.plane.wake(Nanos(EXPECTED - 1))
+    assert inbound(rig) == {str(HERE.ip), str(THERE.ip), str(ELSEWHERE.ip)}
+    rig.plane.wake(Nanos(EXPECTED))
+    assert inbound(rig) == {str(ELSEWHERE.ip)}
+    assert carried(rig) == sent
+    assert rig.kernel.went_clear == []
+
+
+def test_what_is_gone_for_certain_needs_no_copy() -> None:
+    rig = Rig(means=OLDER).established()
+    rig.plane.apply([MoveSa(SA, ASIDE, encap=True)])
+    assert inbound(rig) == {str(ELSEWHERE.ip)}
 
 
 def test_encapsulation_that_turns_out_otherwise_is_put_right() -> None:
@@ -130,7 +161,7 @@ def test_with_its_child_sa_a_copy_goes(arrived: bool) -> None:
 def test_who_is_told_where_to_go_receives_at_its_old_address_until_the_peer_knows() -> None:
     rig = Rig(means=Means.MIGRATE | Means.TAKE)
     rig.install(role=Role.RESPONDER)
-    rig.plane.apply([MoveSa(SA, ASIDE, encap=True)])
+    rig.plane.apply([MoveSa(SA, ASIDE, encap=True, behind=Behind.LATE)])
     assert rig.plane.take() == [SaMoved(SA, ASIDE)]
     assert inbound(rig) == {str(HERE.ip), str(ELSEWHERE.ip)}
     rig.plane.wake(Nanos(LATE))
@@ -164,9 +195,6 @@ def test_nothing_is_copied_without_a_reason() -> None:
 
 
 # --- what sends -------------------------------------------------------------------------------------------------------
-
-
-OLDER = Means.MIGRATE | Means.TAKE
 
 
 def kinds_of_a_move(rig: Rig) -> list[type[Step]]:

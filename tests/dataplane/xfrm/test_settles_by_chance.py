@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mobike.address import ChildId, Generation, Nanos, Path
 from mobike.commands import ChildRefused, ChildSpent
 from mobike.commands import Move as Asked
-from mobike.dataplane.operations import MoveSa, RemoveChild, Sends
+from mobike.dataplane.operations import Behind, MoveSa, RemoveChild, Sends
 from mobike.dataplane.xfrm.ahead import EXPECTED
 from mobike.dataplane.xfrm.plan import Means
 from mobike.dataplane.xfrm.plane import ORPHANS_AFTER
@@ -52,6 +52,7 @@ class Foresee:
 @dataclass(frozen=True)
 class Move:
     way: int
+    behind: Behind
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ deeds = st.one_of(
     st.builds(Rekey, st.booleans(), st.booleans()),
     st.builds(End),
     st.builds(Foresee, ways),
-    st.builds(Move, ways),
+    st.builds(Move, ways, st.sampled_from(Behind)),
     st.builds(Wake, st.sampled_from([10, 200, 3_000, 31_000])),
     st.builds(Spend, st.integers(0, 5)),
     st.builds(Bound, st.integers(0, 12)),
@@ -173,8 +174,8 @@ class Story:
                 self.remove(next(iter(self.alive)))
             case Foresee(way):
                 rig.plane.foresee([Asked(SA, PATHS[way], Generation(1), None)])
-            case Move(way):
-                rig.plane.apply([MoveSa(SA, PATHS[way], encap=True)])
+            case Move(way, behind):
+                rig.plane.apply([MoveSa(SA, PATHS[way], encap=True, behind=behind)])
             case Wake(ms):
                 self.wake(ms * 1_000_000)
             case Spend(which) if self.kernel.sas_by_key:

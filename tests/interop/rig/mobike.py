@@ -202,10 +202,18 @@ class Mobike:
 
     def restart(self, sign: signal.Signals = signal.SIGTERM) -> None:
         """End the daemon by this signal, and start it again."""
+        self.end(sign)
+        self.begin_again()
+
+    def end(self, sign: signal.Signals) -> None:
+        """End the daemon by this signal, for a while."""
         status = self.program.stop(sign)
         assert status == (0 if sign is signal.SIGTERM else -sign), f"it ended with {status}\n{self.log()[-TAIL:]}"
         self._events.stop()
         self._client.close()
+
+    def begin_again(self) -> None:
+        """Start the daemon that was ended."""
         self._events = _Follower(self._socket)
         self.start()
 

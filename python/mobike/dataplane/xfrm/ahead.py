@@ -1,9 +1,11 @@
-"""Where IKE SAs receive besides the address in use: at the next one, before the peer hears of it, and at the last one,
+"""Where IKE SAs receive besides the address in use: at the next one, before the peer hears of it, and at those before,
 until what was on its way there has come in.
 
 A kernel finds the SA for a packet by its SPI and the address that it came to. So what comes to another address of ours
 finds none, and is lost. Where the old way still works nothing need be: a copy of each inbound SA receives at the new
-address first. Once traffic has moved, the copy is the SA, and the old one goes a little later.
+address first. Once traffic has moved, the copy is the SA, and the old one goes a little later. Where traffic went ahead
+of the peer's answer, the peer may send to any address that it was asked to, and to the one before: a silent gateway may
+be one that begins again, while its kernel carries on.
 
 A copy knows what was received before it was made. Of what came to one address meanwhile the other does not know:
 somebody who records packets within these seconds could have each of them taken once more.
@@ -25,7 +27,7 @@ from mobike.dataplane.xfrm.steps import DropSa, Read, Restore, Step
 log = structlog.get_logger()
 
 EXPECTED: Final = 30_000_000_000
-"""Nanoseconds that a move may take until its copies go: longer than a peer is asked."""
+"""Nanoseconds that a move may take until its copies go: longer than one pair is tried before the next."""
 
 LATE: Final = 2_000_000_000
 """Nanoseconds that the old address still receives: longer than packets are on their way."""
@@ -44,12 +46,10 @@ class Second:
     packets: int
     octets: int
     """When the two parted."""
-    late: bool = False
-    """Traffic has left it already."""
 
 
 class Seconds:
-    """All of them. At most one for each inbound SA."""
+    """All of them. At most one for each inbound SA and address of ours."""
 
     def __init__(self, kernel: Carries, in_use: Container[SaKey]) -> None:
         """`in_use`: where the SAs are that these are beside."""
@@ -58,7 +58,7 @@ class Seconds:
         self._stayed: dict[SaKey, Second] = {}
         """Those that should be gone, and may be there: the kernel did not say that it removed them."""
         self._again = Nanos(0)
-        self._of: dict[SaId, dict[SaName, Second]] = {}
+        self._of: dict[SaId, dict[SaKey, Second]] = {}
         self._extra: dict[ChildId, tuple[int, int]] = {}
         """Packets and octets that came in at those that are gone."""
 
@@ -67,13 +67,11 @@ class Seconds:
         pairs: list[tuple[SaId, SaName, Sa, Sa]] = []
         for sa, copies in wanted.items():
             mine = self._of.get(sa, {})
-            there = {name: second.sa for name, second in mine.items() if not second.late}
-            if there == {name: copy for name, (_, copy) in copies.items()}:
-                for name in there:
-                    mine[name] = replace(mine[name], until=_after(now))
-                continue
-            self._drop(self._of.pop(sa, {}).values())
-            pairs += [(sa, name, was, copy) for name, (was, copy) in copies.items()]
+            for name, (was, copy) in copies.items():
+                if (there := mine.get(copy.key)) is not None:
+                    mine[copy.key] = replace(there, until=_after(now))
+                else:
+                    pairs.append((sa, name, was, copy))
         if not pairs:
             return
         try:
@@ -89,23 +87,21 @@ class Seconds:
                 log.info("kernel.no_copy", child=name.child, why=str(done.refusals[place]))
                 continue
             parted = seen[name]
-            self._of.setdefault(sa, {})[name] = Second(name, copy, _after(now), parted.packets, parted.octets)
+            self._of.setdefault(sa, {})[copy.key] = Second(name, copy, _after(now), parted.packets, parted.octets)
 
-    def arrive(self, sa: SaId, here: Ip, held: Mapping[SaName, Sa], now: Nanos) -> dict[SaName, Sa]:
-        """Traffic of this IKE SA moves to this address of ours: by what the kernel has there already."""
-        mine = self._of.pop(sa, {})
+    def arrive(self, sa: SaId, here: Ip, held: Mapping[SaName, Sa], until: Nanos) -> dict[SaName, Sa]:
+        """Traffic of this IKE SA moves to this address of ours: by what the kernel has there already. What it leaves
+        receives until then."""
+        mine = self._of.get(sa, {})
         found: dict[SaName, Sa] = {}
-        left: dict[SaName, Second] = {}
-        for name, second in mine.items():
-            was = held.get(name)
-            if second.late and second.sa.destination != here:
-                left[name] = second
-            elif not second.late and second.sa.destination == here and was is not None:
-                found[name] = second.sa
-                left[name] = replace(second, sa=was, until=Nanos(now + LATE), late=True)
-        self._drop([second for name, second in mine.items() if name not in left])
-        if left:
-            self._of[sa] = left
+        for second in [each for each in mine.values() if each.sa.destination == here]:
+            del mine[second.sa.key]
+            was = held.get(second.name)
+            if was is None:
+                self._drop([second])
+                continue
+            found[second.name] = second.sa
+            mine[was.key] = replace(second, sa=was, until=until)
         return found
 
     def settle(self, sa: SaId) -> None:
@@ -115,7 +111,7 @@ class Seconds:
     def forget(self, sa: SaId, child: ChildId) -> None:
         """None of this Child SA any more."""
         mine = self._of.get(sa, {})
-        self._drop([mine.pop(name) for name in list(mine) if name.child == child])
+        self._drop([mine.pop(key) for key, second in list(mine.items()) if second.name.child == child])
         if not mine:
             self._of.pop(sa, None)
         self._extra.pop(child, None)
@@ -123,7 +119,7 @@ class Seconds:
     def wake(self, now: Nanos) -> None:
         """Those whose time is over go."""
         for sa, mine in list(self._of.items()):
-            self._drop([mine.pop(name) for name, second in list(mine.items()) if second.until <= now])
+            self._drop([mine.pop(key) for key, second in list(mine.items()) if second.until <= now])
             if not mine:
                 del self._of[sa]
         if self._again <= now:
@@ -153,33 +149,33 @@ class Seconds:
         return (second for mine in self._of.values() for second in mine.values())
 
     def _drop(self, gone: Iterable[Second]) -> None:
-        seconds = list(gone)
-        seen = self._remove(seconds)
-        for second in seconds:
-            if (last := seen.get(second.name)) is not None:
-                child = ChildId(second.name.child)
-                packets, octets = self._extra.get(child, (0, 0))
-                self._extra[child] = (
-                    packets + last.packets - second.packets,
-                    octets + last.octets - second.octets,
-                )
+        seen = self._remove(list(gone))
+        for second, last in seen:
+            child = ChildId(second.name.child)
+            packets, octets = self._extra.get(child, (0, 0))
+            self._extra[child] = (packets + last.packets - second.packets, octets + last.octets - second.octets)
 
-    def _remove(self, seconds: Sequence[Second]) -> Mapping[SaName, SaSeen]:
+    def _remove(self, seconds: Sequence[Second]) -> list[tuple[Second, SaSeen]]:
         """As they were last."""
-        if not seconds:
-            return {}
+        at: dict[Ip, list[Second]] = {}
+        for second in seconds:
+            at.setdefault(second.sa.destination, []).append(second)
+        # What is read is known by its name, which is the same at each address.
+        return [each for there in at.values() for each in self._remove_there(there)]
+
+    def _remove_there(self, seconds: Sequence[Second]) -> list[tuple[Second, SaSeen]]:
         steps: list[Step] = [Read(second.name, second.sa) for second in seconds]
         try:
             done = self._kernel.run(steps + [DropSa(second.name, second.sa) for second in seconds], {})
         except (AnswersLostError, KernelUnusableError) as error:
             log.warning("kernel.unanswered", why=str(error))
             self._stayed |= {second.sa.key: second for second in seconds}
-            return {}
+            return []
         for place, second in enumerate(seconds, start=len(seconds)):
             if place in done.refusals and done.refusals[place].error != ESRCH:
                 log.warning("kernel.copy_stays", child=second.name.child, why=str(done.refusals[place]))
                 self._stayed[second.sa.key] = second
-        return done.seen
+        return [(second, done.seen[second.name]) for second in seconds if second.name in done.seen]
 
 
 def copies_of(held: Mapping[SaName, Sa], way: Way) -> dict[SaName, tuple[Sa, Sa]]:

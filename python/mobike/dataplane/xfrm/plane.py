@@ -8,11 +8,11 @@ from typing import Final, Protocol, Self
 
 import structlog
 
-from mobike.address import ChildId, Endpoint, Ip, Nanos, Path, SaId, Transport
+from mobike.address import ChildId, Endpoint, Nanos, Path, SaId, Transport
 from mobike.commands import ChildInstalled, ChildRefused, ChildSpent, ChildWorn, Move, PeerMapped, PlaneWord
-from mobike.dataplane.operations import ChildOrder, InstallChild, MoveSa, Operation, Park, RemoveChild
+from mobike.dataplane.operations import Behind, ChildOrder, InstallChild, MoveSa, Operation, Park, RemoveChild
 from mobike.dataplane.xfrm import adopt
-from mobike.dataplane.xfrm.ahead import Seconds, copies_of
+from mobike.dataplane.xfrm.ahead import EXPECTED, LATE, Seconds, copies_of
 from mobike.dataplane.xfrm.answers import AnswersLostError, Carries, KernelUnusableError
 from mobike.dataplane.xfrm.book import NO_PATH_IN_TCP, Book, BookError, Child, Sending, Way, overlapping
 from mobike.dataplane.xfrm.hands import Hands, fault_of_ours
@@ -196,25 +196,20 @@ class XfrmPlane:
                 self._events.append(SaMoved(operation.sa, operation.path))
             else:
                 way = self._ports.way(operation.path, operation.encap)
-                if way.path.local.ip != old.path.local.ip and self._answers(operation.sa):
-                    # Who asked for this sends to the old address until our answer is there.
-                    self._seconds.prepare(
-                        {operation.sa: copies_of(self._hands.sas.get(operation.sa, {}), way)}, self._now
-                    )
+                if way.path.local.ip != old.path.local.ip:
+                    self._arrive(operation, way)
                 self._book.move(operation.sa, way)
-                self._arrive(operation.sa, way.path.local.ip)
                 each = touched.setdefault(operation.sa, Touched())
                 each.changed, each.move, each.old_way = True, operation, each.old_way or old
         self._hands.settle(touched)
 
-    def _answers(self, sa: SaId) -> bool:
-        """Did the peer set up this IKE SA? Then it decides where it goes."""
-        children = self._book.children(sa)
-        return bool(children) and children[0].order.role is Role.RESPONDER and Means.TAKE in self._means
-
-    def _arrive(self, sa: SaId, here: Ip) -> None:
-        """SAs that are there already are those in use from now on."""
-        self._hands.replace(sa, self._seconds.arrive(sa, here, self._hands.sas.get(sa, {}), self._now))
+    def _arrive(self, move: MoveSa, way: Way) -> None:
+        """SAs that are there already are those in use from now on; the others receive as long as something may come."""
+        held = self._hands.sas.get(move.sa, {})
+        if move.behind is not Behind.NOTHING and Means.TAKE in self._means:
+            self._seconds.prepare({move.sa: copies_of(held, way)}, self._now)
+        until = Nanos(self._now + (EXPECTED if move.behind is Behind.MORE else LATE))
+        self._hands.replace(move.sa, self._seconds.arrive(move.sa, way.path.local.ip, held, until))
 
     def words(self) -> list[PlaneWord]:
         words, self._words = self._words, []
