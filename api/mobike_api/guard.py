@@ -11,8 +11,8 @@ from mobike.facade import Facade
 from mobike_api.problems import INTERNAL, TOO_LARGE, problem
 
 MAX_BODY: Final = 64 * 1024
-"""Octets. The largest order of today has a hundred."""
-
+"""Octets. The largest orders are credentials, of 48 KiB."""
+_IN_PARTS: Final = "send it as several orders: one for each connection or credential"
 SECURITY_HEADERS: Final = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -57,7 +57,7 @@ class BodyLimit:
             return
         messages = await _whole_body(scope, receive)
         if messages is None:
-            await problem(TOO_LARGE, f"a body may have {MAX_BODY} octets")(scope, receive, send)
+            await problem(TOO_LARGE, f"a body may have {MAX_BODY} octets", hint=_IN_PARTS)(scope, receive, send)
             return
         replay = iter(messages)
 

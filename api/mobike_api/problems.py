@@ -14,6 +14,7 @@ from starlette.routing import compile_path
 
 from mobike.facade import NotFound, Refused
 from mobike.facade.books import BooksError
+from mobike_api import words
 from mobike_api.described import Described
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -146,11 +147,15 @@ def install(app: FastAPI) -> None:
         return error.response
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(_: Request, error: RequestValidationError) -> Response:
-        errors = [_field_error(details) for details in error.errors()]
-        malformed = any(details["type"] == "json_invalid" for details in error.errors())
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        wrong = words.sifted(error.errors())
+        errors = [_field_error(details) for details in wrong]
+        malformed = any(details["type"] == "json_invalid" for details in wrong)
         detail = "; ".join(f"{_place(found)}: {found.detail}" for found in errors)
-        return problem(MALFORMED if malformed else INVALID, detail, errors=errors)
+        if malformed:
+            return problem(MALFORMED, detail, hint="send JSON (RFC 8259), in UTF-8", errors=errors)
+        hints = (words.hint(details, _operation(app, request), app.openapi()) for details in wrong)
+        return problem(INVALID, detail, hint=next(filter(None, hints), None), errors=errors)
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
@@ -162,24 +167,27 @@ def install(app: FastAPI) -> None:
             404: f"there is nothing at {request.url.path}",
             405: f"{request.url.path} cannot be asked with {request.method}",
         }.get(error.status_code, str(error.detail))
-        return problem(
-            kind,
-            detail,
-            headers=_allowed(app, request) or error.headers if kind is METHOD_NOT_ALLOWED else error.headers,
-        )
+        if kind is METHOD_NOT_ALLOWED and (methods := ", ".join(sorted(_operations(app, request))).upper()):
+            return problem(kind, detail, hint=f"ask with {methods}", headers={"Allow": methods})
+        hint = "GET /api/v1/openapi.json tells what there is" if kind is NOT_FOUND else None
+        return problem(kind, detail, hint=hint, headers=error.headers)
 
 
-def _allowed(app: FastAPI, request: Request) -> dict[str, str] | None:
-    """The methods of a path. The router would name those of one route; two routes may share a path."""
+def _operations(app: FastAPI, request: Request) -> Mapping[str, Any]:
+    """What can be asked of a path, by methods. The router would name those of one route; two may share a path."""
     for path, operations in app.openapi()["paths"].items():
         if compile_path(path)[0].match(request.url.path):
-            return {"Allow": ", ".join(sorted(operations)).upper()}
-    return None
+            return dict(operations)
+    return {}
+
+
+def _operation(app: FastAPI, request: Request) -> Mapping[str, Any]:
+    return dict(_operations(app, request).get(request.method.lower(), {}))
 
 
 def _field_error(details: Mapping[str, Any]) -> FieldError:
     where, *rest = details["loc"]
-    text = str(details["msg"]).removeprefix("Value error, ")
+    text = words.said(details)
     if where in _LOCATIONS:
         return FieldError(detail=text, parameter=str(rest[0]) if rest else None)
     if details["type"] == "json_invalid":

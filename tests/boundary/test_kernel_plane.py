@@ -65,7 +65,9 @@ def test_an_order_has_all_that_a_plane_must_know_and_the_keys_are_sealed() -> No
     exchange({HERE: phone, THERE: gateway}, NOW)
     (child,) = gateway.take_events(10)
     assert isinstance(child, ChildUp) and (child.child, child.spi_in) == (order.child, order.spi_in)
-    assert gateway.told_by() == [(child, False, 1)], "the IKE_AUTH that it was agreed in, though the plane had a say since"
+    assert gateway.told_by() == [(child, False, 1)], (
+        "the IKE_AUTH that it was agreed in, though the plane had a say since"
+    )
     assert [type(each) for each in phone.take_events(10)] == [IkeSaUp, ChildUp]
 
 
