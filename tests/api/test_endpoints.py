@@ -337,7 +337,7 @@ async def test_a_body_that_makes_no_sense_is_pointed_into(
 async def test_what_is_wrong_is_said_in_plain_words_with_what_mends_it(  # noqa: PLR0917 - a table
     api: httpx.AsyncClient, house: House, method: str, path: str, body: object, detail: str, hint: str | None
 ) -> None:
-    answer = await api.request(method, f"/api/v1/{path}", **({} if body is None else {"json": body}))
+    answer = await api.request(method, f"/api/v1/{path}", json=body)
     problem = answer.json()
     assert answer.headers["content-type"] == "application/problem+json"
     assert detail in problem["detail"], problem
