@@ -81,6 +81,7 @@ class _Daemon(Collector):
         yield _events(connections, readings)
         yield from _times(readings)
         yield self._addresses()
+        yield self._expiries()
         yield from _counted(self._facade.counters())
         yield from _told(self._webhooks)
         running = sum(each.phase is Phase.RUNNING for each in self._operations.all())
@@ -97,6 +98,18 @@ class _Daemon(Collector):
         family = GaugeMetricFamily("mobike_address_usable", told, labels=("link", "address"))
         for each in self._facade.addresses():
             family.add_metric((each.link, each.ip), each.available)
+        return family
+
+    def _expiries(self) -> Metric:
+        told = "When it is good no longer: certificates, revocation lists, OCSP responses, by use and name."
+        name = "mobike_credential_expires_timestamp_seconds"
+        ends: dict[tuple[str, str], float] = {}
+        for each in self._facade.inventory.expiries():
+            # Of those with one name the first to end: while it is replaced there are two.
+            ends.setdefault((each.use, each.name), each.not_after)
+        family = GaugeMetricFamily(name, told, labels=("use", "name"))
+        for labels, end in ends.items():
+            family.add_metric(labels, end)
         return family
 
 

@@ -42,7 +42,15 @@ from mobike.facade.configuration import (
     TableView,
 )
 from mobike.facade.exchanges import ExchangeView
-from mobike.facade.inventory import CertificateView, Inventory, LinkRuleView, PolicyView, PoolView, RangeView
+from mobike.facade.inventory import (
+    CertificateView,
+    ExpiryView,
+    Inventory,
+    LinkRuleView,
+    PolicyView,
+    PoolView,
+    RangeView,
+)
 from mobike.facade.keys import KEYS, REQUIRED
 from mobike.facade.lists import ChildRow, ChildRows, PathRow
 from mobike.facade.readings import Reading, Spread
@@ -215,6 +223,14 @@ class Cellar:
     def certificates(self) -> tuple[CertificateView, ...]:
         place = ("CN=gw.example.net", "CN=Example CA", "1f", ("DNS:gw.example.net",), BORN, BORN + 86_400)
         return (CertificateView("ab" * 32, "own", ("office",), *place, "ECDSA secp256r1"),)
+
+    def expiries(self) -> tuple[ExpiryView, ...]:
+        ends = (
+            ("crl", "CN=Example CA", 3_600),
+            ("own", "CN=me.example.net", 86_400),
+            ("own", "CN=me.example.net", 99_999),
+        )
+        return tuple(ExpiryView(use, name, ("office",), BORN + left) for use, name, left in ends)
 
     def policies(self) -> tuple[PolicyView, ...]:
         rules = (LinkRuleView("wlan*", 1, 0, True),)

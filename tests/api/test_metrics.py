@@ -17,7 +17,7 @@ from mobike_api import create_app
 from mobike_api.metrics import ALWAYS, GAUGES, drop_of
 from tests.api.books import some_books
 from tests.api.counters import counted
-from tests.api.house import House, a_house
+from tests.api.house import BORN, House, a_house
 
 TOKEN = "correct-horse-battery-staple-0123456789"
 DOCS = Path(__file__).parents[2] / "docs"
@@ -86,6 +86,13 @@ async def test_times_are_histograms_of_connections(api: httpx.AsyncClient) -> No
     }
 
 
+async def test_of_what_runs_out_the_first_to_end_is_told_by_use_and_name(api: httpx.AsyncClient) -> None:
+    assert (await told(api))["mobike_credential_expires_timestamp_seconds"] == {
+        labels(use="crl", name="CN=Example CA"): BORN + 3_600,
+        labels(use="own", name="CN=me.example.net"): BORN + 86_400,
+    }
+
+
 async def test_no_number_is_of_one_sa_or_peer(api: httpx.AsyncClient) -> None:
     text = (await api.get("/metrics")).text
     for sa in a_house(3).sas.values():
@@ -94,7 +101,7 @@ async def test_no_number_is_of_one_sa_or_peer(api: httpx.AsyncClient) -> None:
     names = {label for samples in (await told(api)).values() for each in samples for label, _ in each}
     assert names <= {
         "connection", "role", "kind", "webhook", "result", "exchange",
-        "le", "link", "address", "layer", "reason", "version",
+        "le", "link", "address", "layer", "reason", "version", "use", "name",
     }  # fmt: skip
 
 

@@ -17,8 +17,9 @@ from mobike.cli import checkup
 from mobike.cli.checkup import Checked
 from mobike.cli.this_host import ThisHost
 from mobike.config import Settings, load
+from mobike.config.settings import TlsSettings
 from mobike.dataplane.xfrm.health import Grade
-from tests.auth.pki import Authority
+from tests.auth.pki import NOW, Authority
 from tests.cli.conftest import Run, Running
 from tests.ports import free_ports
 
@@ -169,6 +170,45 @@ def test_certificates_are_looked_at_before_they_expire(tmp_path: Path, when: str
     told = found(trusting, Pretended(at=at))
     assert [text in each.text for each in told[grade]] == [True]
     assert found(trusting, Pretended(at=begins + (ends - begins) / 2))[Grade.FAIL] == []
+
+
+@pytest.mark.parametrize(
+    ("left", "grade", "text"), [(-1, Grade.FAIL, "has expired on"), (1, Grade.WARN, "expires in 24 hours")]
+)
+def test_a_revocation_list_is_looked_at_before_it_keeps_everybody_out(
+    tmp_path: Path, left: int, grade: Grade, text: str
+) -> None:
+    authority = Authority.new("the branches")
+    listed, ends = authority.revocations(days=7), NOW + timedelta(days=7)
+    config = settings(tmp_path)
+    (connection,) = config.connections
+    trusting = replace(config, connections=(replace(connection, trust=Trust((authority.certificate,), (listed,))),))
+    told = found(trusting, Pretended(at=ends - timedelta(days=left)))
+    (line,) = told[grade]
+    assert line.text.startswith("the revocation list of CN=the branches,O=Example (rw) ")
+    assert text in line.text
+    assert line.fix == "get a new one, then: mobike reload"
+    in_time = found(trusting, Pretended(at=ends - timedelta(days=3)))
+    assert (in_time[Grade.WARN], in_time[Grade.FAIL]) == ([], [])
+    assert any(
+        each.text.startswith("2 certificates and lists are good; the first to expire is the revocation list")
+        for each in in_time[Grade.PASS]
+    )
+
+
+def test_certificates_of_the_api_are_looked_at_as_well(tmp_path: Path) -> None:
+    owner = Authority.new().issue("api.example.net", subject="api")
+    owner.write(tmp_path, "api")
+    config = settings(tmp_path)
+    tls = TlsSettings(tmp_path / "api.pem", tmp_path / "api.key", None, ())
+    config = replace(config, api=replace(config.api, tls=tls))
+    ends = owner.certificate.not_valid_after_utc
+    (line,) = found(config, Pretended(at=ends - timedelta(days=5)))[Grade.WARN]
+    assert line.text.startswith("the API's certificate CN=api,O=Example expires in 5 days")
+    assert "start the daemon anew" in line.fix
+    (tmp_path / "api.pem").unlink()
+    (line,) = found(config, Pretended(at=ends - timedelta(days=5)))[Grade.FAIL]
+    assert "the API's certificates cannot be read" in line.text
 
 
 def test_this_host_says_what_is_so(tmp_path: Path) -> None:

@@ -6,18 +6,16 @@ import errno
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Final, Protocol
 
-from cryptography import x509
-from cryptography.hazmat.primitives.hashes import SHA256
-
 from mobike.address import Ip
+from mobike.auth.trust import TrustError
 from mobike.config import Inner, LinkSource, Settings
+from mobike.config.terms import Standing, in_force, terms_of_api
 from mobike.dataplane.xfrm.health import Grade
 
-EXPIRES_SOON: Final = timedelta(days=21)
 FEW_FILES: Final = 4096
 """Open files: each TCP stream and each caller of the API is one."""
 FOR_OTHERS: Final = 0o077
@@ -123,38 +121,31 @@ def _no_port(name: str, ip: Ip, error: int) -> Checked:
 
 
 def certificates(settings: Settings, host: Host) -> Iterator[Checked]:
-    """Ours, and those that we trust: are they good now, and for how long?"""
-    known: dict[bytes, tuple[str, x509.Certificate]] = {}
-    for each in settings.connections:
-        credential = each.profile.credential
-        ours = () if credential is None else tuple(map(x509.load_der_x509_certificate, credential.certificates))
-        anchors = () if each.trust is None else each.trust.anchors
-        for what, found in (("our certificate", ours), ("the authority", anchors)):
-            for certificate in found:
-                place = f"{what} {certificate.subject.rfc4514_string()} of {each.name}"
-                known.setdefault(certificate.fingerprint(SHA256()), (place, certificate))
-    good = 0
-    for place, certificate in known.values():
-        finding = _dated(place, certificate, host.now())
-        good += finding is None
-        if finding is not None:
-            yield finding
-    if known and good:
-        all_of_them = f"{good} certificate{'' if good == 1 else 's'}"
-        yield Checked(Grade.PASS, f"{all_of_them} good for {EXPIRES_SOON.days} days and more")
-
-
-def _dated(place: str, certificate: x509.Certificate, now: datetime) -> Checked | None:
-    until = certificate.not_valid_after_utc
-    if now < certificate.not_valid_before_utc:
-        since = certificate.not_valid_before_utc
-        return Checked(Grade.FAIL, f"{place} is good only from {since:%Y-%m-%d}", "look at the clock: date -u")
-    if now >= until:
-        return Checked(Grade.FAIL, f"{place} has expired on {until:%Y-%m-%d}", "have it renewed, then: mobike reload")
-    if until - now < EXPIRES_SOON:
-        days = (until - now).days
-        return Checked(Grade.WARN, f"{place} expires in {days} days", "have it renewed, then: mobike reload")
-    return None
+    """Ours, those that we trust, what these took back, and those of the API: are they good now, and for how long?"""
+    now = host.now()
+    try:
+        of_api = terms_of_api(settings.api.tls)
+    except (OSError, TrustError) as problem:
+        of_api = ()
+        yield Checked(
+            Grade.FAIL,
+            f"the API's certificates cannot be read: {problem}",
+            "correct tls_certificate, client_ca in [api]",
+        )
+    good = []
+    for each in in_force(settings, of_api):
+        match each.standing(now):
+            case Standing.GOOD:
+                good.append(each)
+            case Standing.NEAR:
+                yield Checked(Grade.WARN, each.said(now), each.fix(now))
+            case Standing.EARLY | Standing.PAST:
+                yield Checked(Grade.FAIL, each.said(now), each.fix(now))
+    if len(good) == 1:
+        yield Checked(Grade.PASS, good[0].said(now))
+    elif good:
+        first = f"{good[0].what}, at {good[0].until:%F %R} UTC"
+        yield Checked(Grade.PASS, f"{len(good)} certificates and lists are good; the first to expire is {first}")
 
 
 def files(settings: Settings, host: Host) -> Iterator[Checked]:

@@ -48,6 +48,20 @@ class CertificateView:
 
 
 @dataclass(frozen=True, slots=True)
+class ExpiryView:
+    """What is good for a time only: a certificate, a revocation list, an OCSP response."""
+
+    use: str
+    """As of a certificate; `crl`, `ocsp`; `api` and `api-authority` of the API over TLS."""
+    name: str
+    """Its subject, or whose list it is."""
+    connections: tuple[str, ...]
+    """That rest on it; none: the API does."""
+    not_after: float
+    """In seconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
 class LinkRuleView:
     """What is said of the links whose names match."""
 
@@ -83,3 +97,7 @@ class Inventory(Protocol):
     def certificates(self) -> tuple[CertificateView, ...]: ...
 
     def policies(self) -> tuple[PolicyView, ...]: ...
+
+    def expiries(self) -> tuple[ExpiryView, ...]:
+        """The one that ends first is the first."""
+        ...

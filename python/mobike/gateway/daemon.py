@@ -25,6 +25,7 @@ from mobike.gateway.capturer import Capturer
 from mobike.gateway.chronicle import Chronicle
 from mobike.gateway.desk import Desk
 from mobike.gateway.editor import Desktop, Editor
+from mobike.gateway.expiry import Expiry
 from mobike.gateway.hooks import Hooks
 from mobike.gateway.inventory import Stock
 from mobike.gateway.journal import Journal
@@ -118,6 +119,8 @@ class Daemon:
         self.steward = Steward(opening.loaded, self._staff(door))
         desktop = Desktop(opening.read, opening.assemble, opening.archive, self._sas, self._journal_line)
         self.editor = Editor(self.steward, opening.document, opening.standing, desktop)
+        stock = Stock(lambda: self.steward.in_force.settings)
+        self._expiry = Expiry(stock.terms, self._journal_line)
         self._virtual_ip: asyncio.Future[Ip] = asyncio.get_running_loop().create_future()
         self._stack = AsyncExitStack()
         self.facade: Facade = Desk(
@@ -134,7 +137,7 @@ class Daemon:
             catch_up=self._shell.catch_up,
             plug=self._plug if isinstance(self._links, ManualLinks) else None,
             troubles=self._troubles,
-            inventory=Stock(lambda: self.steward.in_force.settings),
+            inventory=stock,
             configuration=self.editor,
         )
 
@@ -173,6 +176,7 @@ class Daemon:
             self._keeping = loop.create_task(self._keeper.keep())
         self._shell.start()
         self.editor.start()
+        self._stack.callback(loop.create_task(self._expiry.watch()).cancel)
         return self
 
     async def __aexit__(self, *_: object) -> None:

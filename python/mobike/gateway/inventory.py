@@ -8,14 +8,14 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from mobike.auth.eap import ClientOrders, ServerOrders, TlsOrders
 from mobike.auth.names import name_of
-from mobike.auth.trust import Trust
-from mobike.commands import Credential, Pool
+from mobike.auth.trust import TrustError
+from mobike.commands import Pool
 from mobike.config import Settings
-from mobike.config.settings import Connection
+from mobike.config.settings import Connection, TlsSettings
+from mobike.config.terms import Term, Use, in_force, known_of, terms_of_api
 from mobike.events import Role
-from mobike.facade.inventory import CertificateView, LinkRuleView, PolicyView, PoolView, RangeView
+from mobike.facade.inventory import CertificateView, ExpiryView, LinkRuleView, PolicyView, PoolView, RangeView
 from mobike.policy.choose import OrderedPolicy
 
 _NANOS: Final = 1e9
@@ -24,8 +24,12 @@ _NANOS: Final = 1e9
 class Stock:
     """Implements `mobike.facade.inventory.Inventory`."""
 
-    def __init__(self, in_force: Callable[[], Settings]) -> None:
-        self._in_force = in_force
+    def __init__(self, settings: Callable[[], Settings]) -> None:
+        """`settings`: those in force."""
+        self._in_force = settings
+        self._api = _read_once(settings().api.tls)
+        self._of: Settings | None = None
+        self._terms: tuple[Term, ...] = ()
 
     def pools(self) -> tuple[PoolView, ...]:
         """Those with a name first: several connections may lease from one."""
@@ -53,6 +57,26 @@ class Stock:
     def policies(self) -> tuple[PolicyView, ...]:
         return tuple(map(_policy, self._in_force().connections))
 
+    def terms(self) -> tuple[Term, ...]:
+        """What is good for a time only; worked out anew when the configuration is another one."""
+        settings = self._in_force()
+        if settings is not self._of:
+            self._of, self._terms = settings, in_force(settings, self._api)
+        return self._terms
+
+    def expiries(self) -> tuple[ExpiryView, ...]:
+        return tuple(
+            ExpiryView(each.use.value, each.name, each.connections, each.until.timestamp()) for each in self.terms()
+        )
+
+
+def _read_once(tls: TlsSettings | None) -> tuple[Term, ...]:
+    """The API reads its files when it begins, and says what is wrong with them."""
+    try:
+        return terms_of_api(tls)
+    except (OSError, TrustError):
+        return ()
+
 
 def _pool(name: str | None, *connections: Connection) -> PoolView:
     first = connections[0].profile
@@ -65,24 +89,14 @@ def _range(pool: Pool) -> RangeView:
 
 
 def _certificates(connection: Connection) -> Iterator[tuple[str, bytes]]:
-    yield from _shown(connection.profile.credential)
-    yield from _trusted(connection.trust)
-    match connection.eap:
-        case ClientOrders(tls=TlsOrders() as tls) | ServerOrders(tls=TlsOrders() as tls):
-            yield from _shown(tls.credential)
-            yield from _trusted(tls.trust)
-        case _:
-            pass
-
-
-def _shown(credential: Credential | None) -> Iterator[tuple[str, bytes]]:
-    for place, octets in enumerate(() if credential is None else credential.certificates):
-        yield "issuer" if place else "own", octets
-
-
-def _trusted(trust: Trust | None) -> Iterator[tuple[str, bytes]]:
-    for anchor in () if trust is None else trust.anchors:
-        yield "authority", anchor.public_bytes(Encoding.DER)
+    for use, known in known_of(connection):
+        match known:
+            case x509.Certificate():
+                yield use.value, known.public_bytes(Encoding.DER)
+            case bytes() if use is not Use.OCSP:
+                yield use.value, known
+            case _:
+                pass
 
 
 def _certificate(use: str, octets: bytes, connections: tuple[str, ...]) -> CertificateView:

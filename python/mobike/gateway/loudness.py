@@ -15,6 +15,9 @@ WARNINGS: Final = frozenset(
         "path-silent",
         "plane-refused",
         "config-refused",
+        "credential-near",
+        "credential-past",
+        "credential-early",
     }
 )
 """Worth a look."""
