@@ -86,7 +86,7 @@ requirements:  ## every row of docs/requirements.md with the tests that prove it
 
 .PHONY: pictures
 pictures: $(STAMP)  ## the pictures of docs/page.md and docs/cli.md anew: look at them before you commit them
-	@$(BIN)/python -m tests.page.pictures docs/pictures overview-wide-light sa-wide-dark failures-wide-light moves-wide-light credentials-wide-dark sas-phone-dark
+	@$(BIN)/python -m tests.page.pictures docs/pictures overview-wide-light sa-wide-dark failures-wide-light moves-wide-light config-wide-light credentials-wide-dark sas-phone-dark
 	@$(BIN)/python -m tests.cli.pictures docs/pictures watch why status
 
 .PHONY: openapi

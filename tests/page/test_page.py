@@ -219,6 +219,71 @@ async def test_a_connection_is_brought_up_and_taken_down(look: Look, stand: Stan
         assert stand.crowd.orders[-1] == "down office"
 
 
+async def test_every_order_about_one_ike_sa_reaches_the_daemon(look: Look, stand: Stand) -> None:
+    crowd, ends = stand.crowd, f"{90:016x}"
+    crowd.move(PICKED, local=LTE, remote=None)
+    async with look(f"/sas/{PICKED}") as page:
+        for name, order in (
+            ("New keys", f"rekey {PICKED} ike"),
+            ("Reauthenticate", f"reauth {PICKED}"),
+            ("Let policy choose", f"unpin {PICKED}"),
+        ):
+            await page.get_by_role("button", name=name).click()
+            await expect(page.locator("#said")).to_contain_text(f"{name}: ordered")
+            assert crowd.orders[-1] == order
+        await page.get_by_role("button", name="Log everything").click()
+        await expect(page.locator("#said")).to_contain_text("logged for 10 minutes")
+        (rule,) = crowd.log_levels.rules()
+        assert (rule.peer, rule.level) == (PICKED, "debug")
+        crowd.log_levels.end_rule(rule.id)
+    crowd.move(PICKED, local=WIFI, remote=None)
+    del crowd.sas[f"{PICKED}0"]
+    async with look(f"/sas/{ends}", forgiven=("404",)) as page:
+        await page.get_by_role("button", name="Close").click()
+        await page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+        assert ends in crowd.sas
+        await page.get_by_role("button", name="Close").click()
+        await page.get_by_role("dialog").get_by_role("button", name="Close it").click()
+        await expect(page.locator("#said")).to_contain_text("Close: ordered")
+        assert crowd.orders[-1] == f"close {ends}"
+        crowd.ids.remove(ends)
+
+
+async def test_the_gateway_is_drained_and_serves_again(look: Look, stand: Stand) -> None:
+    async with look("/links") as page:
+        await page.get_by_label("To", exact=True).fill("gw2.example.net, 203.0.113.9")
+        await page.get_by_role("button", name="Drain the gateway").click()
+        await page.get_by_role("dialog").get_by_role("button", name="Drain it").click()
+        await expect(page.get_by_role("status")).to_contain_text("The gateway is being drained")
+        await expect(page.locator(".operations li").first).to_contain_text("drain")
+        assert stand.crowd.orders[-1] == "drain gw2.example.net 203.0.113.9"
+        await page.get_by_role("button", name="Serve peers here again").click()
+        await expect(page.get_by_role("status")).to_contain_text("Peers are served here again")
+        assert stand.crowd.orders[-1].strip() == "drain", "to nowhere"
+
+
+async def test_an_operation_is_seen_and_cancelled(look: Look, stand: Stand) -> None:
+    async with look("/links") as page:
+        order = {"order": "probe", "select": {"connection": "roadwarriors"}, "per_second": 1}
+        headers = {"Authorization": f"Bearer {stand.token}"}
+        answer = await page.request.post(f"{stand.url}api/v1/operations", data=order, headers=headers)
+        assert answer.status == 202
+        operation = page.locator(".operations li", has_text="probe").first
+        await operation.get_by_role("button", name="Cancel").click()
+        await expect(operation).to_contain_text("cancelled")
+        await expect(operation.get_by_role("button", name="Cancel")).to_have_count(0)
+
+
+async def test_colours_that_were_chosen_stay(look: Look) -> None:
+    async with look() as page:
+        for name in ("light", "dark"):
+            await page.locator("#theme").click()
+            await expect(page.locator("html")).to_have_attribute("data-theme", name)
+        await page.reload()
+        await expect(page.get_by_role("button", name="Theme: dark")).to_be_visible()
+        assert await page.evaluate("getComputedStyle(document.body).backgroundColor") != "rgb(255, 255, 255)"
+
+
 async def test_the_drain_button_drains_a_link(look: Look, stand: Stand) -> None:
     async with look("/links") as page:
         card = page.locator(".link", has_text="wwan0")
@@ -279,6 +344,21 @@ async def test_the_configuration_shows_a_difference_before_it_is_applied(look: L
         await expect(dialog).to_contain_text("office is changed: are reauthenticated (1 IKE SA)")
         await dialog.get_by_role("button", name="Bring it back").click()
         await expect(page.locator(".lead")).to_contain_text(f"Revision {before + 2}")
+
+
+async def test_what_must_be_confirmed_is_kept_by_a_button(look: Look, stand: Stand) -> None:
+    configurations = stand.crowd.configurations
+    async with look("/config") as page:
+        await page.get_by_role("button", name="Compare").click()
+        await page.get_by_role("button", name="keep only if confirmed").click()
+        dialog = page.get_by_role("dialog")
+        await expect(dialog).to_contain_text("taken back after 2 min unless it is kept here")
+        await dialog.get_by_role("button", name="Apply").click()
+        await expect(page.get_by_text("unless somebody keeps it")).to_be_visible()
+        assert configurations.until is not None
+        await page.get_by_role("button", name="Keep it").click()
+        await expect(page.get_by_text("unless somebody keeps it")).to_have_count(0)
+        assert configurations.until is None
 
 
 async def test_any_two_revisions_are_compared(look: Look, stand: Stand) -> None:
