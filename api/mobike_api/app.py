@@ -12,7 +12,7 @@ from mobike.facade.books import Books, Scope
 from mobike_api import page, problems
 from mobike_api.auth import OPEN, Auth
 from mobike_api.conditional import Conditional
-from mobike_api.guard import BodyLimit, SecurityHeaders, UpToDate, fault
+from mobike_api.guard import BodyLimit, Heads, SecurityHeaders, UpToDate, fault
 from mobike_api.limits import Limiter
 from mobike_api.metrics import Metrics
 from mobike_api.operations import Operations
@@ -112,6 +112,7 @@ def create_app(
 ) -> FastAPI:
     """The API over `facade`. `token` may do everything; None: there is no such token."""
     passed = [
+        Middleware(Heads),
         Middleware(SecurityHeaders),
         Middleware(Auth, token=token, access=books.access, calls=calls, failures=failures, clients=clients),
         *([] if tracer is None else [Middleware(Traced, tracer=tracer)]),

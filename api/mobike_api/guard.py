@@ -8,11 +8,16 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mobike.facade import Facade
+from mobike_api.lists import NDJSON
 from mobike_api.problems import INTERNAL, TOO_LARGE, problem
 
 MAX_BODY: Final = 64 * 1024
 """Octets. The largest orders are credentials, of 48 KiB."""
 _IN_PARTS: Final = "send it as several orders: one for each connection or credential"
+ENDLESS: Final = {"/api/v1/events"}
+"""Streams."""
+_LINES: Final = NDJSON.encode()
+
 SECURITY_HEADERS: Final = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -37,6 +42,28 @@ class SecurityHeaders:
             await send(message)
 
         await self._app(scope, receive, secured)
+
+
+class Heads:
+    """Answers HEAD as GET without the body (RFC 9110 section 9.3.2): probes of load balancers ask so. What does not end
+    has no such answer, and a list is told of as its first page."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD" or scope["path"] in ENDLESS:
+            await self._app(scope, receive, send)
+            return
+
+        async def headed(message: Message) -> None:
+            if message["type"] != "http.response.body":
+                await send(message)
+            elif not message.get("more_body", False):
+                await send({"type": "http.response.body", "body": b""})
+
+        headers = [(name, value) for name, value in scope["headers"] if name != b"accept" or _LINES not in value]
+        await self._app({**scope, "method": "GET", "headers": headers}, receive, headed)
 
 
 async def fault(_: Request, __: Exception) -> Response:

@@ -226,6 +226,25 @@ async def test_the_wrong_method_is_a_problem_and_says_which_is_right(api: httpx.
     assert (await api.patch("/api/v1/ike-sas/1")).headers["allow"] == "DELETE, GET"
 
 
+async def test_head_is_answered_as_get_without_the_body(api: httpx.AsyncClient, house: House) -> None:
+    for path in ("/livez", "/readyz", "/metrics", "/api/v1/ike-sas", "/api/v1/ike-sas/1", "/"):
+        head, whole = await api.head(path), await api.get(path)
+        assert (head.status_code, head.content) == (whole.status_code, b""), path
+        kept = {"content-type", "content-length", "etag", "cache-control", "content-security-policy"}
+        told = [{name: each for name, each in answer.headers.items() if name in kept} for answer in (head, whole)]
+        # Numbers are others each time.
+        assert path == "/metrics" or told[0] == told[1], path
+    house.ready = False
+    assert (await api.head("/readyz")).status_code == 503
+    assert (await api.head("/api/v1/ike-sas/77")).status_code == 404
+    assert (await api.head("/api/v1/ike-sas", headers={"Authorization": "Bearer wrong"})).status_code == 401
+    lines = await api.head("/api/v1/ike-sas", headers={"Accept": "application/x-ndjson"})
+    assert (lines.status_code, lines.headers["content-type"]) == (200, "application/json")
+    tag = (await api.get("/api/v1/ike-sas")).headers["etag"]
+    assert (await api.head("/api/v1/ike-sas", headers={"If-None-Match": tag})).status_code == 304
+    assert (await api.head("/api/v1/events")).status_code == 405, "that does not end"
+
+
 async def test_a_child_that_the_connection_does_not_name_is_refused(api: httpx.AsyncClient, house: House) -> None:
     body = _problem(await api.post("/api/v1/ike-sas/1/children", json={"name": "nobody"}), 409, "refused")
     assert body["pointer"] == "#/name"

@@ -139,7 +139,7 @@ function standing(pair) {
 }
 
 function childRow(child) {
-  return [word(child.name, { class: "strong" }), h("span", {}, mono(child.spi_in), " ", mono(child.spi_out)), word(`${child.suite}${child.encap ? ", in UDP" : ""}`),
+  return [word(child.name, { class: "strong" }), h("span", { class: "whole" }, mono(child.spi_in), " ", mono(child.spi_out)), word(`${child.suite}${child.encap ? ", in UDP" : ""}`),
     h("span", { class: "path" }, mono(child.local_ts.join(", ")), "\u2194", mono(child.remote_ts.join(", "))),
     h("span", { class: "figure" }, plural(child.packets_in, "packet")), h("span", { class: "figure" }, plural(child.packets_out, "packet"))];
 }
