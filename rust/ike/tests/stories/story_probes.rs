@@ -290,6 +290,44 @@ fn a_pair_that_was_probed_but_not_proven_or_long_ago_needs_the_cookie() {
     assert_eq!(pair.gateway().count("cookie2_sent"), 1);
 }
 
+// req: A5.4-1, M3.7-1
+#[test]
+fn who_left_an_address_by_its_list_proves_anew_that_it_receives_there() {
+    // Whenever that is: what it last heard there may still be told, by a probe over another pair.
+    for at in (0..1_000).step_by(90) {
+        let mut pair = probing(1);
+        pair.announce(CLIENT, &[WIFI, LTE], None);
+        watch(&mut pair, CLIENT, &ALL, SECOND);
+        pair.run_for(secs(20) + ms(at));
+        // INFORMATIONAL { N(NO_ADDITIONAL_ADDRESSES) } -->
+        pair.announce(CLIENT, &[WIFI], None);
+        watch(&mut pair, CLIENT, &[(WIFI, WAN)], SECOND);
+        pair.net.unplug(LTE);
+        pair.run_for(secs(2));
+        pair.net.plug(LTE);
+        pair.order_move_with(Pair::path(LTE, WAN), Some(&[LTE, WIFI]));
+        pair.run_for(secs(1));
+        let gateway = pair.gateway();
+        assert_eq!((gateway.count("moves_proven_before"), gateway.count("cookie2_sent")), (0, 1), "{at} ms");
+    }
+}
+
+// req: A5.4-1, M3.7-1
+#[test]
+fn who_left_an_address_as_it_moved_proves_it_anew_and_other_addresses_not() {
+    let mut pair = watching(1);
+    pair.order_move_with(Pair::path(LTE, WAN), Some(&[LTE]));
+    watch(&mut pair, CLIENT, &[(LTE, WAN)], SECOND);
+    pair.run_for(secs(1));
+    assert_eq!(pair.gateway().count("moves_proven_before"), 1, "where it goes it has not left");
+    pair.order_move_with(Pair::path(WIFI, WAN), Some(&[WIFI, LTE]));
+    pair.run_for(secs(1));
+    assert_eq!(pair.gateway().count("cookie2_sent"), 1, "wifi is where it was, and not in its list");
+    pair.order_move(Pair::path(LTE, WAN));
+    pair.run_for(secs(1));
+    assert_eq!(pair.gateway().count("cookie2_sent"), 1, "this one was in the list all the time");
+}
+
 // req: A5.2-2
 #[test]
 fn an_sa_whose_pair_is_heard_needs_no_other_sign_of_life() {
