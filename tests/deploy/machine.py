@@ -4,19 +4,15 @@ Nothing that is done in it reaches the disk, but for what it writes into `/out`.
 the journal, and the unit of the story that is told.
 """
 
-import os
 import shlex
 import shutil
-import signal
-import subprocess
 import sys
 import sysconfig
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.lab.uml import MODULES, missing_for_lab
+from tests.lab.uml import MODULES, end, missing_for_lab, started
 
 ROOT: Final = Path(__file__).parents[2]
 _SYSTEMD: Final = Path("/lib/systemd/systemd")
@@ -130,16 +126,11 @@ def tell(story: str, out: Path, *, within_s: float) -> Told:
     )
     _write(out / "init", init)
     kernel = f"linux.uml mem=1G rootfstype=hostfs rootflags=/ ro init={out / 'init'} con=null con0=null,fd:1 quiet"
-    with (out / "kernel.log").open("wb") as said:
-        process = subprocess.Popen(
-            kernel.split(), stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True
-        )
+    process = started(kernel, out / "kernel.log")
     try:
         process.wait(within_s)
     finally:
-        # A kernel is a family of processes.
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        end(process)
         process.wait()
     return Told(out)
 

@@ -100,6 +100,25 @@ def boot(argv: Sequence[str], folder: Path, *, timeout: float = 120.0, memory: s
     return Boot(argv, folder, memory).wait(timeout)
 
 
+def started(kernel: str, log: Path) -> subprocess.Popen[bytes]:
+    """A kernel with its arguments, which goes with whoever starts it, however that ends. What it says is in `log`."""
+    with log.open("wb") as said:
+        # A group of its own: Ctrl-C is for whoever boots, who ends it then.
+        return subprocess.Popen(
+            [*_LEASH.split(), *kernel.split()],
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=said,
+            start_new_session=True,
+        )
+
+
+def end(kernel: subprocess.Popen[bytes]) -> None:
+    """One that was started: end it now."""
+    with suppress(ProcessLookupError):
+        os.killpg(kernel.pid, signal.SIGKILL)
+
+
 class Boot:
     """A kernel that runs one command, in the present working directory, and goes.
 
@@ -129,15 +148,7 @@ class Boot:
         init.chmod(0o755)
         Path("/lib/modules").mkdir(exist_ok=True)
         kernel = f"mem={memory} rootfstype=hostfs rootflags=/ rw init={init} con=null con0=null,fd:1 quiet"
-        with self._kernel_log.open("wb") as said:
-            # A group of its own: Ctrl-C is for whoever boots, who ends it then.
-            self._process = subprocess.Popen(
-                [*_LEASH.split(), KERNEL, *kernel.split()],
-                stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=said,
-                start_new_session=True,
-            )
+        self._process = started(f"{KERNEL} {kernel}", self._kernel_log)
 
     def wait(self, timeout: float) -> Done:
         """Wait for the end of the command, and of the kernel."""
@@ -165,8 +176,7 @@ class Boot:
 
     def end(self) -> None:
         """End it now."""
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        end(self._process)
 
     @property
     def _log(self) -> Path:
