@@ -270,6 +270,15 @@ class Connect:
 
 
 @dataclass(frozen=True, slots=True)
+class GiveUp:
+    """These `Connect`s were ordered over paths that are not the best any more, or are wanted no more. Whoever of them
+    hears nothing from its peer ends, as `ConnectFailed` with the reason `ordered`; the others go on."""
+
+    tokens: tuple[Token, ...]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Move:
     """As the initiator: use `path` and tell the peer (UPDATE_SA_ADDRESSES), with our list if it changed."""
 
@@ -523,6 +532,7 @@ Command: TypeAlias = (
     | Remember
     | SetLocalAddresses
     | Connect
+    | GiveUp
     | Move
     | Announce
     | Probe

@@ -3,9 +3,9 @@
 How to read on: `fleet` is the only door (`handle` in, `poll_deadline` for the loop, views for the API), with one room
 for each source of facts: `links` follows what this host has, `orders` what its operator says, `paths` what falls silent
 or answers, `probes` what is seen of pairs all the time; `turn` is what the machines see and say during one `handle`;
-`reconfigure` takes another configuration; `scouts` search for all who share a silence, `retests` test spare pairs;
-`addresses` knows this host, `facts` knows pairs, `sessions` finds SAs by id and by local address, `upkeep` keeps up the
-connections that should be up; `views` and `notes` are for people.
+`connects` begins, over the ways of now; `reconfigure` takes another configuration; `scouts` search for all who share a
+silence, `retests` test spare pairs; `addresses` knows this host, `facts` knows pairs, `sessions` finds SAs by id and by
+local address, `upkeep` keeps up the connections that should be up; `views` and `notes` are for people.
 
 Promises: an address that is gone leads to its commands in the same `handle`; policy runs once for all sessions in the
 same situation; every queue has a limit, and what is left over gets a deadline.

@@ -57,17 +57,16 @@ from mobike.events import (
     TrafficWaits,
     WentAway,
 )
-from mobike.fleet.comings import Comings
+from mobike.fleet.connects import Connects
 from mobike.fleet.links import RouteQuestion
 from mobike.fleet.notes import NO_DATA, Datum, Note
 from mobike.fleet.turn import Turn
-from mobike.fleet.upkeep import situation_of
 from mobike.mobility.causes import Cause, LookAgain
 from mobike.mobility.common import traffic_of
 from mobike.mobility.machine import NoSuchTransition, step
 from mobike.mobility.session import Session
 from mobike.mobility.states import Updating
-from mobike.policy.connection import ConnectionPolicy, Start
+from mobike.policy.connection import ConnectionPolicy
 
 LOOKS_PER_TURN = 4_096
 """Sessions that look again in one turn because something came that they could use. What is lost is never paced."""
@@ -103,7 +102,7 @@ class Decided:
     questions: Sequence[RouteQuestion]
 
 
-class Fleet(Comings):
+class Fleet(Connects):
     """All sessions and all connections of this host."""
 
     def __init__(
@@ -146,6 +145,7 @@ class Fleet(Comings):
         self._watch(turn)
         self._send_on(turn)
         self._renew_sessions(turn)
+        self._look_for_ways(turn)
         self._connect(turn)
         turn.finish()
         return Decided(turn.commands, turn.operations, turn.notes, self._questions())
@@ -177,6 +177,7 @@ class Fleet(Comings):
             (min(self._settles, default=None), "an address has been there long enough"),
             (self._facts.next_rested, "a pair has rested after it failed"),
             (self._upkeeps.next_retry(), "a connection is tried again"),
+            (self._ways_at, "connections that come up look for other ways"),
         )
         return min(((at, why) for at, why in named if at is not None), default=None)
 
@@ -230,46 +231,6 @@ class Fleet(Comings):
             if session is not None and sa not in self._sleeping:
                 self._step(session, look, turn)
         self._look_at = Nanos(turn.now + LOOK_INTERVAL) if self._to_look else None
-
-    # --- connections ---
-
-    def _connect(self, turn: Turn) -> None:
-        if self._expected:
-            return
-        for upkeep in self._upkeeps.due(turn.now):
-            candidates = self._addresses.candidates(upkeep.policy, turn.now)
-            situation = situation_of(upkeep, candidates, self._facts.known, turn.now)
-            connect = self._upkeeps.connect(upkeep, upkeep.policy.policy.rank(situation))
-            if connect is not None:
-                turn.command(connect)
-                others = len(connect.paths) - 1
-                text = f"Connecting over {connect.paths[0]}" + (f", and {others} more in turn" if others else "")
-                turn.notes.append(Note("connecting", text, (), None, upkeep.policy.name))
-                self._ask_routes(upkeep)
-                continue
-            decision = upkeep.policy.policy.choose(situation)
-            if upkeep.go_home() and not self._sessions.count(upkeep.policy.name):
-                self._upkeeps.want(upkeep, turn.now)
-            elif upkeep.policy.start is Start.TRAFFIC:
-                self._upkeeps.retry(upkeep, turn.now)  # when something changes, there may be no packet any more
-            upkeep.last_error = decision.why
-            turn.notes.append(Note("connect-failed", "Cannot connect: {}", (decision.why,), None, upkeep.policy.name))
-
-    def _connect_failed(self, event: ConnectFailed, turn: Turn) -> None:
-        upkeep = self._upkeeps.take_token(event.token)
-        if upkeep is None:
-            return
-        upkeep.last_error = event.why
-        to = event.redirected_to
-        if upkeep.wanted and to is not None and self._sent_on_while_connecting(upkeep, event, to, turn):
-            return
-        upkeep.go_home()
-        again = ""
-        if upkeep.wanted and not self._sessions.count(upkeep.policy.name):
-            wait = self._upkeeps.retry(upkeep, turn.now) / 1e9
-            again = f"; {'waiting for traffic' if upkeep.rests else 'trying again'} in {wait:.1f} s"
-        text = f"Cannot connect: {event.why}{again}"
-        turn.notes.append(Note("connect-failed", text, (), None, upkeep.policy.name, {"tried": len(event.tried)}))
 
     # --- the rest ---
 

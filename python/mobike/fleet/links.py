@@ -40,6 +40,8 @@ class Links(Probes, ABC):
         self._settles: set[Nanos] = set()
         self._to_ask: dict[Pair, None] = {}
         self._told_core: tuple[Ip, ...] = ()
+        self._ways_changed = False
+        """Who is not up yet may have other ways than before."""
 
     def _take_addresses(self, events: Sequence[Event], turn: Turn) -> None:
         """All address events of the turn at once: the core learns the list first, then those who lost theirs move."""
@@ -89,6 +91,7 @@ class Links(Probes, ABC):
         if self._look_at is None and self._to_look:
             self._look_at = turn.now
         self._upkeeps.something_changed(turn.now)
+        self._ways_changed = True
         for upkeep in self._upkeeps:
             self._ask_routes(upkeep)
 
@@ -117,6 +120,7 @@ class Links(Probes, ABC):
         if not self._facts.route(event.pair, reachable=event.reachable, into_tunnel=event.into_tunnel, now=turn.now):
             return
         turn.look_anew()
+        self._ways_changed = True
         if not event.reachable:
             users = self._sessions.on_pair(event.pair)
             self._lose((each for each in users if each.role is Role.INITIATOR), event.pair.local, turn)

@@ -3,7 +3,7 @@
 from abc import ABC
 
 from mobike.address import Ip, SaId
-from mobike.commands import Away, Close, CloseChild, OpenChild, Probe, Reauth, Rekey, RekeyChild
+from mobike.commands import Away, Close, CloseChild, GiveUp, OpenChild, Probe, Reauth, Rekey, RekeyChild
 from mobike.events import (
     AwayRefused,
     OperatorAvoid,
@@ -49,11 +49,15 @@ class Orders(Links, ABC):
             self._upkeeps.want(upkeep, turn.now)
 
     def _operator_down(self, event: OperatorDown, turn: Turn) -> None:
+        why = "the operator took the connection down"
         upkeep = self._upkeeps.get(event.connection)
         if upkeep is not None:
             self._upkeeps.drop(upkeep)
+            if upkeep.token is not None:
+                upkeep.give_up(turn.now)
+                turn.command(GiveUp((upkeep.token,), why))
         for session in self._sessions.of_connection(event.connection):
-            turn.command(Close(session.sa, "the operator took the connection down"))
+            turn.command(Close(session.sa, why))
 
     def _operator_close(self, event: OperatorClose, turn: Turn) -> None:
         if self._sessions.get(event.sa) is not None:

@@ -22,6 +22,13 @@ _MOST_DOUBLINGS = 30
 """Far beyond any sensible limit of waiting; keeps the number small."""
 
 
+PATIENCE = 500_000_000
+"""Nanoseconds that a first message has, when ways change: almost everybody has answered by then."""
+
+MOST_PATIENT = 5
+"""Doublings: 16 s."""
+
+
 @dataclass(slots=True)
 class Upkeep:
     """One connection."""
@@ -40,6 +47,14 @@ class Upkeep:
     """Down until a packet wants it."""
     rests: bool = False
     """At `retry_at` it does not try again, but waits for a packet."""
+    ways: frozenset[Pair] = frozenset()
+    """Pairs that could be used when it last looked."""
+    patient_until: Nanos = Nanos(0)  # noqa: RUF009
+    """Until then what it began is not given up because there are other ways."""
+    gives_up: bool = False
+    """The `Connect` that runs is to end. Another follows at once, if one is wanted."""
+    times_given_up: int = 0
+    """Since it was up, or failed."""
     last_error: str | None = None
     peer_listed: dict[Ip, None] = field(default_factory=dict)
     """Addresses that peers of this connection listed: routes to them are worth knowing."""
@@ -66,6 +81,16 @@ class Upkeep:
         sent_on = self.policy is not self.home
         self.policy = replace(policy, remotes=self.policy.remotes) if sent_on else policy
         self.home = policy
+
+    def give_up(self, now: Nanos) -> None:
+        """What runs may end, unless somebody answers it."""
+        self.gives_up = True
+        self.times_given_up += 1
+        self.wait_from(now)
+
+    def wait_from(self, now: Nanos) -> None:
+        """Twice as long each time: ways that come and go must not keep it from ever hearing an answer."""
+        self.patient_until = Nanos(now + (PATIENCE << min(self.times_given_up, MOST_PATIENT)))
 
     def go_home(self) -> bool:
         """The peer is where it is configured to be. True if we were sent elsewhere."""
@@ -138,7 +163,7 @@ class Upkeeps:
     def settle(self, upkeep: Upkeep) -> None:
         """It is up."""
         upkeep.waiting = upkeep.rests = False
-        upkeep.tries = 0
+        upkeep.tries = upkeep.times_given_up = 0
         upkeep.retry_at = None
         upkeep.last_error = None
         self._idle.pop(upkeep.policy.name, None)
@@ -154,6 +179,7 @@ class Upkeeps:
         rule = upkeep.policy.reconnect
         wait = min(rule.initial << min(upkeep.tries, _MOST_DOUBLINGS), rule.max)
         upkeep.tries += 1
+        upkeep.times_given_up = 0
         self.want(upkeep, Nanos(now + wait))
         upkeep.rests = upkeep.home.start is Start.TRAFFIC
         return Nanos(wait)
@@ -172,14 +198,23 @@ class Upkeeps:
                 self.wait(each)
         return [each for each in due if not each.waiting]
 
+    def on_their_way(self) -> Iterator[Upkeep]:
+        """Those that are coming up, or will be tried again in a while."""
+        yield from self._by_token.values()
+        yield from (each for each in self._idle.values() if each.retry_at is not None)
+
     def next_retry(self) -> Nanos | None:
         return min((each.retry_at for each in self._idle.values() if each.retry_at is not None), default=None)
 
-    def connect(self, upkeep: Upkeep, ranked: Iterable[RankedPair]) -> Connect | None:
+    def connect(self, upkeep: Upkeep, ranked: Iterable[RankedPair], now: Nanos) -> Connect | None:
         """Begin, over all usable pairs, best first (RFC 4555 section 3.1); None if there is none."""
         ports = upkeep.policy.ports
-        paths = tuple(_first_path(pair, ports) for pair in _few(each.pair for each in ranked if each.usable))
+        pairs = tuple(each.pair for each in ranked if each.usable)
+        paths = tuple(_first_path(pair, ports) for pair in _few(pairs))
         upkeep.retry_at = None
+        upkeep.ways = frozenset(pairs)
+        upkeep.gives_up = False
+        upkeep.wait_from(now)
         if not paths:
             return None
         self._idle.pop(upkeep.policy.name, None)

@@ -68,6 +68,14 @@ pub enum Command {
         /// The gateway that sent us on (RFC 5685 section 3).
         redirected_from: Option<IpAddr>,
     },
+    /// These `Connect`s were ordered over paths that are not the best any more, or are wanted no more. Whoever of them hears
+    /// nothing from its peer ends, as `ConnectFailed`; the others go on.
+    GiveUp {
+        /// Which.
+        tokens: Arc<[Token]>,
+        /// One line for people.
+        why: Arc<str>,
+    },
     /// Initiator: put the IKE SA on another path and tell the peer (RFC 4555 section 3.5).
     Move {
         /// Which.

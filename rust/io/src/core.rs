@@ -125,6 +125,7 @@ impl Core {
                 | Command::Remember { .. }
                 | Command::TurnAway { .. }
                 | Command::SetTicketKeys { .. }
+                | Command::GiveUp { .. }
                 | Command::SetLocalAddresses { .. } => {
                     return None;
                 }

@@ -31,6 +31,7 @@ classes! {
         remember: "Remember",
         set_local_addresses: "SetLocalAddresses",
         connect: "Connect",
+        give_up: "GiveUp",
         move_: "Move",
         announce: "Announce",
         probe: "Probe",

@@ -54,6 +54,10 @@ impl Reader<'_> {
             }
         } else if class.is(&commands.connect) {
             self.connect(from)?
+        } else if class.is(&commands.give_up) {
+            let tokens: Vec<u64> = field(from, intern!(py, "tokens"))?;
+            let why: String = field(from, intern!(py, "why"))?;
+            Command::GiveUp { tokens: tokens.into_iter().map(Token).collect(), why: Arc::from(why) }
         } else if class.is(&commands.away) {
             Command::Away { sa: sa(from)?, span: span(from, intern!(py, "span"))? }
         } else if class.is(&commands.close) {

@@ -54,6 +54,7 @@ impl Engine {
                     self.ctx.events.push_back(Event::ConnectFailed { token, why, tried: Vec::new(), compared: None });
                 }
             }
+            Command::GiveUp { tokens, why } => self.give_up_unanswered(now, &tokens, &why),
             Command::Move { sa, path, generation, addresses } => {
                 self.with_news(now, sa, generation, |sa, ctx| {
                     mobike::order_move(sa, ctx, now, path, generation, addresses);

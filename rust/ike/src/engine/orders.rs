@@ -5,15 +5,17 @@
 //! (`auth_responder::let_in`). Tickets that gateways gave us are dropped where they rest on something else
 //! ([`Held::serves`](crate::table::tickets::Held::serves)). Whether IKE SAs are to be replaced or closed the control plane decides.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::Nanos;
 use crate::engine::Engine;
 use crate::event::ConnectError;
-use crate::id::ProfileId;
+use crate::id::{ProfileId, Token};
 use crate::profile::{Profile, Successors};
 use crate::sa::Sa;
 use crate::sa::context::Context;
+use crate::sa::exchange::init_initiator::Order;
 
 impl Engine {
     /// New standing orders, or others in their place; older ones than those in force are refused by their number.
@@ -37,6 +39,20 @@ impl Engine {
             self.ctx.refresh_accepted();
             self.ctx.purse.retain(id, |_| false);
             self.pass_on(now, id, "its standing orders are gone", None);
+        }
+    }
+
+    /// Other paths are there than those that these were ordered over, or nobody wants them. Once for each change of what the
+    /// host has: no index is kept for it.
+    pub(super) fn give_up_unanswered(&mut self, now: Nanos, tokens: &[Token], why: &Arc<str>) {
+        let tokens: BTreeSet<Token> = tokens.iter().copied().collect();
+        let is_meant = |sa: &Sa| unanswered(sa).and_then(Order::token).is_some_and(|token| tokens.contains(&token));
+        let concerned: Vec<u32> = self.table.iter().filter(|(_, sa)| is_meant(sa)).map(|(place, _)| place).collect();
+        for place in concerned {
+            if let Some(sa) = self.table.get_mut(place) {
+                give_up(core::mem::replace(sa, Sa::Ended), &mut self.ctx, Arc::clone(why));
+            }
+            self.settle(now, place);
         }
     }
 
@@ -66,6 +82,16 @@ fn is_under(sa: &Sa, id: ProfileId) -> bool {
         Sa::AwaitAuthAnswer(asking) => asking.order().profile_id == id,
         Sa::Established(sa) => sa.is_under(id),
         Sa::AwaitAuth(_) | Sa::Ended => false,
+    }
+}
+
+/// The order of an IKE SA that we are setting up and that nobody answers.
+fn unanswered(sa: &Sa) -> Option<&Order> {
+    match sa {
+        Sa::AwaitInitAnswer(connecting) => connecting.is_unanswered().then_some(&connecting.order),
+        Sa::AwaitIntermediateAnswer(asking) => asking.is_unanswered().then(|| asking.order()),
+        Sa::AwaitAuthAnswer(asking) => asking.is_unanswered().then(|| asking.order()),
+        Sa::AwaitAuth(_) | Sa::Established(_) | Sa::Ended => None,
     }
 }
 

@@ -44,11 +44,16 @@ impl Engine {
     /// address may come a moment before the routes that lead away from it.
     pub fn handle_unsent(&mut self, now: Nanos, path: Path, message: &[u8]) {
         let Some(place) = self.sender_of(message) else { return };
-        if let Some(Sa::Established(sa)) = self.table.get_mut(place) {
-            self.ctx.counters.unsent += 1;
-            hint::on_unsent(sa, now, path);
-            self.settle(now, place);
+        match self.table.get_mut(place) {
+            Some(Sa::Established(sa)) => hint::on_unsent(sa, now, path),
+            Some(Sa::AwaitInitAnswer(connecting)) => connecting.on_unsent(now, path),
+            // Something of ours left over that path a moment ago: it is repeated as any other.
+            Some(Sa::AwaitAuth(_) | Sa::AwaitIntermediateAnswer(_) | Sa::AwaitAuthAnswer(_) | Sa::Ended) | None => {
+                return;
+            }
         }
+        self.ctx.counters.unsent += 1;
+        self.settle(now, place);
     }
 
     /// Where the SA sits that sent this message.

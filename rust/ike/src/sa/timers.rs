@@ -120,12 +120,24 @@ impl Retry {
         self.next = self.next.min(now + STUCK_PACE);
     }
 
+    /// The latest transmission did not leave this host.
+    #[must_use]
+    pub fn is_stuck(&self) -> bool {
+        self.stuck
+    }
+
     /// There is data for the peer: do not wait longer than this for the next repetition. `true` if that is earlier than before.
     pub fn no_later(&mut self, now: Nanos, longest: Duration) -> bool {
         let sooner = (self.sent + longest).max(now);
         let is_sooner = sooner < self.next;
         self.next = self.next.min(sooner);
         is_sooner
+    }
+
+    /// Sent so often over the present path that somebody who is there would have answered.
+    #[must_use]
+    pub fn is_in_vain(&self) -> bool {
+        self.tries >= IN_VAIN
     }
 
     /// Was it repeated in a hurry?
@@ -148,6 +160,8 @@ impl Retry {
 const SHORTEST: Duration = Duration::from_millis(10);
 
 /// What did not leave this host is sent again after this time, so often: half a second in all.
+/// Transmissions: the second may have been on its way when a slow answer left.
+const IN_VAIN: u32 = 3;
 const STUCK_PACE: Duration = Duration::from_millis(25);
 const STUCK_TIMES: u8 = 20;
 

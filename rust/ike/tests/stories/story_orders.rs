@@ -8,9 +8,9 @@ use std::sync::Arc;
 use mobike_ike::crypto::EspSuite;
 use mobike_ike::event::ConnectError;
 use mobike_ike::profile::PskSecret;
-use mobike_ike::{Command, Generation, Profile, ProfileId, Terms, Verdict};
+use mobike_ike::{Command, Generation, Profile, ProfileId, Terms, Token, Verdict};
 use stage::children::{assert_pairs, more};
-use stage::{CLIENT, Event, GATEWAY, HostId, PROFILE, Pair, WAN, WIFI, ms, secs};
+use stage::{CLIENT, Event, ExchangeType, Fate, GATEWAY, HostId, PROFILE, Pair, WAN, WIFI, Which, ms, secs};
 
 fn change(pair: &mut Pair, who: HostId, change: impl FnOnce(&mut Profile)) {
     let mut profile = pair.profile_of(who);
@@ -98,6 +98,48 @@ fn who_is_connecting_under_orders_that_change_is_told_to_begin_anew() {
     let told = pair.client().failures();
     assert!(matches!(told[..], [(ConnectError::Ordered(_), _)]), "{told:?}");
     assert_eq!(pair.client().engine.population().ike_sas, 0);
+}
+
+fn give_up(pair: &mut Pair, token: u64) {
+    pair.order(CLIENT, Command::GiveUp { tokens: [Token(token)].into(), why: "there is a better way".into() });
+}
+
+#[test]
+fn who_hears_nothing_while_it_connects_is_given_up_and_nobody_else() {
+    let mut pair = Pair::new(5);
+    pair.net.unplug(WIFI);
+    pair.connect_over(&[(WIFI, WAN)]);
+    pair.run_for(secs(3));
+    give_up(&mut pair, 8);
+    assert_eq!((pair.client().failures().len(), pair.client().engine.population().ike_sas), (0, 1));
+    give_up(&mut pair, 7);
+    let told = pair.client().failures();
+    assert!(matches!(told[..], [(ConnectError::Ordered(_), _)]), "{told:?}");
+    assert_eq!(pair.client().engine.population().ike_sas, 0);
+}
+
+#[test]
+fn who_was_answered_while_it_connects_goes_on() {
+    // IKE_SA_INIT -->   <-- answer   IKE_AUTH -->   here   <-- answer, late because an authoriser thinks
+    let mut pair = Pair::new(5);
+    pair.net.plan(Which::of(GATEWAY).answer(ExchangeType::IKE_AUTH).always(), Fate::Late(ms(900)));
+    pair.connect_over(&[(WIFI, WAN)]);
+    pair.run_for(ms(700));
+    assert!(pair.said(|told| told.from == CLIENT && told.asks(ExchangeType::IKE_AUTH)).count() > 1, "it was repeated");
+    give_up(&mut pair, 7);
+    pair.run_for(secs(2));
+    give_up(&mut pair, 7);
+    assert_eq!((pair.client().alive().len(), pair.client().failures().len()), (1, 0));
+}
+
+#[test]
+fn who_was_answered_and_then_no_more_is_given_up() {
+    let mut pair = Pair::new(5);
+    pair.net.lose(Which::of(GATEWAY).answer(ExchangeType::IKE_AUTH).always());
+    pair.connect_over(&[(WIFI, WAN)]);
+    pair.run_for(secs(5));
+    give_up(&mut pair, 7);
+    assert_eq!((pair.client().failures().len(), pair.client().engine.population().ike_sas), (1, 0));
 }
 
 #[test]

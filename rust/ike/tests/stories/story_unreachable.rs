@@ -234,3 +234,54 @@ fn where_no_way_comes_it_is_repeated_as_any_other() {
     let sent = pair.requests_of(CLIENT).len();
     assert!((20..40).contains(&sent), "{sent} in five seconds: quickly at first, then no more");
 }
+
+/// The client sets out, and its kernel has no way to the gateway.
+fn setting_out(paths: &[(core::net::IpAddr, core::net::IpAddr)]) -> Pair {
+    let mut pair = Pair::new(1);
+    pair.net.unplug(WIFI);
+    pair.connect_over(paths);
+    pair.run_for(ms(0));
+    pair
+}
+
+// req: M3.1-1
+#[test]
+fn a_first_message_that_did_not_leave_the_host_is_sent_again_within_milliseconds() {
+    let mut pair = setting_out(&[(WIFI, WAN)]);
+    let began = pair.now;
+    for _ in 0..5 {
+        kept_back(&mut pair, CLIENT);
+        let before = pair.told.len();
+        assert!(pair.run_until(ms(30), |world: &World| world.told.len() > before), "soon");
+    }
+    pair.net.plug(WIFI);
+    kept_back(&mut pair, CLIENT);
+    assert!(pair.run_until(ms(100), |world: &World| !world.host(CLIENT).alive().is_empty()));
+    assert!(pair.now.since(began) < ms(300), "the first repetition is due after half a second");
+    assert_eq!(pair.client().count("unsent"), 6);
+}
+
+// req: M3.1-1
+#[test]
+fn a_first_message_that_did_not_leave_gives_the_next_path_its_turn_at_once() {
+    let mut pair = setting_out(&[(WIFI, WAN), (LTE, WAN)]);
+    let began = pair.now;
+    kept_back(&mut pair, CLIENT);
+    assert!(pair.run_until(ms(60), |world: &World| !world.host(CLIENT).alive().is_empty()));
+    assert!(pair.now.since(began) < ms(60), "two round trips");
+    assert_eq!(pair.client().path().local.ip(), LTE);
+}
+
+// req: M3.1-1
+#[test]
+fn a_first_message_that_no_way_comes_for_is_repeated_as_any_other() {
+    for paths in [&[(WIFI, WAN)][..], &[(WIFI, WAN), (WIFI, WAN2)]] {
+        let mut pair = setting_out(paths);
+        for _ in 0..200 {
+            kept_back(&mut pair, CLIENT);
+            pair.run_for(ms(25));
+        }
+        let sent = pair.said(|told| told.from == CLIENT).count();
+        assert!((20..40).contains(&sent), "{sent} in five seconds: quickly at first, then no more");
+    }
+}

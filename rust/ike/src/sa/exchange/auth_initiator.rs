@@ -227,6 +227,12 @@ impl Authenticating {
         &self.order
     }
 
+    /// Repeated more than once, and no answer: the peer is not slow to decide, but not there.
+    #[must_use]
+    pub fn is_unanswered(&self) -> bool {
+        self.parked.is_none() && self.retry.is_in_vain()
+    }
+
     /// Over: report it.
     pub fn fail(self, ctx: &mut Context, why: ConnectError) {
         self.child.release(ctx);

@@ -368,6 +368,25 @@ impl Connecting {
         }
     }
 
+    /// Nobody has answered; or somebody did, and not since the request was changed at its wish.
+    #[must_use]
+    pub fn is_unanswered(&self) -> bool {
+        self.solving.is_none() && (self.renewals == 0 || self.retry.is_in_vain())
+    }
+
+    /// The request did not leave this host, which has no way over this path just now: the next path that was not tried yet has
+    /// its turn at once; where all were, it is sent again soon.
+    pub fn on_unsent(&mut self, now: Nanos, path: Path) {
+        if self.order.paths.get(self.path) != Some(&path) {
+            return;
+        }
+        if self.tried < self.order.paths.len() {
+            self.retry.next = self.retry.next.min(now);
+        } else {
+            self.retry.stuck(now);
+        }
+    }
+
     /// Anybody could have sent this. Note it, and wait a little for something better.
     fn doubt(&mut self, ctx: &mut Context, now: Nanos, heard: String) {
         ctx.counters.unproven_answers += 1;
@@ -414,7 +433,7 @@ pub fn on_timeout(sa: &mut Sa, ctx: &mut Context, now: Nanos) {
     let again = connecting.tried == paths;
     connecting.tried = (connecting.tried + 1).min(paths);
     // A path tried for the first time gets the short first wait; later rounds get longer and longer ones.
-    if connecting.retry.tries as usize >= paths {
+    if connecting.retry.tries as usize >= paths || connecting.retry.is_stuck() {
         connecting.retry.again(now, &connecting.order.profile.retransmit, &mut ctx.random);
     } else {
         let (before, policy) = (connecting.retry, &connecting.order.profile.retransmit);

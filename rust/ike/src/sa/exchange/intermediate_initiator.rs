@@ -106,6 +106,12 @@ impl Advancing {
         self.agreed.order.trace.in_vain(Topic::Intermediate, step);
     }
 
+    /// Repeated more than once, and no answer.
+    #[must_use]
+    pub fn is_unanswered(&self) -> bool {
+        self.retry.is_in_vain()
+    }
+
     /// Over: report it.
     pub fn fail(self, ctx: &mut Context, why: ConnectError) {
         auth_initiator::fail(ctx, &self.agreed.order, self.agreed.path, why);
