@@ -1,5 +1,7 @@
 """Connections made over the API, and configurations that come back: by order, or because nobody confirmed them."""
 
+import asyncio
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,9 +13,16 @@ import pytest
 
 pytest.importorskip("mobike._core", reason="needs the core: these are real daemons")
 
+from mobike.config import Loaded
 from mobike.events import ConnectFailed, IkeSaDown, IkeSaUp
+from mobike.facade.configuration import Author, Edit
+from mobike.gateway.documents import Document
+from mobike.gateway.editor import Desktop, Editor
 from tests.cli.ends import restart, until
 from tests.gateway.rig import CLIENT, GATEWAY_IP, Client, Gateway, check_log, client, gateway
+from tests.gateway.test_opening import ANNEX as STORED
+from tests.gateway.test_opening import House as OpeningHouse
+from tests.gateway.test_steward import House as StewardHouse
 
 SECRET = "a horse nobody knows"
 ANNEX: dict[str, Any] = {
@@ -253,6 +262,35 @@ def test_any_two_revisions_can_be_compared_and_a_way_back_is_known_before_it_is_
         assert told(done | {"revision": None}) == told(back)
         refused(house, "GET", "config/revisions/999/changes", status=404)
         refused(house, "GET", "config/revisions/1/changes", status=404)
+
+
+async def test_who_compares_keeps_nobody_from_an_edit(tmp_path: Path) -> None:
+    """Comparing takes two looks at all files; this one does not come back from its first."""
+    opening = OpeningHouse(tmp_path).start()
+    begun, go_on = threading.Event(), threading.Event()
+
+    def assemble(document: Document) -> Loaded:
+        if comparing and not begun.is_set():
+            begun.set()
+            go_on.wait(30)
+        return opening.assemble(document)
+
+    comparing = False
+    desktop = Desktop(opening.read, assemble, opening.archive, dict, lambda *_: None)
+    editor = Editor(StewardHouse().steward(opening.loaded), opening.document, opening.standing, desktop)
+    try:
+        await editor.apply(Edit(connections={"annex": STORED}), Author("ann", "api"))
+        comparing = True
+        compared = asyncio.create_task(editor.changes(2, since=1))
+        await asyncio.to_thread(begun.wait, 30)
+        async with asyncio.timeout(20):
+            done = await editor.apply(Edit(patches={"annex": {"liveness": "9s"}}), Author("bob", "api"))
+        assert done.revision == 3 and not compared.done()
+        go_on.set()
+        assert [step.what for step in (await compared).steps] == ["added"]
+    finally:
+        go_on.set()
+        editor.close()
 
 
 def test_pools_that_no_edit_could_swap_can_be_compared_all_the_same(tmp_path: Path) -> None:

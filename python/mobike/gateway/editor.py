@@ -86,6 +86,8 @@ class Editor:
         self._standing = standing
         self._desktop = desktop
         self._one_at_a_time = asyncio.Lock()
+        # Who may only read keeps nobody from an edit.
+        self._comparing = asyncio.Lock()
         self._since = time.time()
         self._restart: tuple[Change, ...] = ()
         self._timer: asyncio.TimerHandle | None = None
@@ -143,7 +145,7 @@ class Editor:
         return RevisionPage(items, items[-1].number if len(found) > limit else None)
 
     async def changes(self, revision: int, *, since: int | None = None) -> PlanView:
-        async with self._one_at_a_time:
+        async with self._comparing:
             new = self._known(revision)
             old = self._known(self._before(revision) if since is None else since)
             was, becomes = (each.instead(self._document.credentials)[0] for each in (old, new))
