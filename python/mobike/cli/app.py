@@ -143,6 +143,22 @@ def doctor(
 
 
 @app.command()
+def cleanup(
+    context: typer.Context,
+    remove: Annotated[bool, typer.Option("--remove", help="Take it away; else it is only shown.")] = False,
+) -> None:
+    """Show what a daemon that is gone has left in the kernel: SAs, policies, rules, routes.
+
+    A daemon that begins again takes over what it still wants, and removes the rest. Until then, or until this takes it
+    away, what is blocked stays blocked. Needs root; refused while the daemon answers.
+    """
+    from mobike.cli.cleanup import clean_up  # noqa: PLC0415 - netlink is for this command and the doctor alone
+
+    for line in clean_up(context.ensure_object(Target), remove=remove):
+        print(plain(line))
+
+
+@app.command()
 def up(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="A connection.", autocompletion=complete_connection)],

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from mobike.cli.api import Api, Json, Target
 from mobike.cli.checkup import Checked, Host, clock, look
+from mobike.cli.cleanup import left_behind
 from mobike.cli.draw import text
 from mobike.cli.failure import Failure
 from mobike.config import Moves, PlaneKind, Settings
@@ -25,6 +26,9 @@ def checked(settings: Settings | None, target: Target, host: Host) -> Iterator[C
     """All that there is to say, of a configuration or of the host alone."""
     runs = daemon(target)
     yield runs
+    left = left_behind(target)
+    if left is not None:
+        yield left
     if settings is None:
         yield from clock(host)
     else:

@@ -20,8 +20,8 @@ from mobike.config.describe import TABLES, about, default_of, effect_of, heading
 _OF_COMMAND: Final = """\
 An IKEv2 (RFC 7296) and MOBIKE (RFC 4555) gateway and client, and the command that asks and orders one that runs.
 
-`mobike run` is the daemon. `check`, `config`, `import`, `doctor`, `demo` and `sim` need none; all others ask it over
-its Unix socket, or over TCP with a token."""
+`mobike run` is the daemon. `check`, `config`, `import`, `doctor`, `cleanup`, `demo` and `sim` need none; all others ask
+it over its Unix socket, or over TCP with a token."""
 
 _FILES: Final = (
     ("/etc/mobike/mobike.toml", "The configuration, with the files of conf.d beside it: mobike.toml(5)."),

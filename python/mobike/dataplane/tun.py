@@ -1,14 +1,16 @@
 """Carries out what `inner_net` wants of the TUN device and of the routing tables, through pyroute2."""
 
 import asyncio
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from ipaddress import ip_address, ip_network
 from socket import AF_INET, AF_INET6
+from typing import Any
 
 import structlog
 from pyroute2 import AsyncIPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
+from mobike.address import Ip
 from mobike.dataplane.inner_net import Change, InnerAddress, InnerBlock, InnerFact, InnerRoute, OuterExemption
 
 log = structlog.get_logger()
@@ -28,6 +30,16 @@ HEADERS = {4: 40, 6: 60}
 """Octets of IP and TCP around a segment, without options."""
 ALREADY_SO = frozenset({17, 2, 3, 99})
 """EEXIST when something is added; ENOENT, ESRCH and EADDRNOTAVAIL when it is taken away: it is as we want it."""
+
+
+def exempted(rule: Mapping[str, Any]) -> Ip | None:
+    """The address that this rule sends around the tunnels, if it is one of ours; others may have the same priority."""
+    attributes = dict(rule["attrs"])
+    where, to = (attributes.get(name) for name in ("FRA_TABLE", "FRA_DST"))
+    if (attributes.get("FRA_PRIORITY"), where) != (EXEMPT_PRIORITY, MAIN_TABLE) or to is None or rule["src_len"]:
+        return None
+    ip = ip_address(to)
+    return ip if rule["dst_len"] == ip.max_prefixlen else None
 
 
 class TunNetwork:
@@ -57,8 +69,8 @@ class TunNetwork:
                     network = anywhere if prefix is None else f"{prefix}/{route['dst_len']}"
                     self._left[InnerBlock(ip_network(network))] = None
             async for rule in await self._ipr.get_rules(family=family):
-                if rule.get_attr("FRA_PRIORITY") == EXEMPT_PRIORITY:
-                    self._left[OuterExemption(ip_address(rule.get_attr("FRA_DST")))] = None
+                if (ip := exempted(rule)) is not None:
+                    self._left[OuterExemption(ip)] = None
             await self._quietly("rule", "add", table=TUNNEL_TABLE, priority=TUNNEL_PRIORITY, family=family)
         self._worker = asyncio.get_running_loop().create_task(self._work())
 

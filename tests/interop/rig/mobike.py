@@ -173,6 +173,11 @@ class Mobike:
     # --- its life -----------------------------------------------------------------------------------------------------
 
     @property
+    def socket(self) -> str:
+        """Where its API listens."""
+        return self._socket
+
+    @property
     def program(self) -> Program:
         """The running daemon."""
         if self._program is None:
