@@ -15,7 +15,7 @@ from mobike.cli.draw import text
 from mobike.cli.failure import Failure
 from mobike.config import Moves, PlaneKind, Settings
 from mobike.dataplane.xfrm.answers import KernelUnusableError
-from mobike.dataplane.xfrm.health import Finding, Grade, findings
+from mobike.dataplane.xfrm.health import Finding, Grade, findings, in_front
 from mobike.dataplane.xfrm.kernel import Kernel
 from mobike.dataplane.xfrm.probe import probe
 
@@ -60,7 +60,8 @@ def examine(*, restores: bool = False) -> list[Finding]:
         return [Finding(Grade.FAIL, str(error.strerror))]
     try:
         can = probe(kernel)
-        return list(findings(can.restoring() if restores else can, _sysctl))
+        found = list(findings(can.restoring() if restores else can, _sysctl))
+        return [*found, *in_front(kernel.policies() if can.usable else ())]
     finally:
         kernel.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,7 @@ from mobike.commands import ChildInstalled, ChildRefused
 from mobike.dataplane.operations import RemoveChild
 from mobike.dataplane.xfrm.plane import ORPHANS_AFTER
 from mobike.dataplane.xfrm.read import Expired
-from mobike.dataplane.xfrm.state import SaKey
+from mobike.dataplane.xfrm.state import OUR_PRIORITIES, OUR_REQIDS, SPARED_PRIORITY, SaKey
 from mobike.selector import Traffic
 
 from .test_plane import HERE, NEW, SA, SELECTOR, Rig, order
@@ -77,3 +78,12 @@ def test_orphans_whose_end_was_not_heard_of_are_removed_once_more_and_then_not_t
 
     rig.plane.remove_orphans = once_more  # type: ignore[method-assign]
     rig.plane.wake(Nanos(ORPHANS_AFTER + 2))
+
+
+def test_the_page_says_which_numbers_are_ours() -> None:
+    page = (Path(__file__).parents[3] / "docs/kernel.md").read_text()
+    last = OUR_REQIDS.stop - 1
+    assert f"reqid {OUR_REQIDS.start:#X} to {last:#X}".replace("0X", "0x") in page
+    first, last = OUR_PRIORITIES.start, OUR_PRIORITIES.stop - 1
+    assert f"priority {first:,} to {last:,}" in page
+    assert f"; {SPARED_PRIORITY:,} and let pass" in page

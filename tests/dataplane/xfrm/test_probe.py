@@ -7,16 +7,20 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from ipaddress import ip_network
+from typing import Any
 
 import pytest
 
-from mobike.dataplane.xfrm.health import Grade, findings
+from mobike.dataplane.xfrm.health import Grade, findings, in_front
 from mobike.dataplane.xfrm.kernel import Kernel
 from mobike.dataplane.xfrm.plan import Means
 from mobike.dataplane.xfrm.probe import USUAL_SUITES, KernelCan, best_of, probe
 from mobike.dataplane.xfrm.read import Answer, messages, sa_of
-from mobike.dataplane.xfrm.state import SaSeen
-from mobike.dataplane.xfrm.uapi import Msg
+from mobike.dataplane.xfrm.selectors import Selector
+from mobike.dataplane.xfrm.state import Action, Policy, PolicyKey, PolicySeen, SaSeen, priority_of
+from mobike.dataplane.xfrm.steps import PutPolicy
+from mobike.dataplane.xfrm.uapi import Dir, Msg
 from mobike.dataplane.xfrm.wire import Batch
 
 from .lab import own_namespace
@@ -130,6 +134,44 @@ def test_every_setting_passes_with_its_own_fix_and_none_is_asked_for_that_is_not
     assert fixed["net.ipv4.conf.all.rp_filter"] == "2", "loose, not off"
     assert all(each.good for each in findings(GOOD, fixed.get))
     assert all(each.good for each in findings(GOOD, {"net.ipv4.ip_forward": "?"}.get))
+
+
+SELECTOR = Selector(ip_network("10.1.0.0/16"), ip_network("10.2.0.0/16"))
+OURS = Policy(PolicyKey(Dir.OUT, SELECTOR), Action.BLOCK, priority_of(SELECTOR, Action.BLOCK))
+WIDER = Selector(ip_network("0.0.0.0/0"), SELECTOR.destination)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, True),
+        ({"action": Action.BLOCK}, True),
+        ({"key": PolicyKey(Dir.OUT, WIDER)}, True),
+        ({"priority": OURS.priority + 1}, False),
+        ({"key": PolicyKey(Dir.IN, SELECTOR)}, False),
+        ({"key": PolicyKey(Dir.OUT, SELECTOR.reversed())}, False),
+    ],
+)
+def test_a_policy_of_somebody_else_that_is_asked_before_ours_is_named(changes: dict[str, Any], told: bool) -> None:
+    theirs = Policy(PolicyKey(Dir.OUT, SELECTOR), Action.PASS, 100)._replace(**changes)
+    found = list(in_front([PolicySeen(OURS, 1), PolicySeen(theirs, 2)]))
+    assert [each.grade for each in found] == [Grade.WARN] * told
+    if told:
+        assert f"{theirs.key.selector}, priority 100, {theirs.action.value}" in found[0].text
+        assert "priority of 48120 or more" in found[0].fix
+    assert list(in_front([PolicySeen(theirs, 2)])) == [], "nothing of ours is behind it"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="netlink needs root")
+def test_the_doctor_finds_it_in_a_kernel() -> None:
+    with own_namespace():
+        kernel = Kernel()
+        assert kernel.run([PutPolicy(OURS, fresh=True)], {}).refusals == {}
+        words = f"src {WIDER.source} dst {WIDER.destination} dir out action allow priority 7"
+        subprocess.run(["ip", "xfrm", "policy", "add", *words.split()], check=True)
+        (found,) = in_front(kernel.policies())
+        kernel.close()
+    assert f"out {WIDER}, priority 7, pass" in found.text
 
 
 def test_the_doctor_speaks() -> None:

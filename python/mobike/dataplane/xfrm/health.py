@@ -1,11 +1,13 @@
 """What of a host stands in the way of IPsec in its kernel: looked at, said, and never changed. Pure."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import islice
 from typing import Final
 
 from mobike.dataplane.xfrm.probe import KernelCan
+from mobike.dataplane.xfrm.state import OUR_PRIORITIES, Policy, PolicySeen
 
 
 class Grade(Enum):
@@ -95,6 +97,30 @@ def findings(can: KernelCan, sysctl: Callable[[str], str | None]) -> Iterator[Fi
         if value is not None and each.bad(value):
             yield Finding(each.grade, f"{each.name} is {value}: {each.why}", f"sysctl -w {each.name}={each.should}")
     yield Finding(Grade.PASS, f"{looked_at} settings of the kernel were looked at")
+
+
+MOST_IN_FRONT: Final = 8
+"""Policies of others that are named; one is enough to look for more."""
+
+
+def in_front(policies: Sequence[PolicySeen]) -> Iterator[Finding]:
+    """Policies of others that are asked before one of ours, and would take packets of it."""
+    ours = [seen.policy for seen in policies if seen.ours and seen.policy.priority in OUR_PRIORITIES]
+    theirs = (seen.policy for seen in policies if not seen.ours and seen.policy.priority < OUR_PRIORITIES.stop)
+    for policy in islice((each for each in theirs if any(_is_before(each, mine) for mine in ours)), MOST_IN_FRONT):
+        way, selector = policy.key.direction.name.lower(), policy.key.selector
+        yield Finding(
+            Grade.WARN,
+            f"a policy of somebody else's is asked before ours: {way} {selector}, priority {policy.priority}, "
+            f"{policy.action.value}",
+            f"ip xfrm policy shows it; whose it is removes it, or gives it a priority of {OUR_PRIORITIES.stop} or more",
+        )
+
+
+def _is_before(theirs: Policy, ours: Policy) -> bool:
+    if theirs.key.direction is not ours.key.direction or theirs.priority > ours.priority:
+        return False
+    return theirs.key.selector.overlaps(ours.key.selector)
 
 
 def _number(text: str | None) -> int | None:
