@@ -122,6 +122,24 @@ def test_who_goes_ahead_of_the_answer_receives_wherever_the_peer_may_send() -> N
     assert rig.kernel.went_clear == []
 
 
+@pytest.mark.parametrize("ahead", [False, True])
+def test_new_keys_meanwhile_are_received_wherever_the_peer_may_send(ahead: bool) -> None:
+    """A gateway that has begun again makes new keys at once, and hears of the move later."""
+    rig = Rig(means=OLDER).established()
+    if ahead:
+        rig.plane.apply([MoveSa(SA, ASIDE, encap=True, behind=Behind.MORE)])
+    else:
+        rig.plane.foresee(asked(ASIDE))
+    rig.install(2, path=ASIDE if ahead else OLD, instead_of=ChildId(1))
+    rig.plane.carry([RemoveChild(SA, ChildId(1))])
+    new = {str(key.destination) for key in rig.kernel.sas_by_key if key.spi == 0x1002}
+    assert new == {str(HERE.ip), str(ELSEWHERE.ip)}
+    rig.plane.wake(Nanos(EXPECTED))
+    assert {str(key.destination) for key in rig.kernel.sas_by_key if key.spi in (SPI_IN, 0x1002)} == {
+        str((ASIDE if ahead else OLD).local.ip)
+    }
+
+
 def test_what_is_gone_for_certain_needs_no_copy() -> None:
     rig = Rig(means=OLDER).established()
     rig.plane.apply([MoveSa(SA, ASIDE, encap=True)])

@@ -48,6 +48,17 @@ class Second:
     """When the two parted."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Want:
+    """An SA, and the copy of it that there is to be until then."""
+
+    sa: SaId
+    name: SaName
+    was: Sa
+    copy: Sa
+    until: Nanos
+
+
 class Seconds:
     """All of them. At most one for each inbound SA and address of ours."""
 
@@ -64,30 +75,43 @@ class Seconds:
 
     def prepare(self, wanted: Mapping[SaId, Mapping[SaName, tuple[Sa, Sa]]], now: Nanos) -> None:
         """Copy these: what is, and its copy. One that the kernel does not take is done without."""
-        pairs: list[tuple[SaId, SaName, Sa, Sa]] = []
+        wants: list[_Want] = []
         for sa, copies in wanted.items():
             mine = self._of.get(sa, {})
             for name, (was, copy) in copies.items():
                 if (there := mine.get(copy.key)) is not None:
                     mine[copy.key] = replace(there, until=_after(now))
                 else:
-                    pairs.append((sa, name, was, copy))
-        if not pairs:
+                    wants.append(_Want(sa, name, was, copy, _after(now)))
+        self._copy(wants)
+
+    def join(self, sa: SaId, name: SaName, new: Sa) -> None:
+        """This one is new: it receives as well wherever others of its IKE SA do."""
+        there = {second.sa.destination: second for second in self._of.get(sa, {}).values()}
+        there.pop(new.destination, None)
+        for second in there.values():
+            like = second.sa
+            copy = new._replace(source=like.source, destination=like.destination, encap=like.encap)
+            self._copy([_Want(sa, name, new, copy, second.until)])
+
+    def _copy(self, wants: Sequence[_Want]) -> None:
+        if not wants:
             return
         try:
-            seen = self._kernel.run([Read(name, was, keys=True) for _, name, was, _ in pairs], {}).seen
-            pairs = [pair for pair in pairs if pair[1] in seen]
-            done = self._kernel.run([Restore(name, copy) for _, name, _, copy in pairs], {})
+            seen = self._kernel.run([Read(want.name, want.was, keys=True) for want in wants], {}).seen
+            wants = [want for want in wants if want.name in seen]
+            done = self._kernel.run([Restore(want.name, want.copy) for want in wants], {})
         except (AnswersLostError, KernelUnusableError) as error:
             log.warning("kernel.unanswered", why=str(error))
-            self._remove([Second(name, copy, now, 0, 0) for _, name, _, copy in pairs])
+            self._remove([Second(want.name, want.copy, want.until, 0, 0) for want in wants])
             return
-        for place, (sa, name, _, copy) in enumerate(pairs):
+        for place, want in enumerate(wants):
             if place in done.refusals:
-                log.info("kernel.no_copy", child=name.child, why=str(done.refusals[place]))
+                log.info("kernel.no_copy", child=want.name.child, why=str(done.refusals[place]))
                 continue
-            parted = seen[name]
-            self._of.setdefault(sa, {})[copy.key] = Second(name, copy, _after(now), parted.packets, parted.octets)
+            parted = seen[want.name]
+            second = Second(want.name, want.copy, want.until, parted.packets, parted.octets)
+            self._of.setdefault(want.sa, {})[want.copy.key] = second
 
     def arrive(self, sa: SaId, here: Ip, held: Mapping[SaName, Sa], until: Nanos) -> dict[SaName, Sa]:
         """Traffic of this IKE SA moves to this address of ours: by what the kernel has there already. What it leaves

@@ -355,6 +355,9 @@ class XfrmPlane:
         self._words.append(ChildInstalled(child))
         known = self._book.child(child)
         if known is not None:
+            inbound = SaName(child, True)
+            if (there := self._hands.sas.get(known.sa, {}).get(inbound)) is not None:
+                self._seconds.join(known.sa, inbound, there)
             self._watch_child(known)
             self._forget_keys(known)
 
