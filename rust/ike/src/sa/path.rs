@@ -63,3 +63,25 @@ pub fn detect(payloads: &Payloads<'_>, spis: Spis, path: Path) -> Option<Detecte
     let seen_as = first.data.first_chunk().map_or(0, |octets| u64::from_be_bytes(*octets));
     Some(Detected { nat, seen_as })
 }
+
+/// Was this message written for another pair of these ends, and repeated over `path` octet for octet? Nothing is known of
+/// NATs here then. The ends that are seen must be among them: a NAT shows others, whatever the message was written for.
+#[must_use]
+pub fn is_of_another_pair(
+    payloads: &Payloads<'_>,
+    spis: Spis,
+    path: Path,
+    locals: &[SocketAddr],
+    remotes: &[SocketAddr],
+) -> bool {
+    if !locals.contains(&path.local) || !remotes.contains(&path.remote) {
+        return false;
+    }
+    let written_for = |kind, end: SocketAddr| {
+        let hash = nat_detection(spis, end);
+        payloads.notifies().any(|notify| notify.kind == kind && notify.data == hash)
+    };
+    let local = locals.iter().find(|end| written_for(NotifyType::NAT_DETECTION_DESTINATION_IP, **end));
+    let remote = remotes.iter().find(|end| written_for(NotifyType::NAT_DETECTION_SOURCE_IP, **end));
+    matches!((local, remote), (Some(local), Some(remote)) if (*local, *remote) != (path.local, path.remote))
+}

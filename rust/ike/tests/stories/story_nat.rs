@@ -48,6 +48,39 @@ fn moving_behind_a_nat_and_out_again_turns_encapsulation_and_keepalives_on_and_o
     assert_eq!(pair.client().count("keepalives_sent"), sent);
 }
 
+// req: M3.5-4, M3.5-9
+#[test]
+fn an_update_that_was_written_for_another_address_of_the_client_tells_of_no_nat() {
+    // It is repeated octet for octet from wherever the client goes meanwhile, hashes of the first address inside. Another
+    // update follows; until then encapsulation would be turned on in vain, which costs what is on its way.
+    let mut pair = Pair::new(1).established();
+    pair.announce(CLIENT, &[WIFI, LTE], None);
+    pair.settle();
+    pair.net.blackhole_both(LTE, WAN);
+    pair.order_move(Pair::path(LTE, WAN));
+    pair.run_for(ms(50));
+    pair.order_move(Pair::path(WIFI, WAN));
+    pair.settle();
+    let seen = pair.gateway().peer_move_nats();
+    assert!(!seen.is_empty() && seen.iter().all(|nat| !nat.any()), "{seen:?}");
+    assert_eq!(pair.gateway().count("updates_taken"), 2, "the one that was written for the other address counts too");
+}
+
+// req: M3.5-9
+#[test]
+fn an_update_that_was_written_for_another_address_and_comes_through_a_nat_tells_of_it() {
+    let mut pair = lte_behind_nat();
+    pair.announce(CLIENT, &[WIFI, LTE], None);
+    pair.settle();
+    pair.net.blackhole_both(WIFI, WAN);
+    pair.order_move(Pair::path(WIFI, WAN));
+    pair.run_for(ms(50));
+    pair.order_move(Pair::path(LTE, WAN));
+    pair.settle();
+    let seen = pair.gateway().peer_move_nats();
+    assert!(!seen.is_empty() && seen.iter().all(|nat| nat.peer_is_behind), "{seen:?}");
+}
+
 // req: M3.8-2
 #[test]
 fn a_renumbered_nat_is_noticed_by_the_next_test_and_repaired_by_an_update() {

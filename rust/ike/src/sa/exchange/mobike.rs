@@ -10,7 +10,7 @@
 //! A datagram's source never moves anything by itself (M3.8-3): only an UPDATE does, and its answer only if the request
 //! went over one path and no newer decision came meanwhile.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crate::crypto::{Random, Role};
@@ -22,7 +22,7 @@ use crate::sa::established::{Established, Mobility};
 use crate::sa::exchange::informational::{Request, detected};
 use crate::sa::exchange::{addresses, away, retrial};
 use crate::sa::pace::{self, Turn};
-use crate::sa::path::detect;
+use crate::sa::path::{self, detect};
 use crate::sa::window::{Ask, Outstanding};
 use crate::wire::{Cookie2, MobikeNotify, NoNatsAllowed, NotifyType, Payloads, WireError};
 use crate::{Nanos, Path};
@@ -127,7 +127,9 @@ fn on_update(sa: &mut Established, ctx: &mut Context, now: Nanos, request: &Requ
         *checking = check;
     }
     ctx.counters.moves_proven_before += u64::from(proof_wanted && moved && !check);
-    if let Some(detected) = detect(payloads, request.spis, request.path) {
+    if !is_of_another_pair(sa, request, payloads)
+        && let Some(detected) = detect(payloads, request.spis, request.path)
+    {
         sa.set_nat(now, detected.nat);
     }
     if moved || returned {
@@ -142,6 +144,18 @@ fn on_update(sa: &mut Established, ctx: &mut Context, now: Nanos, request: &Requ
             }
         }
     }
+}
+
+/// The peer began this update elsewhere, and repeats it from here. Another one follows, which tells of NATs here (M3.5-4):
+/// until then they are where they were, or encapsulation would change twice, and each time cost what is on its way.
+fn is_of_another_pair(sa: &Established, request: &Request, payloads: &Payloads<'_>) -> bool {
+    if sa.nat.any() {
+        return false;
+    }
+    let port = request.path.remote.port();
+    let listed = sa.peer_addresses.iter().map(|ip| SocketAddr::new(*ip, port));
+    let remotes: Vec<SocketAddr> = listed.chain(sa.probed_ends_of_peer()).chain([sa.path.remote]).collect();
+    path::is_of_another_pair(payloads, request.spis, request.path, &[sa.path.local, request.path.local], &remotes)
 }
 
 /// Too many moves came; the time to follow the latest of them may be here.

@@ -19,7 +19,7 @@ mod park;
 pub mod place;
 pub mod replay;
 
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 use std::sync::Arc;
 
@@ -261,6 +261,11 @@ impl Established {
     pub fn is_proven(&self, path: Path, now: Nanos) -> bool {
         let place = self.probing.iter().flat_map(|probing| &probing.places).find(|place| place.path == path);
         self.probes() && place.and_then(|place| place.proven).is_some_and(|at| at + FRESH > now)
+    }
+
+    /// Where the peer has been heard, as probes saw it.
+    pub fn probed_ends_of_peer(&self) -> impl Iterator<Item = SocketAddr> + '_ {
+        self.probing.iter().flat_map(|probing| &probing.places).map(|place| place.path.remote)
     }
 
     /// The peer has left these addresses. Should it come back, it proves anew that it receives there.

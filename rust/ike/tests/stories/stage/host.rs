@@ -181,7 +181,12 @@ impl Host {
 
     /// NATs seen on the latest move of the peer.
     pub fn peer_move_nat(&self) -> Option<NatView> {
-        self.pick(|event| if let Event::PeerMoved { nat, .. } = event { Some(*nat) } else { None }).last()
+        self.peer_move_nats().pop()
+    }
+
+    /// NATs seen on each move of the peer.
+    pub fn peer_move_nats(&self) -> Vec<NatView> {
+        self.pick(|event| if let Event::PeerMoved { nat, .. } = event { Some(*nat) } else { None }).collect()
     }
 
     /// Lists of addresses the peer sent.
