@@ -293,11 +293,12 @@ fn a_pair_that_was_probed_but_not_proven_or_long_ago_needs_the_cookie() {
 // req: A5.4-1, M3.7-1
 #[test]
 fn who_left_an_address_by_its_list_proves_anew_that_it_receives_there() {
-    // Whenever that is: what it last heard there may still be told, by a probe over another pair.
+    // Whenever that is: what it last heard there may be told by a probe that is on its way still.
     for at in (0..1_000).step_by(90) {
         let mut pair = probing(1);
         pair.announce(CLIENT, &[WIFI, LTE], None);
-        watch(&mut pair, CLIENT, &ALL, SECOND);
+        pair.net.plan(Which::of(CLIENT).request(PATH_PROBE).leaving(WIFI).always(), Fate::Late(ms(300)));
+        watch(&mut pair, CLIENT, &[(WIFI, WAN), (LTE, WAN)], SECOND);
         pair.run_for(secs(20) + ms(at));
         // INFORMATIONAL { N(NO_ADDITIONAL_ADDRESSES) } -->
         pair.announce(CLIENT, &[WIFI], None);
