@@ -14,9 +14,10 @@ from tests.interop.tunnels import UPLINK_1_FIRST
 
 pytestmark = [pytest.mark.interop, requires_rig]
 
-LONG_S = 7.0
+LONG_S = 6.5
 """By then a message that nobody answers is repeated every five seconds, and seldomer."""
-SOON_S = 2.0
+SOON_S = 3.0
+"""On a busy machine, too; it takes half a second at most."""
 
 
 @contextmanager
