@@ -141,7 +141,7 @@ BEFORE: Final[Mapping[tuple[str, str], str]] = {
         "mobike config diff",
     ): "cp -r /etc/mobike edited; sed -i s/0.0.0.0/127.0.0.1/ edited/*.toml",
     ("docs/configuration.md", "mobike config apply"): "touch_files 1",
-    ("docs/configuration.md", "mobike config rollback"): "for n in $(seq 2 13); do touch_files $n; mobike reload; done",
+    ("docs/configuration.md", "mobike config changes"): "for n in $(seq 2 13); do touch_files $n; mobike reload; done",
     ("docs/configuration.md", "mobike credential set annex"): "echo a-secret-of-annex > annex.psk",
     ("docs/configuration.md", "mobike credential set gw"): "cat site/gw.key site/gw.pem > gw-and-chain.pem",
     (
