@@ -233,7 +233,7 @@ class Stream:
         return process
 
     def number_now(self) -> int:
-        """Packets with lower numbers have left."""
+        """Packets with lower numbers have left; this one may have."""
         self.sender.send_signal(signal.SIGUSR1)
         assert self.sender.stdout is not None
         return int(self.sender.stdout.readline())
