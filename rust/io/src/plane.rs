@@ -8,7 +8,8 @@ use mobike_esp::{
     PortRange, SaPairId, SequenceNumbers, Suite, Volume,
 };
 use mobike_ike::crypto::{Encr, EspSuite, Integ, Mode};
-use mobike_ike::{ChildId, ChildInstall, ChildLimits, ChildMode, IkeSaUp, Path, SaId, Selector, Sends, Transport};
+use mobike_ike::engine::park::Resumed;
+use mobike_ike::{ChildId, ChildInstall, ChildLimits, ChildMode, Path, SaId, Selector, Sends, Transport};
 
 use crate::card::Card;
 use crate::config::{CoreConfig, PlaneConfig};
@@ -71,8 +72,9 @@ impl Plane {
     }
 
     /// The same of one that was carried in another process.
-    pub(crate) fn order_again(&self, up: &IkeSaUp, name: Arc<str>, card: &Card) -> InstallChild {
-        let outer = self.outer_of(up.sa).unwrap_or_else(|| self.ways.outer(up.path, up.nat.any()));
+    pub(crate) fn order_again(&self, resumed: &Resumed, name: Arc<str>, card: &Card) -> InstallChild {
+        let Resumed { up, outer, .. } = resumed;
+        let outer = self.outer_of(up.sa).unwrap_or_else(|| self.ways.outer(outer.path, outer.encap));
         InstallChild {
             up: ChildUp {
                 sa: up.sa,

@@ -15,7 +15,7 @@ use crate::id::{ChildId, SaId};
 use crate::park::{Damage, Reader, ResumeError, Standing, VERSION, Writer};
 use crate::sa::Sa;
 use crate::sa::established::park::Around;
-use crate::sa::established::{Established, Mobility};
+use crate::sa::established::{Established, Mobility, Outer};
 use crate::sa::window::Ask;
 use crate::table::esp_spis::esp_shard;
 use crate::table::spi;
@@ -33,6 +33,8 @@ pub struct Resumed {
     pub children: Vec<(ChildId, Arc<str>)>,
     /// Both ends agreed on the path; if not, the peer has yet to answer, or to prove that it is there.
     pub agreed: bool,
+    /// Where its Child SAs send.
+    pub outer: Outer,
     /// Its initiator is away, for so long at most (docs/extensions/away.md).
     pub away: Option<Duration>,
 }
@@ -143,7 +145,7 @@ impl Engine {
         };
         let children = children.into_iter().map(|child| (child.id, child.name)).collect();
         let away = sa.is_away().then(|| sa.away_until().since(now));
-        let resumed = Resumed { up: sa.as_up(), children, agreed, away };
+        let resumed = Resumed { up: sa.as_up(), children, agreed, outer: sa.outer(), away };
         let id = sa.id;
         self.table.insert_at(id.slot(), id.generation(), Sa::Established(Box::new(sa)));
         self.settle(now, id.slot());

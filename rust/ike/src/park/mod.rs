@@ -19,7 +19,7 @@ use core::fmt;
 pub use codec::{Damage, Parked, Reader, Writer};
 
 /// Of what is written. Readers know this one and none other yet.
-pub const VERSION: u8 = 11;
+pub const VERSION: u8 = 12;
 
 /// How sure we are that the peer knows what we know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -145,14 +145,25 @@ pub enum Mobility {
         checking: bool,
         /// How often its moves are followed.
         pace: Pace,
+        /// Where traffic stays while it may not follow to the path.
+        stays: Option<Box<Outer>>,
     },
+}
+
+/// Where our ESP goes.
+#[derive(Debug, Clone, Copy)]
+pub struct Outer {
+    /// The outer addresses.
+    pub path: Path,
+    /// In UDP.
+    pub encap: bool,
 }
 
 impl Mobility {
     /// The responder's, before any move.
     #[must_use]
     pub fn responder() -> Mobility {
-        Mobility::Responder { last_update: None, checking: false, pace: Pace::default() }
+        Mobility::Responder { last_update: None, checking: false, pace: Pace::default(), stays: None }
     }
 }
 
@@ -377,6 +388,15 @@ impl Established {
     pub fn agreed(&mut self, ctx: &mut Context, now: Nanos) {
         if core::mem::take(&mut self.in_doubt) {
             rekey_child::schedule(self, ctx, now);
+        }
+    }
+
+    /// Where what its Child SAs carry goes now: to nowhere that the peer has yet to prove, if policy asks for that.
+    #[must_use]
+    pub fn outer(&self) -> Outer {
+        match &self.mobility {
+            Mobility::Responder { stays: Some(stays), .. } => **stays,
+            _ => Outer { path: self.path, encap: self.nat.any() || self.profile.always_encap },
         }
     }
 

@@ -1,14 +1,18 @@
 //! Stories of return routability: RFC 4555 section 3.7.
 
+use std::sync::Arc;
+
 use crate::stage;
 
 use mobike_ike::crypto::Role;
 use mobike_ike::event::DownReason;
 use mobike_ike::profile::ReturnRoutability;
 use mobike_ike::wire::Payload;
+use mobike_ike::{Command, Path};
 use stage::{CLIENT, ExchangeType, Fate, Forged, GATEWAY, LTE, NotifyType, Pair, WAN, WAN2, WIFI, Which, ip, ms, secs};
 
 const INFO: ExchangeType = ExchangeType::INFORMATIONAL;
+const CREATE_CHILD: ExchangeType = ExchangeType::CREATE_CHILD_SA;
 const COOKIE2: NotifyType = NotifyType::COOKIE2;
 
 /// The gateway has the UPDATE from lte, asked for proof, and hears nothing.
@@ -253,5 +257,101 @@ fn an_answer_to_an_update_without_the_clients_cookie_closes_the_ike_sa() {
         pair.inject(CLIENT, Pair::path(LTE, WAN2), &message);
         assert!(pair.client().alive().is_empty(), "{wrong:?}");
         assert!(pair.client().moved().is_empty());
+    }
+}
+
+/// The only Child SA is gone, the gateway has the UPDATE from lte, and its N(COOKIE2) does not arrive.
+fn without_child_sa(pair: Pair) -> Pair {
+    let mut pair = pair.established();
+    let child = pair.client().live_children()[0];
+    pair.order(CLIENT, Command::CloseChild { child });
+    pair.settle();
+    pair
+}
+
+/// Where what the newest Child SA carries goes at first.
+fn newest_goes_to(pair: &Pair) -> Path {
+    pair.gateway().installs().last().expect("one came up").1.path
+}
+
+// req: M3.7-1
+#[test]
+fn a_first_child_sa_goes_where_traffic_was_until_the_peer_has_proved_where_it_is() {
+    // N(UPDATE..) from lte -->   <-- N(COOKIE2), lost   SA, N, TSi, TSr -->   <-- SA, N, TSi, TSr
+    for opens in [CLIENT, GATEWAY] {
+        let pair = Pair::new(6).client_profile(|profile| profile.window = 4);
+        let mut pair = without_child_sa(pair.gateway_profile(|profile| profile.window = 4));
+        pair.allow_window(4);
+        pair.net.lose(Which::of(GATEWAY).request(INFO).times(2));
+        pair.order_move(Pair::path(LTE, WAN));
+        pair.run_for(ms(50));
+        let sa = pair.host(opens).sa();
+        pair.order(opens, Command::OpenChild { sa, name: Arc::from("story") });
+        pair.run_for(ms(50));
+        assert_eq!(pair.gateway().installs().len(), 2, "{opens:?}");
+        assert_eq!(newest_goes_to(&pair), Pair::path(WIFI, WAN).reversed(), "{opens:?}");
+        assert!(pair.gateway().peer_moves().is_empty());
+        pair.run_for(secs(20));
+        assert_eq!(pair.gateway().peer_moves(), [(Pair::path(LTE, WAN).reversed(), true)], "{opens:?}");
+    }
+}
+
+// req: M3.7-1
+#[test]
+fn a_child_sa_that_was_asked_for_before_the_move_waits_for_the_proof_too() {
+    //     <-- SA, N, TSi, TSr, late   N(UPDATE..) from lte -->   <-- the same again, and N(COOKIE2), lost   SA, N, TSi, TSr -->
+    let mut pair = without_child_sa(Pair::new(7));
+    pair.net.lose(Which::of(GATEWAY).request(CREATE_CHILD).times(1));
+    let sa = pair.gateway().sa();
+    pair.order(GATEWAY, Command::OpenChild { sa, name: Arc::from("story") });
+    pair.net.lose(Which::of(GATEWAY).request(INFO).times(2));
+    pair.order_move(Pair::path(LTE, WAN));
+    pair.run_for(ms(100));
+    assert_eq!(newest_goes_to(&pair), Pair::path(WIFI, WAN).reversed());
+    pair.run_for(secs(20));
+    assert_eq!(pair.gateway().peer_moves(), [(Pair::path(LTE, WAN).reversed(), true)]);
+}
+
+// req: M3.7-1
+#[test]
+fn of_two_moves_without_proof_traffic_waits_where_it_was_before_both() {
+    let mut pair = without_child_sa(Pair::new(8));
+    pair.net.lose(Which::of(CLIENT).answer(INFO).always());
+    pair.order_move(Pair::path(LTE, WAN));
+    pair.run_for(ms(50));
+    pair.order_move(Pair::path(LTE, WAN2));
+    pair.run_for(ms(50));
+    let sa = pair.client().sa();
+    pair.order(CLIENT, Command::OpenChild { sa, name: Arc::from("story") });
+    pair.run_for(ms(50));
+    assert_eq!(newest_goes_to(&pair), Pair::path(WIFI, WAN).reversed());
+}
+
+// req: M3.7-1
+#[test]
+fn where_traffic_waits_is_known_after_a_restart_as_well() {
+    let mut pair = without_child_sa(Pair::new(9));
+    pair.net.lose(Which::of(CLIENT).answer(INFO).always());
+    pair.order_move(Pair::path(LTE, WAN));
+    pair.run_for(ms(50));
+    pair.restart(GATEWAY);
+    let sa = pair.client().sa();
+    pair.order(CLIENT, Command::OpenChild { sa, name: Arc::from("story") });
+    pair.run_for(ms(50));
+    assert_eq!(newest_goes_to(&pair), Pair::path(WIFI, WAN).reversed());
+}
+
+// req: M3.7-1
+#[test]
+fn where_no_proof_is_waited_for_a_first_child_sa_goes_where_the_peer_is() {
+    for policy in [ReturnRoutability::After, ReturnRoutability::Never] {
+        let mut pair = without_child_sa(Pair::new(6).gateway_profile(|profile| profile.return_routability = policy));
+        pair.net.lose(Which::of(GATEWAY).request(INFO).times(2));
+        pair.order_move(Pair::path(LTE, WAN));
+        pair.run_for(ms(50));
+        let sa = pair.client().sa();
+        pair.order(CLIENT, Command::OpenChild { sa, name: Arc::from("story") });
+        pair.run_for(ms(50));
+        assert_eq!(newest_goes_to(&pair), Pair::path(LTE, WAN).reversed(), "{policy:?}");
     }
 }

@@ -235,25 +235,6 @@ fn keys_that_may_have_been_used_before_a_crash_are_not_made_once_more() {
 }
 
 #[test]
-fn no_child_sa_is_made_for_where_the_peer_has_yet_to_prove_that_it_is() {
-    // The only pair goes; N(UPDATE..) from lte -->  <-- N(COOKIE2), lost; a pair from scratch -->  <-- TEMPORARY_FAILURE
-    let mut pair = Pair::new(6).established();
-    let child = pair.client().live_children()[0];
-    pair.order(CLIENT, Command::CloseChild { child });
-    pair.settle();
-    pair.net.lose(Which::of(GATEWAY).request(stage::ExchangeType::INFORMATIONAL).times(2));
-    pair.order_move(Pair::path(LTE, WAN));
-    pair.run_for(ms(50));
-    let sa = pair.client().sa();
-    pair.order(CLIENT, Command::OpenChild { sa, name: Arc::from("story") });
-    pair.run_for(ms(50));
-    assert!(pair.said(|told| told.carries(NotifyType::TEMPORARY_FAILURE)).count() > 0);
-    assert_eq!(pair.gateway().engine.population().child_sas, 0);
-    pair.run_for(secs(20));
-    assert_eq!(pair.gateway().engine.population().child_sas, 1, "once it has proven that");
-}
-
-#[test]
 fn what_is_tried_after_a_crash_and_lost_is_repeated_though_later_ids_are_answered() {
     // Rekeyed, with windows of 4; two tests -->  <-- answers; a crash; tests 0 to 3 are lost, 4 and 5 are answered -->
     for lost in 1..8 {

@@ -118,7 +118,7 @@ impl Join {
         for (child, name) in &resumed.children {
             match cards.iter().find(|card| card.child == *child && carried(*child)) {
                 Some(card) => {
-                    let order = self.plane.order_again(&resumed.up, Arc::clone(name), card);
+                    let order = self.plane.order_again(resumed, Arc::clone(name), card);
                     outside.hold.begin(now, None, order.up.clone(), true, None);
                     outside.cards.put(sa, card.clone());
                     self.held.push_back(Event::InstallChild(Box::new(order)));

@@ -6,7 +6,7 @@
 use core::time::Duration;
 use std::sync::Arc;
 
-use super::{Established, Mobility, REMEMBER};
+use super::{Established, Mobility, Outer, REMEMBER};
 use crate::crypto::{IkeSuite, Random, Role, SeededRandom};
 use crate::event::{IkeSaUp, NatView};
 use crate::id::ProfileId;
@@ -314,11 +314,17 @@ impl Parked for Mobility {
         match self {
             Mobility::Off => to.put(&0u8),
             Mobility::Initiator => to.put(&1u8),
-            Mobility::Responder { last_update, checking, pace } => {
+            Mobility::Responder { last_update, checking, pace, stays } => {
                 to.put(&2u8);
                 to.put(last_update);
                 to.put(checking);
                 to.put(&pace.waits());
+                to.put(&stays.is_some());
+                if let Some(stays) = stays {
+                    let Outer { path, encap } = &**stays;
+                    to.put(path);
+                    to.put(encap);
+                }
             }
         }
     }
@@ -330,7 +336,8 @@ impl Parked for Mobility {
             2 => {
                 let (last_update, checking) = (from.get()?, from.get()?);
                 let pace = if from.get()? { Pace::waiting() } else { Pace::default() };
-                Mobility::Responder { last_update, checking, pace }
+                let stays = from.get::<bool>()?.then(|| Ok(Outer { path: from.get()?, encap: from.get()? }));
+                Mobility::Responder { last_update, checking, pace, stays: stays.transpose()?.map(Box::new) }
             }
             _ => return Err(from.damage("role in moving")),
         })

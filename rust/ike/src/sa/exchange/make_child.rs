@@ -17,7 +17,7 @@ use crate::limits::ChildLimits;
 use crate::profile::Profile;
 use crate::sa::child::{Children, Reserved};
 use crate::sa::context::Context;
-use crate::sa::established::Established;
+use crate::sa::established::{Established, Outer};
 use crate::sa::exchange::create_child::Refusal;
 use crate::sa::exchange::fit::{Fit, Sides};
 use crate::sa::exchange::rekey_ike::push_secrets;
@@ -136,6 +136,7 @@ pub fn install(
 ) -> Option<Box<ChildInstall>> {
     let ChildHalf { agreed, series } = half;
     let nonces = series.nonces().ok()?;
+    let Outer { path, encap } = sa.outer();
     let keys = ChildKeys::derive(sa.channel.keys().sk_d(), &agreed.suite, &nonces, series.secrets()).ok()?;
     Some(Box::new(ChildInstall {
         suite: agreed.suite,
@@ -145,9 +146,9 @@ pub fn install(
         key_out: keys.sent_by(we_are).clone(),
         local_ts: agreed.local_ts,
         remote_ts: agreed.remote_ts,
-        path: sa.path,
+        path,
         mode: sa.profile.child(number_of(ctx, reserved.id)).mode,
-        encap: sa.nat.any() || sa.profile.always_encap,
+        encap,
         sends,
         part: sa.part,
         limits: ChildLimits::default(),

@@ -105,7 +105,8 @@ fn replace_list(sa: &mut Established, ctx: &mut Context, request: &Request, list
 fn on_update(sa: &mut Established, ctx: &mut Context, now: Nanos, request: &Request, payloads: &Payloads<'_>) {
     let proven_before = sa.is_proven(request.path, now);
     let proof_wanted = sa.wants_proof_on(request.path);
-    let Mobility::Responder { last_update, checking, pace } = &mut sa.mobility else {
+    let outer = sa.outer();
+    let Mobility::Responder { last_update, checking, pace, stays } = &mut sa.mobility else {
         ctx.counters.updates_unexpected += 1;
         return;
     };
@@ -115,6 +116,7 @@ fn on_update(sa: &mut Established, ctx: &mut Context, now: Nanos, request: &Requ
     }
     let unproven = *checking;
     *last_update = Some(request.id);
+    *stays = Some(Box::new(outer));
     let turn = pace.ask(now);
     ctx.counters.updates_taken += 1;
     sa.strays.agreed(now);
@@ -181,7 +183,10 @@ fn follow(sa: &mut Established, ctx: &mut Context, now: Nanos) {
 }
 
 /// Traffic may follow the peer.
-pub fn report_move(sa: &Established, ctx: &mut Context, verified: bool) {
+pub fn report_move(sa: &mut Established, ctx: &mut Context, verified: bool) {
+    if let Mobility::Responder { stays, .. } = &mut sa.mobility {
+        *stays = None;
+    }
     ctx.events.push_back(Event::PeerMoved { sa: sa.id, path: sa.path, nat: sa.nat, verified });
 }
 

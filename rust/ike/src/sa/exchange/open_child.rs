@@ -35,10 +35,6 @@ pub fn on_request(
     if sa.part == Role::Responder && sa.profile.pool.is_some() && sa.leases().is_empty() {
         return Err(Refusal::CpRequired);
     }
-    if sa.family.len(ctx) == 0 && sa.owes_proof() {
-        // It would send to where the peer has yet to prove that it is: there is no other path to go by.
-        return Err(Refusal::Busy);
-    }
     if !has_room(sa, ctx) && !sa.is_forgetful(now) {
         return Err(Refusal::NoRoom);
     }
@@ -92,9 +88,6 @@ pub fn made_by_peer(
     now: Nanos,
     (reserved, half): (Reserved, ChildHalf),
 ) -> Result<(), Refusal> {
-    if sa.family.len(ctx) == 0 && sa.owes_proof() {
-        return Err(Refusal::Busy);
-    }
     let stale = stale(sa, ctx, now, reserved);
     if stale.is_empty() && !has_room(sa, ctx) {
         return Err(Refusal::NoRoom);

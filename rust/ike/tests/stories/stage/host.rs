@@ -179,6 +179,18 @@ impl Host {
         .collect()
     }
 
+    /// Where a Child SA sends: where it came up, or where its IKE SA was told to have moved since.
+    pub fn goes_by(&self, install: &ChildInstall) -> Path {
+        let since = self.events.iter().skip_while(
+            |(_, event)| !matches!(event, Event::ChildUp { install: up, .. } if up.spi_in == install.spi_in),
+        );
+        let moves = since.filter_map(|(_, event)| match event {
+            Event::PeerMoved { path, .. } | Event::Moved { path, .. } => Some(*path),
+            _ => None,
+        });
+        moves.last().unwrap_or(install.path)
+    }
+
     /// NATs seen on the latest move of the peer.
     pub fn peer_move_nat(&self) -> Option<NatView> {
         self.peer_move_nats().pop()
