@@ -120,6 +120,8 @@ pub struct Established {
     test_at: Nanos,
     /// Resumed after a crash, and the peer has not answered since: it may be ahead of us.
     in_doubt: bool,
+    /// Of our message ids, those below this were asked while it was in doubt.
+    doubted: u32,
     /// Until then, we may lack Child SAs that the peer has made with whoever crashed.
     forgetful_until: Nanos,
     /// What its ends said of late.
@@ -274,6 +276,7 @@ impl Established {
             forget_at: Nanos::NEVER,
             test_at: Nanos::NEVER,
             in_doubt: false,
+            doubted: 0,
             forgetful_until: Nanos(0),
             trace: setup.trace,
             changed: false,
@@ -387,6 +390,7 @@ impl Established {
     /// The peer answered: it knows what we know, but perhaps other Child SAs.
     pub fn agreed(&mut self, ctx: &mut Context, now: Nanos) {
         if core::mem::take(&mut self.in_doubt) {
+            self.doubted = self.requests.next_id();
             rekey_child::schedule(self, ctx, now);
         }
     }
@@ -398,6 +402,11 @@ impl Established {
             Mobility::Responder { stays: Some(stays), .. } => **stays,
             _ => Outer { path: self.path, encap: self.nat.any() || self.profile.always_encap },
         }
+    }
+
+    /// Message ids begin anew.
+    pub fn doubt_nothing(&mut self) {
+        self.doubted = 0;
     }
 
     /// The peer has yet to prove that it receives on the path.

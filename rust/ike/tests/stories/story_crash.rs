@@ -6,11 +6,11 @@ use crate::stage;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use mobike_ike::Extensions;
 use mobike_ike::engine::Population;
 use mobike_ike::event::DownReason;
 use mobike_ike::park::{ResumeError, Standing};
 use mobike_ike::wire::probe::PATH_PROBE;
+use mobike_ike::{Extensions, Generation};
 use stage::{
     CLIENT, Command, ExchangeType, GATEWAY, HostId, LTE, NotifyType, PROFILE, Pair, Settings, WAN, WIFI, Which, ms,
     secs,
@@ -257,6 +257,34 @@ fn what_is_tried_after_a_crash_and_lost_is_repeated_though_later_ids_are_answere
         let probe = pair.probe(GATEWAY, None);
         pair.settle();
         assert_eq!(pair.gateway().checked().last().map(|(_, generation)| *generation), Some(probe), "{lost} lost");
+    }
+}
+
+#[test]
+fn however_far_the_peer_is_ahead_of_a_crash_it_is_caught_up_with() {
+    // With windows of 4 it repeats its four newest answers: from 31 on of those that are tried, or only some, or none.
+    for ahead in [3, 30, 34, 35, 36, 37, 38, 60, 100] {
+        let mut pair = Pair::new(7)
+            .client_profile(|profile| profile.window = 4)
+            .gateway_profile(|profile| profile.window = 4)
+            .established();
+        let parked = pair.parked(GATEWAY);
+        for _ in 0..ahead {
+            pair.probe(GATEWAY, None);
+            pair.settle();
+        }
+        pair.rules_for_a_crash();
+        pair.crash(GATEWAY, &parked);
+        let sa = pair.client().sa();
+        for _ in 0..30 {
+            // The client is there, and asks for something now and then.
+            pair.order(CLIENT, Command::Probe { sa, path: None, generation: Generation(0) });
+            pair.run_for(secs(1));
+        }
+        let probe = pair.probe(GATEWAY, None);
+        pair.settle();
+        assert_eq!(pair.gateway().checked().last().map(|(_, generation)| *generation), Some(probe), "{ahead} ahead");
+        assert_eq!(pair.client().downs(), [], "{ahead} ahead");
     }
 }
 

@@ -12,10 +12,14 @@
 //!          <--      answer 9, a repetition     7 and 8 are settled, and what they asked for is asked anew
 //!          <--      answer 10
 //! ```
+//!
+//! With a window of 4 the peer repeats its four newest answers, and what is a little older than all that were tried stays
+//! unanswered: it goes on until none of those is left. So it does, and further, with a peer that is heard otherwise: it is
+//! there, so what it ignores it has seen.
 
 use std::sync::Arc;
 
-use super::Established;
+use super::{Established, REMEMBER};
 use crate::Nanos;
 use crate::sa::context::Context;
 use crate::sa::window::Ask;
@@ -24,16 +28,20 @@ use crate::sa::window::Ask;
 const STEP: usize = 8;
 /// Unanswered at a time: the oldest, and as many behind it as a crash may have made us forget (32 of a peer's are taken).
 const MOST: usize = 33;
+/// The same where the peer is heard: whoever crashed, tried so many, and crashed again before it was written down.
+const MOST_HEARD: usize = 129;
 
 impl Established {
     /// Nothing is answered: try what comes behind it.
     pub(super) fn catch_up(&mut self, ctx: &mut Context, now: Nanos) {
-        if !self.in_doubt || self.syncs || self.is_closing() || self.is_away() {
+        if self.syncs || self.is_closing() || self.is_away() {
             return;
         }
         let unanswered = self.requests.outstanding();
-        let repeated = unanswered.last().is_some_and(|newest| newest.retry.tries > 1);
-        if !repeated || unanswered.len() + STEP > MOST {
+        let (Some(oldest), Some(newest)) = (unanswered.first(), unanswered.last()) else { return };
+        let lost = oldest.id < self.doubted && self.is_forgetful(now);
+        let most = if self.heard > self.resumed_at() { MOST_HEARD } else { MOST };
+        if !(self.in_doubt || lost) || newest.retry.tries < 2 || unanswered.len() + STEP > most {
             return;
         }
         for _ in 0..STEP {
@@ -42,6 +50,11 @@ impl Established {
                 return;
             }
         }
+    }
+
+    /// Of an SA that was resumed after a crash.
+    fn resumed_at(&self) -> Nanos {
+        Nanos(self.forgetful_until.0.saturating_sub(REMEMBER.as_nanos() as u64))
     }
 
     /// This id was answered: what is a window behind it was, too, to an earlier process.

@@ -91,6 +91,7 @@ impl Established {
             forget_at: _,
             test_at: _,
             in_doubt,
+            doubted,
             forgetful_until,
             trace: _,
             changed: _,
@@ -101,6 +102,7 @@ impl Established {
         }
         to.put(id);
         to.put(in_doubt);
+        to.put(doubted);
         to.put(&(*forgetful_until != Nanos(0)));
         to.put(&profile.name);
         to.put(&profile.terms);
@@ -157,6 +159,7 @@ impl Established {
         let killed = standing == Standing::Doubtful;
         // Nobody has answered since the crash before.
         let standing = if from.get()? { Standing::Doubtful } else { standing };
+        let doubted = from.get()?;
         let forgetful = from.get()? || standing == Standing::Doubtful;
         let name: Arc<str> = from.get()?;
         let (profile_id, profile) = known(&name).ok_or_else(|| ResumeError::UnknownProfile(name.to_string()))?;
@@ -243,6 +246,7 @@ impl Established {
             forget_at: now + REMEMBER,
             test_at: if in_doubt { turn } else { Nanos::NEVER },
             in_doubt,
+            doubted,
             forgetful_until: if forgetful { now + REMEMBER } else { Nanos(0) },
             trace: Trace::default(),
             changed: false,
