@@ -21,7 +21,7 @@ from mobike.sim.rules.base import (
 )
 from mobike.sim.rules.syncs import Syncs
 
-MOST_TRIED: Final = 33 + 16
+MOST_TRIED: Final = 129 + 16
 """Ids that are tried at once after a kill, behind a window of what was unanswered."""
 SKIPPED: Final = 1024
 """Ids that are left out after a kill where both ends agree upon them (RFC 6311)."""
@@ -67,12 +67,15 @@ class _Asked:
     newest: int = -1
     searches: bool = False
     """It was written down, and a kill followed; what it tried since is not all answered."""
+    tried: set[int] = field(default_factory=set)
+    """Ids asked since."""
     may_jump: bool = False
     """The same where both ends agree upon ids; and it has left out none yet."""
 
     def killed(self, agreed: bool) -> None:
         """What its process knows now was written down some time ago."""
         self.searches, self.may_jump = not agreed, agreed
+        self.tried.clear()
 
 
 class Window(Rule):
@@ -121,6 +124,8 @@ class Window(Rule):
             # It may have been written down before it had asked for anything.
             asked.killed(self._syncs.agreed)
         number = message.number
+        if asked.searches:
+            asked.tried.add(number)
         if asked.may_jump and self._syncs.asks(message):
             return
         if number > asked.newest:
@@ -151,7 +156,8 @@ class Window(Rule):
                 # What is a window older was answered before the kill.
                 seen = message.number - self._windows[host.name]
                 asked.unanswered = {number for number in asked.unanswered if number > seen}
-            asked.searches = asked.searches and bool(asked.unanswered)
+            # The answer to what was asked before the kill is no answer to what waits for a stream since.
+            asked.searches = asked.searches and (bool(asked.unanswered) or message.number not in asked.tried)
 
 
 class ProbesOnce(Rule):

@@ -196,7 +196,7 @@ pub struct Setup {
     /// Addresses of the peer that its certificate proves.
     pub proven: Box<[IpAddr]>,
     /// Round-trip time, if one was measured.
-    pub round_trip: Option<Duration>,
+    pub round_trip: Option<(Duration, Duration)>,
     /// Moving.
     pub mobility: Mobility,
     /// Private extensions that both ends offered.

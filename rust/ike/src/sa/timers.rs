@@ -140,6 +140,12 @@ impl Retry {
         self.tries >= IN_VAIN
     }
 
+    /// It is answered now: how long that took at least, and at most. The same if it was never repeated.
+    #[must_use]
+    pub fn took(&self, now: Nanos) -> (Duration, Duration) {
+        (now.since(self.sent), now.since(self.started))
+    }
+
     /// Was it repeated in a hurry?
     #[must_use]
     pub fn is_hurried(&self) -> bool {

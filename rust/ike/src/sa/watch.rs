@@ -39,6 +39,8 @@ pub struct Traffic {
 pub struct Watch {
     /// Smoothed round-trip time, in microseconds; 0 while none was measured on this path.
     srtt: u32,
+    /// It is not measured, but what is likely after a request that was repeated.
+    doubtful: bool,
     /// The same of the path before.
     srtt_before: u32,
     /// The path before fell silent, and the peer has not yet answered an update from another.
@@ -53,6 +55,8 @@ pub struct Watch {
 
 /// Assumed until one is measured: across a continent.
 const UNKNOWN_ROUND_TRIP: Duration = Duration::from_millis(100);
+/// So many times longer than was thought does an answer take that came after a repetition.
+const GROWS: u32 = 4;
 /// While data goes out, an unanswered request is repeated at least this often.
 const WITH_DATA: Duration = Duration::from_secs(4);
 /// Quick repetitions of the first test: within half a second at the usual pace of a twelfth of one.
@@ -71,30 +75,42 @@ const SPEAKS_FOR: Duration = Duration::from_secs(2);
 const MOST_DOUBLINGS: u8 = 2;
 
 impl Watch {
-    /// Nothing seen; `round_trip` as measured while setting up.
+    /// Nothing seen; `round_trip` as measured while setting up: at least, and at most.
     #[must_use]
-    pub fn new(round_trip: Option<Duration>) -> Watch {
+    pub fn new(round_trip: Option<(Duration, Duration)>) -> Watch {
         let mut watch = Watch {
             srtt: 0,
+            doubtful: false,
             srtt_before: 0,
             searching: false,
             unheard_since: Nanos::NEVER,
             answered: 0,
             told_silent: false,
         };
-        if let Some(sample) = round_trip {
-            watch.measured(sample);
+        if let Some((least, most)) = round_trip {
+            watch.measured(least, most);
         }
         watch
     }
 
-    /// One exchange took so long; smoothed as RFC 6298 section 2 does.
-    fn measured(&mut self, sample: Duration) {
-        let sample = u32::try_from(sample.as_micros()).unwrap_or(u32::MAX).max(1);
+    /// One exchange took so long: as long as least and most are the same, smoothed as RFC 6298 section 2 does.
+    ///
+    /// Else its request was repeated, and any copy may have been the one that was answered. Then an answer takes a few
+    /// times longer than was thought, if that can be true: whoever repeats too early never measures anything, and would
+    /// take a long way for a silent one for ever.
+    fn measured(&mut self, least: Duration, most: Duration) {
+        let micros = |span: Duration| u32::try_from(span.as_micros()).unwrap_or(u32::MAX).max(1);
+        let (least, most) = (micros(least), micros(most));
+        if least < most {
+            self.srtt = micros(GROWS * self.round_trip()).clamp(least, most);
+            self.doubtful = true;
+            return;
+        }
         self.srtt = match self.srtt {
-            0 => sample,
-            before => (before - before / 8).saturating_add(sample / 8).max(1),
+            before if before > 0 && !self.doubtful => (before - before / 8).saturating_add(most / 8).max(1),
+            _ => most,
         };
+        self.doubtful = false;
     }
 
     /// Smoothed round-trip time of the path in use; of the one before, while nothing is known of this one.
@@ -212,14 +228,9 @@ impl Established {
         if !request.many_paths {
             self.tell_alive(ctx);
         }
-        let (least, most) = (now.since(request.retry.sent), now.since(request.retry.started));
-        if request.many_paths {
-            // Nobody knows which copy was answered.
-        } else if request.retry.tries == 1 {
-            self.watch.measured(most);
-        } else if self.watch.is_guessing() {
-            // Any copy may have been the one: what was guessed stands, if it can be true.
-            self.watch.measured(self.watch.round_trip().clamp(least, most));
+        if !request.many_paths {
+            let (least, most) = request.retry.took(now);
+            self.watch.measured(least, most);
         }
         if self.watch.unheard_since != Nanos::NEVER {
             self.watch.unheard_since = Nanos::NEVER;

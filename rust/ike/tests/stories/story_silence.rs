@@ -204,6 +204,40 @@ fn a_long_way_is_measured_although_its_first_request_was_repeated() {
     assert_eq!(pair.client().silences().len(), silences);
 }
 
+// req: A5.2-2
+#[test]
+fn a_way_by_satellite_is_no_silent_way_for_long() {
+    // Data that nobody echoes; a test of it, repeated before its answer can be there, as all that was asked before it.
+    for one_way in [250, 350, 600] {
+        let mut pair = Pair::new(1).established();
+        pair.net.set_latency(CLIENT, ms(one_way));
+        pair.net.set_latency(GATEWAY, ms(one_way));
+        ping(&mut pair, ms(100), secs(10), false);
+        let told = pair.client().silences().len();
+        ping(&mut pair, ms(100), secs(90), false);
+        assert_eq!(pair.client().silences().len(), told, "{one_way} ms");
+    }
+}
+
+#[test]
+fn what_was_only_likely_is_forgotten_as_soon_as_an_answer_is_measured() {
+    let mut pair = Pair::new(1).established();
+    ping(&mut pair, ms(20), secs(1), true);
+    // Three copies are lost: it may be a long way.
+    pair.net.lose(Which::of(CLIENT).request(ExchangeType::INFORMATIONAL).times(3));
+    pair.probe(CLIENT, None);
+    pair.run_for(secs(10));
+    pair.probe(CLIENT, None);
+    pair.settle();
+    ping(&mut pair, ms(20), secs(1), true);
+    pair.net.unplug(WAN);
+    let cut = pair.now;
+    while pair.client().silences().is_empty() {
+        ping(&mut pair, ms(20), ms(20), false);
+    }
+    assert!(pair.now.since(cut) < ms(900), "{:?}", pair.now.since(cut));
+}
+
 // req: M3.5-3
 #[test]
 fn the_only_path_is_asked_every_few_seconds_while_data_wants_out_and_given_up_in_time() {

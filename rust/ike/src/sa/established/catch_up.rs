@@ -30,6 +30,9 @@ const STEP: usize = 8;
 const MOST: usize = 33;
 /// The same where the peer is heard: whoever crashed, tried so many, and crashed again before it was written down.
 const MOST_HEARD: usize = 129;
+/// Each was sent so often before more are tried; and where so many are out that the way to the peer may be cut.
+const TRIES: u32 = 2;
+const TRIES_HEARD: u32 = 4;
 
 impl Established {
     /// Nothing is answered: try what comes behind it.
@@ -40,8 +43,11 @@ impl Established {
         let unanswered = self.requests.outstanding();
         let (Some(oldest), Some(newest)) = (unanswered.first(), unanswered.last()) else { return };
         let lost = oldest.id < self.doubted && self.is_forgetful(now);
-        let most = if self.heard > self.resumed_at() { MOST_HEARD } else { MOST };
-        if !(self.in_doubt || lost) || newest.retry.tries < 2 || unanswered.len() + STEP > most {
+        let (most, tries) = match unanswered.len() + STEP > MOST && self.is_heard_since_resumed(now) {
+            true => (MOST_HEARD, TRIES_HEARD),
+            false => (MOST, TRIES),
+        };
+        if !(self.in_doubt || lost) || newest.retry.tries < tries || unanswered.len() + STEP > most {
             return;
         }
         for _ in 0..STEP {
@@ -52,9 +58,9 @@ impl Established {
         }
     }
 
-    /// Of an SA that was resumed after a crash.
-    fn resumed_at(&self) -> Nanos {
-        Nanos(self.forgetful_until.0.saturating_sub(REMEMBER.as_nanos() as u64))
+    /// After a crash that was not long ago.
+    fn is_heard_since_resumed(&self, now: Nanos) -> bool {
+        self.is_forgetful(now) && self.heard + REMEMBER > self.forgetful_until
     }
 
     /// This id was answered: what is a window behind it was, too, to an earlier process.

@@ -383,7 +383,7 @@ pub fn on_answer(sa: &mut Sa, ctx: &mut Context, now: Nanos, opened: &Opened<'_>
             *sa = await_verdict(ctx, now, asking, opened, (id, None));
         }
         Ok((id, Proof::Given | Proof::ByEap)) => {
-            let round_trip = (asking.retry.tries == 1).then(|| now.since(asking.retry.sent));
+            let round_trip = Some(asking.retry.took(now));
             believe(sa, ctx, now, asking, Peer { id, proven: Box::default(), round_trip }, payloads);
         }
         Ok((id, Proof::Signed(key))) => *sa = await_verdict(ctx, now, asking, opened, (id, Some(key))),

@@ -36,7 +36,7 @@ pub struct Peer {
     /// Addresses that need no further proof.
     pub proven: Box<[IpAddr]>,
     /// Of the first request, if it went once.
-    pub round_trip: Option<Duration>,
+    pub round_trip: Option<(Duration, Duration)>,
 }
 
 fn establish(
