@@ -117,7 +117,10 @@ impl Established {
     pub fn repeat_due(&mut self, ctx: &mut Context, now: Nanos) -> Option<DownReason> {
         let (patience, policy) = (self.patience(), self.profile.retransmit);
         let (here, closing) = (self.path, self.is_closing());
-        let unsure = if self.search_pace().is_some() && self.watch.is_guessing() { UNSURE } else { Duration::ZERO };
+        let unsure = match self.search_pace().is_some() && self.watch.is_guessing() {
+            true => UNSURE,
+            false => self.watch.answer_within(),
+        };
         let (peers, follows) = (self.places_of_peer(), self.part == Role::Responder);
         let mut silent_here = false;
         // Of those that a crash made us try beside each other, one speaks for all.

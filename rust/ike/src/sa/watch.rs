@@ -122,6 +122,12 @@ impl Watch {
         }
     }
 
+    /// An answer that takes longer than this has been lost, or was never sent; none came so far is no sign of that before.
+    #[must_use]
+    pub fn answer_within(&self) -> Duration {
+        self.round_trip() * 3 / 2
+    }
+
     /// Nobody knows yet how long an answer takes here.
     #[must_use]
     pub fn is_guessing(&self) -> bool {
