@@ -270,8 +270,8 @@ fn without_child_sa(pair: Pair) -> Pair {
 }
 
 /// Where what the newest Child SA carries goes at first.
-fn newest_goes_to(pair: &Pair) -> Path {
-    pair.gateway().installs().last().expect("one came up").1.path
+fn newest_goes_to(pair: &Pair) -> Option<Path> {
+    pair.gateway().installs().last().map(|(_, install)| install.path)
 }
 
 // req: M3.7-1
@@ -289,7 +289,7 @@ fn a_first_child_sa_goes_where_traffic_was_until_the_peer_has_proved_where_it_is
         pair.order(opens, Command::OpenChild { sa, name: Arc::from("story") });
         pair.run_for(ms(50));
         assert_eq!(pair.gateway().installs().len(), 2, "{opens:?}");
-        assert_eq!(newest_goes_to(&pair), Pair::path(WIFI, WAN).reversed(), "{opens:?}");
+        assert_eq!(newest_goes_to(&pair), Some(Pair::path(WIFI, WAN).reversed()), "{opens:?}");
         assert!(pair.gateway().peer_moves().is_empty());
         pair.run_for(secs(20));
         assert_eq!(pair.gateway().peer_moves(), [(Pair::path(LTE, WAN).reversed(), true)], "{opens:?}");
@@ -307,7 +307,7 @@ fn a_child_sa_that_was_asked_for_before_the_move_waits_for_the_proof_too() {
     pair.net.lose(Which::of(GATEWAY).request(INFO).times(2));
     pair.order_move(Pair::path(LTE, WAN));
     pair.run_for(ms(100));
-    assert_eq!(newest_goes_to(&pair), Pair::path(WIFI, WAN).reversed());
+    assert_eq!(newest_goes_to(&pair), Some(Pair::path(WIFI, WAN).reversed()));
     pair.run_for(secs(20));
     assert_eq!(pair.gateway().peer_moves(), [(Pair::path(LTE, WAN).reversed(), true)]);
 }
@@ -324,7 +324,7 @@ fn of_two_moves_without_proof_traffic_waits_where_it_was_before_both() {
     let sa = pair.client().sa();
     pair.order(CLIENT, Command::OpenChild { sa, name: Arc::from("story") });
     pair.run_for(ms(50));
-    assert_eq!(newest_goes_to(&pair), Pair::path(WIFI, WAN).reversed());
+    assert_eq!(newest_goes_to(&pair), Some(Pair::path(WIFI, WAN).reversed()));
 }
 
 // req: M3.7-1
@@ -338,7 +338,7 @@ fn where_traffic_waits_is_known_after_a_restart_as_well() {
     let sa = pair.client().sa();
     pair.order(CLIENT, Command::OpenChild { sa, name: Arc::from("story") });
     pair.run_for(ms(50));
-    assert_eq!(newest_goes_to(&pair), Pair::path(WIFI, WAN).reversed());
+    assert_eq!(newest_goes_to(&pair), Some(Pair::path(WIFI, WAN).reversed()));
 }
 
 // req: M3.7-1
@@ -352,6 +352,6 @@ fn where_no_proof_is_waited_for_a_first_child_sa_goes_where_the_peer_is() {
         let sa = pair.client().sa();
         pair.order(CLIENT, Command::OpenChild { sa, name: Arc::from("story") });
         pair.run_for(ms(50));
-        assert_eq!(newest_goes_to(&pair), Pair::path(LTE, WAN).reversed(), "{policy:?}");
+        assert_eq!(newest_goes_to(&pair), Some(Pair::path(LTE, WAN).reversed()), "{policy:?}");
     }
 }
