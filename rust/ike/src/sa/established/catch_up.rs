@@ -42,8 +42,10 @@ impl Established {
         }
         let unanswered = self.requests.outstanding();
         let (Some(oldest), Some(newest)) = (unanswered.first(), unanswered.last()) else { return };
-        let lost = oldest.id < self.doubted && self.is_forgetful(now);
-        let (most, tries) = match unanswered.len() + STEP > MOST && self.is_heard_since_resumed(now) {
+        // Nothing but what was tried in doubt, again and again.
+        let is_heard = self.is_heard_since_resumed(now);
+        let lost = is_heard && newest.id < self.doubted && oldest.retry.tries >= TRIES_HEARD;
+        let (most, tries) = match is_heard && unanswered.len() + STEP > MOST {
             true => (MOST_HEARD, TRIES_HEARD),
             false => (MOST, TRIES),
         };
