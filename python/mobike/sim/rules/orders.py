@@ -210,7 +210,8 @@ class OlderUpdate(Rule):
     def told(self, host: Host, event: Event) -> None:
         if isinstance(event, IkeSaRekeyed) and (life := self.lives.get(host, event.sa)) is not None:
             heard = self._heard.of(host, event.spi_i)
-            heard.before = self._heard.get(host, life.spi)
+            # It may be heard for the first time after that: a crash made the peer forget that it was replaced.
+            heard.before = self._heard.of(host, life.spi)
         life = self.lives.get(host, event.sa) if isinstance(event, PeerMoved) else None
         if isinstance(event, PeerMoved) and life is not None:
             self._moved(host, life, self._heard.of(host, life.spi), event)

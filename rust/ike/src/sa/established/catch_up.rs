@@ -55,9 +55,10 @@ impl Established {
         for _ in 0..STEP {
             let id = self.requests.take_id();
             if !self.send_request(ctx, now, id, Ask::Liveness) {
-                return;
+                break;
             }
         }
+        self.doubted = self.requests.next_id();
     }
 
     /// After a crash that was not long ago.
