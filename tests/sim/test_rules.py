@@ -26,6 +26,7 @@ from mobike.sim import scenario, story
 from mobike.sim.host import Host
 from mobike.sim.rules.base import INFORMATIONAL, read
 from mobike.sim.rules.watch import ALL
+from mobike.sim.rules.wire import MOST_TRIED
 from mobike.sim.world import SECOND, TimeStandsStill, World
 
 from .mutants import SMALL, Sent, Tampered, meddled, once, tampered
@@ -381,7 +382,7 @@ def test_too_many_requests_at_once_after_a_kill_are_seen() -> None:
     def tamper(core: Tampered) -> None:
         lives.append(core)
         core.transmits = once(
-            lambda sent: [sent, (sent[0], with_number(sent[1], 60), sent[2])] if len(lives) > 1 and asks(sent) else None
+            lambda sent: [sent, (sent[0], with_number(sent[1], MOST_TRIED + 8), sent[2])] if len(lives) > 1 and asks(sent) else None
         )
 
     lives: list[Tampered] = []

@@ -55,7 +55,7 @@ pub struct Watch {
 
 /// Assumed until one is measured: across a continent.
 const UNKNOWN_ROUND_TRIP: Duration = Duration::from_millis(100);
-/// So many times longer than was thought does an answer take that came after a repetition.
+/// So many times longer than was thought do answers take of which one after the other came after a repetition.
 const GROWS: u32 = 4;
 /// While data goes out, an unanswered request is repeated at least this often.
 const WITH_DATA: Duration = Duration::from_secs(4);
@@ -95,14 +95,16 @@ impl Watch {
 
     /// One exchange took so long: as long as least and most are the same, smoothed as RFC 6298 section 2 does.
     ///
-    /// Else its request was repeated, and any copy may have been the one that was answered. Then an answer takes a few
-    /// times longer than was thought, if that can be true: whoever repeats too early never measures anything, and would
-    /// take a long way for a silent one for ever.
+    /// Else its request was repeated, and any copy may have been the one that was answered. What was thought stands, if it
+    /// can be true: a copy was lost. Where that happens to one request after the other, an answer takes a few times longer
+    /// than was thought: whoever repeats too early never measures anything, and would take a long way for a silent one for
+    /// ever.
     fn measured(&mut self, least: Duration, most: Duration) {
         let micros = |span: Duration| u32::try_from(span.as_micros()).unwrap_or(u32::MAX).max(1);
         let (least, most) = (micros(least), micros(most));
         if least < most {
-            self.srtt = micros(GROWS * self.round_trip()).clamp(least, most);
+            let grows = if self.doubtful { GROWS } else { 1 };
+            self.srtt = micros(grows * self.round_trip()).clamp(least, most);
             self.doubtful = true;
             return;
         }
