@@ -382,7 +382,11 @@ def test_too_many_requests_at_once_after_a_kill_are_seen() -> None:
     def tamper(core: Tampered) -> None:
         lives.append(core)
         core.transmits = once(
-            lambda sent: [sent, (sent[0], with_number(sent[1], MOST_TRIED + 8), sent[2])] if len(lives) > 1 and asks(sent) else None
+            lambda sent: (
+                [sent, (sent[0], with_number(sent[1], MOST_TRIED + 8), sent[2])]
+                if len(lives) > 1 and asks(sent)
+                else None
+            )
         )
 
     lives: list[Tampered] = []

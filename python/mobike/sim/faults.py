@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from ipaddress import ip_address
 from typing import Final
 
 from mobike.config.durations import parse_duration
 from mobike.events import OperatorAway, OperatorBack, OperatorMove, OperatorUnpin
+from mobike.sim.host import Host
 from mobike.sim.network import CALM, Weather
 from mobike.sim.stage import Stage
+from mobike.sim.world import SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +57,16 @@ def heal(stage: Stage) -> None:
     for host in stage.hosts.values():
         host.plane.refuses = False
         host.plane.delay = 0
-        for name in dict.fromkeys(up.connection for up in host.initiated()):
-            host.order(OperatorBack(name))
+        _call_back(host)
+
+
+def _call_back(host: Host) -> None:
+    """Whoever is away comes back; while no process is there, nobody hears of it."""
+    if host.is_gone:
+        host.world.after(SECOND // 10, partial(_call_back, host))
+        return
+    for name in dict.fromkeys(up.connection for up in host.initiated()):
+        host.order(OperatorBack(name))
 
 
 # --- links ---

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import ClassVar, Final
 
-from mobike.address import Path, SaId
+from mobike.address import Path, SaId, Transport
 from mobike.events import Event, IkeSaResumed
 from mobike.sim.host import Host, Past
 from mobike.sim.rules.base import (
@@ -20,9 +20,12 @@ from mobike.sim.rules.base import (
     Rule,
 )
 from mobike.sim.rules.syncs import Syncs
+from mobike.sim.world import SECOND
 
 MOST_TRIED: Final = 129 + 16
 """Ids that are tried at once after a kill, behind a window of what was unanswered."""
+STREAM_WAITS: Final = 3 * SECOND
+"""Until a stream is there, or given up."""
 SKIPPED: Final = 1024
 """Ids that are left out after a kill where both ends agree upon them (RFC 6311)."""
 
@@ -69,6 +72,8 @@ class _Asked:
     """It was written down, and a kill followed; what it tried since is not all answered."""
     tried: set[int] = field(default_factory=set)
     """Ids asked since."""
+    in_streams_until: int = 0
+    """What was tried may have waited so long for a stream."""
     may_jump: bool = False
     """The same where both ends agree upon ids; and it has left out none yet."""
 
@@ -139,7 +144,10 @@ class Window(Rule):
                 asked.unanswered.update(range(asked.newest + 1, number))
             asked.newest = number
             asked.unanswered.add(number)
-        window = max(self._windows[host.name], MOST_TRIED) if asked.searches else self._windows[host.name]
+        may_have_waited = path.transport is Transport.TCP and host.world.now < asked.in_streams_until
+        window = self._windows[host.name]
+        if asked.searches or may_have_waited:
+            window = max(window, MOST_TRIED)
         if len(asked.unanswered) > 1 and max(asked.unanswered) - min(asked.unanswered) >= window:
             self.broken(host, f"requests {sorted(asked.unanswered)} are unanswered: {message}")
 
@@ -157,7 +165,9 @@ class Window(Rule):
                 seen = message.number - self._windows[host.name]
                 asked.unanswered = {number for number in asked.unanswered if number > seen}
             # The answer to what was asked before the kill is no answer to what waits for a stream since.
-            asked.searches = asked.searches and (bool(asked.unanswered) or message.number not in asked.tried)
+            if asked.searches and not asked.unanswered and message.number in asked.tried:
+                asked.searches = False
+                asked.in_streams_until = host.world.now + STREAM_WAITS
 
 
 class ProbesOnce(Rule):
