@@ -2,7 +2,7 @@
 
 A kernel with IPsec is booted, and in it tunnels move under a thousand datagrams a second each way, on one network of
 namespaces: between two of ours, between two strongSwans, and between one of each. Lost datagrams are counted by number.
-Written to benches/results/moves.md, and with --page into docs/kernel.md.
+Written to benches/results/moves.md, and with --page into docs/kernel.md, if it is the whole.
 """
 
 import argparse
@@ -52,10 +52,11 @@ class Cost:
     """Rows of lost numbers, of the direction that had more."""
 
 
-def measure(runs: int, only: str) -> Iterator[Cost]:
+def measure(runs: int, only: str, moves: str) -> Iterator[Cost]:
     """Every pair on every route."""
+    routes = [route for route in ROUTES if any(moves in move.name for move in route.moves)]
     for _ in range(runs):
-        for route in ROUTES:
+        for route in routes:
             for pair, client, gateway in PAIRS:
                 if only in pair:
                     yield from travel(route, pair, client, gateway)
@@ -106,18 +107,19 @@ def cell(costs: Sequence[Cost]) -> str:
     return f"{out:.0f} + {back:.0f}"
 
 
-def inside(runs: int, only: str, results: Path) -> None:
+def inside(runs: int, only: str, moves: str, results: Path) -> None:
     """Each as soon as it is known: a boot that ends early has measured something, too."""
     with results.open("w") as file:
-        for each in measure(runs, only):
+        for each in measure(runs, only, moves):
             file.write(json.dumps([each.move, each.pair, each.lost, each.why, each.rows]) + "\n")
             file.flush()
 
 
-def outside(runs: int, only: str, *, page: bool) -> int:
+def outside(runs: int, only: str, moves: str, *, page: bool) -> int:
     with TemporaryDirectory(prefix="mbk-moves-") as folder:
         results = Path(folder) / "costs"
-        argv = [sys.executable, "-m", "benches.moves", "--runs", str(runs), "--only", only, "--inside", str(results)]
+        argv = [sys.executable, "-m", "benches.moves", "--runs", str(runs), "--only", only, "--moves", moves]
+        argv += ["--inside", str(results)]
         results.touch()
         try:
             done = boot(argv, Path(folder) / "lab", timeout=LONGEST_S)
@@ -128,6 +130,8 @@ def outside(runs: int, only: str, *, page: bool) -> int:
     costs = [Cost(move, pair, None if lost is None else (lost[0], lost[1]), *rest) for move, pair, lost, *rest in lines]
     text = table(costs)
     print(text)
+    if only or moves:
+        return done.status  # it is a part
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(f"{text}\n")
     if page:
@@ -140,13 +144,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--only", default="", help="pairs whose name has this")
+    parser.add_argument("--moves", default="", help="routes with a move whose name has this")
     parser.add_argument("--page", action="store_true", help="write the table into docs/kernel.md")
     parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.inside is not None or os.environ.get(INSIDE):
-        inside(arguments.runs, arguments.only, arguments.inside)
+        inside(arguments.runs, arguments.only, arguments.moves, arguments.inside)
         return 0
-    return outside(arguments.runs, arguments.only, page=arguments.page)
+    return outside(arguments.runs, arguments.only, arguments.moves, page=arguments.page)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ use mobike_ike::wire::Payload;
 use mobike_ike::wire::probe::{PATH_PROBE, PROBE};
 use mobike_ike::{Extensions, Role, Traffic};
 use stage::{
-    CLIENT, Command, ExchangeType, Fate, Forged, GATEWAY, HostId, LTE, Nanos, Pair, Path, Told, WAN, WAN2, WIFI, Which,
-    ip, ms, secs,
+    CLIENT, Command, ExchangeType, Fate, Forged, GATEWAY, HostId, LTE, Nanos, Nat, Pair, Path, Told, WAN, WAN2, WIFI,
+    Which, ip, ms, secs,
 };
 
 const SECOND: Duration = secs(1);
@@ -370,6 +370,24 @@ fn data_without_echo_makes_probes_ask_and_keeps_the_window_free() {
 }
 
 // req: A5.4-1, M3.12-1
+// req: M3.8-2
+#[test]
+fn behind_a_nat_data_without_echo_is_a_reason_for_a_request_too() {
+    // The NAT has forgotten: probes come and go by the new mapping, and the peer's data goes to the old one.
+    let mut pair = offered(11, Extensions::PATH_PROBES);
+    pair.net.nats.push(Nat::new(ip("198.18.0.1"), &[WIFI, LTE]));
+    let mut pair = pair.established();
+    watch(&mut pair, CLIENT, &[(WIFI, WAN), (LTE, WAN)], SECOND);
+    pair.run_for(secs(20));
+    pair.net.nats[0].flush();
+    for _ in 0..40 {
+        pair.note(CLIENT, Traffic { sent: true, ..Traffic::default() });
+        pair.run_for(ms(10));
+    }
+    assert_eq!(pair.client().nat_changes().len(), 1, "N(NAT_DETECTION_DESTINATION_IP) tells");
+    assert!(pair.client().silences().is_empty());
+}
+
 #[test]
 fn data_that_comes_back_outweighs_probes_that_nobody_answers() {
     // The gateway's daemon begins again, and its kernel carries on meanwhile.

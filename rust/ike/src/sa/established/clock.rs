@@ -62,7 +62,11 @@ impl Established {
         if self.liveness_at() <= now {
             self.ask(ctx, now, Ask::Liveness);
         }
-        if self.suspect_at() <= now && (probe::tell_at_last(self, ctx, now) || probe::hurry(self, now)) {
+        if self.suspect_at() <= now
+            && (probe::tell_at_last(self, ctx, now) || probe::hurry(self, now))
+            // They tell of the pair, and not whether the peer still sends to where a NAT expects it.
+            && !self.nat.we_are_behind
+        {
             ctx.counters.paths_suspected += 1;
             self.leave_to_probes(now);
         }
