@@ -369,7 +369,6 @@ fn data_without_echo_makes_probes_ask_and_keeps_the_window_free() {
     assert!(pair.requests_of(CLIENT).is_empty(), "an update would leave at once");
 }
 
-// req: A5.4-1, M3.12-1
 // req: M3.8-2
 #[test]
 fn behind_a_nat_data_without_echo_is_a_reason_for_a_request_too() {
@@ -388,6 +387,7 @@ fn behind_a_nat_data_without_echo_is_a_reason_for_a_request_too() {
     assert!(pair.client().silences().is_empty());
 }
 
+// req: A5.4-1, M3.12-1
 #[test]
 fn data_that_comes_back_outweighs_probes_that_nobody_answers() {
     // The gateway's daemon begins again, and its kernel carries on meanwhile.
