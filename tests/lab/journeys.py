@@ -51,6 +51,8 @@ ABSENT_S = 0.2
 """How long a client is without any address, where that is what is tried."""
 STAYS_S = 1.0
 """What a peer that does not move of itself gets, before its old network goes."""
+LATE_S = 3.5
+"""After a move nothing that was sent before it comes any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -425,6 +427,12 @@ def _forgotten(trip: Journey) -> None:
     until(lambda: _mapped(trip) != before, "the gateway sends to the new port", PATIENCE_S, LOOK_S)
 
 
+def _forgotten_long_after(trip: Journey) -> None:
+    """The same, when nothing that comes from elsewhere can be late ESP of the way before."""
+    time.sleep(LATE_S)
+    _forgotten(trip)
+
+
 def _mapped(trip: Journey) -> int | None:
     sent = [sa for sa in sas(trip.rig.gateway) if sa.source == GW1.address]
     return sent[0].ports[1] if sent and sent[0].ports else None
@@ -486,7 +494,8 @@ NAT = Route(
     HOME,
     (
         Move("the uplink goes down, the next is behind a NAT", (_down(UP1),), HIDDEN),
-        Move("the NAT forgets its mapping: another port", (_forgotten,), HIDDEN),
+        Move("the NAT forgets its mapping soon after that: another port", (_forgotten,), HIDDEN),
+        Move("the NAT forgets its mapping", (_forgotten_long_after,), HIDDEN),
         # Other forms of ESP: what one end sends in the old one, when the other expects the new one, is lost.
         Move("out of the NAT, then its uplink goes", (_up(UP1), _follows(HOME), _down(UP2)), HOME),
     ),

@@ -188,6 +188,33 @@ fn late_esp_of_the_path_before_an_update_does_not_bring_the_gateway_back() {
     assert_eq!(checks(&pair), 1, "the check of the update alone");
 }
 
+// req: M3.8-4, M3.12-1
+#[test]
+fn a_nat_that_forgets_right_after_a_move_is_followed_at_once_and_two_moves_bring_nobody_back() {
+    let mut pair = behind_nat();
+    let first = pair.gateway().path();
+    pair.order_move(Pair::path(LTE, WAN));
+    pair.run_for(ms(100));
+    let second = pair.gateway().path();
+    pair.order_move(Pair::path(WIFI, WAN2));
+    pair.run_for(ms(100));
+    assert_eq!(pair.gateway().peer_moves().len(), 2);
+    let local = pair.gateway().path().local;
+    for late in [first, second] {
+        pair.note(GATEWAY, stray(Path { local, ..late }));
+        pair.note(GATEWAY, stray(late));
+        pair.run_for(ms(100));
+    }
+    pair.settle();
+    assert_eq!(pair.gateway().peer_moves().len(), 2, "late ESP of the paths before");
+    let seen = rebind(&mut pair, WIFI).remote;
+    let rebound = Path { remote: seen, ..pair.gateway().path() };
+    pair.note(GATEWAY, stray(rebound));
+    pair.run_for(ms(100));
+    assert_eq!(pair.gateway().peer_moves().len(), 3);
+    assert_eq!(pair.gateway().path().remote, seen);
+}
+
 // req: M3.8-4
 #[test]
 fn an_update_that_comes_meanwhile_wins() {

@@ -119,9 +119,11 @@ fn on_update(sa: &mut Established, ctx: &mut Context, now: Nanos, request: &Requ
     *stays = Some(Box::new(outer));
     let turn = pace.ask(now);
     ctx.counters.updates_taken += 1;
-    sa.strays.agreed(now);
     let returned = away::come_back(sa, now);
     let moved = sa.path != request.path;
+    if moved {
+        sa.strays.left(now, sa.path.remote);
+    }
     // The same path again, and proven before: nothing new to prove.
     let proven = !unproven && !moved || proven_before;
     let check = proof_wanted && (returned || !proven);

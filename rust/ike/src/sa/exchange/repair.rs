@@ -11,6 +11,7 @@
 //!
 //! IKE requests start none of this: one without UPDATE_SA_ADDRESSES is a test, whose sender wants nothing moved (section 3.8).
 
+use core::net::SocketAddr;
 use core::time::Duration;
 
 use crate::crypto::Random;
@@ -24,7 +25,8 @@ use crate::sa::window::{Ask, Outstanding};
 use crate::wire::Payloads;
 use crate::{Nanos, Path};
 
-/// After both ends agreed on a path, ESP of the one before may still be on its way for so long.
+/// After both ends agreed on a path, ESP of the one before may still be on its way for so long. An initiator takes all of it
+/// for late; a responder only what comes from where its peer was, for a NAT may forget the peer at any time.
 const LATE: Duration = Duration::from_secs(3);
 
 /// Between two reactions, at first; doubled each time.
@@ -43,13 +45,39 @@ pub struct Strays {
     /// Hints that nobody vouches for are not followed before.
     no_doubt_before: Nanos,
     doublings: u8,
+    /// Responder: where the peer was until a moment ago.
+    left: Option<Box<Left>>,
 }
+
+#[derive(Debug)]
+struct Left {
+    until: Nanos,
+    remotes: Vec<SocketAddr>,
+}
+
+/// So many places that a peer left one after the other are told from those where it may be now.
+const MOST_LEFT: usize = 4;
 
 impl Strays {
     /// Both ends agree on a path from now on.
     pub fn agreed(&mut self, now: Nanos) {
         self.not_before = self.not_before.max(now + LATE);
         self.asked = Nanos::default();
+    }
+
+    /// The peer is elsewhere from now on: what it sent from here before that may still come.
+    pub fn left(&mut self, now: Nanos, remote: SocketAddr) {
+        let before = self.left.take().filter(|left| now < left.until);
+        let mut remotes = before.map(|left| left.remotes).unwrap_or_default();
+        remotes.retain(|known| *known != remote);
+        remotes.truncate(MOST_LEFT - 1);
+        remotes.insert(0, remote);
+        self.left = Some(Box::new(Left { until: now + LATE, remotes }));
+    }
+
+    fn is_late(&mut self, now: Nanos, path: Path) -> bool {
+        self.left.take_if(|left| left.until <= now);
+        self.left.as_ref().is_some_and(|left| left.remotes.contains(&path.remote))
     }
 
     /// May a hint be followed?
@@ -97,7 +125,11 @@ fn look_for_peer(sa: &mut Established, ctx: &mut Context, now: Nanos, path: Path
     let goes_there = |request: &Outstanding| {
         matches!(&request.ask, Ask::Repair { path: asked, .. } if *asked == path) && !request.many_paths
     };
-    if !may_be_rebound(sa, path) || sa.requests.outstanding().iter().any(goes_there) || !sa.strays.is_due(now) {
+    if !may_be_rebound(sa, path)
+        || sa.requests.outstanding().iter().any(goes_there)
+        || sa.strays.is_late(now, path)
+        || !sa.strays.is_due(now)
+    {
         return false;
     }
     ctx.counters.repairs_begun += 1;
@@ -133,6 +165,7 @@ pub fn on_answer(
     if let Some(detected) = detected(sa, payloads, path) {
         sa.set_nat(now, detected.nat);
     }
+    sa.strays.left(now, sa.path.remote);
     sa.re_aim(ctx, now, path);
     mobike::report_move(sa, ctx, true);
     None
