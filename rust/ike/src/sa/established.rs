@@ -85,6 +85,8 @@ pub struct Established {
     pub syncs: bool,
     /// Our newest answer to that.
     pub synced: Option<Box<sync::Answered>>,
+    /// Message id of the newest list of ours that was sent.
+    pub newest_list: u32,
     /// Message id of the newest list of addresses the peer sent.
     pub last_list: Option<u32>,
     /// The peer's other addresses.
@@ -257,6 +259,7 @@ impl Established {
             redirects: setup.redirects,
             syncs: setup.syncs,
             synced: None,
+            newest_list: 0,
             last_list: None,
             peer_addresses: setup.peer_addresses.into_boxed_slice(),
             proven: setup.proven,
@@ -405,8 +408,9 @@ impl Established {
     }
 
     /// Message ids begin anew.
-    pub fn doubt_nothing(&mut self) {
+    pub fn begin_ids_anew(&mut self) {
         self.doubted = 0;
+        self.newest_list = 0;
     }
 
     /// The peer has yet to prove that it receives on the path.

@@ -3,8 +3,8 @@
 use core::net::IpAddr;
 
 use crate::stage::{
-    CLIENT, Command, Fate, GATEWAY, HostId, LTE, NattPorts, PROFILE, Pair, Path, Token, Told, WAN, WAN2, WIFI, Which,
-    ms, secs,
+    CLIENT, Command, ExchangeType, Fate, GATEWAY, HostId, LTE, NattPorts, PROFILE, Pair, Path, Token, Told, WAN, WAN2,
+    WIFI, Which, ms, secs,
 };
 
 const NONE: &[IpAddr] = &[];
@@ -43,16 +43,37 @@ fn a_list_that_is_unanswered_when_the_peer_moves_goes_on_there_and_nowhere_else(
     pair.announce(GATEWAY, &[WAN2], Some(Pair::path(WIFI, WAN2).reversed()));
     pair.run_for(secs(1));
     let there = Pair::path(LTE, WAN2).reversed();
-    pair.net.plan(
-        Which::of(GATEWAY).to(LTE).that(|told| told.asks(crate::stage::ExchangeType::INFORMATIONAL)).times(6),
-        Fate::Lose,
-    );
+    pair.net.plan(Which::of(GATEWAY).to(LTE).that(|told| told.asks(ExchangeType::INFORMATIONAL)).times(6), Fate::Lose);
     let before = lists(&pair).len();
     pair.order_move(Pair::path(LTE, WAN2));
     pair.run_for(secs(30));
     assert_eq!(pair.gateway().path(), there);
     assert!(lists(&pair)[before..].iter().all(|told| told.path == there), "{}", pair.arrows());
     assert_eq!(pair.client().peer_lists().last(), Some(&NONE));
+}
+
+#[test]
+fn of_two_lists_on_their_way_only_the_newer_is_told_anew() {
+    // Windows of 4: N(NO_ADDITIONAL_ADDRESSES) and N(ADDITIONAL_IP4_ADDRESS) are unanswered; the client moves, and hears of
+    // both from two of the gateway's addresses.
+    let mut pair = Pair::new(1)
+        .client_profile(|profile| profile.window = 4)
+        .gateway_profile(|profile| profile.window = 4)
+        .established();
+    pair.allow_window(4);
+    pair.net.lose(Which::of(CLIENT).answer(ExchangeType::INFORMATIONAL).to(WAN).always());
+    pair.announce(GATEWAY, &[WAN], None);
+    pair.run_for(ms(50));
+    pair.announce(GATEWAY, &[WAN, WAN2], None);
+    pair.run_for(ms(50));
+    pair.order_move(Pair::path(LTE, WAN2));
+    pair.run_for(secs(5));
+    let told = lists(&pair).len();
+    assert_eq!(pair.client().peer_lists().last(), Some(&[WAN].as_slice()), "the other one, seen from wan2");
+    pair.run_for(secs(60));
+    assert_eq!(lists(&pair).len(), told, "and nothing more is said");
+    let older = pair.client().peer_lists().iter().filter(|list| list.is_empty()).count();
+    assert_eq!(older, 1, "{:?}", pair.client().peer_lists());
 }
 
 /// Set up in a stream from wifi.

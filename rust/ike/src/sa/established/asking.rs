@@ -72,6 +72,9 @@ impl Established {
                 octets
             });
         }
+        if let Ask::Announce { .. } | Ask::Update { addresses: Some(_), .. } = &ask {
+            self.newest_list = id;
+        }
         let (path, generation) = match &ask {
             Ask::Probe { path, generation } | Ask::Announce { path, generation, .. } => {
                 (path.unwrap_or(self.path), *generation)

@@ -68,6 +68,7 @@ impl Established {
             requests,
             answers,
             mobility,
+            newest_list,
             last_list,
             peer_addresses,
             proven,
@@ -123,6 +124,7 @@ impl Established {
         requests.park(to);
         answers.park(to);
         to.put(mobility);
+        to.put(newest_list);
         to.put(last_list);
         to.each(peer_addresses.iter());
         to.each(proven.iter());
@@ -174,7 +176,7 @@ impl Established {
         let seen_as = from.get()?;
         let requests = Requests::unpark(from, || retry)?;
         let answers = Answers::unpark(from, standing)?;
-        let (mobility, last_list) = (from.get()?, from.get()?);
+        let (mobility, newest_list, last_list) = (from.get()?, from.get()?, from.get()?);
         let peer_addresses = from.each(Reader::get)?.into_boxed_slice();
         let proven = from.each(Reader::get)?.into_boxed_slice();
         let (leases, extensions, redirects, syncs) = (from.get()?, from.get()?, from.get()?, from.get()?);
@@ -215,6 +217,7 @@ impl Established {
             requests,
             answers,
             mobility,
+            newest_list,
             last_list,
             peer_addresses,
             proven,

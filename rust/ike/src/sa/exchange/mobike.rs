@@ -336,7 +336,7 @@ pub fn on_announce_answer(
         Ask::Update { addresses, .. } => addresses.is_some(),
         _ => false,
     };
-    if sa.requests.waiting().any(newer) {
+    if request.id < sa.newest_list || sa.requests.waiting().any(newer) {
         return;
     }
     if !addresses::proves_nothing(&request) {

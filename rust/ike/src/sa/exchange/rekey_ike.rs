@@ -431,7 +431,7 @@ fn adopt(sa: &mut Established, ctx: &mut Context, now: Nanos, fresh: Fresh, by: 
     ctx.counters.ike_sas_rekeyed += 1;
     // Whatever a crash made us forget: the ids of this one begin with it.
     sa.agreed(ctx, now);
-    sa.doubt_nothing();
+    sa.begin_ids_anew();
     if sa.is_closing() {
         // It was reported as down; the peer knows only the new one.
         if !sa.requests.waiting().any(|ask| matches!(ask, Ask::DeleteIke)) {
