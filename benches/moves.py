@@ -2,7 +2,7 @@
 
 A kernel with IPsec is booted, and in it tunnels move under a thousand datagrams a second each way, on one network of
 namespaces: between two of ours, between two strongSwans, and between one of each. Lost datagrams are counted by number.
-Written to benches/results/moves.md, and with --page into docs/kernel.md, if it is the whole.
+Written to benches/results/moves.md, and with --page into docs/kernel.md; a part is only printed.
 """
 
 import argparse
@@ -151,6 +151,8 @@ def main() -> int:
     if arguments.inside is not None or os.environ.get(INSIDE):
         inside(arguments.runs, arguments.only, arguments.moves, arguments.inside)
         return 0
+    if arguments.page and (arguments.only or arguments.moves):
+        parser.error("--page is for the whole table: leave out --only and --moves")
     return outside(arguments.runs, arguments.only, arguments.moves, page=arguments.page)
 
 

@@ -70,12 +70,12 @@ class _Asked:
     newest: int = -1
     searches: bool = False
     """It was written down, and a kill followed; what it tried since is not all answered."""
-    tried: set[int] = field(default_factory=set)
-    """Ids asked since."""
-    in_streams_until: int = 0
-    """What was tried may have waited so long for a stream."""
     may_jump: bool = False
     """The same where both ends agree upon ids; and it has left out none yet."""
+    tried: set[int] = field(default_factory=set)
+    """Ids asked since such a kill."""
+    in_streams_until: int = 0
+    """What was tried may have waited so long for a stream."""
 
     def killed(self, agreed: bool) -> None:
         """What its process knows now was written down some time ago."""

@@ -197,7 +197,7 @@ pub struct Setup {
     pub natt: bool,
     /// Addresses of the peer that its certificate proves.
     pub proven: Box<[IpAddr]>,
-    /// Round-trip time, if one was measured.
+    /// Round-trip time while it was set up, at least and at most, if one was measured.
     pub round_trip: Option<(Duration, Duration)>,
     /// Moving.
     pub mobility: Mobility,

@@ -39,10 +39,10 @@ pub struct Traffic {
 pub struct Watch {
     /// Smoothed round-trip time, in microseconds; 0 while none was measured on this path.
     srtt: u32,
-    /// It is not measured, but what is likely after a request that was repeated.
-    doubtful: bool,
     /// The same of the path before.
     srtt_before: u32,
+    /// `srtt` is not measured, but what is likely: the latest request was repeated.
+    doubtful: bool,
     /// The path before fell silent, and the peer has not yet answered an update from another.
     searching: bool,
     /// ESP went out then, and none came in since.
@@ -80,8 +80,8 @@ impl Watch {
     pub fn new(round_trip: Option<(Duration, Duration)>) -> Watch {
         let mut watch = Watch {
             srtt: 0,
-            doubtful: false,
             srtt_before: 0,
+            doubtful: false,
             searching: false,
             unheard_since: Nanos::NEVER,
             answered: 0,
@@ -235,8 +235,6 @@ impl Established {
         self.heard = now;
         if !request.many_paths {
             self.tell_alive(ctx);
-        }
-        if !request.many_paths {
             let (least, most) = request.retry.took(now);
             self.watch.measured(least, most);
         }

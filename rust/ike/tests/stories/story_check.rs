@@ -9,7 +9,9 @@ use mobike_ike::event::DownReason;
 use mobike_ike::profile::ReturnRoutability;
 use mobike_ike::wire::Payload;
 use mobike_ike::{Command, Path};
-use stage::{CLIENT, ExchangeType, Fate, Forged, GATEWAY, LTE, NotifyType, Pair, WAN, WAN2, WIFI, Which, ip, ms, secs};
+use stage::{
+    CLIENT, ExchangeType, Fate, Forged, GATEWAY, HostId, LTE, NotifyType, Pair, WAN, WAN2, WIFI, Which, ip, ms, secs,
+};
 
 const INFO: ExchangeType = ExchangeType::INFORMATIONAL;
 const CREATE_CHILD: ExchangeType = ExchangeType::CREATE_CHILD_SA;
@@ -18,10 +20,14 @@ const COOKIE2: NotifyType = NotifyType::COOKIE2;
 /// The gateway has the UPDATE from lte, asked for proof, and hears nothing.
 fn awaiting_proof(pair: Pair) -> Pair {
     let mut pair = pair.established();
+    moves_without_proof(&mut pair);
+    pair
+}
+
+fn moves_without_proof(pair: &mut Pair) {
     pair.net.lose(Which::of(CLIENT).answer(INFO).always());
     pair.order_move(Pair::path(LTE, WAN));
     pair.run_for(ms(100));
-    pair
 }
 
 /// The client's answer to the gateway's request `id`.
@@ -260,13 +266,19 @@ fn an_answer_to_an_update_without_the_clients_cookie_closes_the_ike_sa() {
     }
 }
 
-/// The only Child SA is gone, the gateway has the UPDATE from lte, and its N(COOKIE2) does not arrive.
+/// The only Child SA is gone.
 fn without_child_sa(pair: Pair) -> Pair {
     let mut pair = pair.established();
     let child = pair.client().live_children()[0];
     pair.order(CLIENT, Command::CloseChild { child });
     pair.settle();
     pair
+}
+
+fn open_child(pair: &mut Pair, who: HostId) {
+    let sa = pair.host(who).sa();
+    pair.order(who, Command::OpenChild { sa, name: Arc::from("story") });
+    pair.run_for(ms(50));
 }
 
 /// Where what the newest Child SA carries goes at first.
@@ -279,15 +291,12 @@ fn newest_goes_to(pair: &Pair) -> Option<Path> {
 fn a_first_child_sa_goes_where_traffic_was_until_the_peer_has_proved_where_it_is() {
     // N(UPDATE..) from lte -->   <-- N(COOKIE2), lost   SA, N, TSi, TSr -->   <-- SA, N, TSi, TSr
     for opens in [CLIENT, GATEWAY] {
-        let pair = Pair::new(6).client_profile(|profile| profile.window = 4);
-        let mut pair = without_child_sa(pair.gateway_profile(|profile| profile.window = 4));
+        let mut pair = without_child_sa(Pair::new(6).windows(4));
         pair.allow_window(4);
         pair.net.lose(Which::of(GATEWAY).request(INFO).times(2));
         pair.order_move(Pair::path(LTE, WAN));
         pair.run_for(ms(50));
-        let sa = pair.host(opens).sa();
-        pair.order(opens, Command::OpenChild { sa, name: Arc::from("story") });
-        pair.run_for(ms(50));
+        open_child(&mut pair, opens);
         assert_eq!(pair.gateway().installs().len(), 2, "{opens:?}");
         assert_eq!(newest_goes_to(&pair), Some(Pair::path(WIFI, WAN).reversed()), "{opens:?}");
         assert!(pair.gateway().peer_moves().is_empty());
@@ -316,14 +325,10 @@ fn a_child_sa_that_was_asked_for_before_the_move_waits_for_the_proof_too() {
 #[test]
 fn of_two_moves_without_proof_traffic_waits_where_it_was_before_both() {
     let mut pair = without_child_sa(Pair::new(8));
-    pair.net.lose(Which::of(CLIENT).answer(INFO).always());
-    pair.order_move(Pair::path(LTE, WAN));
-    pair.run_for(ms(50));
+    moves_without_proof(&mut pair);
     pair.order_move(Pair::path(LTE, WAN2));
     pair.run_for(ms(50));
-    let sa = pair.client().sa();
-    pair.order(CLIENT, Command::OpenChild { sa, name: Arc::from("story") });
-    pair.run_for(ms(50));
+    open_child(&mut pair, CLIENT);
     assert_eq!(newest_goes_to(&pair), Some(Pair::path(WIFI, WAN).reversed()));
 }
 
@@ -331,13 +336,9 @@ fn of_two_moves_without_proof_traffic_waits_where_it_was_before_both() {
 #[test]
 fn where_traffic_waits_is_known_after_a_restart_as_well() {
     let mut pair = without_child_sa(Pair::new(9));
-    pair.net.lose(Which::of(CLIENT).answer(INFO).always());
-    pair.order_move(Pair::path(LTE, WAN));
-    pair.run_for(ms(50));
+    moves_without_proof(&mut pair);
     pair.restart(GATEWAY);
-    let sa = pair.client().sa();
-    pair.order(CLIENT, Command::OpenChild { sa, name: Arc::from("story") });
-    pair.run_for(ms(50));
+    open_child(&mut pair, CLIENT);
     assert_eq!(newest_goes_to(&pair), Some(Pair::path(WIFI, WAN).reversed()));
 }
 
@@ -349,9 +350,7 @@ fn where_no_proof_is_waited_for_a_first_child_sa_goes_where_the_peer_is() {
         pair.net.lose(Which::of(GATEWAY).request(INFO).times(2));
         pair.order_move(Pair::path(LTE, WAN));
         pair.run_for(ms(50));
-        let sa = pair.client().sa();
-        pair.order(CLIENT, Command::OpenChild { sa, name: Arc::from("story") });
-        pair.run_for(ms(50));
+        open_child(&mut pair, CLIENT);
         assert_eq!(newest_goes_to(&pair), Some(Pair::path(LTE, WAN).reversed()), "{policy:?}");
     }
 }

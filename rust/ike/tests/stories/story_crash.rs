@@ -238,10 +238,7 @@ fn keys_that_may_have_been_used_before_a_crash_are_not_made_once_more() {
 fn what_is_tried_after_a_crash_and_lost_is_repeated_though_later_ids_are_answered() {
     // Rekeyed, with windows of 4; two tests -->  <-- answers; a crash; tests 0 to 3 are lost, 4 and 5 are answered -->
     for lost in 1..8 {
-        let mut pair = Pair::new(7)
-            .client_profile(|profile| profile.window = 4)
-            .gateway_profile(|profile| profile.window = 4)
-            .established();
+        let mut pair = Pair::new(7).windows(4).established();
         let sa = pair.gateway().sa();
         pair.order(GATEWAY, Command::Rekey { sa });
         pair.settle();
@@ -264,10 +261,7 @@ fn what_is_tried_after_a_crash_and_lost_is_repeated_though_later_ids_are_answere
 fn however_far_the_peer_is_ahead_of_a_crash_it_is_caught_up_with() {
     // With windows of 4 it repeats its four newest answers: from 31 on of those that are tried, or only some, or none.
     for ahead in [3, 30, 34, 35, 36, 37, 38, 60, 100] {
-        let mut pair = Pair::new(7)
-            .client_profile(|profile| profile.window = 4)
-            .gateway_profile(|profile| profile.window = 4)
-            .established();
+        let mut pair = Pair::new(7).windows(4).established();
         let parked = pair.parked(GATEWAY);
         for _ in 0..ahead {
             pair.probe(GATEWAY, None);

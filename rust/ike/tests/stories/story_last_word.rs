@@ -41,10 +41,7 @@ fn who_speaks_again_gets_what_it_has_not_answered_at_once() {
 
 #[test]
 fn who_answers_one_request_gets_the_others_of_a_wide_window_at_once() {
-    let mut pair = Pair::new(1)
-        .client_profile(|profile| profile.window = 4)
-        .gateway_profile(|profile| profile.window = 4)
-        .established();
+    let mut pair = Pair::new(1).windows(4).established();
     pair.allow_window(4);
     pair.probe(GATEWAY, None);
     pair.settle();

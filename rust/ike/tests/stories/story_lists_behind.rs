@@ -56,10 +56,7 @@ fn a_list_that_is_unanswered_when_the_peer_moves_goes_on_there_and_nowhere_else(
 fn of_two_lists_on_their_way_only_the_newer_is_told_anew() {
     // Windows of 4: N(NO_ADDITIONAL_ADDRESSES) and N(ADDITIONAL_IP4_ADDRESS) are unanswered; the client moves, and hears of
     // both from two of the gateway's addresses.
-    let mut pair = Pair::new(1)
-        .client_profile(|profile| profile.window = 4)
-        .gateway_profile(|profile| profile.window = 4)
-        .established();
+    let mut pair = Pair::new(1).windows(4).established();
     pair.allow_window(4);
     pair.net.lose(Which::of(CLIENT).answer(ExchangeType::INFORMATIONAL).to(WAN).always());
     pair.announce(GATEWAY, &[WAN], None);

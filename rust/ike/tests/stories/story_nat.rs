@@ -48,19 +48,24 @@ fn moving_behind_a_nat_and_out_again_turns_encapsulation_and_keepalives_on_and_o
     assert_eq!(pair.client().count("keepalives_sent"), sent);
 }
 
+/// An UPDATE from one address of the client's goes nowhere, and is repeated from the other.
+fn writes_for_one_and_repeats_from_other(pair: &mut Pair, one: IpAddr, other: IpAddr) {
+    pair.announce(CLIENT, &[WIFI, LTE], None);
+    pair.settle();
+    pair.net.blackhole_both(one, WAN);
+    pair.order_move(Pair::path(one, WAN));
+    pair.run_for(ms(50));
+    pair.order_move(Pair::path(other, WAN));
+    pair.settle();
+}
+
 // req: M3.5-4, M3.5-9
 #[test]
 fn an_update_that_was_written_for_another_address_of_the_client_tells_of_no_nat() {
     // It is repeated octet for octet from wherever the client goes meanwhile, hashes of the first address inside. Another
     // update follows; until then encapsulation would be turned on in vain, which costs what is on its way.
     let mut pair = Pair::new(1).established();
-    pair.announce(CLIENT, &[WIFI, LTE], None);
-    pair.settle();
-    pair.net.blackhole_both(LTE, WAN);
-    pair.order_move(Pair::path(LTE, WAN));
-    pair.run_for(ms(50));
-    pair.order_move(Pair::path(WIFI, WAN));
-    pair.settle();
+    writes_for_one_and_repeats_from_other(&mut pair, LTE, WIFI);
     let seen = pair.gateway().peer_move_nats();
     assert!(!seen.is_empty() && seen.iter().all(|nat| !nat.any()), "{seen:?}");
     assert_eq!(pair.gateway().count("updates_taken"), 2, "the one that was written for the other address counts too");
@@ -70,13 +75,7 @@ fn an_update_that_was_written_for_another_address_of_the_client_tells_of_no_nat(
 #[test]
 fn an_update_that_was_written_for_another_address_and_comes_through_a_nat_tells_of_it() {
     let mut pair = lte_behind_nat();
-    pair.announce(CLIENT, &[WIFI, LTE], None);
-    pair.settle();
-    pair.net.blackhole_both(WIFI, WAN);
-    pair.order_move(Pair::path(WIFI, WAN));
-    pair.run_for(ms(50));
-    pair.order_move(Pair::path(LTE, WAN));
-    pair.settle();
+    writes_for_one_and_repeats_from_other(&mut pair, WIFI, LTE);
     let seen = pair.gateway().peer_move_nats();
     assert!(!seen.is_empty() && seen.iter().all(|nat| nat.peer_is_behind), "{seen:?}");
 }

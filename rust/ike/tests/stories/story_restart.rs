@@ -168,8 +168,7 @@ fn what_was_recorded_before_a_restart_moves_nothing_after_it() {
 // req: M3.2-3
 #[test]
 fn the_newest_list_and_the_window_of_the_peer_are_remembered() {
-    let mut pair =
-        Pair::new(1).client_profile(|profile| profile.window = 4).gateway_profile(|profile| profile.window = 4);
+    let mut pair = Pair::new(1).windows(4);
     pair.allow_window(4);
     let mut pair = pair.established();
     pair.announce(CLIENT, &[WIFI, LTE], None);

@@ -121,6 +121,11 @@ impl Pair {
         self
     }
 
+    /// The windows of both ends are so wide.
+    pub fn windows(self, window: u8) -> Pair {
+        self.client_profile(|profile| profile.window = window).gateway_profile(|profile| profile.window = window)
+    }
+
     /// Change what both engines are made with. Only before anything happened.
     pub fn settings(mut self, change: impl Fn(&mut Settings)) -> Pair {
         assert!(self.told.is_empty(), "engines are made before the story begins");

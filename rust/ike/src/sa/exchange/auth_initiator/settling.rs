@@ -35,7 +35,7 @@ pub struct Peer {
     pub id: Identity,
     /// Addresses that need no further proof.
     pub proven: Box<[IpAddr]>,
-    /// Of the first request, if it went once.
+    /// Round-trip time of the request, at least and at most; none where its answer waited for a verdict.
     pub round_trip: Option<(Duration, Duration)>,
 }
 
